@@ -9,7 +9,9 @@ export class ConfigError extends Error {
   readonly faults: readonly string[]
 
   constructor(faults: readonly string[]) {
-    super(`The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((f) => `  ${f}`).join('\n')}`)
+    super(
+      `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((f) => `  ${f}`).join('\n')}`,
+    )
     this.name = 'ConfigError'
     this.faults = faults
   }
@@ -57,10 +59,7 @@ export const wholeNumber = (min: number, max = Number.MAX_SAFE_INTEGER) =>
     .refine((n) => n >= min && n <= max, `must be between ${min} and ${max}`)
 
 /** `true` or `false`. */
-export const flag = () =>
-  z
-    .enum(['true', 'false'], 'must be true or false')
-    .transform((v) => v === 'true')
+export const flag = () => z.enum(['true', 'false'], 'must be true or false').transform((v) => v === 'true')
 
 /** An http or https address, without a trailing slash. */
 export const httpUrl = () =>
@@ -74,8 +73,16 @@ export const secret = () => z.string().transform((v) => new Secret(v))
 
 const brokerList = z
   .string()
-  .transform((v) => v.split(',').map((b) => b.trim()).filter(Boolean))
-  .refine((list) => list.length > 0 && list.every((b) => /^[^:]+:\d+$/.test(b)), 'must be host:port[,host:port…]')
+  .transform((v) =>
+    v
+      .split(',')
+      .map((b) => b.trim())
+      .filter(Boolean),
+  )
+  .refine(
+    (list) => list.length > 0 && list.every((b) => /^[^:]+:\d+$/.test(b)),
+    'must be host:port[,host:port…]',
+  )
 
 /** Settings of every service. */
 export const serviceEnv = {
@@ -100,7 +107,10 @@ export const kafkaEnv = {
   KAFKA_SASL_MECHANISM: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
   KAFKA_SASL_USERNAME: z.string().optional(),
   KAFKA_SASL_PASSWORD: secret().optional(),
-  KAFKA_PREFIX: z.string().regex(/^[a-zA-Z0-9._-]*$/, 'may hold letters, digits, dots, dashes and underscores').default(''),
+  KAFKA_PREFIX: z
+    .string()
+    .regex(/^[a-zA-Z0-9._-]*$/, 'may hold letters, digits, dots, dashes and underscores')
+    .default(''),
   KAFKA_REPLICATION_FACTOR: wholeNumber(1, 9).default(1),
   SCHEMA_REGISTRY_URL: httpUrl(),
 }
@@ -120,7 +130,9 @@ export function kafkaConfig(e: z.infer<z.ZodObject<typeof kafkaEnv>>): KafkaConf
   let sasl: KafkaConfig['sasl'] = null
   if (mechanism && username && password) sasl = { mechanism, username, password }
   else if (mechanism || username || password) {
-    throw new ConfigError(['KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD belong together: set all three or none'])
+    throw new ConfigError([
+      'KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD belong together: set all three or none',
+    ])
   }
   return {
     brokers: e.KAFKA_BROKERS,
@@ -136,7 +148,10 @@ export function kafkaConfig(e: z.infer<z.ZodObject<typeof kafkaEnv>>): KafkaConf
 export const postgresEnv = {
   DATABASE_URL: z
     .string()
-    .refine((v) => /^postgres(ql)?:\/\//.test(v) && URL.canParse(v), 'must be postgres://user:password@host:port/database')
+    .refine(
+      (v) => /^postgres(ql)?:\/\//.test(v) && URL.canParse(v),
+      'must be postgres://user:password@host:port/database',
+    )
     .transform((v) => new Secret(v)),
 }
 
@@ -145,7 +160,10 @@ export const s3Env = {
   S3_ENDPOINT: httpUrl().optional(),
   S3_REGION: z.string().default('us-east-1'),
   S3_BUCKET: z.string(),
-  S3_PREFIX: z.string().default('').transform((v) => v.replace(/^\/+|\/+$/g, '')),
+  S3_PREFIX: z
+    .string()
+    .default('')
+    .transform((v) => v.replace(/^\/+|\/+$/g, '')),
   AWS_ACCESS_KEY_ID: secret().optional(),
   AWS_SECRET_ACCESS_KEY: secret().optional(),
 }
@@ -211,7 +229,8 @@ const keyRing = z
     'must be kid:base64url[,kid:base64url…]',
   )
   .refine(
-    (v) => v.split(',').every((part) => Buffer.from(part.slice(part.indexOf(':') + 1), 'base64url').length === 32),
+    (v) =>
+      v.split(',').every((part) => Buffer.from(part.slice(part.indexOf(':') + 1), 'base64url').length === 32),
     'each key must be 32 bytes in base64url (make one: openssl rand -base64 32 | tr +/ -_ | tr -d =)',
   )
   .transform((v) =>

@@ -1,5 +1,5 @@
-import { pino, stdSerializers } from 'pino'
 import type { Logger as PinoLogger } from 'pino'
+import { pino, stdSerializers } from 'pino'
 
 export type Logger = PinoLogger
 
@@ -34,7 +34,16 @@ export function openLog(service: string, level: string): Logger {
   })
 }
 
-const redactedFields = ['password', 'refresh_token', 'access_token', 'refreshToken', 'accessToken', 'authorization', 'client_secret', 'webhookUrl']
+const redactedFields = [
+  'password',
+  'refresh_token',
+  'access_token',
+  'refreshToken',
+  'accessToken',
+  'authorization',
+  'client_secret',
+  'webhookUrl',
+]
 
 function errorFields(error: Error) {
   const { type, message, stack, code } = stdSerializers.err(error) as {

@@ -1,0 +1,49 @@
+import type { OperationalEvent } from './topology.ts'
+
+/**
+ * Types of operational events, each documented once. The alerter words them, `npx songswap events` tails them.
+ */
+export const eventTypes = {
+  user_needs_reauth: "A user's refresh token is dead: they must connect again.",
+  user_forbidden: "A user is not on the app's allow-list.",
+  user_profile_incomplete: 'A user has no display name; the Spotify id stands in for it.',
+  spotify_outage: 'Spotify fails for many users at once: nobody is parked.',
+  spotify_paused: 'Spotify asked for a pause, or its quota is spent.',
+  spotify_premium_lapsed: "The app owner's Premium has lapsed: every request is refused.",
+  spotify_endpoint_gated: 'Spotify refuses an endpoint to this app (Development Mode).',
+  spotify_credentials: 'Spotify refuses the client id or secret.',
+  budget_short: 'The request budget cannot poll every user often enough to be safe.',
+  gap_detected: 'Plays are known to be missing for a user.',
+  dead_letter_flood: 'A consumer stopped taking records: too many became dead letters.',
+  offset_out_of_range: 'A consumer group asked for records that the topic had already forgotten.',
+  consumer_lagging: 'A consumer group falls behind.',
+  service_down: 'A consumer group has no members.',
+} as const
+
+export type EventType = keyof typeof eventTypes
+export type Severity = 'info' | 'warning' | 'critical'
+
+/** What a service tells; the service's name and the time are added by {@link toEvent}. */
+export interface Notice {
+  type: EventType
+  subject: string
+  severity: Severity
+  /** `resolved` ends what `raised` of the same type and subject began. */
+  state?: 'raised' | 'resolved'
+  message: string
+  details?: Record<string, string>
+}
+
+/** The record of `ops.events` for a notice. */
+export function toEvent(notice: Notice, service: string, at: number): OperationalEvent {
+  return {
+    type: notice.type,
+    subject: notice.subject,
+    severity: notice.severity,
+    state: notice.state ?? 'raised',
+    message: notice.message,
+    details: notice.details ?? {},
+    service,
+    at,
+  }
+}

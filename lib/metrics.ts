@@ -1,0 +1,110 @@
+import { Counter, Gauge, Histogram } from 'prom-client'
+
+const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+/** Every metric of the services, each documented here and nowhere else. */
+export const metrics = {
+  recordsConsumed: new Counter({
+    name: 'songswap_records_consumed_total',
+    help: 'Records handed to a consumer group, replays included.',
+    labelNames: ['group', 'topic'],
+  }),
+  consumedOffset: new Gauge({
+    name: 'songswap_consumer_committed_offset',
+    help: 'Offset that this process last committed, by group, topic and partition.',
+    labelNames: ['group', 'topic', 'partition'],
+  }),
+  batchSeconds: new Histogram({
+    name: 'songswap_batch_duration_seconds',
+    help: 'From a batch being handed over to its effect being durable.',
+    labelNames: ['group'],
+    buckets: seconds,
+  }),
+  consumerRetries: new Counter({
+    name: 'songswap_consumer_retries_total',
+    help: 'Times that a partition was paused because something it needs was away.',
+    labelNames: ['group'],
+  }),
+  consumerRestarts: new Counter({
+    name: 'songswap_consumer_restarts_total',
+    help: 'Times that a Kafka consumer was built anew after a crash.',
+    labelNames: ['group'],
+  }),
+  deadLetters: new Counter({
+    name: 'songswap_dead_letters_total',
+    help: 'Records dead-lettered, by group and reason.',
+    labelNames: ['group', 'reason'],
+  }),
+  recordsPublished: new Counter({
+    name: 'songswap_records_published_total',
+    help: 'Records acknowledged by Kafka, by topic.',
+    labelNames: ['topic'],
+  }),
+  polls: new Counter({
+    name: 'songswap_polls_total',
+    help: 'Polls of recently-played, by outcome.',
+    labelNames: ['outcome'],
+  }),
+  usersDue: new Gauge({
+    name: 'songswap_users_due',
+    help: 'Users whose poll is due and not leased.',
+  }),
+  spotifyRequests: new Counter({
+    name: 'songswap_spotify_requests_total',
+    help: 'Requests to Spotify by lane (polling, enrichment, accounts) and class of the answer.',
+    labelNames: ['lane', 'outcome'],
+  }),
+  spotifySeconds: new Histogram({
+    name: 'songswap_spotify_request_duration_seconds',
+    help: 'Duration of requests to Spotify by lane.',
+    labelNames: ['lane'],
+    buckets: seconds,
+  }),
+  budgetLeft: new Gauge({
+    name: 'songswap_spotify_budget_left',
+    help: 'Requests left in the running window of the shared budget.',
+  }),
+  recordsArchived: new Counter({
+    name: 'songswap_records_archived_total',
+    help: 'Records in objects that were put, by topic.',
+    labelNames: ['topic'],
+  }),
+  objectsArchived: new Counter({
+    name: 'songswap_archive_objects_total',
+    help: 'Archive objects put, by topic and result (put, twin).',
+    labelNames: ['topic', 'result'],
+  }),
+  bytesArchived: new Counter({
+    name: 'songswap_archive_bytes_total',
+    help: 'Bytes of archive objects put, by topic.',
+    labelNames: ['topic'],
+  }),
+  plays: new Counter({
+    name: 'songswap_plays_total',
+    help: 'Items of pages by terminal state: stored, duplicate, dropped, rejected.',
+    labelNames: ['result'],
+  }),
+  playLatency: new Histogram({
+    name: 'songswap_page_to_row_seconds',
+    help: "From Spotify's answer to the committed row.",
+    buckets: seconds,
+  }),
+  gaps: new Counter({
+    name: 'songswap_gaps_total',
+    help: 'Gaps found: plays known to be missing between two pages.',
+  }),
+  entitiesEnriched: new Counter({
+    name: 'songswap_entities_enriched_total',
+    help: 'Entities whose metadata were published, by kind and result (found, not_found).',
+    labelNames: ['kind', 'result'],
+  }),
+  alerts: new Counter({
+    name: 'songswap_alerts_total',
+    help: 'Discord posts by result (sent, rate_limited, failed, suppressed).',
+    labelNames: ['result'],
+  }),
+  alerterBreakerOpen: new Gauge({
+    name: 'songswap_alerter_breaker_open',
+    help: '1 while the webhook is known to be dead and nothing is posted.',
+  }),
+} as const

@@ -1,0 +1,65 @@
+import pg from 'pg'
+import type { Logger } from './log.ts'
+import type { Resource } from './scope.ts'
+import type { Secret } from './secret.ts'
+
+const int8 = 20
+// Ids, offsets and counts stay below 2^53, so int8 can be a JavaScript number.
+pg.types.setTypeParser(int8, Number)
+
+export type Sql = Pick<pg.PoolClient, 'query'>
+
+export interface Postgres extends Resource, Sql {
+  query: pg.Pool['query']
+  /**
+   * Runs `work` in one transaction: committed when it returns, rolled back when it throws.
+   * @throws what `work` or the server throws; {@link isRetriable} tells outages from bugs
+   */
+  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>
+}
+
+/**
+ * A pool of connections.
+ *
+ * @param options.connections most connections at a time
+ * @param options.name shown in pg_stat_activity
+ */
+export function openPostgres(options: { url: Secret; connections: number; name: string; log: Logger }): Postgres {
+  const pool = new pg.Pool({
+    connectionString: options.url.reveal(),
+    max: options.connections,
+    application_name: `songswap-${options.name}`,
+    connectionTimeoutMillis: 5_000,
+    statement_timeout: 60_000,
+    idle_in_transaction_session_timeout: 60_000,
+    keepAlive: true,
+  })
+  // An idle connection that dies is replaced at its next use.
+  pool.on('error', (err) => options.log.warn({ err }, 'postgres_connection_lost'))
+
+  return {
+    query: pool.query.bind(pool) as pg.Pool['query'],
+    async transaction(work) {
+      const client = await pool.connect()
+      // Without a listener the death of a connection between two queries would be an uncaught exception.
+      const onError = (err: Error) => options.log.warn({ err }, 'postgres_connection_lost')
+      client.on('error', onError)
+      let broken: Error | undefined
+      try {
+        await client.query('begin')
+        const result = await work(client)
+        await client.query('commit')
+        return result
+      } catch (error) {
+        await client.query('rollback').catch((err: Error) => {
+          broken = err
+        })
+        throw error
+      } finally {
+        client.off('error', onError)
+        client.release(broken)
+      }
+    },
+    close: () => pool.end(),
+  }
+}

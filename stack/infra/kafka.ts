@@ -1,0 +1,121 @@
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { javaArgs, javaCommand } from './java.ts'
+import { createServer, type Server } from './server.ts'
+import { StackFault } from './stack-fault.ts'
+
+export interface KafkaOptions {
+  dataDir: string
+  jarsDir: string
+  /** Client ports, one per broker; each broker is a controller as well. */
+  ports: number[]
+  controllerPorts: number[]
+  onCrash: (fault: StackFault) => void
+}
+
+/** Any 16 bytes; a cluster of one folder is never joined with that of another. */
+const clusterId = 'c29uZ3N3YXAtc3RyZWFtMQ'
+
+/** A page is up to 2 MB before compression; what limits records must never be the broker. */
+const maxRecordBytes = 16 * 1024 * 1024
+
+/** One server per port, node ids from 1 on, not yet started. */
+export function createKafka(options: KafkaOptions): Server[] {
+  return options.ports.map((_, index) => createBroker(options, index + 1))
+}
+
+/**
+ * The quorum is given statically, not kept in the metadata log: so the same data come up on other ports.
+ */
+function createBroker(options: KafkaOptions, nodeId: number): Server {
+  const { dataDir, jarsDir, ports } = options
+  const folder = join(dataDir, ports.length === 1 ? 'kafka' : `kafka-${nodeId}`)
+  const propertiesFile = join(folder, 'server.properties')
+  const run = ['-cp', join(jarsDir, 'kafka', '*')]
+  return createServer({
+    name: ports.length === 1 ? 'kafka' : `kafka-${nodeId}`,
+    dataDir,
+    command: javaCommand(),
+    args: [
+      ...javaArgs({ heapMiB: 512, quickStart: false }),
+      `-Dlog4j2.configurationFile=${join(import.meta.dirname, 'kafka-log4j2.properties')}`,
+      ...run,
+      'kafka.Kafka',
+      propertiesFile,
+    ],
+    stopSignal: 'SIGTERM',
+    async prepare() {
+      mkdirSync(folder, { recursive: true })
+      writeFileSync(propertiesFile, toProperties(brokerSettings(options, nodeId, join(folder, 'data'))))
+      await format(run, folder, propertiesFile)
+    },
+    isReady: (log) => log().includes('Kafka Server started'),
+    onCrash: options.onCrash,
+  })
+}
+
+function brokerSettings(
+  options: KafkaOptions,
+  nodeId: number,
+  logDir: string,
+): Record<string, string | number> {
+  const { ports, controllerPorts } = options
+  const brokers = ports.length
+  const address = (port: number | undefined) => `127.0.0.1:${port}`
+  return {
+    'process.roles': 'broker,controller',
+    'node.id': nodeId,
+    'controller.quorum.voters': controllerPorts
+      .map((port, index) => `${index + 1}@${address(port)}`)
+      .join(','),
+    listeners: `PLAINTEXT://${address(ports[nodeId - 1])},CONTROLLER://${address(controllerPorts[nodeId - 1])}`,
+    'advertised.listeners': `PLAINTEXT://${address(ports[nodeId - 1])}`,
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'controller.listener.names': 'CONTROLLER',
+    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    'log.dirs': logDir,
+    'auto.create.topics.enable': 'false',
+    'default.replication.factor': brokers,
+    'min.insync.replicas': brokers === 1 ? 1 : 2,
+    'offsets.topic.num.partitions': 4,
+    'offsets.topic.replication.factor': brokers,
+    'transaction.state.log.num.partitions': 4,
+    'transaction.state.log.replication.factor': brokers,
+    'transaction.state.log.min.isr': brokers === 1 ? 1 : 2,
+    'share.coordinator.state.topic.replication.factor': brokers,
+    'share.coordinator.state.topic.min.isr': brokers === 1 ? 1 : 2,
+    'group.initial.rebalance.delay.ms': 0,
+    'message.max.bytes': maxRecordBytes,
+    'replica.fetch.max.bytes': maxRecordBytes,
+    'socket.request.max.bytes': 128 * 1024 * 1024,
+  }
+}
+
+/** Makes the folder a member of the cluster, once: the marker stands only after the tool has finished. */
+async function format(run: string[], folder: string, propertiesFile: string): Promise<void> {
+  const marker = join(folder, 'formatted')
+  if (existsSync(marker)) return
+  const args = [...javaArgs({ heapMiB: 128, quickStart: true }), ...run, 'kafka.tools.StorageTool']
+  try {
+    await promisify(execFile)(javaCommand(), [
+      ...args,
+      'format',
+      '--ignore-formatted',
+      '--cluster-id',
+      clusterId,
+      '--config',
+      propertiesFile,
+    ])
+  } catch (error) {
+    throw new StackFault(`Kafka's folder ${folder} could not be formatted: ${(error as Error).message}`)
+  }
+  writeFileSync(marker, '')
+}
+
+function toProperties(settings: Record<string, string | number>): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('')
+}

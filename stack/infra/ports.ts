@@ -1,0 +1,96 @@
+import { createServer } from 'node:net'
+import { StackFault } from './stack-fault.ts'
+
+/** Every port is on 127.0.0.1. One client and one controller port per broker. */
+export interface Ports {
+  kafka: number[]
+  controller: number[]
+  registry: number
+  s3: number
+  postgres: number
+}
+
+/**
+ * The documented ports, each overridable by the environment: STACK_KAFKA_PORT, STACK_CONTROLLER_PORT,
+ * STACK_REGISTRY_PORT, STACK_S3_PORT, STACK_POSTGRES_PORT. Of several brokers each has the next two.
+ *
+ * @throws StackFault when a setting is no port, or a port is taken.
+ */
+export async function documentedPorts(env: NodeJS.ProcessEnv, brokers: number): Promise<Ports> {
+  const each = (first: number) => Array.from({ length: brokers }, (_, index) => first + 2 * index)
+  const ports = {
+    kafka: each(portSetting(env, 'STACK_KAFKA_PORT', 19092)),
+    controller: each(portSetting(env, 'STACK_CONTROLLER_PORT', 19093)),
+    registry: portSetting(env, 'STACK_REGISTRY_PORT', 18080),
+    s3: portSetting(env, 'STACK_S3_PORT', 19000),
+    postgres: portSetting(env, 'STACK_POSTGRES_PORT', 15432),
+  }
+  for (const port of ports.kafka) await requireFree(port, 'Kafka', 'STACK_KAFKA_PORT')
+  for (const port of ports.controller) await requireFree(port, "Kafka's controller", 'STACK_CONTROLLER_PORT')
+  await requireFree(ports.registry, 'the schema registry', 'STACK_REGISTRY_PORT')
+  await requireFree(ports.s3, 'the S3 server', 'STACK_S3_PORT')
+  await requireFree(ports.postgres, 'Postgres', 'STACK_POSTGRES_PORT')
+  return ports
+}
+
+/** Ports that are free now. */
+export async function freePorts(brokers: number): Promise<Ports> {
+  const taken = new Set<number>()
+  const next = async () => {
+    for (;;) {
+      const port = await freePort()
+      if (!taken.has(port)) {
+        taken.add(port)
+        return port
+      }
+    }
+  }
+  const each = async () => {
+    const ports: number[] = []
+    while (ports.length < brokers) ports.push(await next())
+    return ports
+  }
+  return {
+    kafka: await each(),
+    controller: await each(),
+    registry: await next(),
+    s3: await next(),
+    postgres: await next(),
+  }
+}
+
+/**
+ * A free port from 20000 to 29999: below the range from which systems take the local ports of outgoing
+ * connections, so that it stays free while a server that owns it is down for a moment.
+ */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000)
+    if (await isFree(port)) return port
+  }
+}
+
+/** @throws StackFault */
+export function portSetting(env: NodeJS.ProcessEnv, name: string, fallback: number): number {
+  const text = env[name]
+  if (text === undefined || text === '') return fallback
+  const port = Number(text)
+  if (Number.isInteger(port) && port > 0 && port < 65_536) return port
+  throw new StackFault(`${name} must be a port number from 1 to 65535, not "${text}".`)
+}
+
+/** @throws StackFault */
+export async function requireFree(port: number, what: string, setting: string): Promise<void> {
+  if (await isFree(port)) return
+  throw new StackFault(
+    `Port ${port} for ${what} is taken: stop what listens there, or choose another port with ${setting}.`,
+  )
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.once('error', () => resolve(false))
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
+  })
+}

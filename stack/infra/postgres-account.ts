@@ -1,0 +1,81 @@
+import { readFileSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { StackFault } from './stack-fault.ts'
+
+/**
+ * Postgres refuses to run as root. For root it therefore runs as somebody else: as the owner of the data
+ * that are there, else as `postgres`, else as `nobody`. Anybody but root runs it as himself.
+ */
+export interface Account {
+  uid: number
+  gid: number
+}
+
+export function postgresAccount(clusterDir: string): Account | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  const owner = statSync(clusterDir, { throwIfNoEntry: false })
+  if (owner && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid }
+  const accounts = readFileSync('/etc/passwd', 'utf8').split('\n')
+  for (const name of ['postgres', 'nobody']) {
+    const [, , uid, gid] = accounts.find((line) => line.startsWith(`${name}:`))?.split(':') ?? []
+    if (uid !== undefined && gid !== undefined) return { uid: Number(uid), gid: Number(gid) }
+  }
+  throw new StackFault(
+    'Postgres cannot run as root, and there is no user `postgres` or `nobody` to run it as.',
+  )
+}
+
+/** How to run a program as an account: what goes before it, and what to give to spawn. */
+export interface Switch {
+  prefix: string[]
+  spawnAs: Partial<Account>
+}
+
+/**
+ * The other account must get at the data and the binaries, below folders that may be open to root alone
+ * (/root, a folder of mktemp). Their permissions stay as they are: Linux lets the process take along the
+ * one capability that reads past them. `setpriv` is part of util-linux.
+ *
+ * @throws StackFault when a folder is closed and no such capability is to be had.
+ */
+export function switchTo(account: Account | undefined, paths: string[]): Switch {
+  if (!account) return { prefix: [], spawnAs: {} }
+  const closed = paths.flatMap(ancestors).find((folder) => !mayEnter(account, folder))
+  if (closed === undefined) return { prefix: [], spawnAs: account }
+  const capability = availableCapability()
+  if (!capability) {
+    throw new StackFault(
+      `Postgres cannot run as root, and its user may not enter ${closed}: run as another user, or clone elsewhere.`,
+    )
+  }
+  const { uid, gid } = account
+  const prefix = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups']
+  return { prefix: [...prefix, `--inh-caps=+${capability}`, `--ambient-caps=+${capability}`], spawnAs: {} }
+}
+
+function ancestors(path: string): string[] {
+  const parent = dirname(path)
+  return parent === path ? [] : [...ancestors(parent), parent]
+}
+
+function mayEnter({ uid, gid }: Account, folder: string): boolean {
+  const stat = statSync(folder, { throwIfNoEntry: false })
+  if (!stat) return true
+  if (stat.uid === uid) return (stat.mode & 0o100) !== 0
+  if (stat.gid === gid) return (stat.mode & 0o010) !== 0
+  return (stat.mode & 0o001) !== 0
+}
+
+/** Numbers from linux/capability.h. Containers often have the first one taken away. */
+function availableCapability(): string | undefined {
+  const capabilities: [string, number][] = [
+    ['dac_read_search', 2],
+    ['dac_override', 1],
+  ]
+  try {
+    const permitted = BigInt(`0x${/^CapPrm:\s*(\w+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]}`)
+    return capabilities.find(([, bit]) => (permitted >> BigInt(bit)) & 1n)?.[0]
+  } catch {
+    return undefined
+  }
+}

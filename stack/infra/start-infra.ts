@@ -1,0 +1,182 @@
+import { mkdirSync } from 'node:fs'
+import { lockFolder } from './folder-lock.ts'
+import { createKafka } from './kafka.ts'
+import { stopOrphans } from './pid-records.ts'
+import { documentedPorts, freePorts, type Ports } from './ports.ts'
+import { createPostgres, ensureDatabase } from './postgres.ts'
+import { createRegistry, registryUrl } from './registry.ts'
+import { createS3, s3Region } from './s3.ts'
+import { readSecrets, type Secrets } from './secrets.ts'
+import type { Server } from './server.ts'
+import { StackFault } from './stack-fault.ts'
+
+export interface InfraOptions {
+  /** Absolute. Holds the servers' data, logs, pid records and secrets. */
+  dataDir: string
+  /** Absolute; filled by stack/setup.mjs. */
+  jarsDir: string
+  /** `documented`: fixed and overridable by the environment. `free`: whatever is free. */
+  ports: 'documented' | 'free'
+  /** Three replicate everything among them. */
+  brokers?: 1 | 3
+  /** False: nothing is synced to disk by Postgres. For data that nobody keeps. Default true. */
+  durable?: boolean
+  /** A server ended by itself. Called once at most; the others still run. */
+  onCrash?: (fault: StackFault) => void
+  onProgress?: (progress: InfraProgress) => void
+  /** Aborting it ends a start that is under way. */
+  signal?: AbortSignal
+}
+
+export type InfraProgress =
+  | { type: 'recovered'; names: string[] }
+  | { type: 'starting'; name: string }
+  | { type: 'up'; name: string; tookMs: number }
+
+export interface Infra {
+  /** The variables of DESIGN section 6 that point the services at these servers. */
+  env: Record<string, string>
+  servers: { kafka: Server[]; registry: Server; s3: Server; postgres: Server }
+  /** Stops the servers in order and gives the folder free. Bounded; safe to call again. */
+  stop(): Promise<void>
+  /** Ends the servers at once. */
+  killAll(): Promise<void>
+}
+
+const database = 'songswap'
+const registryDatabase = 'registry'
+const user = 'songswap'
+const bucket = 'songswap'
+
+/**
+ * Starts Kafka, the schema registry, the S3 server and Postgres on loopback, and resolves when all of
+ * them serve. What an earlier, killed launcher left running in the folder is stopped first.
+ *
+ * @throws StackFault when the folder is in use, a port is taken, or a server does not come up; then
+ * nothing is left running.
+ */
+export async function startInfra(options: InfraOptions): Promise<Infra> {
+  mkdirSafely(options.dataDir)
+  const lock = lockFolder(options.dataDir)
+  try {
+    const recovered = await stopOrphans(options.dataDir)
+    if (recovered.length > 0) options.onProgress?.({ type: 'recovered', names: recovered })
+    const brokers = options.brokers ?? 1
+    const ports =
+      options.ports === 'free' ? await freePorts(brokers) : await documentedPorts(process.env, brokers)
+    const secrets = readSecrets(options.dataDir)
+    const servers = createServers(options, ports, secrets)
+    const infra = { env: toEnv(ports, secrets, brokers), servers, ...stopping(servers, lock) }
+    await startAll(infra, { options, ports, secrets })
+    return infra
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/** A folder that cannot be made is reported by the lock, which cannot be made either. */
+function mkdirSafely(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true })
+  } catch {}
+}
+
+function createServers(options: InfraOptions, ports: Ports, secrets: Secrets): Infra['servers'] {
+  const { dataDir, jarsDir, durable = true } = options
+  let crashed = false
+  const onCrash = (fault: StackFault) => {
+    if (crashed) return
+    crashed = true
+    options.onCrash?.(fault)
+  }
+  const shared = { dataDir, jarsDir, onCrash }
+  const password = secrets.postgresPassword
+  return {
+    kafka: createKafka({ ...shared, ports: ports.kafka, controllerPorts: ports.controller }),
+    s3: createS3({
+      ...shared,
+      port: ports.s3,
+      bucket,
+      accessKeyId: secrets.s3AccessKeyId,
+      secretAccessKey: secrets.s3SecretAccessKey,
+    }),
+    postgres: createPostgres({ ...shared, port: ports.postgres, user, password, durable }),
+    registry: createRegistry({
+      ...shared,
+      port: ports.registry,
+      database: { port: ports.postgres, name: registryDatabase, user, password },
+    }),
+  }
+}
+
+/** The registry waits for its database, the others for nobody. If one fails, all are stopped. */
+async function startAll(
+  infra: Infra,
+  { options, ports, secrets }: { options: InfraOptions; ports: Ports; secrets: Secrets },
+): Promise<void> {
+  const { kafka, registry, s3, postgres } = infra.servers
+  let failure: unknown
+  const fail = (reason: unknown) => {
+    failure ??= reason
+    void infra.killAll()
+  }
+  const onAbort = () => fail(new StackFault('Stopped before all servers were up.'))
+  const start = async (server: Server) => {
+    if (failure) return
+    const began = performance.now()
+    options.onProgress?.({ type: 'starting', name: server.name })
+    await server.start()
+    options.onProgress?.({ type: 'up', name: server.name, tookMs: Math.round(performance.now() - began) })
+  }
+  const startDatabases = async () => {
+    await start(postgres)
+    const account = { port: ports.postgres, user, password: secrets.postgresPassword }
+    await Promise.all([ensureDatabase(account, database), ensureDatabase(account, registryDatabase)])
+    await start(registry)
+  }
+  options.signal?.addEventListener('abort', onAbort)
+  if (options.signal?.aborted) onAbort()
+  await Promise.all([startDatabases(), start(s3), ...kafka.map(start)].map((started) => started.catch(fail)))
+  options.signal?.removeEventListener('abort', onAbort)
+  if (!failure) return
+  await infra.killAll()
+  throw failure
+}
+
+/** Clients before what they depend on: the registry lives in Postgres. */
+function stopping(servers: Infra['servers'], lock: { release(): void }): Pick<Infra, 'stop' | 'killAll'> {
+  const { kafka, registry, s3, postgres } = servers
+  let stopped: Promise<void> | undefined
+  const stopInOrder = async () => {
+    await Promise.all([registry.stop(), s3.stop(), ...kafka.map((broker) => broker.stop())])
+    await postgres.stop()
+    lock.release()
+  }
+  return {
+    stop() {
+      stopped ??= stopInOrder()
+      return stopped
+    },
+    async killAll() {
+      await Promise.all([...kafka, registry, s3, postgres].map((server) => server.kill()))
+    },
+  }
+}
+
+function toEnv(ports: Ports, secrets: Secrets, brokers: number): Record<string, string> {
+  const postgres = `${user}:${secrets.postgresPassword}@127.0.0.1:${ports.postgres}`
+  return {
+    KAFKA_BROKERS: ports.kafka.map((port) => `127.0.0.1:${port}`).join(','),
+    KAFKA_REPLICATION_FACTOR: String(brokers),
+    SCHEMA_REGISTRY_URL: registryUrl(ports.registry),
+    DATABASE_URL: `postgres://${postgres}/${database}`,
+    S3_ENDPOINT: `http://127.0.0.1:${ports.s3}`,
+    S3_REGION: s3Region,
+    S3_BUCKET: bucket,
+    S3_PREFIX: 'raw',
+    AWS_ACCESS_KEY_ID: secrets.s3AccessKeyId,
+    AWS_SECRET_ACCESS_KEY: secrets.s3SecretAccessKey,
+    TOKEN_ENCRYPTION_KEYS: secrets.tokenEncryptionKeys,
+  }
+}

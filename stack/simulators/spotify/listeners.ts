@@ -1,0 +1,155 @@
+import { createRandom, hash32 } from '../random.ts'
+import { toId } from './ids.ts'
+import { toArtistName } from './names.ts'
+import { type Play, type Timeline, windowSize } from './timeline.ts'
+
+/** What a test, or a listener of flesh and blood, can change about an account. */
+export interface ListenerChanges {
+  /** The refresh token is dead: the user took the app's access away, or six months are over. */
+  refreshToken?: 'valid' | 'revoked' | 'expired'
+  /** False: not on the app's list of users (Development Mode). */
+  listed?: boolean
+  displayName?: string | null
+  /** False stops the plays that happen from now on; true starts them again. */
+  listening?: boolean
+  /** Access tokens given out before now answer 401. */
+  expireAccessTokens?: true
+}
+
+export interface Listener {
+  index: number
+  spotifyId: string
+  /** Consents given up to `until` (Unix ms) are void; a later one revives the account. */
+  consentEnded: { reason: 'revoked' | 'expired'; until: number } | null
+  listed: boolean
+  displayName: string | null
+  /** Refresh tokens below this generation are dead. */
+  generation: number
+  /** Access tokens given out before (Unix ms) are dead. */
+  accessTokensFrom: number
+  /** Silent stretches [from, to). */
+  silences: { from: number; to: number }[]
+  /** Plays given by tests, newest first. */
+  given: Play[]
+}
+
+export interface Listeners {
+  count: number
+  get(index: number): Listener | null
+  /** By index in decimal, or by Spotify id. */
+  find(text: string): Listener | null
+  change(index: number, changes: ListenerChanges, now: number): Listener | null
+  give(index: number, plays: readonly Play[]): void
+  /** What a page can show now: generated and given plays, newest first, 50 at most. */
+  window(index: number, now: number): Play[]
+  happened(index: number, now: number): Generator<Play>
+}
+
+export interface ListenersOptions {
+  seed: number
+  count: number
+  timeline: Timeline
+  /** Plays before this are none, Unix ms; null: nobody plays anything but what tests give. */
+  playsSince: number | null
+}
+
+/** State is made on the first touch of a listener: tens of thousands cost nothing until they are asked for. */
+export function createListeners(options: ListenersOptions): Listeners {
+  const { count, timeline, playsSince } = options
+  const touched = new Map<number, Listener>()
+  const get = (index: number): Listener | null => {
+    if (!Number.isInteger(index) || index < 0 || index >= count) return null
+    const listener = touched.get(index) ?? toListener(options.seed, index)
+    touched.set(index, listener)
+    return listener
+  }
+  return {
+    count,
+    get,
+    find: (text) => get(Number(/^\d+$/.test(text) ? text : (/^listener-(\d+)$/.exec(text)?.[1] ?? '-1'))),
+    change(index, changes, now) {
+      const listener = get(index)
+      if (listener) applyChanges(listener, changes, now)
+      return listener
+    },
+    give(index, plays) {
+      const listener = get(index)
+      if (listener === null) return
+      listener.given = byNewest([...plays, ...listener.given])
+    },
+    window(index, now) {
+      const listener = get(index)
+      if (listener === null) return []
+      const given = listener.given.filter((play) => play.availableAt <= now)
+      if (playsSince === null) return given.slice(0, windowSize)
+      const generated = timeline.recent(index, { now, since: playsSince })
+      if (given.length === 0 && listener.silences.length === 0) return generated
+      const audible = generated.filter((play) => !isSilent(listener, play))
+      return byNewest([...given, ...audible]).slice(0, windowSize)
+    },
+    *happened(index, now) {
+      const listener = get(index)
+      if (listener === null) return
+      yield* listener.given.toReversed()
+      if (playsSince === null) return
+      for (const play of timeline.happened(index, { now, since: playsSince })) {
+        if (!isSilent(listener, play)) yield play
+      }
+    },
+  }
+}
+
+function toListener(seed: number, index: number): Listener {
+  return {
+    index,
+    spotifyId: `listener-${index}`,
+    consentEnded: null,
+    listed: true,
+    displayName: toArtistName(createRandom(seed, 71, index)),
+    generation: 0,
+    accessTokensFrom: 0,
+    silences: [],
+    given: [],
+  }
+}
+
+function applyChanges(listener: Listener, changes: ListenerChanges, now: number): void {
+  const { refreshToken, listed, displayName, listening, expireAccessTokens } = changes
+  if (refreshToken === 'valid') listener.consentEnded = null
+  else if (refreshToken !== undefined) listener.consentEnded = { reason: refreshToken, until: now }
+  if (listed !== undefined) listener.listed = listed
+  if (displayName !== undefined) listener.displayName = displayName
+  if (expireAccessTokens) listener.accessTokensFrom = now
+  const silence = listener.silences.at(-1)
+  const silent = silence?.to === Number.POSITIVE_INFINITY
+  if (listening === false && !silent) listener.silences.push({ from: now, to: Number.POSITIVE_INFINITY })
+  if (listening === true && silence && silent) silence.to = now
+}
+
+/** Stable: of two plays at one time the one given first stays first. */
+function byNewest(plays: readonly Play[]): Play[] {
+  return plays.toSorted((a, b) => b.playedAt - a.playedAt)
+}
+
+function isSilent(listener: Listener, play: Play): boolean {
+  return listener.silences.some(({ from, to }) => play.playedAt >= from && play.playedAt < to)
+}
+
+/** The `/me` object; Development Mode lacks country, email, explicit_content, followers and product. */
+export function toProfile(seed: number, listener: Listener, mode: 'development' | 'extended') {
+  const { spotifyId, displayName } = listener
+  return {
+    account_id: toId(seed, 'account', listener.index),
+    ...(mode === 'extended' && { country: 'DE', email: `${spotifyId}@example.com` }),
+    display_name: displayName,
+    ...(mode === 'extended' && { explicit_content: { filter_enabled: false, filter_locked: false } }),
+    external_urls: { spotify: `https://open.spotify.com/user/${spotifyId}` },
+    ...(mode === 'extended' && { followers: { href: null, total: hash32(seed, 72, listener.index) % 500 } }),
+    href: `https://api.spotify.com/v1/users/${spotifyId}`,
+    id: spotifyId,
+    images: [],
+    ...(mode === 'extended' && { product: 'premium' }),
+    type: 'user',
+    uri: `spotify:user:${spotifyId}`,
+  }
+}

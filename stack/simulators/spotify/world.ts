@@ -1,0 +1,139 @@
+import { hash32 } from '../random.ts'
+import { type Catalogue, createCatalogue } from './catalogue.ts'
+import { createFaultPlan, type FaultPlan } from './faults.ts'
+import { createLimits } from './limits.ts'
+import { createListeners, type Listeners } from './listeners.ts'
+import {
+  type ArtistOddity,
+  isOneOf,
+  type PlayOddity,
+  playOddities,
+  type TrackOddity,
+  trackOddities,
+} from './oddities.ts'
+import type { SpotifySimulatorOptions } from './options.ts'
+import { createRenderer, type Renderer } from './renderer.ts'
+import { createTimeline, type Play, toOddPlays } from './timeline.ts'
+import { sealToken } from './tokens.ts'
+import { createTruth, type Truth } from './truth.ts'
+
+/** A play given by a test. All of it may be left out: a track that nobody else plays, now, without context. */
+export interface GivenPlay {
+  /** Unix ms; default now. */
+  playedAt?: number
+  /** When pages start to show it; default `playedAt`. */
+  availableAt?: number
+  /** Index in the catalogue. */
+  track?: number
+  oddity?: PlayOddity | TrackOddity
+  /** The item as pages shall show it, in place of one made from the catalogue. */
+  item?: unknown
+}
+
+/** All that the routes work on. */
+export interface World {
+  options: SpotifySimulatorOptions
+  catalogue: Catalogue
+  listeners: Listeners
+  renderer: Renderer
+  faults: FaultPlan
+  limits: ReturnType<typeof createLimits>
+  truth: Truth
+  tally: Tally
+  now(): number
+  advance(ms: number): void
+  givePlay(listener: number, play: GivenPlay): Play[]
+  makeArtistOdd(artist: number, oddity: ArtistOddity): void
+  /** A refresh token as a user's consent to any client would have given. */
+  refreshToken(listener: number): string
+}
+
+/** What was answered, by endpoint and status, and which faults struck. */
+export interface Tally {
+  answers: Record<string, number>
+  faults: Record<string, number>
+}
+
+export const scopes = 'user-read-recently-played user-read-currently-playing'
+
+export function createWorld(options: SpotifySimulatorOptions): World {
+  const { seed, oddities, speed } = options
+  const catalogue = createCatalogue(seed, options.tracks)
+  const timeline = createTimeline(catalogue, { speed, oddities })
+  const listeners = createListeners({
+    seed,
+    count: options.listeners,
+    timeline,
+    playsSince: options.plays === 'none' ? null : options.playsSince,
+  })
+  const renderer = createRenderer(catalogue, { mode: options.mode, oddities })
+  const clock = createClock(options)
+  let given = 0
+  return {
+    options,
+    catalogue,
+    listeners,
+    renderer,
+    faults: createFaultPlan({
+      seed,
+      shares: options.faults,
+      largeRetryAfterSeconds: options.largeRetryAfterSeconds,
+    }),
+    limits: createLimits(options),
+    truth: createTruth({ depth: options.truth, keepPages: options.keepPages }),
+    tally: { answers: {}, faults: {} },
+    ...clock,
+    givePlay(listener, play) {
+      given += 1
+      const track = play.track ?? catalogue.trackCount - 1 - (given % Math.ceil(catalogue.trackCount / 2))
+      const plays = toGivenPlays(play, { now: clock.now(), track, trackCount: catalogue.trackCount })
+      if (play.oddity && isOneOf(trackOddities, play.oddity)) renderer.makeTrackOdd(track, play.oddity)
+      const previous = listeners.window(listener, clock.now())[0]
+      const odd = plays.flatMap((one) =>
+        toOddPlays(one, { previous, otherTrack: hash32(seed, given) % catalogue.trackCount }),
+      )
+      listeners.give(listener, odd)
+      return odd
+    },
+    makeArtistOdd: renderer.makeArtistOdd,
+    refreshToken(listener) {
+      const generation = listeners.get(listener)?.generation ?? 0
+      const ended = listeners.get(listener)?.consentEnded?.until ?? 0
+      const authorizedAt = Math.max(clock.now(), ended + 1)
+      return sealToken(seed, {
+        kind: 'refresh',
+        listener,
+        client: null,
+        scope: scopes,
+        generation,
+        authorizedAt,
+      })
+    },
+  }
+}
+
+function createClock({ startAt, clock }: SpotifySimulatorOptions) {
+  const started = Date.now()
+  let reading = startAt ?? started
+  return {
+    now: () => (clock === 'stopped' ? reading : reading + (Date.now() - started)),
+    advance: (ms: number) => {
+      reading += ms
+    },
+  }
+}
+
+function toGivenPlays(play: GivenPlay, around: { now: number; track: number; trackCount: number }): Play[] {
+  const playedAt = play.playedAt ?? around.now
+  const { oddity } = play
+  return [
+    {
+      playedAt,
+      availableAt: play.availableAt ?? Math.min(playedAt, around.now),
+      track: around.track,
+      context: null,
+      oddity: oddity && isOneOf(playOddities, oddity) ? oddity : null,
+      ...(play.item !== undefined && { item: play.item }),
+    },
+  ]
+}

@@ -1,12 +1,12 @@
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
-const data = join(root, '.data')
+const data = resolve(root, process.env.STACK_DATA_DIR || '.data')
 
-/** Where `npm start` keeps things, and where stack/setup.mjs put the jars. */
+/** Where `npm start` keeps its data (STACK_DATA_DIR, default `.data`), and where stack/setup.mjs put the jars. */
 export const projectFolders = {
   root,
   data,
-  jars: join(data, 'jars'),
+  jars: join(root, '.data', 'jars'),
   infraEnvFile: join(data, 'infra.env'),
 }

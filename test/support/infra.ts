@@ -1,0 +1,72 @@
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseEnv } from 'node:util'
+import { lockFolder } from '../../stack/infra/folder-lock.ts'
+import { stopOrphans } from '../../stack/infra/pid-records.ts'
+import { startInfra } from '../../stack/infra/start-infra.ts'
+import { projectFolders } from '../../stack/project-folders.ts'
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** The variables of DESIGN section 6 that point at the servers of this test run. */
+    infra: Record<string, string>
+  }
+}
+
+export interface TestInfra {
+  env: Record<string, string>
+  stop(): Promise<void>
+}
+
+const folderPrefix = 'songswap-test-'
+
+/**
+ * The servers of a test run: those that the file named by TEST_INFRA_ENV points at (an infra.env of
+ * `npm run infra`, for fast iteration), else ones of its own on free ports, gone at the end.
+ */
+export async function openTestInfra(): Promise<TestInfra> {
+  const file = process.env.TEST_INFRA_ENV
+  if (file) {
+    const env = parseEnv(readFileSync(file, 'utf8')) as Record<string, string>
+    return { env, stop: async () => {} }
+  }
+  await removeAbandonedFolders()
+  const dataDir = makeDataDir()
+  const infra = await startInfra({
+    dataDir,
+    jarsDir: projectFolders.jars,
+    ports: 'free',
+    durable: false,
+    onCrash: (fault) => console.error(fault.message),
+  })
+  return {
+    env: infra.env,
+    async stop() {
+      await infra.stop()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A folder for the data of servers, which others may enter: Postgres may run as another user. */
+export function makeDataDir(): string {
+  const dataDir = mkdtempSync(join(tmpdir(), folderPrefix))
+  chmodSync(dataDir, 0o711)
+  return dataDir
+}
+
+/** What a killed test run left: its servers are stopped, its folder goes. Those of running ones are locked. */
+async function removeAbandonedFolders(): Promise<void> {
+  for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(folderPrefix))) {
+    const folder = join(tmpdir(), name)
+    try {
+      const lock = lockFolder(folder)
+      await stopOrphans(folder)
+      lock.release()
+    } catch {
+      continue
+    }
+    rmSync(folder, { recursive: true, force: true })
+  }
+}

@@ -7,9 +7,9 @@ import { subjectOf } from './topology.ts'
 /** Why a value could not be decoded; each is a dead-letter reason. */
 export type UndecodableReason = 'no_value' | 'not_framed' | 'unknown_schema' | 'undecodable'
 
-/** A value, or why there is none. */
+/** A value, or why there is none; the writer is null for topics without a schema. */
 export type Decoded<V> =
-  | { type: 'value'; value: V; writer: Writer }
+  | { type: 'value'; value: V; writer: Writer | null }
   | { type: 'undecodable'; reason: UndecodableReason; message: string }
 
 /** The schema that a value was written with. */

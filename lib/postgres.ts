@@ -24,7 +24,12 @@ export interface Postgres extends Resource, Sql {
  * @param options.connections most connections at a time
  * @param options.name shown in pg_stat_activity
  */
-export function openPostgres(options: { url: Secret; connections: number; name: string; log: Logger }): Postgres {
+export function openPostgres(options: {
+  url: Secret
+  connections: number
+  name: string
+  log: Logger
+}): Postgres {
   const pool = new pg.Pool({
     connectionString: options.url.reveal(),
     max: options.connections,

@@ -1,0 +1,299 @@
+import type kafkajs from 'kafkajs'
+import type { Codec, Decoded } from '../codec.ts'
+import { messageOf } from '../errors.ts'
+import type { Health, HealthReport } from '../health.ts'
+import { withinMs } from '../lifecycle.ts'
+import type { Logger } from '../log.ts'
+import { metrics } from '../metrics.ts'
+import type { Resource } from '../scope.ts'
+import type { Topic } from '../topology.ts'
+import type { ClientOptions } from './client.ts'
+import { createClient } from './client.ts'
+import { PartitionWorker } from './partition-worker.ts'
+import { backoffMs, pause } from './pause.ts'
+import type { DecodedRecord, Header, RawRecord } from './record.ts'
+import type { PartitionSink, Settled } from './sink.ts'
+
+export interface ConsumerOptions<V> {
+  client: ClientOptions
+  codec: Codec
+  group: string
+  topics: Topic<V>[]
+  open: (topic: string, partition: number, signal: AbortSignal) => PartitionSink<V>
+  publishDeadLetters: (settled: Settled, attempts: number) => Promise<void>
+  onOffsetOutOfRange: (text: string) => void
+  batchMaxRecords: number
+  batchMaxBytes: number
+  stuckAfterMs: number
+  health: Health
+  fail: (error: unknown) => void
+  log: Logger
+}
+
+const sessionTimeoutMs = 20_000
+const heartbeatMs = 3_000
+const fetchWaitMs = 500
+const fetchMaxBytesPerPartition = 512 * 1024
+const queueMaxBytes = 4 << 20
+/** How long a full queue may hold up the fetch of its neighbours before its partition is paused instead. */
+const roomWithinMs = 200
+const silentAfterMs = 60_000
+
+/**
+ * A member of a consumer group that lives until it is closed. kafkajs's own restart is off (it can revive a
+ * consumer that was disconnected, and gives up on errors that it takes for permanent): each crash ends one
+ * kafkajs consumer, and the loop builds another with backoff.
+ *
+ * Fetching and handling are apart: kafkajs's loop only moves records into the partitions' queues, so heartbeats
+ * go on however long a handler takes, and a slow partition does not hold up the others. Liveness is therefore
+ * not the heartbeat but progress: a batch in work for too long makes `/healthz` fail.
+ */
+export function openConsumer<V>(options: ConsumerOptions<V>): Resource {
+  const { group, log } = options
+  const stop = new AbortController()
+  let term: Term<V> | null = null
+  let lastAttemptAt = Date.now()
+
+  async function live(): Promise<void> {
+    for (let failures = 0; !stop.signal.aborted; ) {
+      term = new Term(options)
+      lastAttemptAt = Date.now()
+      const crash = await term.run(stop.signal)
+      await term.end(stop.signal.aborted)
+      if (stop.signal.aborted) return
+      failures = term.joined ? 1 : failures + 1
+      metrics.consumerRestarts.inc({ group })
+      const delayMs = backoffMs(failures)
+      log.warn({ group, delayMs, reason: crash }, 'consumer_restarted')
+      await pause(delayMs, stop.signal)
+    }
+  }
+  const lived = live().catch(options.fail)
+
+  function report(): HealthReport {
+    const now = Date.now()
+    const busyForMs = term?.busyForMs(now) ?? 0
+    if (busyForMs > options.stuckAfterMs) {
+      return {
+        alive: false,
+        ready: false,
+        detail: `a batch has been in work for ${Math.round(busyForMs / 1000)} s`,
+      }
+    }
+    const silentForMs = now - Math.max(term?.lastFetchAt ?? 0, lastAttemptAt)
+    if (silentForMs > silentAfterMs) {
+      return { alive: false, ready: false, detail: `no fetch for ${Math.round(silentForMs / 1000)} s` }
+    }
+    if (!term?.joined) return { alive: true, ready: false, detail: 'joining the group' }
+    if (term.waiting) return { alive: true, ready: false, detail: 'waiting for something it needs' }
+    return { alive: true, ready: true, detail: `owns ${term.partitions} partitions` }
+  }
+  options.health.register(`consumer ${group}`, report)
+
+  return {
+    async close() {
+      stop.abort()
+      await lived
+    },
+  }
+}
+
+/** The life of one kafkajs consumer, from connecting to its crash or stop. */
+class Term<V> {
+  readonly #o: ConsumerOptions<V>
+  readonly #consumer: kafkajs.Consumer
+  readonly #workers = new Map<string, PartitionWorker<V>>()
+  /** Effects of earlier assignments that have not ended yet, by partition. */
+  #ending = new Map<string, Promise<void>>()
+  readonly #roomWaiters = new Map<string, () => void>()
+  #crashed: (reason: string) => void = () => undefined
+  #commitOnce: kafkajs.EachBatchPayload['commitOffsetsIfNecessary'] | null = null
+  joined = false
+  lastFetchAt = 0
+
+  constructor(options: ConsumerOptions<V>) {
+    this.#o = options
+    const client = createClient({ ...options.client, onWarning: (text) => this.#onWarning(text) })
+    this.#consumer = client.consumer({
+      groupId: options.group,
+      sessionTimeout: sessionTimeoutMs,
+      heartbeatInterval: heartbeatMs,
+      rebalanceTimeout: 30_000,
+      maxWaitTimeInMs: fetchWaitMs,
+      maxBytesPerPartition: fetchMaxBytesPerPartition,
+      allowAutoTopicCreation: false,
+      retry: { retries: 5, initialRetryTime: 150, maxRetryTime: 3_000, restartOnFailure: async () => false },
+    })
+  }
+
+  get partitions(): number {
+    return this.#workers.size
+  }
+
+  get waiting(): boolean {
+    return [...this.#workers.values()].some((w) => w.waiting)
+  }
+
+  busyForMs(now: number): number {
+    return Math.max(0, ...[...this.#workers.values()].map((w) => w.busyForMs(now)))
+  }
+
+  /** Resolves with the reason of the crash, or when the stop begins. */
+  async run(stop: AbortSignal): Promise<string> {
+    const ended = new Promise<string>((resolve) => {
+      this.#crashed = resolve
+      stop.addEventListener('abort', () => resolve('stopped'), { once: true })
+    })
+    this.#observe()
+    const start = async () => {
+      await this.#consumer.connect()
+      await this.#consumer.subscribe({ topics: this.#o.topics.map((t) => t.name), fromBeginning: true })
+      await this.#consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        // Waiting for room in one partition's queue must not hold up another's.
+        partitionsConsumedConcurrently: this.#o.topics.reduce((n, t) => n + t.partitions, 0),
+        eachBatch: (payload) => this.#take(payload),
+      })
+    }
+    start().catch((error) => this.#crashed(messageOf(error)))
+    return ended
+  }
+
+  /** Ends the workers, finishing what they have in hand when the stop is orderly, and leaves the group. */
+  async end(orderly: boolean): Promise<void> {
+    const ending = [...this.#workers.values()].map((w) => (orderly ? w.drain() : w.revoke()))
+    await withinMs(Promise.all([...ending, ...this.#ending.values()]), orderly ? 6_000 : 60_000)
+    const left = await withinMs(
+      this.#consumer.disconnect().catch(() => undefined),
+      2_500,
+    )
+    if (!left) this.#o.log.warn({ group: this.#o.group }, 'consumer_disconnect_abandoned')
+  }
+
+  #observe(): void {
+    const { events } = this.#consumer
+    // The answer to JoinGroup carries the new generation: from that moment a commit of work from the old one
+    // would be accepted although the partition may be another member's. So it is fenced right here, before
+    // kafkajs sees the answer, and not only at GROUP_JOIN, which comes later.
+    this.#consumer.on(events.REQUEST, ({ payload }) => {
+      if (payload.apiName === 'JoinGroup') this.#fence()
+    })
+    this.#consumer.on(events.GROUP_JOIN, ({ payload }) => this.#assign(payload.memberAssignment))
+    this.#consumer.on(events.FETCH, () => {
+      this.lastFetchAt = Date.now()
+    })
+    this.#consumer.on(events.CRASH, ({ payload }) => {
+      this.#fence()
+      this.#crashed(messageOf(payload.error))
+    })
+  }
+
+  #fence(): void {
+    for (const [name, worker] of this.#workers) {
+      const before = this.#ending.get(name) ?? Promise.resolve()
+      this.#ending.set(
+        name,
+        Promise.all([before, worker.revoke()]).then(() => undefined),
+      )
+    }
+    this.#workers.clear()
+  }
+
+  #assign(assignment: kafkajs.IMemberAssignment): void {
+    this.#fence()
+    for (const [topic, partitions] of Object.entries(assignment)) {
+      for (const partition of partitions) this.#startWorker(topic, partition)
+    }
+    // kafkajs keeps pauses over a rebalance; the new workers' queues are empty.
+    this.#consumer.resume(this.#consumer.paused())
+    this.joined = true
+    this.#o.log.info({ group: this.#o.group, partitions: this.#workers.size }, 'partitions_assigned')
+  }
+
+  #startWorker(topic: string, partition: number): void {
+    const { group, log, open, publishDeadLetters, batchMaxRecords, batchMaxBytes, fail } = this.#o
+    const name = `${topic}/${partition}`
+    const worker = new PartitionWorker<V>({
+      group,
+      topic,
+      partition,
+      batchMaxRecords,
+      batchMaxBytes,
+      queueMaxBytes,
+      open: (signal) => open(topic, partition, signal),
+      decode: (record) => this.#decode(record),
+      publishDeadLetters,
+      commit: (nextOffset) => this.#commit(topic, partition, nextOffset),
+      onRoom: () => this.#resume(topic, partition),
+      onBug: fail,
+      log,
+    })
+    this.#workers.set(name, worker)
+    worker.start(this.#ending.get(name) ?? Promise.resolve())
+  }
+
+  /**
+   * One request and no retry: kafkajs's own `commitOffsets` would repeat it after a rebalance under the new
+   * generation. Here the generation is read when the request is made, so the broker refuses what is stale.
+   */
+  async #commit(topic: string, partition: number, nextOffset: number): Promise<void> {
+    await this.#commitOnce?.({ topics: [{ topic, partitions: [{ partition, offset: String(nextOffset) }] }] })
+  }
+
+  async #take({ batch, resolveOffset, commitOffsetsIfNecessary }: kafkajs.EachBatchPayload): Promise<void> {
+    const { topic, partition } = batch
+    this.#commitOnce = commitOffsetsIfNecessary
+    const worker = this.#workers.get(`${topic}/${partition}`)
+    if (!worker) return
+    worker.enqueue(batch.messages.map((m) => toRawRecord(topic, partition, m)))
+    resolveOffset(batch.lastOffset())
+    if (!worker.full) return
+    const room = new Promise<void>((resolve) => this.#roomWaiters.set(`${topic}/${partition}`, resolve))
+    await withinMs(room, roomWithinMs)
+    this.#roomWaiters.delete(`${topic}/${partition}`)
+    if (worker.full && this.#workers.get(`${topic}/${partition}`) === worker) {
+      this.#consumer.pause([{ topic, partitions: [partition] }])
+    }
+  }
+
+  #resume(topic: string, partition: number): void {
+    this.#roomWaiters.get(`${topic}/${partition}`)?.()
+    try {
+      this.#consumer.resume([{ topic, partitions: [partition] }])
+    } catch {
+      // The consumer has just been stopped: there is nothing to resume.
+    }
+  }
+
+  async #decode(record: RawRecord): Promise<DecodedRecord<V>> {
+    const topic = this.#o.topics.find((t) => t.name === record.topic)
+    const decoded: Decoded<V> = topic?.schema
+      ? await this.#o.codec.decode<V>(record.bytes)
+      : { type: 'value', value: (record.bytes ?? Buffer.alloc(0)) as V, writer: null }
+    return { ...record, decoded }
+  }
+
+  /** kafkajs answers OFFSET_OUT_OF_RANGE by going to the earliest record, and says so in its log only. */
+  #onWarning(text: string): void {
+    if (/offset out of range/i.test(text)) this.#o.onOffsetOutOfRange(text)
+  }
+}
+
+function toRawRecord(topic: string, partition: number, message: kafkajs.KafkaMessage): RawRecord {
+  const headers: Header[] = []
+  for (const [name, values] of Object.entries(message.headers ?? {})) {
+    for (const value of Array.isArray(values) ? values : [values ?? '']) {
+      headers.push({ name, value: Buffer.isBuffer(value) ? value : Buffer.from(value) })
+    }
+  }
+  return {
+    topic,
+    partition,
+    offset: Number(message.offset),
+    timestamp: Number(message.timestamp),
+    key: message.key,
+    headers,
+    bytes: message.value,
+  }
+}

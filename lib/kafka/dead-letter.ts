@@ -1,0 +1,58 @@
+import type { UndecodableReason } from '../codec.ts'
+import type { Header, RawRecord } from './record.ts'
+
+/** Every reason for which a record can become a dead letter. */
+export const deadLetterReasons = {
+  no_value: 'The record has no value where one is needed.',
+  not_framed: 'The value does not begin with a schema id.',
+  unknown_schema: 'The registry does not know the schema.',
+  undecodable: 'The bytes do not fit their schema.',
+  invalid_record: 'The decoded value lacks a field or has a wrong one.',
+  invalid_key: 'The key is not what the topic prescribes.',
+  invalid_json: 'The response body is not JSON.',
+  invalid_page: 'The response body is JSON, but no page of plays.',
+  invalid_entity: 'The response body is JSON, but not the entity that was asked for.',
+  unexpected_status: 'The HTTP status is not one that carries data.',
+  rejected_item: 'A page holds items that cannot be told; the others were stored.',
+  unknown_kind: 'No metadata of this kind exists.',
+  handler_error: 'A fault in the program: the record makes its handler fail.',
+} as const satisfies Record<UndecodableReason | string, string>
+
+export type DeadLetterReason = keyof typeof deadLetterReasons
+
+/** What a dead letter says of itself, beside the original record. */
+export interface DeadLetterInfo {
+  group: string
+  reason: DeadLetterReason
+  message: string
+  /** Times that the record was tried, the last one included. */
+  attempts: number
+  /** Unix time in milliseconds. */
+  at: number
+}
+
+const prefix = 'dlq.'
+/** Header of a record put back on its topic for one group only. */
+export const redriveGroupHeader = 'redrive.group'
+
+/**
+ * Headers of a dead letter: the original ones, without those of an earlier death or redrive (they would grow
+ * at each round), and the `dlq.*` ones of this death.
+ */
+export function deadLetterHeaders(record: RawRecord, info: DeadLetterInfo): Header[] {
+  const own: [string, string][] = [
+    ['topic', record.topic],
+    ['partition', String(record.partition)],
+    ['offset', String(record.offset)],
+    ['timestamp', String(record.timestamp)],
+    ['group', info.group],
+    ['reason', info.reason],
+    ['message', info.message],
+    ['attempts', String(info.attempts)],
+    ['at', String(info.at)],
+  ]
+  return [
+    ...record.headers.filter((h) => !h.name.startsWith(prefix) && h.name !== redriveGroupHeader),
+    ...own.map(([name, text]) => ({ name: prefix + name, value: Buffer.from(text, 'utf8') })),
+  ]
+}

@@ -1,0 +1,78 @@
+import { isRetriable, messageOf } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import { redriveGroupHeader } from './dead-letter.ts'
+import type { DecodedRecord, ValueRecord } from './record.ts'
+import { headerText } from './record.ts'
+import type { DeadLetter, Handler, PartitionSink, Settled } from './sink.ts'
+
+/**
+ * A sink that hands each batch to a handler and settles all of it at once. Undecodable records become dead
+ * letters here; records redriven to another group are skipped.
+ */
+export function handlerSink<V>(options: {
+  group: string
+  handler: Handler<V>
+  log: Logger
+  signal: AbortSignal
+}): PartitionSink<V> {
+  const { group, handler, log, signal } = options
+  const nothing: Settled = { through: null, deadLetters: [] }
+
+  return {
+    async write(records) {
+      const { values, deadLetters } = sift(records, group)
+      if (values.length > 0) deadLetters.push(...(await bisect(values, (part) => handler(part, signal), log)))
+      return { through: records.at(-1)?.offset ?? null, deadLetters }
+    },
+    tick: async () => nothing,
+    close: async () => undefined,
+  }
+}
+
+/** Parts the records that the handler shall see from those that cannot be decoded or are not for this group. */
+export function sift<V>(
+  records: DecodedRecord<V>[],
+  group: string,
+): { values: ValueRecord<V>[]; deadLetters: DeadLetter[] } {
+  const values: ValueRecord<V>[] = []
+  const deadLetters: DeadLetter[] = []
+  for (const { decoded, ...record } of records) {
+    const redrivenTo = headerText(record, redriveGroupHeader)
+    if (redrivenTo !== null && redrivenTo !== group) continue
+    if (decoded.type === 'value') values.push({ ...record, value: decoded.value })
+    else deadLetters.push({ record, reason: decoded.reason, message: decoded.message })
+  }
+  return { values, deadLetters }
+}
+
+/**
+ * Runs a handler; when it fails with a bug, halves the batch until the smallest sets that show the bug are
+ * found, and dead-letters those. Order is kept; a half that succeeded may be handled again after a later
+ * outage, so handlers are idempotent.
+ *
+ * @throws a retriable error as it is: an outage is nobody's fault
+ */
+export async function bisect<V>(
+  records: ValueRecord<V>[],
+  handle: (records: ValueRecord<V>[]) => Promise<DeadLetter[]>,
+  log: Logger,
+): Promise<DeadLetter[]> {
+  try {
+    return await handle(records)
+  } catch (err) {
+    if (isRetriable(err)) throw err
+    const [first] = records
+    if (records.length === 1 && first) {
+      const { value: _, ...record } = first
+      log.error(
+        { err, topic: record.topic, partition: record.partition, offset: record.offset },
+        'handler_failed',
+      )
+      return [{ record, reason: 'handler_error', message: messageOf(err) }]
+    }
+    const middle = records.length >> 1
+    const left = await bisect(records.slice(0, middle), handle, log)
+    const right = await bisect(records.slice(middle), handle, log)
+    return [...left, ...right]
+  }
+}

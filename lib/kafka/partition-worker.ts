@@ -1,0 +1,240 @@
+import { isRetriable, messageOf, RetriableError } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import { metrics } from '../metrics.ts'
+import { backoffMs, pause } from './pause.ts'
+import type { DecodedRecord, RawRecord } from './record.ts'
+import type { PartitionSink, Settled } from './sink.ts'
+
+export interface WorkerOptions<V> {
+  group: string
+  topic: string
+  partition: number
+  /** The signal is aborted when the term ends: what the sink has in hand may be cut short. */
+  open: (signal: AbortSignal) => PartitionSink<V>
+  batchMaxRecords: number
+  batchMaxBytes: number
+  /** Bytes in the queue above which {@link PartitionWorker.full} is true. */
+  queueMaxBytes: number
+  decode: (record: RawRecord) => Promise<DecodedRecord<V>>
+  publishDeadLetters: (settled: Settled, attempts: number) => Promise<void>
+  /** @throws when the group did not take it; the next commit covers it then */
+  commit: (nextOffset: number) => Promise<void>
+  /** Called when the queue has room again. */
+  onRoom: () => void
+  /** A bug in a sink: the process cannot go on. */
+  onBug: (error: unknown) => void
+  log: Logger
+}
+
+const tickMs = 1_000
+
+/**
+ * One partition for one term of ownership: takes records in offset order, hands them over batch by batch, and
+ * acknowledges. The order of steps is the delivery guarantee: the effect is durable (the sink settled), then
+ * its dead letters are acknowledged by Kafka, then the offset is committed. A death between any two of them
+ * repeats the batch, and sinks are idempotent.
+ *
+ * States: running → revoked (a rebalance: no commit any more, the effect in hand may end, its result is thrown
+ * away) or → draining (a stop: the batch in hand is finished and committed, the queue is dropped).
+ */
+export class PartitionWorker<V> {
+  readonly #o: WorkerOptions<V>
+  readonly #stop = new AbortController()
+  readonly #sink: PartitionSink<V>
+  #queue: RawRecord[] = []
+  #queuedBytes = 0
+  #lastOffset = -1
+  #revoked = false
+  #pendingCommit: number | null = null
+  #wake: (() => void) | null = null
+  /** When the batch in hand was taken; null while there is none or it waits for an outage to end. */
+  #busySince: number | null = null
+  #waitingSince: number | null = null
+  #ended: Promise<void> = Promise.resolve()
+
+  constructor(options: WorkerOptions<V>) {
+    this.#o = options
+    this.#sink = options.open(this.#stop.signal)
+  }
+
+  /** Starts after `before`: the worker of an earlier term may still have an effect in hand. */
+  start(before: Promise<void>): void {
+    this.#ended = before.then(() => this.#run()).catch((error) => this.#o.onBug(error))
+  }
+
+  /** Takes records as they come from the topic; repetitions are ignored. */
+  enqueue(records: RawRecord[]): void {
+    for (const record of records) {
+      if (record.offset <= this.#lastOffset) continue
+      this.#lastOffset = record.offset
+      this.#queue.push(record)
+      this.#queuedBytes += sizeOf(record)
+    }
+    this.#wake?.()
+  }
+
+  get full(): boolean {
+    return this.#queuedBytes >= this.#o.queueMaxBytes
+  }
+
+  /** Milliseconds that the batch in hand has been in work; waiting for an outage to end does not count. */
+  busyForMs(now: number): number {
+    return this.#busySince === null ? 0 : now - this.#busySince
+  }
+
+  /** Whether something it needs is away. */
+  get waiting(): boolean {
+    return this.#waitingSince !== null
+  }
+
+  /** The partition is lost: commits nothing any more. Resolves when the effect in hand has ended. */
+  revoke(): Promise<void> {
+    this.#revoked = true
+    return this.drain()
+  }
+
+  /** Finishes the batch in hand and takes no other; resolves when it was committed. */
+  drain(): Promise<void> {
+    this.#stop.abort()
+    this.#wake?.()
+    this.#o.onRoom()
+    return this.#ended
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (!this.#stop.signal.aborted) {
+        const batch = this.#take()
+        if (batch.length > 0) await this.#process(batch)
+        else if (await this.#idle()) await this.#tick()
+      }
+      await this.#commitPending()
+    } finally {
+      this.#queue = []
+      this.#queuedBytes = 0
+      await this.#sink.close().catch((err) => this.#o.log.error({ err }, 'sink_close_failed'))
+    }
+  }
+
+  #take(): RawRecord[] {
+    const { batchMaxRecords, batchMaxBytes } = this.#o
+    let bytes = 0
+    let n = 0
+    for (const record of this.#queue) {
+      if (n >= batchMaxRecords || (n > 0 && bytes + sizeOf(record) > batchMaxBytes)) break
+      bytes += sizeOf(record)
+      n++
+    }
+    const batch = this.#queue.splice(0, n)
+    const wasFull = this.full
+    this.#queuedBytes -= bytes
+    if (wasFull && !this.full) this.#o.onRoom()
+    return batch
+  }
+
+  /** Waits for records; true when none came within a tick. */
+  async #idle(): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined
+    const idle = await new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(true), tickMs)
+      this.#wake = () => resolve(false)
+    })
+    clearTimeout(timer)
+    this.#wake = null
+    return idle && !this.#stop.signal.aborted
+  }
+
+  async #process(batch: RawRecord[]): Promise<void> {
+    const { group, topic } = this.#o
+    const end = metrics.batchSeconds.startTimer({ group })
+    await this.#untilDone(
+      'batch',
+      async (attempt) => {
+        const decoded = await this.#decodeAll(batch)
+        const settled = await this.#sink.write(decoded)
+        return { settled, attempt }
+      },
+      (result) => this.#settle(result.settled, result.attempt),
+    )
+    metrics.recordsConsumed.inc({ group, topic }, batch.length)
+    end()
+  }
+
+  async #tick(): Promise<void> {
+    await this.#untilDone(
+      'tick',
+      async (attempt) => ({ settled: await this.#sink.tick(), attempt }),
+      (r) => this.#settle(r.settled, r.attempt),
+    )
+    await this.#commitPending()
+  }
+
+  async #decodeAll(batch: RawRecord[]): Promise<DecodedRecord<V>[]> {
+    const decoded: DecodedRecord<V>[] = []
+    for (const record of batch) decoded.push(await this.#o.decode(record))
+    return decoded
+  }
+
+  /** Repeats an effect through outages until it succeeds or the term ends; then settles it, through outages too. */
+  async #untilDone<T>(
+    what: string,
+    effect: (attempt: number) => Promise<T>,
+    settle: (result: T) => Promise<void>,
+  ): Promise<void> {
+    let done: { result: T } | null = null
+    for (let attempt = 1; !this.#stop.signal.aborted || done; attempt++) {
+      this.#busySince = Date.now()
+      try {
+        done ??= { result: await effect(attempt) }
+        await settle(done.result)
+        return
+      } catch (error) {
+        if (!isRetriable(error)) throw error
+        await this.#waitOut(what, attempt, error)
+        if (this.#stop.signal.aborted) return
+      } finally {
+        this.#busySince = null
+        this.#waitingSince = null
+      }
+    }
+  }
+
+  async #waitOut(what: string, attempt: number, error: unknown): Promise<void> {
+    const { group, topic, partition, log } = this.#o
+    const asked = error instanceof RetriableError ? error.retryAfterMs : null
+    const delayMs = asked ?? backoffMs(attempt)
+    this.#busySince = null
+    this.#waitingSince = Date.now()
+    metrics.consumerRetries.inc({ group })
+    log.warn(
+      { group, topic, partition, what, attempt, delayMs, reason: messageOf(error) },
+      'partition_paused',
+    )
+    await pause(delayMs, this.#stop.signal)
+  }
+
+  async #settle(settled: Settled, attempts: number): Promise<void> {
+    if (this.#revoked) return
+    if (settled.deadLetters.length > 0) await this.#o.publishDeadLetters(settled, attempts)
+    if (settled.through === null) return
+    this.#pendingCommit = settled.through + 1
+    await this.#commitPending()
+  }
+
+  /** A commit that fails is covered by the next one, or the records come again: sinks are idempotent. */
+  async #commitPending(): Promise<void> {
+    const { group, topic, partition, commit, log } = this.#o
+    if (this.#pendingCommit === null || this.#revoked) return
+    try {
+      await commit(this.#pendingCommit)
+      metrics.consumedOffset.set({ group, topic, partition }, this.#pendingCommit)
+      this.#pendingCommit = null
+    } catch (error) {
+      log.warn({ group, topic, partition, reason: messageOf(error) }, 'commit_failed')
+    }
+  }
+}
+
+function sizeOf(record: RawRecord): number {
+  return (record.bytes?.length ?? 0) + (record.key?.length ?? 0) + 100
+}

@@ -1,0 +1,35 @@
+import type { Decoded } from '../codec.ts'
+
+/** One record header; a key may occur more than once. */
+export interface Header {
+  name: string
+  value: Buffer
+}
+
+/** A record as it lies in a topic. Offsets are numbers: they stay below 2^53. */
+export interface RawRecord {
+  topic: string
+  partition: number
+  offset: number
+  /** Unix time in milliseconds. */
+  timestamp: number
+  key: Buffer | null
+  headers: Header[]
+  /** The value's bytes; null: a tombstone. */
+  bytes: Buffer | null
+}
+
+/** A record whose value was decoded, or is known to be undecodable. */
+export interface DecodedRecord<V> extends RawRecord {
+  decoded: Decoded<V>
+}
+
+/** A record whose value was decoded. */
+export interface ValueRecord<V> extends RawRecord {
+  value: V
+}
+
+/** The first header of a name, as text. */
+export function headerText(record: Pick<RawRecord, 'headers'>, name: string): string | null {
+  return record.headers.find((h) => h.name === name)?.value.toString('utf8') ?? null
+}

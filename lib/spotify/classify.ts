@@ -1,0 +1,165 @@
+import { scrub } from '../log.ts'
+import type { Outcome } from './outcome.ts'
+
+/**
+ * What was asked; the same status means different things:
+ * `recently-played` and `profile` speak for a user, `entity` looks up one id, `batch` several, `token` is the
+ * accounts service.
+ */
+export type CallKind = 'recently-played' | 'profile' | 'entity' | 'batch' | 'token'
+
+/** An HTTP answer, whole. Header names are in lower case. */
+export interface HttpAnswer {
+  status: number
+  headers: Record<string, string | string[] | undefined>
+  body: Buffer
+}
+
+/** A Retry-After of 0 was seen again and again: taken at its word it would be a tight loop. */
+export const minRetryAfterMs = 1_000
+/** No quota lasts longer than its window of a day; a larger value is asked about again by then. */
+export const maxRetryAfterMs = 24 * 3_600_000
+
+const messageLimit = 300
+
+/** Tells what an answer means. Never throws: whatever Spotify sends has a name. */
+export function classify(kind: CallKind, answer: HttpAnswer): Outcome {
+  const { status } = answer
+  if (status >= 200 && status < 300) return classifySuccess(answer)
+  if (status === 429) return classifyLimit(answer)
+  if (status >= 500) return { type: 'server_error', message: `${status} ${textOf(answer)}`.trim() }
+  if (kind === 'token') return classifyTokenRefusal(answer)
+  if (status === 401) return classifyUnauthorized(answer)
+  if (status === 403) return classifyForbidden(answer)
+  if (status === 404)
+    return { type: kind === 'entity' ? 'not_found' : 'feed_missing', message: errorMessage(answer) }
+  if (status === 400) return { type: 'bad_request', message: errorMessage(answer) }
+  return { type: 'unexpected_status', message: `${status} ${textOf(answer)}`.trim() }
+}
+
+/** Tells what an error of the HTTP client means; null: it is none of the network's and belongs to the caller. */
+export function classifyFailure(error: unknown): Outcome | null {
+  if (!(error instanceof Error)) return null
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  const message = scrub(`${error.name} ${code} ${error.message}`).slice(0, messageLimit)
+  if (timeoutCodes.has(code) || error.name === 'TimeoutError') return { type: 'timeout', message }
+  if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return { type: 'too_large', message }
+  if (isNetworkFailure(error, code)) return { type: 'unreachable', message }
+  return null
+}
+
+const timeoutCodes = new Set([
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ETIMEDOUT',
+])
+
+const networkCodes = new Set([
+  'UND_ERR_SOCKET',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'UND_ERR_CLOSED',
+  'UND_ERR_DESTROYED',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EADDRNOTAVAIL',
+])
+
+function isNetworkFailure(error: Error, code: string): boolean {
+  // HPE_*: what came back is not HTTP. ERR_SSL_* and CERT_*: a proxy or captive portal in between.
+  if (networkCodes.has(code) || /^(HPE_|ERR_SSL_|ERR_TLS_|CERT_|UNABLE_TO_)|SELF_SIGNED/.test(code))
+    return true
+  if (error instanceof AggregateError) return error.errors.some((e) => classifyFailure(e) !== null)
+  return error.cause instanceof Error && classifyFailure(error.cause) !== null
+}
+
+function classifySuccess(answer: HttpAnswer): Outcome {
+  const text = answer.body.toString('utf8')
+  try {
+    return { type: 'ok', json: JSON.parse(text) }
+  } catch {
+    const type = /^\s*[[{]/.test(text) ? 'truncated_json' : 'not_json'
+    return { type, message: `${answer.status} with ${answer.body.length} bytes that are no JSON` }
+  }
+}
+
+function classifyLimit(answer: HttpAnswer): Outcome {
+  const type = errorField(answer, 'reason') === 'QUOTA_EXCEEDED' ? 'quota_exceeded' : 'rate_limited'
+  return { type, retryAfterMs: readRetryAfter(answer) }
+}
+
+/** Retry-After in milliseconds, within its bounds; null when missing or unreadable. */
+function readRetryAfter(answer: HttpAnswer): number | null {
+  const header = answer.headers['retry-after']
+  const text = (Array.isArray(header) ? header[0] : header)?.trim() ?? ''
+  if (!/^\d+(\.\d+)?$/.test(text)) return null
+  return Math.min(Math.max(Math.ceil(Number(text) * 1000), minRetryAfterMs), maxRetryAfterMs)
+}
+
+const scopePattern = /\bscope\b|permissions missing/i
+
+function classifyUnauthorized(answer: HttpAnswer): Outcome {
+  const message = errorMessage(answer)
+  return { type: scopePattern.test(message) ? 'missing_scope' : 'unauthorized', message }
+}
+
+/** 403 means at least five things; the body tells them apart, and what it does not tell parks nobody. */
+function classifyForbidden(answer: HttpAnswer): Outcome {
+  const message = errorMessage(answer)
+  if (/active premium subscription required/i.test(message)) return { type: 'premium_lapsed', message }
+  if (/not registered in the developer dashboard/i.test(message)) return { type: 'user_not_listed', message }
+  if (scopePattern.test(message)) return { type: 'missing_scope', message }
+  // audio-features answers {"error":{"status":403}}: JSON without a message.
+  if (isErrorObject(answer) && (message === '' || message === 'Forbidden')) return { type: 'gated', message }
+  return { type: 'refused', message }
+}
+
+function classifyTokenRefusal(answer: HttpAnswer): Outcome {
+  const json = jsonOf(answer)
+  const code = typeof json?.error === 'string' ? json.error : ''
+  const description = typeof json?.error_description === 'string' ? json.error_description : ''
+  const message = scrub(description || code || textOf(answer)).slice(0, messageLimit)
+  if (code === 'invalid_grant') return { type: 'invalid_grant', message }
+  if (code === 'invalid_client') return { type: 'invalid_client', message }
+  return { type: 'token_refused', message: `${answer.status} ${message}`.trim() }
+}
+
+function isErrorObject(answer: HttpAnswer): boolean {
+  return isObject(jsonOf(answer)?.error)
+}
+
+function errorField(answer: HttpAnswer, field: string): unknown {
+  const error = jsonOf(answer)?.error
+  return isObject(error) ? error[field] : undefined
+}
+
+/** Spotify's own message where the body has its form, else the body's text. */
+function errorMessage(answer: HttpAnswer): string {
+  if (!isErrorObject(answer)) return textOf(answer)
+  const message = errorField(answer, 'message')
+  return typeof message === 'string' ? scrub(message).slice(0, messageLimit) : ''
+}
+
+function textOf(answer: HttpAnswer): string {
+  const text = answer.body.subarray(0, messageLimit).toString('utf8')
+  return scrub(text.replace(/\s+/g, ' ').trim())
+}
+
+function jsonOf(answer: HttpAnswer): Record<string, unknown> | null {
+  try {
+    const json: unknown = JSON.parse(answer.body.toString('utf8'))
+    return isObject(json) ? json : null
+  } catch {
+    return null
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,70 @@
+/**
+ * Every way in which a request to Spotify can end, each named once. Sources: the Web API's documentation and
+ * bodies seen in the field.
+ */
+export const outcomeTypes = {
+  ok: '2xx with a complete JSON body.',
+  unauthorized: '401: the access token is expired or unknown; a new one may help.',
+  missing_scope: '401 or 403: the user has not granted the scope that the call needs.',
+  gated: '403 JSON "Forbidden", or without any message: this app may not use the endpoint.',
+  user_not_listed: "403 text: the user is not on the app's allow-list (Development Mode).",
+  premium_lapsed: "403 text: the app owner's Premium has lapsed; every call of the app is refused.",
+  refused: '403 of another kind.',
+  quota_exceeded: '429 with reason QUOTA_EXCEEDED: the daily quota of this group of endpoints is spent.',
+  rate_limited: '429 of any other form: JSON, plain text or empty.',
+  not_found: '404 of an entity: it does not exist.',
+  feed_missing: '404 of a call that cannot be missing: an outage.',
+  bad_request: '400 of the API, e.g. an invalid id.',
+  server_error: '5xx with JSON, HTML or text.',
+  truncated_json: '2xx with JSON that breaks off.',
+  not_json: '2xx with HTML or text.',
+  unexpected_status: 'A status that the API does not document.',
+  invalid_grant: 'Token endpoint: the refresh token or code is dead (or an outage says so).',
+  invalid_client: 'Token endpoint: the client id or secret is wrong.',
+  token_refused: 'Token endpoint: another 4xx.',
+  timeout: 'No complete answer in time.',
+  unreachable: 'The connection failed or was reset.',
+  too_large: 'The body exceeds the bound.',
+} as const
+
+export type OutcomeType = keyof typeof outcomeTypes
+
+/** How a request ended, with what the caller needs to go on. */
+export type Outcome =
+  | { type: 'ok'; json: unknown }
+  | { type: 'quota_exceeded' | 'rate_limited'; retryAfterMs: number | null }
+  | { type: Exclude<OutcomeType, 'ok' | 'quota_exceeded' | 'rate_limited'>; message: string }
+
+/**
+ * Requests are counted, paused and budgeted by lane: `polling` (users' pages), `enrichment` (metadata),
+ * `accounts` (tokens).
+ */
+export type Lane = 'polling' | 'enrichment' | 'accounts'
+
+export const lanes: readonly Lane[] = ['polling', 'enrichment', 'accounts']
+
+/** Outcomes that say "Spotify does not work now" and nothing about the user or the entity asked for. */
+const outages: ReadonlySet<OutcomeType> = new Set([
+  'server_error',
+  'truncated_json',
+  'not_json',
+  'feed_missing',
+  'timeout',
+  'unreachable',
+  'too_large',
+  'unexpected_status',
+])
+
+/** Whether an outcome is an outage: the same request may work later. */
+export function isOutage(outcome: Outcome): boolean {
+  return outages.has(outcome.type)
+}
+
+/** One line about an outcome, without any secret. */
+export function describeOutcome(outcome: Outcome): string {
+  if (outcome.type === 'ok') return 'ok'
+  if ('message' in outcome) return outcome.message ? `${outcome.type}: ${outcome.message}` : outcome.type
+  const wait =
+    outcome.retryAfterMs === null ? 'no Retry-After' : `Retry-After ${outcome.retryAfterMs / 1000} s`
+  return `${outcome.type}: ${wait}`
+}

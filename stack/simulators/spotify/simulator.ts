@@ -25,8 +25,8 @@ export interface SpotifySimulator {
   stats(): ReturnType<typeof toStats>
   /** A refresh token as a listener's consent would give it; `listener` counts from 0. */
   refreshToken(listener: number): string
-  /** Every play up to now, seen or not, oldest first. With `plays: 'days'` give `playsSince`, or it is long. */
-  happened(listener: number): Generator<Play>
+  /** Every play after `since` (Unix ms; default: the start) up to now, seen or not. */
+  happened(listener: number, since?: number): Generator<Play>
   givePlay(listener: number, play?: GivenPlay): Play[]
   changeListener(listener: number, changes: ListenerChanges): void
   makeArtistOdd(artistId: string, oddity: ArtistOddity): void
@@ -77,7 +77,8 @@ function toSimulator(app: FastifyInstance, world: World): SpotifySimulator {
     advance: world.advance,
     stats: () => toStats(world),
     refreshToken: world.refreshToken,
-    happened: (listener) => listeners.happened(listener, world.now()),
+    happened: (listener, since = world.startedAt) =>
+      listeners.happened(listener, { now: world.now(), since }),
     givePlay: (listener, play = {}) => world.givePlay(listener, play),
     changeListener: (listener, changes) => void listeners.change(listener, changes, world.now()),
     makeArtistOdd: (artistId, oddity) => {

@@ -27,10 +27,18 @@ const lookBackDays = 60
 const epoch = Date.UTC(2026, 0, 1)
 
 export interface Timeline {
-  /** The up to 50 newest plays that can be seen at `now` and are newer than `since`, newest first. */
-  recent(listener: number, range: { now: number; since: number }): Play[]
+  /**
+   * The up to 50 newest plays that can be seen at `now`, are newer than `since` and are audible, newest first.
+   */
+  recent(listener: number, range: Range & { isAudible?: (play: Play) => boolean }): Play[]
   /** Every play with since < playedAt <= now, oldest first, seen by anybody or not. */
-  happened(listener: number, range: { now: number; since: number }): Generator<Play>
+  happened(listener: number, range: Range): Generator<Play>
+}
+
+/** Both Unix ms. */
+interface Range {
+  now: number
+  since: number
 }
 
 /**
@@ -60,13 +68,13 @@ export function createTimeline(
   }
 
   return {
-    recent(listener, { now, since }) {
+    recent(listener, { now, since, isAudible = () => true }) {
       const plays: Play[] = []
       const last = dayAt(now)
       const first = Math.max(dayAt(since), last - lookBackDays)
       for (let day = last; day >= first && plays.length < windowSize; day -= 1) {
         for (const play of playsOf(listener, day).toReversed()) {
-          if (play.availableAt <= now && play.playedAt > since) plays.push(play)
+          if (play.availableAt <= now && play.playedAt > since && isAudible(play)) plays.push(play)
         }
       }
       return plays.slice(0, windowSize)

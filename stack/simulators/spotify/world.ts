@@ -41,6 +41,8 @@ export interface World {
   truth: Truth
   tally: Tally
   now(): number
+  /** The clock's first reading. */
+  startedAt: number
   advance(ms: number): void
   givePlay(listener: number, play: GivenPlay): Play[]
   makeArtistOdd(artist: number, oddity: ArtistOddity): void
@@ -116,6 +118,7 @@ function createClock({ startAt, clock }: SpotifySimulatorOptions) {
   const started = Date.now()
   let reading = startAt ?? started
   return {
+    startedAt: reading,
     now: () => (clock === 'stopped' ? reading : reading + (Date.now() - started)),
     advance: (ms: number) => {
       reading += ms

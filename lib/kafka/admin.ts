@@ -157,12 +157,9 @@ async function bringUpToDate(admin: kafkajs.Admin, topic: Topic, replicationFact
   if (Object.entries(wanted).some(([name, value]) => current.get(name) !== value)) {
     // AlterConfigs replaces all of a topic's settings: an operator's own are sent along.
     const own = entries
-      .filter((e) => Number(e.configSource) === setOnTopic)
-      .map((e) => [e.configName, e.configValue])
-    const configEntries = Object.entries({ ...Object.fromEntries(own), ...wanted }).map(([name, value]) => ({
-      name,
-      value,
-    }))
+      .filter((e) => Number(e.configSource) === setOnTopic && !(e.configName in wanted))
+      .map((e) => ({ name: e.configName, value: e.configValue }))
+    const configEntries = [...own, ...Object.entries(wanted).map(([name, value]) => ({ name, value }))]
     await admin.alterConfigs({
       validateOnly: false,
       resources: [{ type: topicResource, name: topic.name, configEntries }],

@@ -1,0 +1,314 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { RetriableError } from '../../lib/errors.ts'
+import type { Admin } from '../../lib/kafka/admin.ts'
+import { openAdmin } from '../../lib/kafka/admin.ts'
+import type { ValueRecord } from '../../lib/kafka/record.ts'
+import { headerText } from '../../lib/kafka/record.ts'
+import type { MetadataRequest, Topic } from '../../lib/topology.ts'
+import type { Stream } from '../support/kafka.ts'
+import { createStream } from '../support/kafka.ts'
+import { until } from '../support/until.ts'
+
+let stream: Stream
+let admin: Admin
+let topic: Topic<MetadataRequest>
+
+beforeAll(async () => {
+  stream = await createStream()
+  admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
+  topic = stream.topology.metadataWanted
+})
+afterAll(async () => {
+  await admin.close()
+  await stream.release()
+})
+
+const request = (id: string): MetadataRequest => ({ kind: 'artist', id, requestedAt: 1 })
+
+/** A topic of its own for each test, so that tests do not see one another's records. */
+async function freshTopic(partitions = 2): Promise<Topic<MetadataRequest>> {
+  const fresh = { ...topic, name: `${stream.config.prefix}t-${crypto.randomUUID()}`, partitions }
+  await admin.ensureTopics([fresh], 1)
+  const { registryUrl } = stream.config
+  await fetch(`${registryUrl}/subjects/${fresh.name}-value/versions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+    body: JSON.stringify({ schema: JSON.stringify(fresh.schema) }),
+  })
+  return fresh
+}
+
+const newGroup = () => `${stream.config.prefix}g-${crypto.randomUUID()}`
+
+async function committed(group: string, name: string): Promise<number> {
+  const lag = await admin.readGroupLag(group, [name])
+  return lag.partitions.reduce((sum, p) => sum + (p.committed ?? 0), 0)
+}
+
+const deadLettersOf = async (group: string) =>
+  (await stream.readTopic(stream.topology.deadLetters.name)).filter(
+    (r) => headerText(r, 'dlq.group') === group,
+  )
+
+describe('consuming', () => {
+  test('hands over every record once, in order per partition, and commits after the effect', async () => {
+    const t = await freshTopic()
+    const group = newGroup()
+    const { kafka } = await stream.openKafka()
+    await kafka.publish(
+      t,
+      Array.from({ length: 500 }, (_, i) => ({ key: `artist:${i % 7}`, value: request(String(i)) })),
+    )
+    const seen: ValueRecord<MetadataRequest>[] = []
+    await kafka.consume({
+      group,
+      topic: t,
+      batchMaxRecords: 50,
+      handler: async (records) => {
+        expect(await committed(group, t.name)).toBeLessThanOrEqual(seen.length)
+        seen.push(...records)
+        return []
+      },
+    })
+    await until(async () => (await committed(group, t.name)) === 500, 'all are committed')
+    expect(seen.map((r) => Number(r.value.id)).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 500 }, (_, i) => i),
+    )
+    for (const key of new Set(seen.map((r) => String(r.key)))) {
+      const ids = seen.filter((r) => String(r.key) === key).map((r) => Number(r.value.id))
+      expect(ids).toEqual(ids.toSorted((a, b) => a - b))
+    }
+  })
+
+  test('an outage pauses the partition: the same batch comes again, nothing is dead-lettered, heartbeats go on', async () => {
+    const t = await freshTopic()
+    const group = newGroup()
+    const { kafka, health } = await stream.openKafka()
+    await kafka.publish(t, [{ key: 'artist:a', value: request('a') }])
+    let away = true
+    let tries = 0
+    await kafka.consume({
+      group,
+      topic: t,
+      handler: async () => {
+        tries++
+        if (away) throw new RetriableError('the database is away', { retryAfterMs: 100 })
+        return []
+      },
+    })
+    await until(() => tries >= 5, 'it was tried several times')
+    expect(health.report()).toMatchObject({ alive: true, ready: false })
+    away = false
+    await until(async () => (await committed(group, t.name)) === 1, 'it is committed')
+    expect(await deadLettersOf(group)).toEqual([])
+  })
+
+  test('a bug costs only the records that show it, and even a TypeError does not stop the consumer', async () => {
+    const t = await freshTopic()
+    const group = newGroup()
+    const { kafka, failures } = await stream.openKafka()
+    await kafka.publish(
+      t,
+      Array.from({ length: 100 }, (_, i) => ({ key: `artist:${i % 5}`, value: request(String(i)) })),
+    )
+    const stored = new Set<string>()
+    await kafka.consume({
+      group,
+      topic: t,
+      handler: async (records) => {
+        if (records.some((r) => r.value.id === '13' || r.value.id === '77'))
+          throw new TypeError('x is not a function')
+        for (const r of records) stored.add(r.value.id)
+        return []
+      },
+    })
+    await until(async () => (await committed(group, t.name)) === 100, 'all are committed')
+    expect(stored.size).toBe(98)
+    const dead = await deadLettersOf(group)
+    expect(dead.map((r) => headerText(r, 'dlq.reason'))).toEqual(['handler_error', 'handler_error'])
+    expect(failures).toEqual([])
+  })
+
+  test('a dead letter keeps key, value bytes and headers, and says where it came from and why', async () => {
+    const t = await freshTopic(1)
+    const group = newGroup()
+    const { kafka } = await stream.openKafka()
+    const headers = [{ name: 'trace', value: Buffer.from('1') }]
+    await kafka.publish(t, [{ key: 'artist:a', value: request('a'), headers, timestamp: 1_700_000_000_123 }])
+    const [original] = await stream.readTopic(t.name)
+    await kafka.consume({
+      group,
+      topic: t,
+      handler: async (records) =>
+        records.map((record) => ({ record, reason: 'invalid_record', message: 'nö' })),
+    })
+    const [dead] = await until(async () => {
+      const found = await deadLettersOf(group)
+      return found.length > 0 ? found : null
+    }, 'the dead letter is there')
+    expect(dead).toMatchObject({ key: original?.key, bytes: original?.bytes })
+    const text = (name: string) => headerText(dead ?? { headers: [] }, name)
+    expect(text('trace')).toBe('1')
+    expect(text('dlq.topic')).toBe(t.name)
+    expect(text('dlq.partition')).toBe('0')
+    expect(text('dlq.offset')).toBe('0')
+    expect(text('dlq.timestamp')).toBe('1700000000123')
+    expect(text('dlq.reason')).toBe('invalid_record')
+    expect(text('dlq.message')).toBe('nö')
+    expect(text('dlq.attempts')).toBe('1')
+    expect(Number(text('dlq.at'))).toBeGreaterThan(1_700_000_000_000)
+  })
+
+  test.each([
+    ['no_value', null],
+    ['not_framed', Buffer.from('hello')],
+    ['unknown_schema', Buffer.from([0, 0x7f, 0xff, 0xff, 0xf0, 1])],
+  ])(
+    'an undecodable value (%s) is dead-lettered untouched, its neighbours are handled',
+    async (reason, value) => {
+      const t = await freshTopic(1)
+      const group = newGroup()
+      const { kafka } = await stream.openKafka()
+      await kafka.publish(t, [{ key: 'artist:a', value: request('before') }])
+      await kafka.publishBytes(t.name, [{ key: 'artist:a', value }])
+      await kafka.publish(t, [{ key: 'artist:a', value: request('after') }])
+      const ids: string[] = []
+      await kafka.consume({
+        group,
+        topic: t,
+        handler: async (records) => {
+          ids.push(...records.map((r) => r.value.id))
+          return []
+        },
+      })
+      await until(async () => (await committed(group, t.name)) === 3, 'all are committed')
+      expect(ids).toEqual(['before', 'after'])
+      const dead = await deadLettersOf(group)
+      expect(dead).toHaveLength(1)
+      expect(dead[0]?.bytes).toEqual(value)
+      expect(dead.map((r) => headerText(r, 'dlq.reason'))).toEqual([reason])
+    },
+  )
+
+  test('records redriven to another group are skipped', async () => {
+    const t = await freshTopic(1)
+    const [mine, other] = [newGroup(), newGroup()]
+    const { kafka } = await stream.openKafka()
+    const forGroup = (group: string) => [{ name: 'redrive.group', value: Buffer.from(group) }]
+    await kafka.publish(t, [
+      { key: 'artist:a', value: request('all') },
+      { key: 'artist:a', value: request('mine'), headers: forGroup(mine) },
+      { key: 'artist:a', value: request('other'), headers: forGroup(other) },
+    ])
+    const ids: string[] = []
+    await kafka.consume({
+      group: mine,
+      topic: t,
+      handler: async (records) => {
+        ids.push(...records.map((r) => r.value.id))
+        return []
+      },
+    })
+    await until(async () => (await committed(mine, t.name)) === 3, 'all are committed')
+    expect(ids).toEqual(['all', 'mine'])
+  })
+
+  test('after close no handler is called any more, and the batch in hand was committed', async () => {
+    const t = await freshTopic(1)
+    const group = newGroup()
+    const { kafka } = await stream.openKafka()
+    await kafka.publish(
+      t,
+      Array.from({ length: 20 }, (_, i) => ({ key: 'artist:a', value: request(String(i)) })),
+    )
+    let handled = 0
+    let entered = () => {}
+    const inHand = new Promise<void>((resolve) => {
+      entered = resolve
+    })
+    let release = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    await kafka.consume({
+      group,
+      topic: t,
+      batchMaxRecords: 5,
+      handler: async (records) => {
+        entered()
+        await held
+        handled += records.length
+        return []
+      },
+    })
+    await inHand
+    const closed = kafka.close()
+    release()
+    await closed
+    expect(handled).toBe(5)
+    expect(await committed(group, t.name)).toBe(5)
+  })
+
+  test('a rebalance loses nothing: what a second member takes over is handled', async () => {
+    const t = await freshTopic(6)
+    const group = newGroup()
+    const [one, two] = [await stream.openKafka('one'), await stream.openKafka('two')]
+    const seen = new Map<string, number>()
+    const owners = { one: 0, two: 0 }
+    const handler = (owner: 'one' | 'two') => async (records: ValueRecord<MetadataRequest>[]) => {
+      owners[owner] += records.length
+      for (const r of records) seen.set(r.value.id, (seen.get(r.value.id) ?? 0) + 1)
+      return []
+    }
+    let published = 0
+    const publishSome = async () => {
+      const values = Array.from({ length: 60 }, () => published++)
+      await one.kafka.publish(
+        t,
+        values.map((i) => ({ key: `artist:${i}`, value: request(String(i)) })),
+      )
+    }
+    await one.kafka.consume({ group, topic: t, handler: handler('one') })
+    await publishSome()
+    await until(() => seen.size === published, 'the first member handles all')
+    await two.kafka.consume({ group, topic: t, handler: handler('two') })
+    await until(async () => {
+      await publishSome()
+      return owners.two > 0
+    }, 'the second member has its share')
+    await until(() => seen.size === published, 'everything is handled')
+    await one.kafka.close()
+    await publishSomeWith(two.kafka)
+    await until(() => seen.size === published, 'the second member handles all')
+
+    async function publishSomeWith(kafka: typeof two.kafka): Promise<void> {
+      const values = Array.from({ length: 60 }, () => published++)
+      await kafka.publish(
+        t,
+        values.map((i) => ({ key: `artist:${i}`, value: request(String(i)) })),
+      )
+    }
+  }, 90_000)
+
+  test('a topic that does not exist yet is waited for', async () => {
+    const t = { ...topic, name: `${stream.config.prefix}later-${crypto.randomUUID()}`, partitions: 1 }
+    const group = newGroup()
+    const { kafka, health } = await stream.openKafka()
+    let handled = 0
+    await kafka.consume({
+      group,
+      topic: t,
+      handler: async (records) => {
+        handled += records.length
+        return []
+      },
+    })
+    await expect(kafka.publish(t, [{ key: 'artist:a', value: request('a') }])).rejects.toThrow(
+      'npm run migrate',
+    )
+    expect(health.report()).toMatchObject({ alive: true, ready: false })
+    await admin.ensureTopics([t], 1)
+    await kafka.publishBytes(t.name, [{ key: 'a', value: await stream.codec.encode(topic, request('a')) }])
+    await until(() => handled === 1, 'the record is handled', 45_000)
+  }, 90_000)
+})

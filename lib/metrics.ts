@@ -103,6 +103,11 @@ export const metrics = {
     help: 'Discord posts by result (sent, rate_limited, failed, suppressed).',
     labelNames: ['result'],
   }),
+  consumerLag: new Gauge({
+    name: 'kafka_consumergroup_lag',
+    help: 'Records waiting for a consumer group, by topic and partition; the name that dashboards know.',
+    labelNames: ['consumergroup', 'topic', 'partition'],
+  }),
   alerterBreakerOpen: new Gauge({
     name: 'songswap_alerter_breaker_open',
     help: '1 while the webhook is known to be dead and nothing is posted.',

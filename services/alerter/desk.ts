@@ -1,0 +1,91 @@
+import pLimit from 'p-limit'
+import { isRetriable, messageOf, RetriableError } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { Digest } from './digest.ts'
+import { mergeDigests, toDigestAlert } from './digest.ts'
+import { toAlert, toMessages } from './embed.ts'
+import type { TellingMemory } from './memory.ts'
+import type { Poster } from './poster.ts'
+import type { Report } from './report.ts'
+import { triage } from './triage.ts'
+
+/** A partition's share of the next digest. */
+export interface DigestSource {
+  /** Since when reports wait (Unix time in milliseconds); null: none do. */
+  waitingSince: number | null
+  /** Hands over what waits. `posted` or `failed` is called exactly once, before anything else is handed over. */
+  handOver(): { digest: Digest; posted: () => void; failed: () => void }
+}
+
+const digestRetryMs = 10_000
+
+/**
+ * Where the partitions of this process meet: one memory of what was told, one digest for all, one post at a
+ * time. Nothing counts as told before Discord holds it.
+ */
+export class AlertDesk {
+  readonly #memory: TellingMemory
+  readonly #poster: Poster
+  readonly #digestMs: number
+  readonly #log: Logger
+  readonly #sources = new Set<DigestSource>()
+  /** Two partitions that meet the same new kind at once must not both tell it. */
+  readonly #turn = pLimit(1)
+  #retryAt = 0
+
+  constructor(options: { memory: TellingMemory; poster: Poster; digestMs: number; log: Logger }) {
+    this.#memory = options.memory
+    this.#poster = options.poster
+    this.#digestMs = options.digestMs
+    this.#log = options.log
+  }
+
+  join(source: DigestSource): void {
+    this.#sources.add(source)
+  }
+
+  /** What the source had not handed over is read again by the partition's next owner. */
+  leave(source: DigestSource): void {
+    this.#sources.delete(source)
+  }
+
+  /**
+   * Posts what must be told at once and returns what waits for the digest.
+   * @throws RetriableError when Discord did not take all of it: the same reports may come again, and those told
+   *   already are skipped then
+   */
+  announce(reports: readonly Report[]): Promise<Report[]> {
+    return this.#turn(async () => {
+      const { announcements, folded } = triage(reports, this.#memory)
+      const alerts = announcements.map((announcement) => ({ ...toAlert(announcement), announcement }))
+      for (const pack of toMessages(alerts)) {
+        await this.#poster.post(pack)
+        for (const { announcement } of pack.alerts) this.#memory.tell(announcement)
+      }
+      for (const report of folded) this.#memory.fold(report)
+      return folded
+    })
+  }
+
+  /** Posts the digest of all partitions when the oldest report has waited long enough; outages are waited out. */
+  postDigestIfDue(): Promise<void> {
+    return this.#turn(async () => {
+      const now = Date.now()
+      const sources = [...this.#sources].filter((s) => s.waitingSince !== null)
+      const due = sources.some((s) => (s.waitingSince ?? now) + this.#digestMs <= now)
+      if (!due || now < this.#retryAt) return
+      const parts = sources.map((s) => s.handOver())
+      try {
+        const alert = toDigestAlert(mergeDigests(parts.map((p) => p.digest)), now)
+        for (const pack of toMessages(alert ? [alert] : [])) await this.#poster.post(pack)
+        for (const part of parts) part.posted()
+      } catch (error) {
+        for (const part of parts) part.failed()
+        if (!isRetriable(error)) throw error
+        const asked = error instanceof RetriableError ? error.retryAfterMs : null
+        this.#retryAt = now + (asked ?? digestRetryMs)
+        this.#log.warn({ reason: messageOf(error) }, 'digest_postponed')
+      }
+    })
+  }
+}

@@ -1,0 +1,61 @@
+import { openCodec } from '../../lib/codec.ts'
+import { toEvent } from '../../lib/events.ts'
+import { openAdmin } from '../../lib/kafka/admin.ts'
+import { openKafka } from '../../lib/kafka/kafka.ts'
+import { runService } from '../../lib/lifecycle.ts'
+import type { Topic } from '../../lib/topology.ts'
+import { groupTopics, topology } from '../../lib/topology.ts'
+import { readConfig } from './config.ts'
+import { AlertDesk } from './desk.ts'
+import { openDiscord } from './discord.ts'
+import { TellingMemory } from './memory.ts'
+import { openPoster } from './poster.ts'
+import { MessageRate } from './rate.ts'
+import { openSampler } from './sampler.ts'
+import { openAlertSink } from './sink.ts'
+
+const name = 'alerter'
+
+await runService(name, readConfig, async ({ config, scope, log, health, fail }) => {
+  const { deadLetters, events, groups } = topology(config.kafka.prefix)
+  const { webhook, postTimeoutMs: timeoutMs } = config
+  const discord = webhook && (await scope.use(openDiscord({ webhook, timeoutMs }), 'discord'))
+  const codec = openCodec(config.kafka.registryUrl)
+  const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }), 'kafka')
+  const poster = openPoster({ discord, rate: new MessageRate(config.messagesPerMinute), log, health })
+  const desk = new AlertDesk({ memory: new TellingMemory(config), poster, digestMs: config.digestMs, log })
+
+  // Both topics by one member: kafkajs hands out every topic of the group to any member.
+  let eventsOwned = 0
+  await kafka.consumeInto<unknown>({
+    group: groups.alerter,
+    topics: [deadLetters, events] satisfies Topic[],
+    open: (topic) => {
+      const sink = openAlertSink({ desk, group: groups.alerter, deadLetterTopic: deadLetters.name })
+      if (topic !== events.name) return sink
+      eventsOwned += 1
+      return {
+        ...sink,
+        close: async () => {
+          eventsOwned -= 1
+          await sink.close()
+        },
+      }
+    },
+  })
+
+  const sampler = openSampler({
+    openAdmin: () => openAdmin({ config: config.kafka, log, name: `${name}-sampler` }),
+    groups: groupTopics(topology(config.kafka.prefix)),
+    rules: config.lag,
+    intervalMs: config.lagIntervalMs,
+    isChosen: () => eventsOwned > 0,
+    publish: (notices) =>
+      kafka.publish(
+        events,
+        notices.map((n) => ({ key: n.subject, value: toEvent(n, name, Date.now()) })),
+      ),
+    log,
+  })
+  await scope.use(sampler, 'sampler')
+})

@@ -1,0 +1,45 @@
+import { LRUCache } from 'lru-cache'
+import type { Report } from './report.ts'
+import type { Announcement, Known, Memory } from './triage.ts'
+
+const kindsMax = 10_000
+
+/**
+ * What this process has told, bounded: a kind that was silent for `quietMs` is forgotten and told at once when
+ * it comes back. Lost at a restart, which costs a repeated alert and never one.
+ */
+export class TellingMemory implements Memory {
+  readonly #kinds: LRUCache<string, Known>
+  /** Times of the alerts at once, by family. */
+  readonly #announced: LRUCache<string, number[]>
+  readonly #digestMs: number
+
+  constructor(options: { quietMs: number; digestMs: number }) {
+    this.#kinds = new LRUCache({ max: kindsMax, ttl: options.quietMs })
+    this.#announced = new LRUCache({ max: kindsMax, ttl: options.digestMs })
+    this.#digestMs = options.digestMs
+  }
+
+  known(kind: string): Known | undefined {
+    return this.#kinds.get(kind)
+  }
+
+  announced(family: string): number {
+    const since = Date.now() - this.#digestMs
+    return this.#announced.get(family)?.filter((at) => at > since).length ?? 0
+  }
+
+  /** To be called once the alert was posted. */
+  tell({ first: { kind, family, state }, last }: Announcement): void {
+    const told = new Map(this.#kinds.get(kind)?.told).set(last.partition, last.offset)
+    this.#kinds.set(kind, { state, told })
+    const since = Date.now() - this.#digestMs
+    const times = this.#announced.get(family)?.filter((at) => at > since) ?? []
+    this.#announced.set(family, [...times, Date.now()])
+  }
+
+  /** To be called once the report waits in a digest. */
+  fold({ kind, state }: Report): void {
+    this.#kinds.set(kind, { state, told: this.#kinds.get(kind)?.told ?? new Map() })
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * Keeps the posts of this process below Discord's rate: at most `perMinute` in any 60 seconds, and none before
+ * the end of a pause that Discord asked for. Times are Unix milliseconds, given by the caller.
+ */
+export class MessageRate {
+  readonly #perMinute: number
+  #sent: number[] = []
+  #heldUntil = 0
+
+  constructor(perMinute: number) {
+    this.#perMinute = perMinute
+  }
+
+  /** Milliseconds to wait before the next post; 0: now. */
+  waitMs(now: number): number {
+    this.#sent = this.#sent.filter((at) => at > now - windowMs)
+    const oldest = this.#sent[0]
+    const full = this.#sent.length >= this.#perMinute && oldest !== undefined ? oldest + windowMs - now : 0
+    return Math.max(0, full, this.#heldUntil - now)
+  }
+
+  /** A post was made, whatever its answer: Discord counts requests. */
+  took(now: number): void {
+    this.#sent.push(now)
+  }
+
+  /** No post before `until`; never shortens a pause. */
+  hold(until: number): void {
+    this.#heldUntil = Math.max(this.#heldUntil, until)
+  }
+}
+
+/** A little more than a minute: what was sent in one may arrive in less. */
+const windowMs = 62_000

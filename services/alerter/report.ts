@@ -1,0 +1,90 @@
+import type { Severity } from '../../lib/events.ts'
+import { deadLetterReasons } from '../../lib/kafka/dead-letter.ts'
+import type { RawRecord } from '../../lib/kafka/record.ts'
+import { headerText } from '../../lib/kafka/record.ts'
+import type { OperationalEvent } from '../../lib/topology.ts'
+
+/** What one record tells an operator. */
+export interface Report {
+  /** The first of a kind is told at once, the rest is counted. */
+  kind: string
+  /** Kinds that make one line of a digest, and share one allowance of alerts at once. */
+  family: string
+  /** Names the family to a person. */
+  familyTitle: string
+  state: 'raised' | 'resolved'
+  severity: Severity
+  title: string
+  /** What happened, and what to do about it. */
+  text: string
+  fields: { name: string; value: string }[]
+  /** One line that tells this one from others of its family. */
+  example: string
+  /** Who says so: a service or a consumer group. */
+  source: string
+  /** Unix time in milliseconds. */
+  at: number
+  /** Topic and partition, and the offset in it. */
+  partition: string
+  offset: number
+}
+
+type Position = Pick<RawRecord, 'topic' | 'partition' | 'offset'>
+
+/** The report of an operational event. */
+export function toEventReport(event: OperationalEvent, position: Position): Report {
+  return {
+    kind: `event ${event.type} ${event.subject}`,
+    family: `event ${event.type}`,
+    familyTitle: event.type,
+    state: event.state === 'resolved' ? 'resolved' : 'raised',
+    severity: severityOf(event.severity),
+    title: `${event.type}: ${event.subject}`,
+    text: event.message,
+    fields: Object.entries(event.details).map(([name, value]) => ({ name, value })),
+    example: `${event.subject}: ${event.message}`,
+    source: event.service,
+    at: event.at,
+    ...placeOf(position),
+  }
+}
+
+/** The report of a dead letter; what its headers do not say is shown as unknown. */
+export function toDeadLetterReport(record: RawRecord): Report {
+  const header = (name: string) => headerText(record, `dlq.${name}`) ?? 'unknown'
+  const [group, topic, reason] = [header('group'), header('topic'), header('reason')]
+  const key = record.key?.toString('utf8') ?? 'none'
+  const where = `${topic}/${header('partition')} offset ${header('offset')}`
+  const family = `dead-letter ${group} ${topic} ${reason}`
+  const at = Number(header('at'))
+  return {
+    kind: family,
+    family,
+    familyTitle: `Dead letters: ${reason} in ${group}`,
+    state: 'raised',
+    severity: 'warning',
+    title: `Dead letter: ${reason} in ${group}`,
+    text: `${meaningOf(reason)}\n${header('message')}`,
+    fields: [
+      { name: 'record', value: where },
+      { name: 'key', value: key },
+    ],
+    example: `${where}, key ${key}: ${header('message')}`,
+    source: group,
+    at: Number.isFinite(at) ? at : record.timestamp,
+    ...placeOf(record),
+  }
+}
+
+function placeOf({ topic, partition, offset }: Position) {
+  return { partition: `${topic}/${partition}`, offset }
+}
+
+function meaningOf(reason: string): string {
+  const reasons: Record<string, string> = deadLetterReasons
+  return Object.hasOwn(reasons, reason) ? (reasons[reason] ?? '') : 'A record could not be dealt with.'
+}
+
+function severityOf(text: string): Severity {
+  return text === 'critical' || text === 'info' ? text : 'warning'
+}

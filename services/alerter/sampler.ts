@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from '../../lib/errors.ts'
+import type { Notice } from '../../lib/events.ts'
+import type { Admin } from '../../lib/kafka/admin.ts'
+import type { Logger } from '../../lib/log.ts'
+import { metrics } from '../../lib/metrics.ts'
+import type { Resource } from '../../lib/scope.ts'
+import type { Topic } from '../../lib/topology.ts'
+import type { GroupSample, LagRules, LagState } from './evaluate.ts'
+import { evaluate } from './evaluate.ts'
+
+export interface SamplerOptions {
+  openAdmin: () => Promise<Admin>
+  /** Consumer groups and the topics that each reads. */
+  groups: ReadonlyMap<string, readonly Topic[]>
+  rules: LagRules
+  intervalMs: number
+  /** Of several alerters, the one that this is true for samples. */
+  isChosen: () => boolean
+  publish: (notices: Notice[]) => Promise<void>
+  log: Logger
+}
+
+/**
+ * Samples the lag of every group at an interval and publishes what has changed. Its memory moves on only once
+ * the notices are in the topic, so a notice that could not be published is made again from the next sample.
+ */
+export function openSampler(options: SamplerOptions): Resource {
+  const { groups, rules, intervalMs, isChosen, publish, log } = options
+  const stop = new AbortController()
+  let admin: Admin | null = null
+  let state: LagState = new Map()
+
+  async function sample(): Promise<void> {
+    admin ??= await options.openAdmin()
+    const samples: GroupSample[] = []
+    for (const [group, topics] of groups) {
+      const { members, partitions } = await admin.readGroupLag(
+        group,
+        topics.map((t) => t.name),
+      )
+      samples.push({
+        group,
+        members,
+        partitions: partitions.map((p) => ({ ...p, committed: p.committed ?? p.start })),
+      })
+    }
+    showLag(samples)
+    const next = evaluate({ before: state, samples, rules, now: Date.now() })
+    if (next.notices.length > 0) await publish(next.notices)
+    state = next.state
+  }
+
+  async function run(): Promise<void> {
+    while (!stop.signal.aborted) {
+      await sleep(intervalMs, undefined, { signal: stop.signal }).catch(() => undefined)
+      if (stop.signal.aborted) return
+      if (!isChosen()) {
+        state = new Map()
+        metrics.consumerLag.reset()
+        continue
+      }
+      await sample().catch((error) => log.warn({ reason: messageOf(error) }, 'lag_not_sampled'))
+    }
+  }
+  const running = run()
+
+  return {
+    async close() {
+      stop.abort()
+      await running
+      await admin?.close()
+    },
+  }
+}
+
+function showLag(samples: readonly GroupSample[]): void {
+  for (const { group, partitions } of samples) {
+    for (const { topic, partition, lag } of partitions) {
+      metrics.consumerLag.set({ consumergroup: group, topic, partition }, lag)
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import { redriveGroupHeader } from '../../lib/kafka/dead-letter.ts'
+import type { DecodedRecord } from '../../lib/kafka/record.ts'
+import { headerText } from '../../lib/kafka/record.ts'
+import type { DeadLetter, PartitionSink, Settled } from '../../lib/kafka/sink.ts'
+import type { OperationalEvent } from '../../lib/topology.ts'
+import type { AlertDesk, DigestSource } from './desk.ts'
+import type { Digest } from './digest.ts'
+import { addReport, mergeDigests } from './digest.ts'
+import type { Report } from './report.ts'
+import { toDeadLetterReport, toEventReport } from './report.ts'
+
+const empty: Digest = new Map()
+
+/**
+ * The alerts of one partition. Its offset moves only past records whose alert or digest Discord holds: what is
+ * counted in memory is read again after a kill, so nothing is lost and at most something is told twice. Memory
+ * is bounded: of any number of waiting records it keeps counts and a few examples.
+ */
+export function openAlertSink(options: {
+  desk: AlertDesk
+  group: string
+  /** Name of the topic whose records are dead letters; the other one's are events. */
+  deadLetterTopic: string
+}): PartitionSink<unknown> {
+  const { desk, group, deadLetterTopic } = options
+  let waiting = empty
+  /** Offset of the last record taken in, and of the last one settled. */
+  let taken: number | null = null
+  let settled: number | null = null
+  let handedOver = false
+  /** Last offset that was returned, so that an idle partition is not committed every second. */
+  let returned: number | null = null
+
+  const source: DigestSource = {
+    waitingSince: null,
+    handOver() {
+      const [digest, through, since] = [waiting, taken, source.waitingSince]
+      waiting = empty
+      source.waitingSince = null
+      handedOver = true
+      return {
+        digest,
+        posted: () => {
+          handedOver = false
+          settled = through
+        },
+        failed: () => {
+          handedOver = false
+          waiting = mergeDigests([digest, waiting])
+          source.waitingSince = since
+        },
+      }
+    },
+  }
+  desk.join(source)
+
+  function settle(deadLetters: DeadLetter[] = []): Settled {
+    const through = waiting.size === 0 && !handedOver ? taken : settled
+    settled = null
+    if (through === returned) return { through: null, deadLetters }
+    returned = through ?? returned
+    return { through, deadLetters }
+  }
+
+  return {
+    async write(records) {
+      const { reports, deadLetters } = toReports(records, { group, deadLetterTopic })
+      const folded = await desk.announce(reports)
+      if (folded.length > 0) source.waitingSince ??= Date.now()
+      waiting = folded.reduce(addReport, waiting)
+      taken = records.at(-1)?.offset ?? taken
+      await desk.postDigestIfDue()
+      return settle(deadLetters)
+    },
+    async tick() {
+      await desk.postDigestIfDue()
+      return settle()
+    },
+    async close() {
+      desk.leave(source)
+    },
+  }
+}
+
+function toReports(
+  records: readonly DecodedRecord<unknown>[],
+  { group, deadLetterTopic }: { group: string; deadLetterTopic: string },
+): { reports: Report[]; deadLetters: DeadLetter[] } {
+  const reports: Report[] = []
+  const deadLetters: DeadLetter[] = []
+  for (const { decoded, ...record } of records) {
+    const redrivenTo = headerText(record, redriveGroupHeader)
+    if (redrivenTo !== null && redrivenTo !== group) continue
+    if (record.topic === deadLetterTopic) reports.push(toDeadLetterReport(record))
+    else if (decoded.type === 'value') reports.push(toEventReport(decoded.value as OperationalEvent, record))
+    else deadLetters.push({ record, reason: decoded.reason, message: decoded.message })
+  }
+  return { reports, deadLetters }
+}

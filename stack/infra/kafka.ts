@@ -8,6 +8,7 @@ import { StackFault } from './stack-fault.ts'
 
 export interface KafkaOptions {
   dataDir: string
+  storeDir: string
   jarsDir: string
   /** Client ports, one per broker; each broker is a controller as well. */
   ports: number[]
@@ -30,8 +31,8 @@ export function createKafka(options: KafkaOptions): Server[] {
  * The quorum is given statically, not kept in the metadata log: so the same data come up on other ports.
  */
 function createBroker(options: KafkaOptions, nodeId: number): Server {
-  const { dataDir, jarsDir, ports } = options
-  const folder = join(dataDir, ports.length === 1 ? 'kafka' : `kafka-${nodeId}`)
+  const { dataDir, storeDir, jarsDir, ports } = options
+  const folder = join(storeDir, ports.length === 1 ? 'kafka' : `kafka-${nodeId}`)
   const propertiesFile = join(folder, 'server.properties')
   const run = ['-cp', join(jarsDir, 'kafka', '*')]
   return createServer({

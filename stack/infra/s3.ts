@@ -7,6 +7,7 @@ import type { StackFault } from './stack-fault.ts'
 
 export interface S3Options {
   dataDir: string
+  storeDir: string
   jarsDir: string
   port: number
   bucket: string
@@ -19,7 +20,7 @@ export const s3Region = 'us-east-1'
 
 /** S3Proxy over a folder, signatures required; not yet started. It is ready when its bucket is there. */
 export function createS3(options: S3Options): Server {
-  const { dataDir, jarsDir, port, onCrash } = options
+  const { dataDir, storeDir, jarsDir, port, onCrash } = options
   const propertiesFile = join(dataDir, 'run', 's3proxy.properties')
   return createServer({
     name: 's3',
@@ -36,7 +37,7 @@ export function createS3(options: S3Options): Server {
     ],
     stopSignal: 'SIGTERM',
     prepare() {
-      const folder = join(dataDir, 's3')
+      const folder = join(storeDir, 's3')
       mkdirSync(folder, { recursive: true })
       mkdirSync(join(dataDir, 'run'), { recursive: true })
       writeFileSync(propertiesFile, s3Properties(options, folder), { mode: 0o600 })

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { lockFolder } from './folder-lock.ts'
 import { createKafka } from './kafka.ts'
 import { stopOrphans } from './pid-records.ts'
-import { documentedPorts, freePorts, type Ports } from './ports.ts'
+import { documentedPorts, freePorts, type Ports, type RequiredPort, requireFree } from './ports.ts'
 import { createPostgres, ensureDatabase } from './postgres.ts'
 import { createRegistry, registryUrl } from './registry.ts'
 import { createS3, s3Region } from './s3.ts'
@@ -11,12 +11,16 @@ import type { Server } from './server.ts'
 import { StackFault } from './stack-fault.ts'
 
 export interface InfraOptions {
-  /** Absolute. Holds the servers' data, logs, pid records and secrets. */
+  /** Absolute. Holds the logs, pid records and secrets of the servers, and is locked while they run. */
   dataDir: string
+  /** Absolute. Holds what the servers store; default `dataDir`. */
+  storeDir?: string
   /** Absolute; filled by stack/setup.mjs. */
   jarsDir: string
   /** `documented`: fixed and overridable by the environment. `free`: whatever is free. */
   ports: 'documented' | 'free'
+  /** Ports that others will want; a taken one is reported before anything is started. */
+  alsoFree?: RequiredPort[]
   /** Three replicate everything among them. */
   brokers?: 1 | 3
   /** False: nothing is synced to disk by Postgres. For data that nobody keeps. Default true. */
@@ -64,6 +68,7 @@ export async function startInfra(options: InfraOptions): Promise<Infra> {
     const brokers = options.brokers ?? 1
     const ports =
       options.ports === 'free' ? await freePorts(brokers) : await documentedPorts(process.env, brokers)
+    for (const required of options.alsoFree ?? []) await requireFree(required)
     const secrets = readSecrets(options.dataDir)
     const servers = createServers(options, ports, secrets)
     const infra = { env: toEnv(ports, secrets, brokers), servers, ...stopping(servers, lock) }
@@ -83,14 +88,14 @@ function mkdirSafely(dataDir: string): void {
 }
 
 function createServers(options: InfraOptions, ports: Ports, secrets: Secrets): Infra['servers'] {
-  const { dataDir, jarsDir, durable = true } = options
+  const { dataDir, storeDir = dataDir, jarsDir, durable = true } = options
   let crashed = false
   const onCrash = (fault: StackFault) => {
     if (crashed) return
     crashed = true
     options.onCrash?.(fault)
   }
-  const shared = { dataDir, jarsDir, onCrash }
+  const shared = { dataDir, storeDir, jarsDir, onCrash }
   const password = secrets.postgresPassword
   return {
     kafka: createKafka({ ...shared, ports: ports.kafka, controllerPorts: ports.controller }),

@@ -5,7 +5,7 @@ import { parseEnv } from 'node:util'
 import { lockFolder } from '../../stack/infra/folder-lock.ts'
 import { stopOrphans } from '../../stack/infra/pid-records.ts'
 import { startInfra } from '../../stack/infra/start-infra.ts'
-import { projectFolders } from '../../stack/project-folders.ts'
+import { jarsDir } from '../../stack/settings.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -35,7 +35,7 @@ export async function openTestInfra(): Promise<TestInfra> {
   const dataDir = makeDataDir()
   const infra = await startInfra({
     dataDir,
-    jarsDir: projectFolders.jars,
+    jarsDir,
     ports: 'free',
     durable: false,
     onCrash: (fault) => console.error(fault.message),

@@ -1,0 +1,209 @@
+import { randomBytes } from 'node:crypto'
+import { createRequire } from 'node:module'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Admin } from '../../lib/kafka/admin.ts'
+import { openAdmin } from '../../lib/kafka/admin.ts'
+import { createClient } from '../../lib/kafka/client.ts'
+import type { Topic } from '../../lib/topology.ts'
+import { allTopics } from '../../lib/topology.ts'
+import type { Stream } from '../support/kafka.ts'
+import { createStream } from '../support/kafka.ts'
+import { until } from '../support/until.ts'
+
+let stream: Stream
+let admin: Admin
+let bytesTopic: Topic<Buffer>
+
+beforeAll(async () => {
+  stream = await createStream()
+  admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
+  bytesTopic = { ...stream.topology.deadLetters, name: `${stream.config.prefix}bytes`, partitions: 12 }
+  await admin.ensureTopics([bytesTopic], 1)
+})
+afterAll(async () => {
+  await admin.close()
+  await stream.release()
+})
+
+describe('the client', () => {
+  test('an idle connection arms no timer: kafkajs prints no TimeoutNegativeWarning', async () => {
+    const warnings: string[] = []
+    const onWarning = (w: Error) => warnings.push(w.name)
+    process.on('warning', onWarning)
+    const checks = countChecks()
+    const { kafka } = await stream.openKafka()
+    await kafka.publishBytes(bytesTopic.name, [{ key: 'a', value: Buffer.from('a') }])
+    const before = checks.count()
+    // Fifty turns of the 1 ms timer that would be there without the patch.
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    checks.restore()
+    process.off('warning', onWarning)
+    expect(checks.count() - before).toBeLessThan(5)
+    expect(warnings).not.toContain('TimeoutNegativeWarning')
+  })
+
+  test("keys land on the partition that Java's client chooses", async () => {
+    // murmur2 of each key, from the tests of Apache Kafka's own Utils class
+    const hashes: [string, number][] = [
+      ['21', -973932308],
+      ['foobar', -790332482],
+      ['a-little-bit-long-string', -985981536],
+      ['a-little-bit-longer-string', -1486304829],
+      ['lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8', -58897971],
+      ['abc', 479470107],
+    ]
+    const { kafka } = await stream.openKafka()
+    await kafka.publishBytes(
+      bytesTopic.name,
+      hashes.map(([key]) => ({ key, value: Buffer.from('murmur2') })),
+    )
+    const records = await stream.readTopic(bytesTopic.name)
+    for (const [key, hash] of hashes) {
+      const record = records.find((r) => String(r.key) === key)
+      expect([key, record?.partition]).toEqual([key, (hash & 0x7fffffff) % 12])
+    }
+  })
+
+  test('a record that the broker refuses costs none of those published with it', async () => {
+    const { kafka } = await stream.openKafka()
+    const small = () => ({ key: 'same', value: Buffer.from('small') })
+    // Random bytes do not shrink: this one is over the topic's max.message.bytes.
+    const large = { key: 'same', value: randomBytes(1 << 20) }
+    const huge = { key: 'same', value: randomBytes(9 << 20) }
+    const outcomes = await Promise.allSettled([
+      kafka.publishBytes(bytesTopic.name, [small()]),
+      kafka.publishBytes(bytesTopic.name, [huge]),
+      kafka.publishBytes(bytesTopic.name, [large]),
+      kafka.publishBytes(bytesTopic.name, [small()]),
+    ])
+    expect(outcomes.map((o) => o.status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled'])
+  })
+
+  test('a group whose next record was forgotten by the topic goes on at the earliest one, and says so', async () => {
+    const t = { ...bytesTopic, name: `${stream.config.prefix}forgetful`, partitions: 1 }
+    await admin.ensureTopics([t], 1)
+    const group = `${stream.config.prefix}late`
+    const { kafka } = await stream.openKafka()
+    const publish = (n: number) =>
+      kafka.publishBytes(
+        t.name,
+        Array.from({ length: n }, (_, i) => ({ key: 'k', value: Buffer.from(String(i)) })),
+      )
+    await publish(10)
+    const raw = createClient({ config: stream.config, log: stream.log, name: 'test' }).admin()
+    await raw.connect()
+    await raw.setOffsets({ groupId: group, topic: t.name, partitions: [{ partition: 0, offset: '2' }] })
+    await raw.deleteTopicRecords({ topic: t.name, partitions: [{ partition: 0, offset: '5' }] })
+    await raw.disconnect()
+    const offsets: number[] = []
+    await kafka.consume({
+      group,
+      topic: t,
+      handler: async (records) => {
+        offsets.push(...records.map((r) => r.offset))
+        return []
+      },
+    })
+    await until(() => offsets.length >= 5, 'the rest is consumed')
+    expect(offsets).toEqual([5, 6, 7, 8, 9])
+    await until(
+      async () => (await stream.readTopic(stream.topology.events.name)).length > 0,
+      'the event is there',
+    )
+  })
+})
+
+describe('the topics', () => {
+  test('are created as the topology says, again and again without a change', async () => {
+    const raw = createClient({ config: stream.config, log: stream.log, name: 'test' }).admin()
+    await raw.connect()
+    for (const topic of allTopics(stream.topology)) {
+      const { topics } = await raw.fetchTopicMetadata({ topics: [topic.name] })
+      expect(topics[0]?.partitions).toHaveLength(topic.partitions)
+      const { resources } = await raw.describeConfigs({
+        includeSynonyms: false,
+        resources: [{ type: 2, name: topic.name }],
+      })
+      const settings = Object.fromEntries(
+        (resources[0]?.configEntries ?? []).map((e) => [e.configName, e.configValue]),
+      )
+      expect(settings['cleanup.policy']).toBe(topic.cleanup)
+      expect(settings['retention.ms']).toBe(
+        topic.retentionDays === null ? '-1' : String(topic.retentionDays * 86_400_000),
+      )
+    }
+    expect(await admin.ensureTopics(allTopics(stream.topology), 1)).toEqual([])
+    await raw.disconnect()
+  })
+
+  test('a setting that drifted is put right, and the operator’s own settings stay', async () => {
+    const t = { ...bytesTopic, name: `${stream.config.prefix}drifted`, partitions: 1 }
+    await admin.ensureTopics([t], 1)
+    const raw = createClient({ config: stream.config, log: stream.log, name: 'test' }).admin()
+    await raw.connect()
+    const drift = [
+      { name: 'retention.ms', value: '1000' },
+      { name: 'segment.bytes', value: '1048576' },
+    ]
+    await raw.alterConfigs({
+      validateOnly: false,
+      resources: [{ type: 2, name: t.name, configEntries: drift }],
+    })
+    await admin.ensureTopics([t], 1)
+    const read = async () => {
+      const { resources } = await raw.describeConfigs({
+        includeSynonyms: false,
+        resources: [{ type: 2, name: t.name }],
+      })
+      return Object.fromEntries((resources[0]?.configEntries ?? []).map((e) => [e.configName, e.configValue]))
+    }
+    const settings = await until(async () => {
+      const now = await read()
+      return now['retention.ms'] !== '1000' ? now : null
+    }, 'the setting is put right')
+    expect(settings).toMatchObject({ 'retention.ms': String(90 * 86_400_000), 'segment.bytes': '1048576' })
+    await raw.disconnect()
+  })
+})
+
+describe('lag', () => {
+  test('counts what waits, per partition, and knows a group that never committed', async () => {
+    const t = { ...bytesTopic, name: `${stream.config.prefix}lagging`, partitions: 1 }
+    await admin.ensureTopics([t], 1)
+    const { kafka } = await stream.openKafka()
+    await kafka.publishBytes(
+      t.name,
+      Array.from({ length: 7 }, () => ({ key: 'k', value: Buffer.from('x') })),
+    )
+    const group = `${stream.config.prefix}lag-group`
+    expect((await admin.readGroupLag(group, [t.name])).partitions).toEqual([
+      { topic: t.name, partition: 0, start: 0, end: 7, committed: null, lag: 7 },
+    ])
+    const consumer = await stream.openKafka('lag')
+    await consumer.kafka.consume({ group, topic: t, handler: async () => [] })
+    await until(
+      async () => (await admin.readGroupLag(group, [t.name])).partitions[0]?.lag === 0,
+      'the lag is gone',
+    )
+    expect((await admin.readGroupLag(group, [t.name])).members).toBe(1)
+  })
+})
+
+/** Counts how often kafkajs looks through its request queues. */
+function countChecks() {
+  let checks = 0
+  const { prototype } = requestQueue()
+  const original = prototype.checkPendingRequests
+  prototype.checkPendingRequests = function counted() {
+    checks++
+    return original.call(this)
+  }
+  const restore = () => {
+    prototype.checkPendingRequests = original
+  }
+  return { restore, count: () => checks }
+}
+
+function requestQueue(): { prototype: { checkPendingRequests(): void } } {
+  return createRequire(import.meta.url)('kafkajs/src/network/requestQueue/index.js')
+}

@@ -21,8 +21,11 @@ create table spotify_tokens (
   access_token text,
   expires_at timestamptz,
   scope text not null default '',
-  updated_at timestamptz not null default now()
+  updated_at timestamptz not null default now(),
+  -- One refresher at a time: whoever set this asks Spotify; it runs out by itself.
+  refreshing_until timestamptz
 );
+create index spotify_tokens_updated on spotify_tokens (updated_at);
 
 create table poll_state (
   user_id bigint primary key references users on delete cascade,
@@ -34,17 +37,47 @@ create table poll_state (
   newest_played_at timestamptz,
   page_digest text,
   failures integer not null default 0,
-  last_error text
+  last_error text,
+  -- First and latest of the failures in a row.
+  failing_since timestamptz,
+  last_failed_at timestamptz
 );
+-- What is due is found at the front of this index: a lease moves next_poll_at to its own end, and who is not
+-- to be polled at all waits at infinity.
 create index poll_state_due on poll_state (next_poll_at);
+create index poll_state_invalid_grant on poll_state (last_failed_at) where last_error = 'invalid_grant';
+
+-- Whoever changes a user's status, by whatever means, need not know of poll_state. A poll under way is fenced.
+create function follow_user_status() returns trigger language plpgsql as $$
+begin
+  if new.status = 'paused' then
+    update poll_state set next_poll_at = 'infinity', leased_until = null, lease_id = null
+    where user_id = new.id;
+  elsif new.status = 'active' then
+    update poll_state set next_poll_at = now(), failures = 0 where user_id = new.id;
+  end if;
+  return null;
+end $$;
+create trigger users_status after update of status on users
+  for each row when (old.status is distinct from new.status) execute function follow_user_status();
+
+-- Operational events that were raised and not resolved yet, so that each is raised once and ends once.
+create table incidents (
+  type text not null,
+  subject text not null,
+  raised_at timestamptz not null default now(),
+  primary key (type, subject)
+);
+create index incidents_subject on incidents (subject);
 
 create table plays (
   user_id bigint not null,
   played_at timestamptz(3) not null,
-  track_id text not null,
+  track_id text collate "C" not null,
   context_type text,
   context_uri text,
   source text not null,
+  -- The record of spotify.recently-played that first showed the play.
   page_partition integer not null,
   page_offset bigint not null,
   ingested_at timestamptz not null default now(),
@@ -58,20 +91,31 @@ create table gaps (
   before timestamptz(3) not null,
   detected_at timestamptz not null default now(),
   closed_at timestamptz,
+  -- null: the event that tells of the gap, or of its end, has yet to be published.
+  opening_told_at timestamptz,
+  closing_told_at timestamptz,
   unique (user_id, after, before)
 );
 create index gaps_open on gaps (user_id) where closed_at is null;
+create index gaps_untold on gaps (id)
+  where opening_told_at is null or (closed_at is not null and closing_told_at is null);
 
 create table rejected_items (
   user_id bigint not null,
   item_digest text not null,
   reason text not null,
   first_seen_at timestamptz not null default now(),
+  -- The record that reports the item: it alone becomes a dead letter for it, and again when it is replayed.
+  page_partition integer not null,
+  page_offset bigint not null,
   primary key (user_id, item_digest)
 );
 
+-- Ids compare by bytes: cheaper, and the same order as in the program, which locks rows in the order of ids.
+-- fetched_at of the epoch marks a row of which only the id is known; its name is empty then.
+
 create table albums (
-  id text primary key,
+  id text collate "C" primary key,
   name text not null,
   album_type text,
   release_date text,
@@ -80,12 +124,12 @@ create table albums (
 );
 
 create table tracks (
-  id text primary key,
+  id text collate "C" primary key,
   name text not null,
   duration_ms integer,
   explicit boolean,
   isrc text,
-  album_id text,
+  album_id text collate "C",
   fetched_at timestamptz(3) not null,
   -- null: not asked for; the request is published before it becomes 'requested'.
   metadata_status text check (metadata_status in ('requested', 'found', 'not_found')),
@@ -93,51 +137,67 @@ create table tracks (
   features_status text check (features_status in ('requested', 'found', 'not_found')),
   features_requested_at timestamptz
 );
+-- Only Spotify's own ids can be asked for: local files have none.
+create index tracks_unrequested on tracks (id)
+  where metadata_status is null and name = '' and id ~ '^[0-9A-Za-z]{22}$';
+create index tracks_requested on tracks (metadata_requested_at) where metadata_status = 'requested';
+create index tracks_features_unrequested on tracks (id)
+  where features_status is null and id ~ '^[0-9A-Za-z]{22}$';
+create index tracks_features_requested on tracks (features_requested_at) where features_status = 'requested';
 
 create table artists (
-  id text primary key,
+  id text collate "C" primary key,
   name text not null,
+  -- null: not known (Development Mode does not show them); empty: known to have none.
   genres text[],
   images jsonb,
   metadata_status text check (metadata_status in ('requested', 'found', 'not_found')),
   metadata_requested_at timestamptz,
-  fetched_at timestamptz(3) not null
+  -- When the name was seen, and when genres and images were: a page shows the name alone.
+  fetched_at timestamptz(3) not null,
+  metadata_fetched_at timestamptz(3)
 );
-create index artists_unrequested on artists (id) where metadata_status is null;
-create index tracks_features_unrequested on tracks (id) where features_status is null;
+create index artists_unrequested on artists (id)
+  where metadata_status is null and id ~ '^[0-9A-Za-z]{22}$';
+create index artists_requested on artists (metadata_requested_at) where metadata_status = 'requested';
 
 create table track_artists (
-  track_id text not null,
+  track_id text collate "C" not null,
   position integer not null,
-  artist_id text not null,
+  artist_id text collate "C" not null,
   is_primary boolean generated always as (position = 0) stored,
   primary key (track_id, position)
 );
 create index track_artists_artist on track_artists (artist_id);
 
+-- One value a day (UTC), the last one seen that day.
+
 create table track_popularity (
-  id text not null,
+  id text collate "C" not null,
   observed_on date not null,
   value integer not null,
+  observed_at timestamptz(3) not null,
   primary key (id, observed_on)
 );
 
 create table artist_popularity (
-  id text not null,
+  id text collate "C" not null,
   observed_on date not null,
   value integer not null,
+  observed_at timestamptz(3) not null,
   primary key (id, observed_on)
 );
 
 create table artist_followers (
-  id text not null,
+  id text collate "C" not null,
   observed_on date not null,
   value bigint not null,
+  observed_at timestamptz(3) not null,
   primary key (id, observed_on)
 );
 
 create table audio_features (
-  track_id text primary key,
+  track_id text collate "C" primary key,
   danceability real,
   energy real,
   key smallint,
@@ -155,13 +215,13 @@ create table audio_features (
 );
 
 -- One row per client id and lane: a pause that Spotify asked for, and what the running window of 24 hours has
--- used. Lanes: polling, enrichment, accounts.
+-- used. Lanes: polling, enrichment, accounts; their windows begin together.
 create table api_pauses (
   client_id text not null,
   lane text not null,
   paused_until timestamptz,
   reason text,
-  -- Failures in a row without a Retry-After, for the exponential back-off.
+  -- Pauses in a row, without a success between: lengthens the ones that come without a Retry-After.
   strikes integer not null default 0,
   window_started_at timestamptz not null default now(),
   used integer not null default 0,

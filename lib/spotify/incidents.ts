@@ -1,0 +1,51 @@
+import type { EventType, Notice } from '../events.ts'
+import type { Sql } from '../postgres.ts'
+
+/**
+ * Operational events that have a beginning and an end, over all processes and restarts: each is raised once
+ * and resolved once. The event is published first and the row written after, so that a crash between repeats
+ * an event and never swallows one.
+ */
+export interface Incidents {
+  /** Publishes the notice unless it is known to be raised. @returns whether it was published */
+  raise(notice: Notice): Promise<boolean>
+  /** Publishes the end of an incident that was raised. */
+  resolve(notice: Omit<Notice, 'severity' | 'state'>): Promise<boolean>
+  /** Types raised and not resolved of a subject. */
+  open(subject: string): Promise<Set<EventType>>
+}
+
+/** @param publish resolves when the event is in the topic */
+export function openIncidents(sql: Sql, publish: (notice: Notice) => Promise<void>): Incidents {
+  async function isOpen(type: EventType, subject: string): Promise<boolean> {
+    const { rowCount } = await sql.query('select 1 from incidents where type = $1 and subject = $2', [
+      type,
+      subject,
+    ])
+    return rowCount === 1
+  }
+
+  return {
+    async raise(notice) {
+      if (await isOpen(notice.type, notice.subject)) return false
+      await publish({ ...notice, state: 'raised' })
+      await sql.query('insert into incidents (type, subject) values ($1, $2) on conflict do nothing', [
+        notice.type,
+        notice.subject,
+      ])
+      return true
+    },
+    async resolve(notice) {
+      if (!(await isOpen(notice.type, notice.subject))) return false
+      await publish({ ...notice, severity: 'info', state: 'resolved' })
+      await sql.query('delete from incidents where type = $1 and subject = $2', [notice.type, notice.subject])
+      return true
+    },
+    async open(subject) {
+      const { rows } = await sql.query<{ type: EventType }>('select type from incidents where subject = $1', [
+        subject,
+      ])
+      return new Set(rows.map((row) => row.type))
+    },
+  }
+}

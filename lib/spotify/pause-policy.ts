@@ -1,0 +1,62 @@
+import type { Lane, Outcome } from './outcome.ts'
+
+/** A pause to be stored. */
+export interface Pause {
+  lanes: readonly Lane[]
+  /** Length, or with `maxMs` its first length: doubled at each pause in a row. */
+  ms: number
+  /** null: `ms` is what Spotify asked for. */
+  maxMs: number | null
+  reason: string
+}
+
+const second = 1_000
+const minute = 60 * second
+
+/** A wait up to this long is the rolling rate limit, which counts the whole app; a longer one is a penalty. */
+const longWaitMs = minute
+
+const apiLanes: readonly Lane[] = ['polling', 'enrichment']
+
+/**
+ * Which lanes an answer stops, and for how long; null: none.
+ *
+ * | answer | lanes | length |
+ * |---|---|---|
+ * | QUOTA_EXCEEDED | its own: quotas are counted per group of endpoints | Retry-After, else 10 min to 6 h |
+ * | 429, Retry-After up to a minute | both of the API | Retry-After |
+ * | 429, longer, while polling | both of the API | Retry-After |
+ * | 429, longer, while enriching | its own: polling, which cannot wait, finds out by itself | Retry-After |
+ * | 429 without Retry-After | both of the API | 2 s to 10 min |
+ * | Premium lapsed | both of the API | 10 min to 1 h |
+ * | 429 of the token endpoint | accounts | Retry-After, else 2 s to 10 min |
+ * | invalid_client | accounts | 1 to 15 min |
+ */
+export function toPause(lane: Lane, outcome: Outcome): Pause | null {
+  const reason = outcome.type
+  switch (outcome.type) {
+    case 'quota_exceeded':
+      return { lanes: [lane], reason, ...lengthOf(outcome.retryAfterMs, 10 * minute, 360 * minute) }
+    case 'rate_limited':
+      return {
+        lanes: lanesOfRateLimit(lane, outcome.retryAfterMs),
+        reason,
+        ...lengthOf(outcome.retryAfterMs, 2 * second, 10 * minute),
+      }
+    case 'premium_lapsed':
+      return { lanes: apiLanes, reason, ms: 10 * minute, maxMs: 60 * minute }
+    case 'invalid_client':
+      return { lanes: ['accounts'], reason, ms: minute, maxMs: 15 * minute }
+    default:
+      return null
+  }
+}
+
+function lanesOfRateLimit(lane: Lane, retryAfterMs: number | null): readonly Lane[] {
+  if (lane === 'accounts') return [lane]
+  return lane === 'enrichment' && retryAfterMs !== null && retryAfterMs > longWaitMs ? [lane] : apiLanes
+}
+
+function lengthOf(retryAfterMs: number | null, baseMs: number, maxMs: number): Pick<Pause, 'ms' | 'maxMs'> {
+  return retryAfterMs === null ? { ms: baseMs, maxMs } : { ms: retryAfterMs, maxMs: null }
+}

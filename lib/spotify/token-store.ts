@@ -1,0 +1,137 @@
+import type { Sql } from '../postgres.ts'
+
+/** A user's tokens as stored, both sealed (see `token-crypto.ts`). */
+export interface StoredTokens {
+  refreshSealed: string
+  accessSealed: string | null
+  /** Of the access token, by the database's clock; 0 or less: expired. */
+  expiresInMs: number
+}
+
+interface TokenRow {
+  refresh_token: string
+  access_token: string | null
+  expires_in_ms: number | null
+}
+
+const columns = `refresh_token, access_token,
+  (extract(epoch from expires_at - now()) * 1000)::float8 as expires_in_ms`
+
+/** null: the user has none. */
+export async function readTokens(sql: Sql, userId: number): Promise<StoredTokens | null> {
+  const { rows } = await sql.query<TokenRow>(`select ${columns} from spotify_tokens where user_id = $1`, [
+    userId,
+  ])
+  return rows[0] ? toStored(rows[0]) : null
+}
+
+/** The right to refresh a user's tokens, for a while. */
+export interface RefreshClaim {
+  tokens: StoredTokens
+  /** Tells this claim from a later one. */
+  until: string
+}
+
+/**
+ * Makes the caller the user's only refresher for a while.
+ *
+ * @returns null: somebody else is at it, or the user has no tokens
+ */
+export async function claimRefresh(sql: Sql, userId: number, forMs: number): Promise<RefreshClaim | null> {
+  const { rows } = await sql.query<TokenRow & { until: string }>(
+    `update spotify_tokens set refreshing_until = now() + make_interval(secs => $2::float8 / 1000)
+     where user_id = $1 and (refreshing_until is null or refreshing_until <= now())
+     returning ${columns}, refreshing_until::text as until`,
+    [userId, forMs],
+  )
+  return rows[0] ? { tokens: toStored(rows[0]), until: rows[0].until } : null
+}
+
+/** Ends a claim; without effect on one that came after it. */
+export async function releaseRefresh(sql: Sql, userId: number, claim: RefreshClaim): Promise<void> {
+  await sql.query(
+    'update spotify_tokens set refreshing_until = null where user_id = $1 and refreshing_until = $2::timestamptz',
+    [userId, claim.until],
+  )
+}
+
+/**
+ * Stores what a refresh brought, if the refresh token it was made with is still the stored one: whoever comes
+ * late never overwrites a newer one.
+ *
+ * @param tokens.usedSealed the stored value of the refresh token that was used
+ * @returns whether it was stored
+ */
+export async function storeRefreshed(
+  sql: Sql,
+  userId: number,
+  tokens: {
+    usedSealed: string
+    refreshSealed: string
+    accessSealed: string
+    expiresInMs: number
+    scope: string | null
+  },
+): Promise<boolean> {
+  const { rowCount } = await sql.query(
+    `update spotify_tokens set refresh_token = $3, access_token = $4,
+       expires_at = now() + make_interval(secs => $5::float8 / 1000),
+       scope = coalesce($6, scope), updated_at = now(), refreshing_until = null
+     where user_id = $1 and refresh_token = $2`,
+    [userId, tokens.usedSealed, tokens.refreshSealed, tokens.accessSealed, tokens.expiresInMs, tokens.scope],
+  )
+  return rowCount === 1
+}
+
+/** A user and the tokens of their consent. */
+export interface Connection {
+  spotifyId: string
+  displayName: string | null
+  refreshSealed: string
+  accessSealed: string
+  expiresInMs: number
+  scope: string | null
+}
+
+/**
+ * Stores a user who has just given consent: a new one, or one who comes back (a dead token is replaced, the
+ * history goes on). They are polled next; a poll under way with the old token can no longer change their state.
+ * Run it in a transaction.
+ *
+ * @param sql a transaction
+ * @returns the user's id
+ */
+export async function connectUser(sql: Sql, user: Connection): Promise<number> {
+  const { rows } = await sql.query<{ id: number }>(
+    `insert into users (spotify_id, display_name) values ($1, $2)
+     on conflict (spotify_id) do update set display_name = excluded.display_name, status = 'active',
+       status_reason = null, status_changed_at = now(), authorized_at = now()
+     returning id`,
+    [user.spotifyId, user.displayName],
+  )
+  const id = rows[0]?.id
+  if (id === undefined) throw new Error('Postgres returned no row for the user')
+  await sql.query(
+    `insert into spotify_tokens (user_id, refresh_token, access_token, expires_at, scope)
+     values ($1, $2, $3, now() + make_interval(secs => $4::float8 / 1000), coalesce($5, ''))
+     on conflict (user_id) do update set refresh_token = excluded.refresh_token,
+       access_token = excluded.access_token, expires_at = excluded.expires_at, scope = excluded.scope,
+       updated_at = now(), refreshing_until = null`,
+    [id, user.refreshSealed, user.accessSealed, user.expiresInMs, user.scope],
+  )
+  await sql.query(
+    `insert into poll_state (user_id) values ($1)
+     on conflict (user_id) do update set next_poll_at = now(), leased_until = null, lease_id = null,
+       failures = 0, last_error = null, failing_since = null, last_failed_at = null`,
+    [id],
+  )
+  return id
+}
+
+function toStored(row: TokenRow): StoredTokens {
+  return {
+    refreshSealed: row.refresh_token,
+    accessSealed: row.access_token,
+    expiresInMs: row.expires_in_ms ?? 0,
+  }
+}

@@ -1,0 +1,104 @@
+import type { DeadLetterReason } from '../../lib/kafka/dead-letter.ts'
+import { redriveGroupHeader } from '../../lib/kafka/dead-letter.ts'
+import type { RawRecord, ValueRecord } from '../../lib/kafka/record.ts'
+import { headerText } from '../../lib/kafka/record.ts'
+import type { SpotifyResponse } from '../../lib/topology.ts'
+import { isObject, storable } from './fields.ts'
+
+/** One recently-played response of a user, its items unread. */
+export interface Page {
+  record: RawRecord
+  /** Decimal text, within 64 bits. */
+  userId: string
+  /** Unix time in milliseconds. */
+  fetchedAt: number
+  source: string
+  /** Where the page lies, or lay before it was restored from the archive. */
+  partition: number
+  offset: number
+  /** Put back on the topic by an operator, who wants to hear what becomes of it. */
+  redriven: boolean
+  items: readonly unknown[]
+}
+
+export type PageResult =
+  | { type: 'page'; page: Page }
+  | { type: 'dead-letter'; reason: DeadLetterReason; message: string }
+
+/** Headers of a record restored from the archive: the place of the original. */
+export const restoreHeaders = { partition: 'restore.partition', offset: 'restore.offset' } as const
+
+const userIdPattern = /^[1-9]\d{0,17}$/
+/** The last moment of the year 9999: what Postgres and JavaScript both print alike. */
+const maxTimeMs = 253_402_300_799_999
+
+/**
+ * Reads one record of `spotify.recently-played`.
+ *
+ * @returns dead letters `invalid_key`, `invalid_record`, `unexpected_status`, `invalid_json`, `invalid_page`
+ */
+export function toPage(record: ValueRecord<SpotifyResponse>): PageResult {
+  const { value } = record
+  const userId = record.key?.toString('latin1') ?? ''
+  if (!userIdPattern.test(userId))
+    return deadLetter('invalid_key', 'The key is not a user id in decimal text')
+  if (value.subject !== userId) {
+    return deadLetter('invalid_key', `The key says user ${userId}, the value "${clip(value.subject)}"`)
+  }
+  if (value.endpoint !== 'recently-played') {
+    return deadLetter('invalid_record', `The endpoint is "${clip(value.endpoint)}", not recently-played`)
+  }
+  if (!isTime(value.fetchedAt)) return deadLetter('invalid_record', `fetchedAt is ${value.fetchedAt}`)
+  if (value.status !== 200) return deadLetter('unexpected_status', `The status is ${value.status}`)
+
+  const body = parseJson(value.body)
+  if (body.type === 'invalid') return deadLetter('invalid_json', body.message)
+  if (!isObject(body.json) || !Array.isArray(body.json.items)) {
+    return deadLetter('invalid_page', 'The body has no list of items')
+  }
+  return {
+    type: 'page',
+    page: {
+      record,
+      userId,
+      fetchedAt: value.fetchedAt,
+      source: storable(value.source),
+      ...placeOf(record),
+      redriven: headerText(record, redriveGroupHeader) !== null,
+      items: body.json.items,
+    },
+  }
+}
+
+/** JSON of a response body, or why it is none. */
+export function parseJson(
+  body: Buffer,
+): { type: 'json'; json: unknown } | { type: 'invalid'; message: string } {
+  try {
+    return { type: 'json', json: JSON.parse(body.toString('utf8')) }
+  } catch (error) {
+    return { type: 'invalid', message: `${body.length} bytes: ${(error as SyntaxError).message}` }
+  }
+}
+
+/** Whether a number is a time that can be stored, in Unix milliseconds. */
+export function isTime(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= maxTimeMs
+}
+
+function placeOf(record: RawRecord): { partition: number; offset: number } {
+  const partition = headerText(record, restoreHeaders.partition)
+  const offset = headerText(record, restoreHeaders.offset)
+  if (partition === null || offset === null || !/^\d{1,9}$/.test(partition) || !/^\d{1,15}$/.test(offset)) {
+    return { partition: record.partition, offset: record.offset }
+  }
+  return { partition: Number(partition), offset: Number(offset) }
+}
+
+function clip(text: string): string {
+  return text.length > 40 ? `${text.slice(0, 40).toWellFormed()}…` : text
+}
+
+function deadLetter(reason: DeadLetterReason, message: string): PageResult {
+  return { type: 'dead-letter', reason, message }
+}

@@ -1,0 +1,159 @@
+import type { ValueRecord } from '../../lib/kafka/record.ts'
+import type { DeadLetter } from '../../lib/kafka/sink.ts'
+import type { SpotifyResponse } from '../../lib/topology.ts'
+import type { Catalogue } from './catalogue.ts'
+import { compareText, dayOf } from './catalogue.ts'
+import type { PageSpan } from './gaps.ts'
+import type { DropReason, RejectReason } from './item.ts'
+import { contextOf, digestOf, toItem, trackNameOf } from './item.ts'
+import type { Page } from './page.ts'
+import { toPage } from './page.ts'
+import { Sightings } from './sightings.ts'
+
+export interface PlayRow {
+  userId: string
+  /** Unix time in milliseconds. */
+  playedAt: number
+  trackId: string
+  contextType: string | null
+  contextUri: string | null
+  source: string
+  partition: number
+  offset: number
+}
+
+/** An item that cannot be told. */
+export interface RejectedItem {
+  /** Index into {@link HistoryBatch.pages}. */
+  page: number
+  /** Place on the page, from 0. */
+  index: number
+  userId: string
+  digest: string
+  reason: RejectReason
+  trackName: string | null
+}
+
+export interface HistoryPage extends PageSpan {
+  page: Page
+}
+
+/** What a batch of pages becomes. Every item is counted once: `items` = `plays` + `dropped` + `rejected`. */
+export interface HistoryBatch {
+  /** In offset order, without the dead letters. */
+  pages: readonly HistoryPage[]
+  /** Each key once, as the first page shows it, sorted by key. */
+  plays: readonly PlayRow[]
+  catalogue: Catalogue
+  rejected: readonly RejectedItem[]
+  /** Records that are no pages. */
+  deadLetters: readonly DeadLetter[]
+  counts: ItemCounts
+}
+
+export interface ItemCounts {
+  items: number
+  /** Items that are plays, duplicates included. */
+  plays: number
+  dropped: Partial<Record<DropReason, number>>
+  rejected: Partial<Record<RejectReason, number>>
+}
+
+interface Collected {
+  pages: HistoryPage[]
+  plays: Map<string, PlayRow>
+  sightings: Sightings
+  rejected: RejectedItem[]
+  counts: ItemCounts
+}
+
+/** Turns records of `spotify.recently-played`, in offset order, into rows. */
+export function toHistory(records: readonly ValueRecord<SpotifyResponse>[]): HistoryBatch {
+  const deadLetters: DeadLetter[] = []
+  const collected: Collected = {
+    pages: [],
+    plays: new Map(),
+    sightings: new Sightings(),
+    rejected: [],
+    counts: { items: 0, plays: 0, dropped: {}, rejected: {} },
+  }
+  for (const record of records) {
+    const result = toPage(record)
+    if (result.type === 'page') collectPage(collected, result.page)
+    else deadLetters.push({ record, reason: result.reason, message: result.message })
+  }
+  return {
+    pages: collected.pages,
+    plays: [...collected.plays.values()].sort(byKey),
+    catalogue: collected.sightings.toCatalogue(),
+    rejected: collected.rejected,
+    deadLetters,
+    counts: collected.counts,
+  }
+}
+
+function collectPage(into: Collected, page: Page): void {
+  const { fetchedAt, userId } = page
+  const { counts } = into
+  const fetched = { at: fetchedAt, day: dayOf(fetchedAt) }
+  let oldest: number | null = null
+  let newest: number | null = null
+  for (const [index, raw] of page.items.entries()) {
+    const item = toItem(raw, fetchedAt)
+    counts.items++
+    if (item.type === 'rejected') {
+      const { reason } = item
+      counts.rejected[reason] = (counts.rejected[reason] ?? 0) + 1
+      const found = { page: into.pages.length, index, userId, reason }
+      into.rejected.push({ ...found, digest: digestOf(raw, reason), trackName: trackNameOf(raw) })
+      continue
+    }
+    const { playedAt } = item
+    if (playedAt !== null && (oldest === null || playedAt < oldest)) oldest = playedAt
+    if (item.type === 'drop') {
+      counts.dropped[item.reason] = (counts.dropped[item.reason] ?? 0) + 1
+      continue
+    }
+    counts.plays++
+    if (item.playedAt <= fetchedAt && (newest === null || item.playedAt > newest)) newest = item.playedAt
+    into.sightings.addTrack(item.trackId, item.track, fetched)
+    const key = `${userId} ${item.playedAt} ${item.trackId}`
+    if (!into.plays.has(key)) into.plays.set(key, toPlayRow(page, item, raw))
+  }
+  const isWindow = page.source !== 'import'
+  into.pages.push({ page, userId, fetchedAt, size: page.items.length, oldest, newest, isWindow })
+}
+
+function toPlayRow(page: Page, play: { playedAt: number; trackId: string }, raw: unknown): PlayRow {
+  const context = contextOf(raw)
+  return {
+    userId: page.userId,
+    playedAt: play.playedAt,
+    trackId: play.trackId,
+    contextType: context.type,
+    contextUri: context.uri,
+    source: page.source,
+    partition: page.partition,
+    offset: page.offset,
+  }
+}
+
+function byKey(a: PlayRow, b: PlayRow): number {
+  return compareText(a.userId, b.userId) || a.playedAt - b.playedAt || compareText(a.trackId, b.trackId)
+}
+
+const itemsNamed = 10
+
+/**
+ * The dead letter of a page for items that it is the first to show.
+ *
+ * @param items of one page, at least one
+ */
+export function toItemDeadLetter(page: Page, items: readonly RejectedItem[]): DeadLetter {
+  const named = items.slice(0, itemsNamed).map(({ index, reason, trackName }) => {
+    return `items[${index}]: ${reason}${trackName === null ? '' : ` (track "${trackName}")`}`
+  })
+  const more = items.length > itemsNamed ? `; and ${items.length - itemsNamed} more` : ''
+  const message = `${items.length} of ${page.items.length} items cannot be told: ${named.join('; ')}${more}`
+  return { record: page.record, reason: 'rejected_item', message }
+}

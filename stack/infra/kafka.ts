@@ -13,6 +13,8 @@ export interface KafkaOptions {
   /** Client ports, one per broker; each broker is a controller as well. */
   ports: number[]
   controllerPorts: number[]
+  /** Ports that clients are told to connect to, e.g. those of proxies; absent: the brokers' own. */
+  advertisedPorts?: number[]
   onCrash: (fault: StackFault) => void
 }
 
@@ -62,7 +64,7 @@ function brokerSettings(
   nodeId: number,
   logDir: string,
 ): Record<string, string | number> {
-  const { ports, controllerPorts } = options
+  const { ports, controllerPorts, advertisedPorts = ports } = options
   const brokers = ports.length
   const address = (port: number | undefined) => `127.0.0.1:${port}`
   return {
@@ -72,7 +74,7 @@ function brokerSettings(
       .map((port, index) => `${index + 1}@${address(port)}`)
       .join(','),
     listeners: `PLAINTEXT://${address(ports[nodeId - 1])},CONTROLLER://${address(controllerPorts[nodeId - 1])}`,
-    'advertised.listeners': `PLAINTEXT://${address(ports[nodeId - 1])}`,
+    'advertised.listeners': `PLAINTEXT://${address(advertisedPorts[nodeId - 1])}`,
     'inter.broker.listener.name': 'PLAINTEXT',
     'controller.listener.names': 'CONTROLLER',
     'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',

@@ -53,10 +53,16 @@ process.on('exit', () => {
   for (const pid of alive) signalProcess(pid, 'SIGKILL')
 })
 
+/** How a process ended. */
+interface End {
+  text: string
+  exitCode: number | null
+}
+
 interface Running {
   child: ChildProcess
   pid: number
-  ended: Promise<string>
+  ended: Promise<End>
   hasEnded: boolean
   /** Set before we end it ourselves: its end is no crash then. */
   expected: boolean
@@ -133,14 +139,14 @@ function launch(spec: ServerSpec, logFile: string): Running {
     ...(spec.gid === undefined ? {} : { gid: spec.gid }),
   })
   closeSync(log)
-  const { promise: ended, resolve } = Promise.withResolvers<string>()
+  const { promise: ended, resolve } = Promise.withResolvers<End>()
   const running: Running = { child, pid: child.pid ?? 0, ended, hasEnded: false, expected: false, logOffset }
-  const onEnd = (how: string) => {
+  const onEnd = (text: string, exitCode: number | null = null) => {
     if (running.hasEnded) return
     running.hasEnded = true
     alive.delete(running.pid)
     forgetPid(spec.dataDir, spec.name)
-    resolve(how)
+    resolve({ text, exitCode })
   }
   child.once('error', (error) => onEnd(`could not be started (${error.message})`))
   child.once('exit', (code, signal) =>
@@ -176,7 +182,7 @@ async function failureToStart(
     if (ready && !running.hasEnded) return null
     await delay(50)
   }
-  return fault(spec, logFile, `was not ready within ${readyWithinMs / 1000} s`)
+  return fault(spec, logFile, { text: `was not ready within ${readyWithinMs / 1000} s`, exitCode: null })
 }
 
 function watchForCrash(spec: ServerSpec, running: Running, logFile: string): void {
@@ -185,8 +191,8 @@ function watchForCrash(spec: ServerSpec, running: Running, logFile: string): voi
   })
 }
 
-function fault(spec: ServerSpec, logFile: string, how: string): StackFault {
+function fault(spec: ServerSpec, logFile: string, how: End): StackFault {
   const lines = readLogFrom(logFile, 0).trimEnd().split('\n').slice(-5)
   const tail = lines.map((line) => `\n  ${line.slice(0, 300)}`).join('')
-  return new StackFault(`${spec.name} ${how}. Log: ${logFile}${tail}`)
+  return new StackFault(`${spec.name} ${how.text}. Log: ${logFile}${tail}`, how.exitCode)
 }

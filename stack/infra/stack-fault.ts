@@ -4,6 +4,13 @@
  */
 export class StackFault extends Error {
   override name = 'StackFault'
+  /** Of the process whose end it is, when it ended with one. */
+  readonly exitCode: number | null
+
+  constructor(message: string, exitCode: number | null = null) {
+    super(message)
+    this.exitCode = exitCode
+  }
 }
 
 /** Runs a launcher; a {@link StackFault} becomes its one line and exit code 1, anything else is a bug. */

@@ -1,0 +1,46 @@
+import { join } from 'node:path'
+import { portSetting, type RequiredPort } from './infra/ports.ts'
+import type { ServerSpec } from './infra/server.ts'
+
+/** A Node process of the stack and the port that it listens on, on loopback. */
+export interface NodeProcess {
+  name: string
+  /** Relative to the repository. */
+  entry: string
+  port: number
+  /** The variable that names another port. */
+  setting: string
+  /** It is up when this answers with 200. */
+  readyPath: string
+}
+
+/** The services with their documented ports, overridable by STACK_POLLER_PORT and so on. */
+export function serviceProcesses(env: NodeJS.ProcessEnv): NodeProcess[] {
+  return ['poller', 'archiver', 'loader', 'enricher', 'alerter'].map((name, index) => {
+    const setting = `STACK_${name.toUpperCase()}_PORT`
+    const port = portSetting(env, setting, 19101 + index)
+    return { name, entry: `services/${name}/main.ts`, port, setting, readyPath: '/healthz' }
+  })
+}
+
+/** For the check that its port is free. */
+export function toRequiredPort({ name, port, setting }: NodeProcess): RequiredPort {
+  return { port, what: name, setting }
+}
+
+/** How to run it. */
+export function toSpec(
+  { name, entry, port, readyPath }: NodeProcess,
+  options: { root: string; dataDir: string; env: NodeJS.ProcessEnv },
+): Omit<ServerSpec, 'onCrash'> {
+  return {
+    name,
+    dataDir: options.dataDir,
+    command: process.execPath,
+    args: [join(options.root, entry)],
+    cwd: options.root,
+    env: options.env,
+    stopSignal: 'SIGTERM',
+    isReady: async () => (await fetch(`http://127.0.0.1:${port}${readyPath}`)).ok,
+  }
+}

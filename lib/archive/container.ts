@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto'
+import { constants } from 'node:zlib'
+import avsc from 'avsc'
+import type { AvroSchema } from '../topology.ts'
+
+/*
+ * Avro object container file, https://avro.apache.org/docs/1.12.0/specification/#object-container-files:
+ * header (magic, metadata, sync marker), then blocks: count of rows, size in bytes, compressed rows, sync marker.
+ */
+
+export const magic = Buffer.from('Obj\u0001', 'latin1')
+export const syncBytes = 16
+/** Avro's name of zstd. */
+export const codecName = 'zstandard'
+
+/** Level 3: smaller than gzip 1 by 2.6 times for a sixth more CPU on pages. One chunk per block, no 16 KiB steps. */
+export const zstdOptions = {
+  chunkSize: 1 << 20,
+  params: { [constants.ZSTD_c_compressionLevel]: 3 },
+}
+
+export const headerType = avsc.Type.forSchema({
+  type: 'record',
+  name: 'Header',
+  fields: [
+    { name: 'magic', type: { type: 'fixed', name: 'Magic', size: magic.length } },
+    { name: 'meta', type: { type: 'map', values: 'bytes' } },
+    { name: 'sync', type: { type: 'fixed', name: 'Sync', size: syncBytes } },
+  ],
+})
+
+const longType = avsc.Type.forSchema('long')
+
+/** The bytes that begin a file. */
+export function encodeHeader(schema: AvroSchema, sync: Buffer): Buffer {
+  return headerType.toBuffer({
+    magic,
+    meta: {
+      'avro.schema': Buffer.from(JSON.stringify(schema), 'utf8'),
+      'avro.codec': Buffer.from(codecName, 'utf8'),
+    },
+    sync,
+  })
+}
+
+/** A block around its compressed rows. */
+export function encodeBlock(rows: number, compressed: Buffer, sync: Buffer): Buffer {
+  return Buffer.concat([longType.toBuffer(rows), longType.toBuffer(compressed.length), compressed, sync])
+}
+
+/**
+ * The sync marker of an object: derived from what it holds, so that the same records always give the same
+ * bytes, and different from object to object.
+ */
+export function syncMarker(topic: string, partition: number, firstOffset: number): Buffer {
+  return createHash('sha256').update(`${topic}+${partition}+${firstOffset}`).digest().subarray(0, syncBytes)
+}

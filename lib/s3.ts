@@ -1,0 +1,190 @@
+import { Readable } from 'node:stream'
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3'
+import type { S3Config } from './config.ts'
+import { isRetriable, messageOf, RetriableError } from './errors.ts'
+import type { Resource } from './scope.ts'
+
+/** An object to be put. */
+export interface PutObject {
+  key: string
+  /** Called once for each attempt. */
+  open: () => Readable
+  /** In bytes; known before the first of them is sent. */
+  length: number
+  /** MD5 of the body in base64: the server refuses bytes that were damaged on their way. */
+  md5: string
+  contentType: string
+  metadata: Record<string, string>
+}
+
+/** What HEAD says of an object. */
+export interface ObjectHead {
+  length: number
+  metadata: Record<string, string>
+}
+
+/** One bucket. Every method throws a RetriableError when the store is away, busy or refuses us. */
+export interface S3 extends Resource {
+  /**
+   * Puts an object unless one exists under its key; never overwrites. A `put` whose answer is lost throws, and
+   * the object may be there: ask again, and the answer is `exists`.
+   */
+  putIfAbsent(object: PutObject): Promise<'put' | 'exists'>
+  /** null: no such object. */
+  head(key: string): Promise<ObjectHead | null>
+  /** An object's bytes. @throws Error named NoSuchKey when there is none */
+  get(key: string): Promise<Readable>
+  /** Keys that begin with `prefix`, in the order of their UTF-8 bytes; `after` leaves out those up to it. */
+  list(prefix: string, after?: string): AsyncIterable<string>
+  /** The folders right below a prefix that ends with a slash, each with its slash at the end. */
+  folders(prefix: string): AsyncIterable<string>
+  delete(key: string): Promise<void>
+}
+
+const connectWithinMs = 5_000
+/** A connection on which nothing moves for this long is given up; a long upload that moves is not. */
+const idleAfterMs = 30_000
+
+/**
+ * Opens a bucket of Amazon S3 or of anything that speaks its protocol. One attempt per call: retries belong to
+ * the consumer, whose partition pauses meanwhile.
+ */
+export function openS3(config: S3Config): S3 {
+  const client = new S3Client(clientSettings(config))
+  const Bucket = config.bucket
+
+  async function* pages(input: { Prefix: string; Delimiter?: string; StartAfter?: string }) {
+    let token: string | undefined
+    do {
+      const page = await client
+        .send(new ListObjectsV2Command({ Bucket, ...input, ...(token ? { ContinuationToken: token } : {}) }))
+        .catch(rethrow)
+      yield page
+      token = page.IsTruncated ? page.NextContinuationToken : undefined
+    } while (token)
+  }
+
+  return {
+    async putIfAbsent(object) {
+      const command = new PutObjectCommand({
+        Bucket,
+        Key: object.key,
+        Body: object.open(),
+        ContentLength: object.length,
+        ContentMD5: object.md5,
+        ContentType: object.contentType,
+        Metadata: object.metadata,
+        IfNoneMatch: '*',
+      })
+      try {
+        await client.send(command)
+        return 'put'
+      } catch (error) {
+        if (statusOf(error) === 412) return 'exists'
+        return rethrow(error)
+      }
+    },
+
+    async head(key) {
+      try {
+        const found = await client.send(new HeadObjectCommand({ Bucket, Key: key }))
+        return { length: found.ContentLength ?? 0, metadata: found.Metadata ?? {} }
+      } catch (error) {
+        if (statusOf(error) === 404 && nameOf(error) !== 'NoSuchBucket') return null
+        return rethrow(error)
+      }
+    },
+
+    async get(key) {
+      const found = await client.send(new GetObjectCommand({ Bucket, Key: key })).catch(rethrow)
+      if (!(found.Body instanceof Readable)) throw new Error(`The object ${key} has no body`)
+      return found.Body
+    },
+
+    async *list(prefix, after) {
+      for await (const page of pages({ Prefix: prefix, ...(after ? { StartAfter: after } : {}) })) {
+        for (const { Key } of page.Contents ?? []) if (Key) yield Key
+      }
+    },
+
+    async *folders(prefix) {
+      for await (const page of pages({ Prefix: prefix, Delimiter: '/' })) {
+        for (const { Prefix } of page.CommonPrefixes ?? []) if (Prefix) yield Prefix
+      }
+    },
+
+    async delete(key) {
+      await client.send(new DeleteObjectCommand({ Bucket, Key: key })).catch(rethrow)
+    },
+
+    close: () => client.destroy(),
+  }
+}
+
+function clientSettings(config: S3Config) {
+  return {
+    region: config.region,
+    maxAttempts: 1,
+    // S3-compatibles: buckets are paths, not host names, and many refuse the SDK's own checksum trailers.
+    ...(config.endpoint ? { endpoint: config.endpoint, forcePathStyle: true } : {}),
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestHandler: { connectionTimeout: connectWithinMs, socketTimeout: idleAfterMs },
+    ...(config.credentials
+      ? {
+          credentials: {
+            accessKeyId: config.credentials.accessKeyId.reveal(),
+            secretAccessKey: config.credentials.secretAccessKey.reveal(),
+          },
+        }
+      : {}),
+  } as const
+}
+
+/** HTTP statuses below 500 that mean "later"; https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html */
+const retriableStatuses = new Map([
+  [401, 'credentials refused: a rotated key'],
+  [403, 'access denied, a rotated key, a clock that is wrong'],
+  [408, 'request timeout'],
+  [409, 'conditional request conflict: another put of this key is under way'],
+  [429, 'too many requests'],
+])
+
+/** Names of errors that come with another status, or with none, and mean "later" as well. */
+const retriableNames = new Set([
+  'BadDigest',
+  'CredentialsProviderError',
+  'ExpiredToken',
+  'IncompleteBody',
+  'NoSuchBucket',
+  'RequestTimeout',
+  'TimeoutError',
+  'TokenRefreshRequired',
+])
+
+/** @throws RetriableError for an outage, or the error itself */
+function rethrow(error: unknown): never {
+  const status = statusOf(error)
+  const later = status !== null && (status >= 500 || retriableStatuses.has(status))
+  if (later || retriableNames.has(nameOf(error)) || isRetriable(error)) {
+    const text = [status, nameOf(error), messageOf(error)].filter(Boolean).join(' ')
+    throw new RetriableError(`The object store does not do its work: ${text}`, { cause: error })
+  }
+  throw error
+}
+
+function statusOf(error: unknown): number | null {
+  if (!(error instanceof Error) || !('$metadata' in error)) return null
+  return (error.$metadata as { httpStatusCode?: number }).httpStatusCode ?? null
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : ''
+}

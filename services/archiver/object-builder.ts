@@ -1,0 +1,153 @@
+import type { Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { promisify } from 'node:util'
+import { zstdCompress } from 'node:zlib'
+import { encodeBlock, encodeHeader, syncMarker, zstdOptions } from '../../lib/archive/container.ts'
+import type { ArchivedRecord } from '../../lib/archive/row.ts'
+import type { ObjectSummary } from '../../lib/archive/summary.ts'
+import { RowBlock } from './row-block.ts'
+import type { ArchiverRow, RowFormat } from './row-format.ts'
+import { asRaw } from './row-format.ts'
+import { Spool } from './spool.ts'
+
+const compress = promisify(zstdCompress)
+
+/** Rows of one block before compression. */
+const blockBytes = 1 << 20
+
+/** An object that is complete: only its put is missing. */
+export interface SealedObject {
+  first: FirstRecord
+  summary: ObjectSummary
+  /** In bytes. */
+  length: number
+  /** In base64. */
+  md5: string
+  /** The schema and types of its rows. */
+  format: RowFormat
+  /** Its bytes; may be opened again and again. */
+  open(): Readable
+  close(): Promise<void>
+}
+
+/** The record that an object is named after. */
+export type FirstRecord = Pick<ArchivedRecord, 'topic' | 'partition' | 'offset' | 'timestamp' | 'key'>
+
+export interface BuilderOptions {
+  first: FirstRecord
+  /** Format of an object whose first block holds no decoded value. */
+  fallback: RowFormat
+  spoolDir: string
+  /** Size at which the object is full. */
+  objectBytes: number
+}
+
+/**
+ * An object file that grows row by row. The same rows give the same bytes: blocks end where their rows pass a
+ * size, never where a batch or a moment happens to end.
+ *
+ * The header holds the values' schema and is fixed with the first block: rows without a decoded value fit any.
+ */
+export class ObjectBuilder {
+  readonly #options: Omit<BuilderOptions, 'first'>
+  readonly #first: FirstRecord
+  readonly #sync: Buffer
+  readonly #spool: Spool
+  readonly #blockBytes: number
+  readonly #md5: Hash = createHash('md5')
+  readonly #block = new RowBlock()
+  #format: RowFormat | null = null
+  #recordCount = 0
+  #lastOffset = -1
+  #spoolFailed = false
+
+  constructor(options: BuilderOptions) {
+    const { topic, partition, offset, timestamp, key } = options.first
+    // A copy: the key is a slice of a whole fetch, which must not stay in memory as long as the object.
+    this.#first = { topic, partition, offset, timestamp, key: key && Buffer.from(key) }
+    this.#options = {
+      fallback: options.fallback,
+      spoolDir: options.spoolDir,
+      objectBytes: options.objectBytes,
+    }
+    this.#sync = syncMarker(topic, partition, offset)
+    this.#spool = new Spool(options.spoolDir)
+    this.#blockBytes = Math.min(blockBytes, options.objectBytes)
+  }
+
+  /** Whether rows of this format can stand in this object; null stands for rows without a decoded value. */
+  fits(format: RowFormat | null): boolean {
+    return format === null || this.#format === null || this.#format.id === format.id
+  }
+
+  /** Appends a row that {@link fits}. In memory only: never fails for want of anything. */
+  append(added: ArchiverRow): void {
+    const { row, format, valueBytes } = added
+    if (format && this.#block.append(row, format, valueBytes)) this.#format ??= format
+    else this.#block.append(asRaw(added), this.#format ?? this.#options.fallback, null)
+    this.#recordCount++
+    this.#lastOffset = row.offset
+  }
+
+  /** A block is complete and waits for {@link spoolBlock}. */
+  get blockFull(): boolean {
+    return this.#block.bytes.length >= this.#blockBytes && !this.#spoolFailed
+  }
+
+  /** Must be sealed: it has its size, or the disk takes no more. */
+  get full(): boolean {
+    return this.#spoolFailed || this.#spool.length >= this.#options.objectBytes
+  }
+
+  /**
+   * Compresses the block in hand and moves it to the spool.
+   * @throws the system's error when the disk does not take it; the object is {@link full} then, and whole
+   */
+  async spoolBlock(): Promise<void> {
+    const bytes = await this.#encodeBlock()
+    try {
+      await this.#spool.append(bytes)
+    } catch (error) {
+      this.#spoolFailed = true
+      throw error
+    }
+    this.#md5.update(bytes)
+    this.#block.clear()
+  }
+
+  /** Ends the object. Needs no disk: the last block stays in memory. */
+  async seal(): Promise<SealedObject> {
+    const tail = this.#block.rows > 0 ? await this.#encodeBlock() : Buffer.alloc(0)
+    const spool = this.#spool
+    async function* chunks() {
+      yield* spool.read()
+      yield tail
+    }
+    return {
+      first: this.#first,
+      summary: {
+        firstOffset: this.#first.offset,
+        lastOffset: this.#lastOffset,
+        recordCount: this.#recordCount,
+      },
+      length: spool.length + tail.length,
+      md5: this.#md5.update(tail).digest('base64'),
+      format: this.#format ?? this.#options.fallback,
+      open: () => Readable.from(chunks(), { objectMode: false }),
+      close: () => spool.close(),
+    }
+  }
+
+  /** Throws the object away. */
+  close(): Promise<void> {
+    return this.#spool.close()
+  }
+
+  async #encodeBlock(): Promise<Buffer> {
+    this.#format ??= this.#options.fallback
+    const block = encodeBlock(this.#block.rows, await compress(this.#block.bytes, zstdOptions), this.#sync)
+    if (this.#spool.length > 0) return block
+    return Buffer.concat([encodeHeader(this.#format.schema, this.#sync), block])
+  }
+}

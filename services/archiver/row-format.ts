@@ -1,0 +1,95 @@
+import avsc from 'avsc'
+import type { ArchivedRecord } from '../../lib/archive/row.ts'
+import { rowSchema, rowType } from '../../lib/archive/row.ts'
+import type { Writer } from '../../lib/codec.ts'
+import type { DecodedRecord } from '../../lib/kafka/record.ts'
+import type { AvroSchema, Topic } from '../../lib/topology.ts'
+
+/** How rows are encoded whose values were written with one schema. */
+export interface RowFormat {
+  /** Equal for equal schemas. */
+  id: string
+  /** Schema of the object file. */
+  schema: AvroSchema
+  /** The union of null and the value. */
+  value: avsc.Type
+}
+
+/** A record on its way into an object. */
+export interface ArchiverRow {
+  row: ArchivedRecord
+  /** Format that its value needs; null where there is no decoded value, which any format can hold. */
+  format: RowFormat | null
+  /** The value's Avro binary, against which its encoding in the object is checked; null: none, or checked before. */
+  valueBytes: Buffer | null
+  /** The value's bytes as they lay in the topic; null: a tombstone. */
+  bytes: Buffer | null
+}
+
+/** Bytes before the Avro binary: a zero, the schema's id. */
+const framingBytes = 5
+
+/** A record as a row: decoded where it can be, else raw. */
+export function toRow(record: DecodedRecord<unknown>, formats: RowFormats): ArchiverRow {
+  const { topic, partition, offset, timestamp, key, headers, bytes, decoded } = record
+  const row = { topic, partition, offset, timestamp, key, headers, value: null, raw: bytes }
+  const format = decoded.type === 'value' && decoded.writer ? formats.ofWriter(decoded.writer) : null
+  if (decoded.type === 'undecodable' || bytes === null || format === null) {
+    return { row, format: null, valueBytes: null, bytes }
+  }
+  const decodedRow = { ...row, value: decoded.value, raw: null }
+  return { row: decodedRow, format, valueBytes: bytes.subarray(framingBytes), bytes }
+}
+
+/** The same record with its value as it was, undecoded. */
+export function asRaw({ row, bytes }: ArchiverRow): ArchivedRecord {
+  return { ...row, value: null, raw: bytes }
+}
+
+/** A row of an earlier object on its way into another one. */
+export function archivedRow(row: ArchivedRecord, format: RowFormat): ArchiverRow {
+  return { row, format: row.value === null ? null : format, valueBytes: null, bytes: row.raw }
+}
+
+/** The formats of one process, made once per schema. */
+export class RowFormats {
+  readonly #byWriter = new Map<number, RowFormat | null>()
+  readonly #byTopic: Map<string, RowFormat>
+
+  constructor(topics: readonly Pick<Topic, 'name' | 'schema'>[]) {
+    this.#byTopic = new Map(topics.map((t) => [t.name, rowFormat(t.schema) ?? undecoded]))
+  }
+
+  /** For objects that hold no decoded value: as the topic's own producers write. */
+  ofTopic(topic: string): RowFormat {
+    return this.#byTopic.get(topic) ?? undecoded
+  }
+
+  /** null: no object can embed this schema (a union, or a name that the rows use themselves). */
+  ofWriter(writer: Writer): RowFormat | null {
+    const known = this.#byWriter.get(writer.id)
+    if (known !== undefined) return known
+    const format = rowFormat(writer.schema)
+    this.#byWriter.set(writer.id, format)
+    return format
+  }
+}
+
+/** The format of rows with values of this schema; null when no object can embed it. */
+function rowFormat(schema: AvroSchema | null): RowFormat | null {
+  try {
+    const embedded =
+      schema && (avsc.Type.forSchema(schema as avsc.Schema).schema({ exportAttrs: true }) as AvroSchema)
+    return formatOf(embedded)
+  } catch {
+    return null
+  }
+}
+
+function formatOf(embedded: AvroSchema | null): RowFormat {
+  const schema = rowSchema(embedded)
+  const row = rowType(schema) as avsc.types.RecordType
+  return { id: JSON.stringify(embedded), schema, value: row.field('value').type }
+}
+
+const undecoded = formatOf(null)

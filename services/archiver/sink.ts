@@ -1,0 +1,254 @@
+import type { ArchiveKey } from '../../lib/archive/key.ts'
+import { archiveDate } from '../../lib/archive/key.ts'
+import { readArchive } from '../../lib/archive/read.ts'
+import type { ArchivedRecord } from '../../lib/archive/row.ts'
+import { messageOf, RetriableError } from '../../lib/errors.ts'
+import type { DecodedRecord } from '../../lib/kafka/record.ts'
+import type { PartitionSink, Settled } from '../../lib/kafka/sink.ts'
+import type { Logger } from '../../lib/log.ts'
+import { metrics } from '../../lib/metrics.ts'
+import type { SealedObject } from './object-builder.ts'
+import { ObjectBuilder } from './object-builder.ts'
+import type { ArchiverRow, RowFormats } from './row-format.ts'
+import { archivedRow, toRow } from './row-format.ts'
+import type { ArchiveStore } from './store.ts'
+
+export interface SinkOptions {
+  topic: string
+  partition: number
+  store: ArchiveStore
+  formats: RowFormats
+  objectBytes: number
+  objectAgeMs: number
+  spoolDir: string
+  /** A clock in milliseconds that never goes back. */
+  now: () => number
+  log: Logger
+}
+
+/** An object that lost against a twin's shorter one: its rows are taken again, from the first that the twin lacks. */
+interface Retake {
+  object: SealedObject
+  rows: AsyncIterator<ArchivedRecord>
+  /** The row to be taken next; null: it must be read. */
+  head: ArchivedRecord | null
+}
+
+/**
+ * Archives one partition for one term of ownership.
+ *
+ * Invariant: objects of a partition never overlap, never leave a record out and are never overwritten, whoever
+ * else writes at the same time. It holds because an object begins with the first record that no object holds
+ * (the archive is listed when the term begins, and again after every surprise), ends before the next object
+ * that exists, and is put only if its key is free. What became durable is settled after the put, never before.
+ *
+ * States, each left by one step that may fail and be repeated:
+ * - `located`: which objects exist after this point is known;
+ * - `builder`: an object grows → full, old, of another schema, or about to meet an existing object → `pending`;
+ * - `pending`: sealed, its put is missing → put, or a twin was first: its rows go to `retakes`;
+ * - `retakes`: rows of beaten objects, the last one first; they come before any record from outside.
+ *
+ * `kept` is the last offset that is in the archive or in the builder, so a record that comes twice (a batch
+ * repeated after an outage) is taken once.
+ */
+export class ArchiveSink implements PartitionSink<unknown> {
+  readonly #o: SinkOptions
+  /** Objects that begin after what is covered; null: not located. */
+  #ahead: ArchiveKey[] | null = null
+  #covered = -1
+  #kept = -1
+  #seen = -1
+  #durable = -1
+  #settled = -1
+  #builder: ObjectBuilder | null = null
+  #builderSince = 0
+  #pending: { object: SealedObject; attempts: number } | null = null
+  #retakes: Retake[] = []
+
+  constructor(options: SinkOptions) {
+    this.#o = options
+  }
+
+  async write(records: DecodedRecord<unknown>[]): Promise<Settled> {
+    for (const record of records) {
+      this.#seen = Math.max(this.#seen, record.offset)
+      await this.#advance()
+      while (record.offset > this.#kept) {
+        await this.#step(toRow(record, this.#o.formats))
+        await this.#advance()
+      }
+    }
+    return this.tick()
+  }
+
+  async tick(): Promise<Settled> {
+    await this.#advance()
+    const through = Math.min(this.#durable, this.#seen)
+    if (through <= this.#settled) return { through: null, deadLetters: [] }
+    this.#settled = through
+    return { through, deadLetters: [] }
+  }
+
+  async close(): Promise<void> {
+    await this.#builder?.close()
+    await this.#pending?.object.close()
+    for (const { object } of this.#retakes) await object.close()
+  }
+
+  /** Does all that is due before another record may be taken. */
+  async #advance(): Promise<void> {
+    for (;;) {
+      if (this.#pending) await this.#put(this.#pending)
+      else if (this.#builder?.blockFull) await this.#spool(this.#builder)
+      else if (this.#builder && this.#isDue(this.#builder)) await this.#seal(this.#builder)
+      else if (this.#retakes.length > 0) await this.#retake()
+      else return
+    }
+  }
+
+  #isDue(builder: ObjectBuilder): boolean {
+    return builder.full || this.#o.now() - this.#builderSince >= this.#o.objectAgeMs
+  }
+
+  /** One step towards having a row in the archive or in the builder; several may be needed. */
+  async #step(row: ArchiverRow): Promise<void> {
+    const { offset } = row.row
+    const { store, topic, partition } = this.#o
+    if (!this.#ahead) {
+      this.#ahead = objectsFrom(await store.list(topic, partition), offset)
+      return
+    }
+    const next = this.#ahead[0]
+    if (next && next.firstOffset <= offset) {
+      if (this.#builder) return this.#seal(this.#builder)
+      return this.#cover(next, row.row)
+    }
+    if (offset <= this.#covered) {
+      this.#kept = offset
+      this.#durable = offset
+      return
+    }
+    if (this.#builder && !this.#builder.fits(row.format)) return this.#seal(this.#builder)
+    this.#builder ??= this.#begin(row)
+    this.#builder.append(row)
+    this.#kept = offset
+  }
+
+  #begin(row: ArchiverRow): ObjectBuilder {
+    const { formats, topic, spoolDir, objectBytes, now } = this.#o
+    this.#builderSince = now()
+    return new ObjectBuilder({ first: row.row, fallback: formats.ofTopic(topic), spoolDir, objectBytes })
+  }
+
+  /** Takes note of an existing object that begins at or before a row. */
+  async #cover(next: ArchiveKey, row: ArchivedRecord): Promise<void> {
+    const last = await this.#o.store.lastOffset(next)
+    if (last >= row.offset) await this.#verify(next, row)
+    this.#covered = Math.max(this.#covered, last)
+    this.#ahead?.shift()
+  }
+
+  /**
+   * The archive must hold this very record under its offset. It does not when the topic was deleted and made
+   * anew, so that offsets began again: going on would leave the new records out without a word.
+   */
+  async #verify(
+    key: ArchiveKey,
+    record: Pick<ArchivedRecord, 'offset' | 'timestamp' | 'key'>,
+  ): Promise<void> {
+    const archived = await this.#o.store.row(key, record.offset)
+    const same =
+      archived?.timestamp === record.timestamp &&
+      (record.key && archived.key ? record.key.equals(archived.key) : record.key === archived.key)
+    if (same) return
+    const { topic, partition } = this.#o
+    throw new RetriableError(
+      `The archive holds another record as offset ${record.offset} of ${topic}/${partition}: was the topic made anew? Give it another S3_PREFIX`,
+    )
+  }
+
+  async #spool(builder: ObjectBuilder): Promise<void> {
+    const { topic, partition, log, spoolDir } = this.#o
+    try {
+      await builder.spoolBlock()
+    } catch (error) {
+      // The object is full by this and goes out as it is: its last block needs no disk.
+      log.warn({ topic, partition, spoolDir, reason: messageOf(error) }, 'spool_failed')
+    }
+  }
+
+  async #seal(builder: ObjectBuilder): Promise<void> {
+    this.#pending = { object: await builder.seal(), attempts: 0 }
+    this.#builder = null
+  }
+
+  async #put(pending: { object: SealedObject; attempts: number }): Promise<void> {
+    const { object } = pending
+    const key = keyOf(object)
+    // After a put whose answer was lost the object is there: asking costs less than sending it once more.
+    const there = pending.attempts++ > 0 && (await this.#o.store.exists(key))
+    const result = there ? 'exists' : await this.#o.store.put(key, object)
+    const last = result === 'put' ? object.summary.lastOffset : await this.#twinLast(key, object)
+    this.#report(object, result, last)
+    this.#pending = null
+    this.#covered = last
+    this.#kept = last
+    this.#durable = last
+    if (result === 'exists') this.#ahead = null
+    if (last >= object.summary.lastOffset) await object.close()
+    else this.#retakes.push({ object, rows: rowsOf(object), head: null })
+  }
+
+  async #twinLast(key: ArchiveKey, object: SealedObject): Promise<number> {
+    await this.#verify(key, object.first)
+    const last = await this.#o.store.lastOffset(key)
+    if (last >= object.first.offset) return last
+    throw new RetriableError(
+      `The object at ${key.topic}/${key.partition}/${key.firstOffset} ends before it begins`,
+    )
+  }
+
+  /** Takes the next row of the beaten object that was sealed last: its rows come before those of all others. */
+  async #retake(): Promise<void> {
+    const top = this.#retakes.at(-1)
+    if (!top) return
+    if (!top.head) {
+      const next = await top.rows.next()
+      if (next.done) {
+        this.#retakes.pop()
+        await top.object.close()
+        return
+      }
+      top.head = next.value
+    }
+    if (top.head.offset <= this.#kept) top.head = null
+    else await this.#step(archivedRow(top.head, top.object.format))
+  }
+
+  #report(object: SealedObject, result: 'put' | 'exists', lastOffset: number): void {
+    const { topic, partition, log } = this.#o
+    const { firstOffset, recordCount } = object.summary
+    metrics.objectsArchived.inc({ topic, result: result === 'put' ? 'put' : 'twin' })
+    if (result === 'put') {
+      metrics.recordsArchived.inc({ topic }, recordCount)
+      metrics.bytesArchived.inc({ topic }, object.length)
+    }
+    const fields = { topic, partition, firstOffset, lastOffset, records: recordCount, bytes: object.length }
+    log.info(fields, result === 'put' ? 'object_put' : 'object_exists')
+  }
+}
+
+/** From a partition's objects: the last one that begins at or before an offset, and all after it. */
+function objectsFrom(objects: ArchiveKey[], offset: number): ArchiveKey[] {
+  const at = objects.findLastIndex((o) => o.firstOffset <= offset)
+  return objects.slice(Math.max(at, 0))
+}
+
+function keyOf({ first }: SealedObject): ArchiveKey {
+  const { topic, partition, offset, timestamp } = first
+  return { topic, partition, firstOffset: offset, date: archiveDate(timestamp) }
+}
+
+async function* rowsOf(object: SealedObject): AsyncGenerator<ArchivedRecord> {
+  yield* (await readArchive(object.open())).rows
+}

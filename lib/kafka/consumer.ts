@@ -30,8 +30,8 @@ export interface ConsumerOptions<V> {
   log: Logger
 }
 
-const sessionTimeoutMs = 20_000
-const heartbeatMs = 3_000
+const sessionTimeoutMs = 12_000
+const heartbeatMs = 2_000
 const fetchWaitMs = 500
 const fetchMaxBytesPerPartition = 512 * 1024
 const queueMaxBytes = 4 << 20

@@ -15,6 +15,13 @@ export interface Producer extends Resource {
   publish(topic: string, records: OutRecord[]): Promise<void>
 }
 
+export interface ProducerOptions {
+  client: kafkajs.Kafka
+  log: Logger
+  /** How long a batch is tried before its callers are told of the outage. */
+  giveUpAfterMs?: number
+}
+
 interface Waiting {
   message: kafkajs.Message
   bytes: number
@@ -29,7 +36,6 @@ interface Lane {
 }
 
 const batchMaxBytes = 1 << 20
-const giveUpAfterMs = 30_000
 const partitionsKnownForMs = 300_000
 
 /** Broker errors after which an idempotent producer cannot go on; kafkajs has no epoch bump. */
@@ -49,8 +55,8 @@ const brokenSequence = new Set([
  * - after giving up on a batch the producer is built anew: the next batch would carry the sequence number of the
  *   one given up, and the broker, having stored that one after all, would acknowledge the new one unread.
  */
-export async function openProducer(options: { client: kafkajs.Kafka; log: Logger }): Promise<Producer> {
-  const { client, log } = options
+export async function openProducer(options: ProducerOptions): Promise<Producer> {
+  const { client, log, giveUpAfterMs = 30_000 } = options
   const lanes = new Map<string, Lane>()
   const partitionCounts = new Map<string, { count: number; until: number }>()
   const partitioner = Partitioners.DefaultPartitioner()

@@ -3,6 +3,7 @@ import { openCodec } from '../../lib/codec.ts'
 import type { KafkaConfig } from '../../lib/config.ts'
 import { kafkaConfig, kafkaEnv, parseEnv, postgresEnv } from '../../lib/config.ts'
 import { Health } from '../../lib/health.ts'
+import type { ClientOptions } from '../../lib/kafka/client.ts'
 import { createClient } from '../../lib/kafka/client.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
@@ -58,7 +59,8 @@ export async function createStream(): Promise<Stream> {
   }
 }
 
-async function readTopic(client: Parameters<typeof createClient>[0], topic: string): Promise<RawRecord[]> {
+/** Every record of a topic, read from its beginning to its present end. */
+export async function readTopic(client: ClientOptions, topic: string): Promise<RawRecord[]> {
   const kafka = createClient(client)
   const admin = kafka.admin()
   await admin.connect()

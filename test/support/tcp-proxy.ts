@@ -1,0 +1,82 @@
+import { once } from 'node:events'
+import type { AddressInfo, Socket } from 'node:net'
+import { connect, createServer } from 'node:net'
+
+/** How a link behaves; it can be changed at any moment. */
+export type LinkMode =
+  /** Passes everything. */
+  | { type: 'open' }
+  /** Passes everything later, by this many milliseconds. */
+  | { type: 'delay'; ms: number }
+  /** Refuses new connections; those that are open stay. */
+  | { type: 'refuse' }
+  /** Passes what the client sends and swallows the answers. */
+  | { type: 'half' }
+  /** Passes nothing in either direction, and closes nothing: a broken cable. */
+  | { type: 'silent' }
+
+export interface TcpProxy {
+  port: number
+  setMode(mode: LinkMode): void
+  /** Resets every open connection. */
+  cut(): void
+  close(): Promise<void>
+}
+
+/** A TCP link on loopback whose faults a test controls. */
+export async function openTcpProxy(target: { host?: string; port: number }, port = 0): Promise<TcpProxy> {
+  let mode: LinkMode = { type: 'open' }
+  const pairs = new Set<[Socket, Socket]>()
+
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    if (mode.type === 'refuse') {
+      client.resetAndDestroy()
+      return
+    }
+    const upstream = connect({ host: target.host ?? '127.0.0.1', port: target.port, allowHalfOpen: true })
+    const pair: [Socket, Socket] = [client, upstream]
+    pairs.add(pair)
+    const drop = () => {
+      pairs.delete(pair)
+      client.destroy()
+      upstream.destroy()
+    }
+    relay(client, upstream, () => mode.type !== 'silent')
+    relay(upstream, client, () => mode.type !== 'silent' && mode.type !== 'half')
+    for (const socket of pair) socket.on('error', drop).on('close', drop)
+  })
+
+  function relay(from: Socket, to: Socket, passes: () => boolean): void {
+    const later = (act: () => void) => {
+      if (mode.type === 'delay') setTimeout(act, mode.ms)
+      else act()
+    }
+    from.on('data', (chunk: Buffer) => {
+      if (passes()) later(() => to.writable && to.write(chunk))
+    })
+    from.on('end', () => later(() => to.end()))
+  }
+
+  const cut = () => {
+    for (const [client, upstream] of pairs) {
+      client.resetAndDestroy()
+      upstream.destroy()
+    }
+    pairs.clear()
+  }
+
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    port: (server.address() as AddressInfo).port,
+    setMode(next) {
+      mode = next
+    },
+    cut,
+    async close() {
+      server.close()
+      cut()
+      await once(server, 'close')
+    },
+  }
+}

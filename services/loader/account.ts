@@ -1,0 +1,60 @@
+import type { DeadLetter } from '../../lib/kafka/sink.ts'
+import type { Place } from './history-store.ts'
+import { rejectedKey } from './history-store.ts'
+import type { HistoryBatch } from './transform.ts'
+import { toItemDeadLetter } from './transform.ts'
+
+/** What the database made of a batch. */
+export interface HistoryEffect {
+  /** New plays, by the page that showed them first. */
+  stored: readonly (Place & { stored: number })[]
+  /** The page that reports a rejected item, by {@link rejectedKey}. */
+  reporters: ReadonlyMap<string, Place>
+  gapsFound: number
+  gapsClosed: number
+}
+
+/** Terminal states of a batch's items; `items` = `stored` + `duplicates` + `dropped` + `rejected`. */
+export interface Account {
+  pages: number
+  items: number
+  stored: number
+  duplicates: number
+  dropped: number
+  rejected: number
+  gaps: number
+}
+
+export function toAccount({ pages, counts }: HistoryBatch, effect: HistoryEffect): Account {
+  const stored = effect.stored.reduce((sum, page) => sum + page.stored, 0)
+  return {
+    pages: pages.length,
+    items: counts.items,
+    stored,
+    duplicates: counts.plays - stored,
+    dropped: sum(counts.dropped),
+    rejected: sum(counts.rejected),
+    gaps: effect.gapsFound,
+  }
+}
+
+/**
+ * Dead letters of pages with rejected items, one a page. A page reports the items that no page before it
+ * has shown: later polls show the same items again and stay silent. That a page is the reporter is kept with
+ * the item, so when the process dies before its dead letter is out, the page comes again and reports again.
+ * A page that was redriven always reports: its operator waits for the outcome.
+ */
+export function toReports(batch: HistoryBatch, effect: HistoryEffect): DeadLetter[] {
+  return batch.pages.flatMap(({ page }, index) => {
+    const items = batch.rejected.filter((item) => {
+      if (item.page !== index) return false
+      const reporter = effect.reporters.get(rejectedKey(item.userId, item.digest))
+      return page.redriven || (reporter?.partition === page.partition && reporter.offset === page.offset)
+    })
+    return items.length === 0 ? [] : [toItemDeadLetter(page, items)]
+  })
+}
+
+function sum(counts: Partial<Record<string, number>>): number {
+  return Object.values(counts).reduce((total: number, n) => total + (n ?? 0), 0)
+}

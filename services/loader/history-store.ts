@@ -1,0 +1,151 @@
+import type { Sql } from '../../lib/postgres.ts'
+import type { Gap } from './gaps.ts'
+import type { PlayRow, RejectedItem } from './transform.ts'
+
+/** Where a page lies in the topic, or lay before a restore. */
+export interface Place {
+  partition: number
+  offset: number
+}
+
+/** What is known of a page's user before the page. */
+export interface KnownHistory {
+  /** Newest play not later than the bound that was asked for, Unix ms. */
+  newest: number | null
+  hasOpenGap: boolean
+}
+
+/** Reads, for each pair of user and bound (Unix ms), in order, what is known. */
+export async function readKnownHistory(
+  sql: Sql,
+  pages: readonly { userId: string; fetchedAt: number }[],
+): Promise<KnownHistory[]> {
+  if (pages.length === 0) return []
+  const { rows } = await sql.query<{ newest: Date | null; has_open_gap: boolean }>({
+    name: 'loader_known_history',
+    text: `
+      select
+        (select max(played_at) from plays
+          where user_id = p.user_id and played_at <= to_timestamp(p.bound / 1000)) as newest,
+        exists (select from gaps where user_id = p.user_id and closed_at is null) as has_open_gap
+      from unnest($1::bigint[], $2::float8[]) with ordinality as p (user_id, bound, ordinal)
+      order by ordinal`,
+    values: [pages.map((p) => p.userId), pages.map((p) => p.fetchedAt)],
+  })
+  return rows.map((row) => ({ newest: row.newest?.getTime() ?? null, hasOpenGap: row.has_open_gap }))
+}
+
+/**
+ * Inserts plays that are not there yet; those that are stay as they are.
+ *
+ * @param plays each key once, sorted by key
+ * @returns plays that are new, by the page that showed them
+ */
+export async function insertPlays(
+  sql: Sql,
+  plays: readonly PlayRow[],
+): Promise<(Place & { stored: number })[]> {
+  if (plays.length === 0) return []
+  const { rows } = await sql.query<{ partition: number; offset: number; stored: number }>({
+    name: 'loader_plays',
+    text: `
+      with stored as (
+        insert into plays
+          (user_id, played_at, track_id, context_type, context_uri, source, page_partition, page_offset)
+        select user_id, to_timestamp(played_at / 1000), track_id, context_type, context_uri, source,
+          page_partition, page_offset
+        from unnest($1::bigint[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[],
+            $8::bigint[])
+          as r (user_id, played_at, track_id, context_type, context_uri, source, page_partition, page_offset)
+        on conflict do nothing
+        returning page_partition, page_offset
+      )
+      select page_partition as partition, page_offset as offset, count(*)::int as stored from stored group by 1, 2`,
+    values: [
+      plays.map((p) => p.userId),
+      plays.map((p) => p.playedAt),
+      plays.map((p) => p.trackId),
+      plays.map((p) => p.contextType),
+      plays.map((p) => p.contextUri),
+      plays.map((p) => p.source),
+      plays.map((p) => p.partition),
+      plays.map((p) => p.offset),
+    ],
+  })
+  return rows
+}
+
+/**
+ * Remembers rejected items and which page reports each: the first one that showed it.
+ *
+ * @returns the reporting page of every item, new or known, by {@link rejectedKey}
+ */
+export async function rememberRejected(
+  sql: Sql,
+  items: readonly (RejectedItem & Place)[],
+): Promise<Map<string, Place>> {
+  if (items.length === 0) return new Map()
+  const users = items.map((i) => i.userId)
+  const digests = items.map((i) => i.digest)
+  await sql.query({
+    name: 'loader_rejected_insert',
+    text: `
+      insert into rejected_items (user_id, item_digest, reason, page_partition, page_offset)
+      select * from unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::bigint[])
+      on conflict do nothing`,
+    values: [
+      users,
+      digests,
+      items.map((i) => i.reason),
+      items.map((i) => i.partition),
+      items.map((i) => i.offset),
+    ],
+  })
+  const { rows } = await sql.query<{ user_id: string; digest: string } & Place>({
+    name: 'loader_rejected_read',
+    text: `
+      select i.user_id::text, i.item_digest as digest, i.page_partition as partition, i.page_offset as offset
+      from rejected_items i
+      join unnest($1::bigint[], $2::text[]) as r (user_id, digest)
+        on i.user_id = r.user_id and i.item_digest = r.digest`,
+    values: [users, digests],
+  })
+  return new Map(rows.map((row) => [rejectedKey(row.user_id, row.digest), row]))
+}
+
+export function rejectedKey(userId: string, digest: string): string {
+  return `${userId} ${digest}`
+}
+
+/** @returns how many were not known */
+export async function insertGaps(sql: Sql, gaps: readonly Gap[]): Promise<number> {
+  if (gaps.length === 0) return 0
+  const { rowCount } = await sql.query({
+    name: 'loader_gaps',
+    text: `
+      insert into gaps (user_id, after, before)
+      select user_id, to_timestamp(after / 1000), to_timestamp(before / 1000)
+      from unnest($1::bigint[], $2::float8[], $3::float8[]) as r (user_id, after, before)
+      on conflict do nothing`,
+    values: [gaps.map((g) => g.userId), gaps.map((g) => g.after), gaps.map((g) => g.before)],
+  })
+  return rowCount ?? 0
+}
+
+/** Closes open gaps that lie within stretches of which everything was shown. @returns how many */
+export async function closeGaps(
+  sql: Sql,
+  stretches: readonly { userId: string; oldest: number; newest: number }[],
+): Promise<number> {
+  if (stretches.length === 0) return 0
+  const { rowCount } = await sql.query({
+    name: 'loader_close_gaps',
+    text: `
+      update gaps g set closed_at = now()
+      from unnest($1::bigint[], $2::float8[], $3::float8[]) as s (user_id, oldest, newest)
+      where g.closed_at is null and g.user_id = s.user_id
+        and g.after >= to_timestamp(s.oldest / 1000) and g.before <= to_timestamp(s.newest / 1000)`,
+    values: [stretches.map((s) => s.userId), stretches.map((s) => s.oldest), stretches.map((s) => s.newest)],
+  })
+  return rowCount ?? 0
+}

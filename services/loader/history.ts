@@ -1,0 +1,104 @@
+import type { Handler } from '../../lib/kafka/sink.ts'
+import type { Logger } from '../../lib/log.ts'
+import { metrics } from '../../lib/metrics.ts'
+import type { Postgres, Sql } from '../../lib/postgres.ts'
+import type { SpotifyResponse } from '../../lib/topology.ts'
+import type { HistoryEffect } from './account.ts'
+import { toAccount, toReports } from './account.ts'
+import type { Catalogue } from './catalogue.ts'
+import { writeCatalogue } from './catalogue-store.ts'
+import { findGaps, mayRevealGap, shownStretch } from './gaps.ts'
+import { closeGaps, insertGaps, insertPlays, readKnownHistory, rememberRejected } from './history-store.ts'
+import type { HistoryBatch } from './transform.ts'
+import { toHistory } from './transform.ts'
+import type { Written } from './written.ts'
+
+export interface HistoryOptions {
+  postgres: Postgres
+  written: Written
+  /** Called after a commit that may have left something to be published: wanted metadata, gaps. */
+  onCommitted: () => void
+  log: Logger
+}
+
+/**
+ * The handler of group `loader.history`: one transaction a batch, all of it or nothing. Running it again on
+ * the same records changes nothing and gives the same dead letters.
+ */
+export function historyHandler({
+  postgres,
+  written,
+  onCommitted,
+  log,
+}: HistoryOptions): Handler<SpotifyResponse> {
+  return async (records) => {
+    const startedAt = Date.now()
+    const batch = toHistory(records)
+    const catalogue = written.unwritten(batch.catalogue)
+    const effect = await postgres.transaction((sql) => store(sql, { ...batch, catalogue }))
+    // After the commit only: what was rolled back is not written.
+    written.remember(catalogue)
+    if (mayBePending(catalogue, effect)) onCommitted()
+
+    const account = toAccount(batch, effect)
+    count(batch, effect)
+    const { partition, offset } = records[0] ?? {}
+    const ms = Date.now() - startedAt
+    log.info({ partition, offset, records: records.length, ...account, ms }, 'history_stored')
+    return [...batch.deadLetters, ...toReports(batch, effect)]
+  }
+}
+
+/** Whether the commit may have left artists or tracks without metadata, or gaps that nobody was told of. */
+function mayBePending(catalogue: Catalogue, effect: HistoryEffect): boolean {
+  return catalogue.artists.length + catalogue.tracks.length + effect.gapsFound + effect.gapsClosed > 0
+}
+
+/** The order of tables is the same as in every other transaction of this service; see {@link writeCatalogue}. */
+async function store(sql: Sql, batch: HistoryBatch): Promise<HistoryEffect> {
+  const { pages } = batch
+  const asked = [...pages.keys()].filter((index) => {
+    const page = pages[index]
+    return page && mayRevealGap(page)
+  })
+  const known = await readKnownHistory(
+    sql,
+    asked.flatMap((index) => pages[index] ?? []),
+  )
+  const gaps = findGaps(pages, new Map(asked.map((index, i) => [index, known[i]?.newest ?? null])))
+
+  await writeCatalogue(sql, batch.catalogue)
+  const stored = await insertPlays(sql, batch.plays)
+  const reporters = await rememberRejected(
+    sql,
+    batch.rejected.flatMap((item) => {
+      const page = pages[item.page]?.page
+      return page ? { ...item, partition: page.partition, offset: page.offset } : []
+    }),
+  )
+  const gapsFound = await insertGaps(sql, gaps)
+  const mayClose = gapsFound > 0 || known.some((k) => k.hasOpenGap)
+  const gapsClosed = mayClose
+    ? await closeGaps(
+        sql,
+        pages.flatMap((page) => shownStretch(page) ?? []),
+      )
+    : 0
+  return { stored, reporters, gapsFound, gapsClosed }
+}
+
+function count(batch: HistoryBatch, effect: HistoryEffect): void {
+  const { stored, duplicates, dropped, rejected } = toAccount(batch, effect)
+  metrics.plays.inc({ result: 'stored' }, stored)
+  metrics.plays.inc({ result: 'duplicate' }, duplicates)
+  metrics.plays.inc({ result: 'dropped' }, dropped)
+  metrics.plays.inc({ result: 'rejected' }, rejected)
+  metrics.gaps.inc(effect.gapsFound)
+  const now = Date.now()
+  for (const page of effect.stored) {
+    const fetchedAt = batch.pages.find(
+      ({ page: p }) => p.offset === page.offset && p.partition === page.partition,
+    )?.fetchedAt
+    if (fetchedAt !== undefined) metrics.playLatency.observe(Math.max(0, now - fetchedAt) / 1_000)
+  }
+}

@@ -1,0 +1,136 @@
+import { toEvent } from '../../lib/events.ts'
+import type { Kafka } from '../../lib/kafka/kafka.ts'
+import type { Sql } from '../../lib/postgres.ts'
+import type { MetadataKind, Topology } from '../../lib/topology.ts'
+import { metadataKey } from '../../lib/topology.ts'
+import type { GapNews } from './gap-notice.ts'
+import { toGapNotice } from './gap-notice.ts'
+import type { Lane } from './outbox.ts'
+import { toLane } from './outbox.ts'
+
+interface WantedKind {
+  kind: MetadataKind
+  table: 'artists' | 'tracks'
+  status: 'metadata_status' | 'features_status'
+  requestedAt: 'metadata_requested_at' | 'features_requested_at'
+  /** Condition of the partial index that holds what was never asked for. */
+  unrequested: string
+}
+
+const idPattern = "id ~ '^[0-9A-Za-z]{22}$'"
+
+const artists: WantedKind = {
+  kind: 'artist',
+  table: 'artists',
+  status: 'metadata_status',
+  requestedAt: 'metadata_requested_at',
+  unrequested: `metadata_status is null and ${idPattern}`,
+}
+/** A page shows all of a track that is stored, except for tracks that Spotify has withdrawn. */
+const tracks: WantedKind = {
+  kind: 'track',
+  table: 'tracks',
+  status: 'metadata_status',
+  requestedAt: 'metadata_requested_at',
+  unrequested: `metadata_status is null and name = '' and ${idPattern}`,
+}
+const features: WantedKind = {
+  kind: 'audio-features',
+  table: 'tracks',
+  status: 'features_status',
+  requestedAt: 'features_requested_at',
+  unrequested: `features_status is null and ${idPattern}`,
+}
+
+export interface LaneOptions {
+  kafka: Pick<Kafka, 'publish'>
+  topology: Topology
+  /** Whether anybody answers requests for audio features. */
+  wantsFeatures: boolean
+  /** `metadata.wanted` forgets: what was not answered for so long is requested again. */
+  requestAgainMs: number
+}
+
+/** Everything that this service publishes: requests for metadata, and events of gaps. */
+export function toLanes(options: LaneOptions): Lane[] {
+  const kinds = options.wantsFeatures ? [artists, tracks, features] : [artists, tracks]
+  return [...kinds.map((kind) => wantedLane(kind, options)), gapLane(options)]
+}
+
+function wantedLane(wanted: WantedKind, { kafka, topology, requestAgainMs }: LaneOptions): Lane {
+  const { kind, table, status, requestedAt, unrequested } = wanted
+  return toLane<string>({
+    name: `wanted_${kind}`,
+    async read(sql, limit) {
+      const { rows } = await sql.query<{ id: string }>({
+        name: `loader_wanted_${kind}`,
+        text: `
+          (select id from ${table} where ${unrequested} limit $1)
+          union all
+          (select id from ${table}
+            where ${status} = 'requested' and ${requestedAt} < now() - $2::float8 * interval '1 millisecond'
+            limit $1)
+          limit $1`,
+        values: [limit, requestAgainMs],
+      })
+      return rows.map((row) => row.id)
+    },
+    async publish(ids) {
+      const at = Date.now()
+      const records = ids.map((id) => ({ key: metadataKey(kind, id), value: { kind, id, requestedAt: at } }))
+      await kafka.publish(topology.metadataWanted, records)
+    },
+    // The answer may have come already: it stays.
+    async mark(sql, ids) {
+      await sql.query({
+        name: `loader_requested_${kind}`,
+        text: `
+          with locked as (
+            select id from ${table}
+            where id = any ($1::text[]) and (${status} is null or ${status} = 'requested')
+            order by id for update
+          )
+          update ${table} t set ${status} = 'requested', ${requestedAt} = now() from locked where t.id = locked.id`,
+        values: [ids],
+      })
+    },
+  })
+}
+
+function gapLane({ kafka, topology }: LaneOptions): Lane {
+  return toLane<GapNews>({
+    name: 'gaps',
+    read: readGapNews,
+    async publish(news) {
+      const records = news.map((item) => {
+        const event = toEvent(toGapNotice(item), 'loader', Date.now())
+        return { key: event.subject, value: event }
+      })
+      await kafka.publish(topology.events, records)
+    },
+    async mark(sql, news) {
+      await sql.query({
+        name: 'loader_gaps_told',
+        text: `
+          update gaps set opening_told_at = coalesce(opening_told_at, now()),
+            closing_told_at = case when closed_at is not null and id = any ($2::bigint[]) then now() end
+          where id = any ($1::bigint[])`,
+        values: [news.map((n) => n.id), news.filter((n) => n.closed).map((n) => n.id)],
+      })
+    },
+  })
+}
+
+async function readGapNews(sql: Sql, limit: number): Promise<GapNews[]> {
+  const { rows } = await sql.query<Omit<GapNews, 'after' | 'before'> & { after: Date; before: Date }>({
+    name: 'loader_gap_news',
+    text: `
+      select g.id, g.user_id::text as "userId", g.after, g.before, g.closed_at is not null as closed,
+        exists (select from gaps o where o.user_id = g.user_id and o.closed_at is null) as "othersOpen"
+      from gaps g
+      where opening_told_at is null or (closed_at is not null and closing_told_at is null)
+      order by g.id limit $1`,
+    values: [limit],
+  })
+  return rows
+}

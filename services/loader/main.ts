@@ -1,0 +1,40 @@
+import { openCodec } from '../../lib/codec.ts'
+import { openKafka } from '../../lib/kafka/kafka.ts'
+import { runService } from '../../lib/lifecycle.ts'
+import { openPostgres } from '../../lib/postgres.ts'
+import { topology } from '../../lib/topology.ts'
+import { readConfig } from './config.ts'
+import { historyHandler } from './history.ts'
+import { toLanes } from './lanes.ts'
+import { metadataHandler } from './metadata.ts'
+import { openOutbox } from './outbox.ts'
+import { Written } from './written.ts'
+
+const name = 'loader'
+/** Three for batches, one for the outbox. */
+const connections = 4
+
+await runService(name, readConfig, async ({ config, scope, log, health, fail }) => {
+  const { recentlyPlayed, metadata, groups, ...others } = topology(config.kafka.prefix)
+  const postgres = await scope.use(openPostgres({ url: config.databaseUrl, connections, name, log }))
+  const codec = openCodec(config.kafka.registryUrl)
+  const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }))
+  const lanes = toLanes({ ...config, kafka, topology: { recentlyPlayed, metadata, groups, ...others } })
+  const outbox = await scope.use(openOutbox({ ...config, postgres, lanes, log }))
+
+  const written = new Written()
+  const parts = { postgres, written, onCommitted: outbox.wake, log }
+  const limits = { batchMaxRecords: config.batchPages, batchMaxBytes: config.batchMaxBytes }
+  await kafka.consume({
+    ...limits,
+    group: groups.loaderHistory,
+    topic: recentlyPlayed,
+    handler: historyHandler(parts),
+  })
+  await kafka.consume({
+    ...limits,
+    group: groups.loaderMetadata,
+    topic: metadata,
+    handler: metadataHandler(parts),
+  })
+})

@@ -1,0 +1,122 @@
+import { messageOf } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { Postgres, Sql } from '../../lib/postgres.ts'
+import type { Resource } from '../../lib/scope.ts'
+
+/** One kind of thing to be published that rows of the database ask for. */
+export interface Lane {
+  name: string
+  /** Publishes up to `limit` of what is pending. @returns how many there were */
+  serve: (sql: Sql, limit: number) => Promise<number>
+}
+
+/**
+ * A lane in three steps. What is pending is said by the row, not by memory: published first, marked then, so
+ * that a death in between publishes again and loses nothing.
+ */
+export function toLane<T>(steps: {
+  name: string
+  read: (sql: Sql, limit: number) => Promise<T[]>
+  publish: (items: T[]) => Promise<void>
+  mark: (sql: Sql, items: T[]) => Promise<void>
+}): Lane {
+  return {
+    name: steps.name,
+    async serve(sql, limit) {
+      const items = await steps.read(sql, limit)
+      if (items.length === 0) return 0
+      await steps.publish(items)
+      await steps.mark(sql, items)
+      return items.length
+    },
+  }
+}
+
+export interface Outbox extends Resource {
+  /** Says that something may be pending; returns at once. */
+  wake(): void
+  /** Publishes all that is pending. @throws what a lane throws; false: another process is at it */
+  drain(): Promise<boolean>
+}
+
+export interface OutboxOptions {
+  postgres: Postgres
+  lanes: readonly Lane[]
+  /** Leftovers of dead processes are looked for this often. */
+  sweepMs: number
+  log: Logger
+}
+
+const batchSize = 500
+/** Several commits in a row are served at once. */
+const gatherMs = 100
+const retryMs = 5_000
+/** First of the two numbers of the advisory locks; the second one is the lane's place. */
+const lockClass = 7_241_866
+
+/**
+ * Publishes what rows ask for: soon after {@link Outbox.wake}, at the start, and at every sweep. One process at
+ * a time serves a lane, under an advisory lock; a process that finds it taken comes again, as the one at work
+ * may have read before the last commit. No row is locked while Kafka is waited for.
+ */
+export function openOutbox({ postgres, lanes, sweepMs, log }: OutboxOptions): Outbox {
+  let timer: NodeJS.Timeout | null = null
+  let dueAt = Number.POSITIVE_INFINITY
+  let running: Promise<void> | null = null
+  let closed = false
+
+  function schedule(delayMs: number): void {
+    const at = Date.now() + delayMs
+    if (closed || at >= dueAt) return
+    if (timer) clearTimeout(timer)
+    dueAt = at
+    timer = setTimeout(run, delayMs)
+  }
+
+  function run(): void {
+    dueAt = Number.POSITIVE_INFINITY
+    // The run in hand may have read before the commit that asked for this one.
+    running = (running ?? Promise.resolve()).then(serve)
+  }
+
+  async function serve(): Promise<void> {
+    if (closed) return
+    try {
+      schedule((await drain()) ? sweepMs : retryMs)
+    } catch (error) {
+      log.warn({ reason: messageOf(error) }, 'outbox_waits')
+      schedule(retryMs)
+    }
+  }
+
+  async function drain(): Promise<boolean> {
+    let served = true
+    for (const [place, lane] of lanes.entries()) {
+      while (!closed) {
+        const count = await postgres.transaction((sql) => serveLane(sql, lane, place))
+        if (count === null) served = false
+        else if (count > 0) log.info({ lane: lane.name, count }, 'outbox_published')
+        if (count === null || count < batchSize) break
+      }
+    }
+    return served
+  }
+
+  schedule(0)
+  return {
+    wake: () => schedule(gatherMs),
+    drain,
+    async close() {
+      closed = true
+      if (timer) clearTimeout(timer)
+      await running
+    },
+  }
+}
+
+/** @returns how many were published; null when another process serves the lane */
+async function serveLane(sql: Sql, lane: Lane, place: number): Promise<number | null> {
+  const text = 'select pg_try_advisory_xact_lock($1, $2) as taken'
+  const { rows } = await sql.query<{ taken: boolean }>(text, [lockClass, place])
+  return rows[0]?.taken ? lane.serve(sql, batchSize) : null
+}

@@ -1,0 +1,97 @@
+import { LRUCache } from 'lru-cache'
+import type { AlbumRow, ArtistRow, Catalogue, Observation, TrackRow } from './catalogue.ts'
+
+interface Entry {
+  /** The row's content as text. */
+  form: string
+  /** Newest fetch known to show this form, Unix ms. */
+  seenAt: number
+}
+
+/** Rows kept of each table; about 300 bytes each. */
+const maxEntries = 30_000
+/** Another process may write a row in between, or the database be restored: what is known is sent again then. */
+const forgetAfterMs = 15 * 60_000
+
+/**
+ * Remembers which rows of the catalogue are committed in their present form, so that a track that is played a
+ * thousand times an hour costs the database a few statements. Only ever a saving: the database decides which
+ * version wins, and without this memory the tables would hold the same.
+ */
+export class Written {
+  readonly #albums = openCache<Entry>()
+  readonly #artists = openCache<Entry>()
+  readonly #tracks = openCache<Entry>()
+  readonly #popularity = openCache<Observation>()
+
+  /** The rows that the database may not hold yet. Rows that say whether something was found always stay. */
+  unwritten(catalogue: Catalogue): Catalogue {
+    return {
+      ...catalogue,
+      albums: catalogue.albums.filter((row) => isNews(this.#albums, row, albumForm)),
+      artists: catalogue.artists.filter((row) => row.metadata || isNews(this.#artists, row, artistForm)),
+      tracks: catalogue.tracks.filter(
+        (row) => row.metadata || row.features || isNews(this.#tracks, row, trackForm),
+      ),
+      trackPopularity: catalogue.trackPopularity.filter((seen) => {
+        const known = this.#popularity.get(seen.id)
+        if (!known || known.day !== seen.day) return true
+        return known.at < seen.at && known.value !== seen.value
+      }),
+    }
+  }
+
+  /** To be called after the commit. */
+  remember(catalogue: Catalogue): void {
+    for (const row of catalogue.albums) keep(this.#albums, row, albumForm)
+    for (const row of catalogue.artists) keep(this.#artists, row, artistForm)
+    for (const row of catalogue.tracks) keep(this.#tracks, row, trackForm)
+    for (const seen of catalogue.trackPopularity) {
+      const known = this.#popularity.get(seen.id)
+      if (!known || known.at < seen.at) this.#popularity.set(seen.id, seen)
+    }
+  }
+}
+
+function openCache<V extends object>(): LRUCache<string, V> {
+  return new LRUCache({ max: maxEntries, ttl: forgetAfterMs, ttlResolution: 1_000 })
+}
+
+function isNews<R extends { id: string; fetchedAt: number }>(
+  cache: LRUCache<string, Entry>,
+  row: R,
+  formOf: (row: R) => string,
+): boolean {
+  const known = cache.get(row.id)
+  if (!known) return true
+  // Something newer is committed: the database would refuse this version.
+  if (row.fetchedAt <= known.seenAt) return false
+  if (formOf(row) !== known.form) return true
+  known.seenAt = row.fetchedAt
+  return false
+}
+
+function keep<R extends { id: string; fetchedAt: number }>(
+  cache: LRUCache<string, Entry>,
+  row: R,
+  formOf: (row: R) => string,
+): void {
+  const known = cache.get(row.id)
+  if (known && known.seenAt >= row.fetchedAt) return
+  cache.set(row.id, { form: formOf(row), seenAt: row.fetchedAt })
+}
+
+const separator = '\n'
+
+function trackForm(row: TrackRow): string {
+  const { name, durationMs, explicit, isrc, albumId, artistIds } = row
+  return [name, durationMs, explicit, isrc, albumId, ...artistIds].join(separator)
+}
+
+function albumForm({ name, albumType, releaseDate, images }: AlbumRow): string {
+  return [name, albumType, releaseDate, images].join(separator)
+}
+
+function artistForm({ name }: ArtistRow): string {
+  return name
+}

@@ -37,7 +37,8 @@ const env = {
   ALERT_QUIET_SECONDS: wholeNumber(1).default(3_600),
   // Discord takes 30 a minute and channel, and does not say so before it refuses.
   ALERT_MESSAGES_PER_MINUTE: wholeNumber(1, 30).default(25),
-  ALERT_POST_TIMEOUT_SECONDS: wholeNumber(1, 60).default(15),
+  // A stop waits for the post in hand.
+  ALERT_POST_TIMEOUT_SECONDS: wholeNumber(1, 60).default(5),
   ALERT_LAG_INTERVAL_SECONDS: wholeNumber(1).default(30),
   ALERT_LAG_RECORDS: wholeNumber(1).default(10_000),
   ALERT_STALL_SECONDS: wholeNumber(1).default(900),

@@ -1,0 +1,276 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { Notice } from '../../lib/events.ts'
+import { toEvent } from '../../lib/events.ts'
+import type { Admin } from '../../lib/kafka/admin.ts'
+import { openAdmin } from '../../lib/kafka/admin.ts'
+import type { DeadLetterReason } from '../../lib/kafka/dead-letter.ts'
+import { deadLetterHeaders } from '../../lib/kafka/dead-letter.ts'
+import type { Kafka } from '../../lib/kafka/kafka.ts'
+import type { DiscordSimulator } from '../../stack/simulators/discord/simulator.ts'
+import { startDiscordSimulator } from '../../stack/simulators/discord/simulator.ts'
+import type { Stream } from '../support/kafka.ts'
+import { createStream } from '../support/kafka.ts'
+import { startService } from '../support/service-process.ts'
+import { until } from '../support/until.ts'
+
+let stream: Stream
+let kafka: Kafka
+let admin: Admin
+let discord: DiscordSimulator
+
+beforeEach(async () => {
+  stream = await createStream()
+  kafka = (await stream.openKafka()).kafka
+  admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
+  discord = await startDiscordSimulator()
+  return async () => {
+    await discord.stop()
+    await admin.close()
+    await stream.release()
+  }
+})
+
+const startAlerter = (env: Record<string, string> = {}) =>
+  startService('alerter', {
+    ...stream.env,
+    LOG_LEVEL: 'info',
+    DISCORD_WEBHOOK_URL: discord.webhookUrl,
+    ALERT_DIGEST_SECONDS: '600',
+    ALERT_LAG_INTERVAL_SECONDS: '600',
+    ...env,
+  })
+
+const notice = (subject: string, more: Partial<Notice> = {}): Notice => ({
+  type: 'user_needs_reauth',
+  subject,
+  severity: 'warning',
+  message: `${subject} must connect again`,
+  ...more,
+})
+
+const raise = (...notices: Notice[]) =>
+  kafka.publish(
+    stream.topology.events,
+    notices.map((n) => ({ key: n.subject, value: toEvent(n, 'test', Date.now()) })),
+  )
+
+async function bury(count: number, reason: DeadLetterReason, group = 'loader.history'): Promise<void> {
+  const letters = Array.from({ length: count }, (_, i) => {
+    const record = {
+      topic: 'spotify.recently-played',
+      partition: i % 12,
+      offset: i,
+      timestamp: Date.now(),
+      key: Buffer.from(String(i)),
+      headers: [],
+      bytes: null,
+    }
+    const headers = deadLetterHeaders(record, {
+      group,
+      reason,
+      message: `@everyone *${i}*`,
+      attempts: 1,
+      at: Date.now(),
+    })
+    return { key: record.key, value: Buffer.from('body'), headers }
+  })
+  await kafka.publishBytes(stream.topology.deadLetters.name, letters)
+}
+
+const embeds = () => discord.messages.flatMap((m) => m.embeds)
+const titles = () => embeds().map((e) => (e.title ?? '').replaceAll('\\', ''))
+const arrived = (title: string, times = 1) =>
+  until(() => titles().filter((t) => t === title).length >= times, `"${title}" is posted`)
+
+/** Records that the posted alerts and digests account for. */
+function told(): number {
+  return embeds().reduce((sum, embed) => {
+    if (embed.title?.startsWith('Digest')) return sum + Number(/\d+/.exec(embed.title)?.[0])
+    const more = embed.fields.find((f) => f.name.endsWith('of them so far'))
+    return sum + (more ? Number.parseInt(more.name, 10) : 1)
+  }, 0)
+}
+
+async function lag(): Promise<number> {
+  const { deadLetters, events, groups } = stream.topology
+  const { partitions } = await admin.readGroupLag(groups.alerter, [deadLetters.name, events.name])
+  return partitions.reduce((sum, p) => sum + p.lag, 0)
+}
+
+const settled = () => until(async () => (await lag()) === 0, 'everything is committed')
+
+describe('telling', () => {
+  test('the first of a kind is told at once, the rest in a digest, the end once', async () => {
+    await startAlerter({ ALERT_DIGEST_SECONDS: '2' })
+    await raise(notice('user:7'))
+    await arrived('user_needs_reauth: user:7')
+    for (let i = 0; i < 10; i++) await raise(notice('user:7'))
+    await arrived('Digest: 10 more reports')
+    await raise(notice('user:7', { state: 'resolved', message: 'connected again' }))
+    await raise(notice('user:7', { state: 'resolved', message: 'connected again' }))
+    await arrived('Resolved: user_needs_reauth: user:7')
+    await settled()
+    expect(titles()).toEqual([
+      'user_needs_reauth: user:7',
+      'Digest: 10 more reports',
+      'Resolved: user_needs_reauth: user:7',
+    ])
+  })
+
+  test('a flood of dead letters becomes a few messages that account for every one', async () => {
+    await bury(2_000, 'invalid_page')
+    await bury(1_000, 'rejected_item')
+    await bury(500, 'invalid_page', 'archiver')
+    await startAlerter({ ALERT_DIGEST_SECONDS: '1' })
+    await settled()
+    expect(told()).toBe(3_500)
+    expect(discord.messages.length).toBeLessThan(15)
+    expect(
+      titles()
+        .filter((t) => !t.startsWith('Digest'))
+        .toSorted(),
+    ).toEqual([
+      'Dead letter: invalid_page in archiver',
+      'Dead letter: invalid_page in loader.history',
+      'Dead letter: rejected_item in loader.history',
+    ])
+    expect(discord.answers).toEqual({ 'POST 200': discord.messages.length })
+    expect(discord.messages.flatMap((m) => m.pings)).toEqual([])
+  })
+
+  test('a flood of kinds and hostile texts stays within every limit of Discord', async () => {
+    await startAlerter({ ALERT_DIGEST_SECONDS: '8' })
+    const hostile = '<@1> @everyone \u0000\ud800 **`[x](http://x)` '.repeat(300)
+    const details = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`${hostile}${i}`, hostile]))
+    for (let i = 0; i < 40; i++) {
+      await raise(
+        notice(`user:${i}`, { message: hostile, details }),
+        notice(hostile + i, { type: 'gap_detected', message: '' }),
+        notice('app', { type: 'spotify_outage', state: i % 2 ? 'resolved' : 'raised' }),
+      )
+    }
+    await settled()
+    expect(told()).toBe(120)
+    expect(discord.answers).toEqual({ 'POST 200': discord.messages.length })
+  })
+
+  test('an event that cannot be decoded is dead-lettered and told', async () => {
+    await startAlerter()
+    await kafka.publishBytes(stream.topology.events.name, [{ key: 'app', value: Buffer.from('no event') }])
+    await arrived(`Dead letter: not_framed in ${stream.topology.groups.alerter}`)
+    await settled()
+  })
+
+  test('without a webhook alerts go to the log and the topics are consumed', async () => {
+    const alerter = await startAlerter({ DISCORD_WEBHOOK_URL: '' })
+    await raise(notice('user:7'))
+    await settled()
+    expect(alerter.lines.filter((l) => String(l.msg).startsWith('no_webhook'))).toHaveLength(1)
+    expect(alerter.lines.find((l) => l.msg === 'alert_not_posted')).toMatchObject({
+      title: 'user_needs_reauth: user:7',
+    })
+  })
+})
+
+describe('when Discord refuses', () => {
+  for (const fault of [
+    'rate_limited',
+    'rate_limited_shared',
+    'rate_limited_html',
+    'server_error',
+    'bad_gateway_html',
+  ] as const) {
+    test(`an alert outlives ${fault} and is posted once`, async () => {
+      discord.scriptFault({ fault, count: 2, retryAfterSeconds: 1.2 })
+      await startAlerter()
+      await raise(notice('user:7'))
+      await arrived('user_needs_reauth: user:7')
+      await settled()
+      expect(titles()).toEqual(['user_needs_reauth: user:7'])
+    })
+  }
+
+  test('an alert whose answer was lost is posted again rather than not at all', async () => {
+    discord.scriptFault({ fault: 'reset' })
+    await startAlerter()
+    await raise(notice('user:7'))
+    await arrived('user_needs_reauth: user:7', 1)
+    await settled()
+    expect(new Set(titles())).toEqual(new Set(['user_needs_reauth: user:7']))
+    expect(titles().length).toBeLessThanOrEqual(2)
+  })
+
+  test('a dead webhook is tried once, then alerts go to the log until a restart', async () => {
+    discord.deleteWebhook()
+    const alerter = await startAlerter()
+    await raise(notice('user:1'))
+    await settled()
+    await raise(notice('user:2'), notice('user:3'))
+    await settled()
+    expect(discord.answers).toEqual({ 'POST 404': 1 })
+    expect(await alerter.metric('songswap_alerter_breaker_open')).toBe(1)
+    expect(await alerter.probe('/healthz')).toBe(200)
+    expect(await alerter.probe('/readyz')).toBe(503)
+    const logged = alerter.lines.filter((l) => l.msg === 'alert_not_posted').map((l) => l.title)
+    expect(logged).toEqual([1, 2, 3].map((i) => `user_needs_reauth: user:${i}`))
+    expect(JSON.stringify(alerter.lines)).not.toContain('simulated-webhook-token')
+    await alerter.end('SIGTERM')
+    discord.restoreWebhook()
+    await startAlerter()
+    await raise(notice('user:4'))
+    await arrived('user_needs_reauth: user:4')
+  })
+})
+
+describe('killed', () => {
+  test('between the answer of Discord and the commit, it tells once more and loses nothing', async () => {
+    discord.scriptFault({ fault: 'slow_body' })
+    const first = await startAlerter()
+    await raise(notice('user:7'))
+    await arrived('user_needs_reauth: user:7')
+    await first.end('SIGKILL')
+    await startAlerter()
+    await arrived('user_needs_reauth: user:7', 2)
+    await settled()
+    expect(titles()).toEqual(Array(2).fill('user_needs_reauth: user:7'))
+  })
+
+  test('with a digest in memory, what it had counted is told by the next one', async () => {
+    const first = await startAlerter()
+    await bury(1, 'invalid_page')
+    await arrived('Dead letter: invalid_page in loader.history')
+    await settled()
+    await bury(300, 'invalid_page')
+    await until(
+      async () => (await first.metric('songswap_records_consumed_total')) === 301,
+      'all dead letters are taken in',
+    )
+    await first.end('SIGKILL')
+    const before = told()
+    await startAlerter({ ALERT_DIGEST_SECONDS: '1' })
+    await settled()
+    expect(told() - before).toBe(300)
+  })
+
+  test('stops within its time while Discord hangs', async () => {
+    discord.scriptFault({ fault: 'hang', count: 100 })
+    const alerter = await startAlerter()
+    await raise(notice('user:7'))
+    await until(() => discord.answers['POST 200'] ?? alerter.lines.length > 3, 'it is posting')
+    const started = Date.now()
+    expect(await alerter.end('SIGTERM')).toBe(0)
+    expect(Date.now() - started).toBeLessThan(10_000)
+  })
+})
+
+test('a group without members is told, and told again when it is back', async () => {
+  await startAlerter({ ALERT_LAG_INTERVAL_SECONDS: '1', ALERT_DOWN_SECONDS: '2' })
+  const { groups, metadataWanted } = stream.topology
+  const down = `service_down: group:${groups.enricher}`
+  await arrived(down)
+  await kafka.consume({ group: groups.enricher, topic: metadataWanted, handler: async () => [] })
+  await arrived(`Resolved: ${down}`)
+  expect(titles().filter((t) => t === down)).toHaveLength(1)
+  const inTopic = await stream.readTopic(stream.topology.events.name)
+  expect(inTopic.length).toBeGreaterThanOrEqual(5)
+})

@@ -1,0 +1,72 @@
+import type { ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { until } from './until.ts'
+
+/** A service as its own process, as operators run it. Killed at the end of the test that started it. */
+export interface ServiceProcess {
+  /** Every line of its log. */
+  lines: Record<string, unknown>[]
+  /** Value of a metric, summed over the series whose labels hold all of `labels`; 0 when there is none. */
+  metric(name: string, labels?: Record<string, string>): Promise<number>
+  /** Status of `/healthz` or `/readyz`. */
+  probe(path: '/healthz' | '/readyz'): Promise<number>
+  /** Sends a signal and waits for the end; gives the exit code, null after a kill. */
+  end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null>
+}
+
+/** Starts `services/NAME/main.ts` and resolves when it says that it has started. */
+export async function startService(name: string, env: Record<string, string>): Promise<ServiceProcess> {
+  const main = fileURLToPath(new URL(`../../services/${name}/main.ts`, import.meta.url))
+  const child = spawn(process.execPath, [main], {
+    env: { PATH: process.env.PATH, LOG_LEVEL: 'info', ...env, HTTP_PORT: '0' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const lines = collectLines(child)
+  const port = await until(() => {
+    if (child.exitCode !== null) throw new Error(`${name} has exited: ${JSON.stringify(lines.slice(-5))}`)
+    return lines.find((line) => line.msg === 'started')?.port
+  }, `${name} has started`)
+  const read = (path: string) => fetch(`http://127.0.0.1:${port}${path}`)
+
+  return {
+    lines,
+    async metric(metric, labels = {}) {
+      const text = await (await read('/metrics')).text()
+      const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
+      return text
+        .split('\n')
+        .filter((line) => line.startsWith(`${metric} `) || line.startsWith(`${metric}{`))
+        .filter((line) => wanted.every((label) => line.includes(label)))
+        .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
+    },
+    probe: async (path) => (await read(path)).status,
+    async end(signal) {
+      const exited = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : null
+      child.kill(signal)
+      await exited
+      return child.exitCode
+    },
+  }
+}
+
+function collectLines(child: ChildProcess): Record<string, unknown>[] {
+  const lines: Record<string, unknown>[] = []
+  for (const stream of [child.stdout, child.stderr]) {
+    if (!stream) continue
+    createInterface({ input: stream }).on('line', (line) => lines.push(toEntry(line)))
+  }
+  return lines
+}
+
+function toEntry(line: string): Record<string, unknown> {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return { msg: line }
+  }
+}

@@ -12,6 +12,7 @@ export const eventTypes = {
   spotify_premium_lapsed: "The app owner's Premium has lapsed: every request is refused.",
   spotify_endpoint_gated: 'Spotify refuses an endpoint to this app (Development Mode).',
   spotify_credentials: 'Spotify refuses the client id or secret.',
+  tokens_unreadable: 'Stored tokens cannot be opened with the keys at hand (TOKEN_ENCRYPTION_KEYS).',
   budget_short: 'The request budget cannot poll every user often enough to be safe.',
   gap_detected: 'Plays are known to be missing for a user.',
   dead_letter_flood: 'A consumer stopped taking records: too many became dead letters.',

@@ -1,0 +1,211 @@
+import type { Sql } from '../../lib/postgres.ts'
+import type { StoredTokens } from '../../lib/spotify/token-store.ts'
+
+export type UserStatus = 'active' | 'needs_reauth' | 'forbidden' | 'paused'
+
+/** A user leased to this poller. The lease id fences every write: once the lease is lost, none has an effect. */
+export interface ClaimedUser {
+  userId: number
+  leaseId: string
+  status: Exclude<UserStatus, 'paused'>
+  displayName: string | null
+  spotifyId: string
+  /** Never polled with success before. */
+  isNew: boolean
+  /** Digest of the last page published. */
+  pageDigest: string | null
+  /** Unix time in milliseconds. */
+  newestPlayedAt: number | null
+  failures: number
+  lastError: string | null
+  /** An operational event about this user is open. */
+  hasIncident: boolean
+  /** null: there are none. */
+  tokens: StoredTokens | null
+}
+
+interface ClaimRow {
+  user_id: number
+  lease_id: string
+  status: UserStatus
+  display_name: string | null
+  spotify_id: string
+  is_new: boolean
+  page_digest: string | null
+  newest_played_at: Date | null
+  failures: number
+  last_error: string | null
+  has_incident: boolean
+  refresh_token: string | null
+  access_token: string | null
+  expires_in_ms: number | null
+}
+
+/**
+ * Leases the users who have waited longest. The lease is the next due time as well: what a dead poller held
+ * comes up again by itself, and nothing but due users is ever at the front of the index.
+ *
+ * @param limit most users
+ */
+export async function claimDue(sql: Sql, limit: number, leaseMs: number): Promise<ClaimedUser[]> {
+  const { rows } = await sql.query<ClaimRow>({
+    name: 'claim_due',
+    text: `
+      with due as (
+        select user_id from poll_state
+        where next_poll_at <= now() and (leased_until is null or leased_until <= now())
+        order by next_poll_at limit $1 for update skip locked
+      ), leased as (
+        update poll_state s set
+          leased_until = now() + make_interval(secs => $2::float8 / 1000),
+          next_poll_at = case when u.status = 'paused' then 'infinity'
+            else now() + make_interval(secs => $2::float8 / 1000) end,
+          lease_id = gen_random_uuid()
+        from due join users u on u.id = due.user_id
+        where s.user_id = due.user_id
+        returning s.*, u.status, u.display_name, u.spotify_id
+      )
+      select l.user_id, l.lease_id, l.status, l.display_name, l.spotify_id, l.last_ok_at is null as is_new,
+        l.page_digest, l.newest_played_at, l.failures, l.last_error, t.refresh_token, t.access_token,
+        (extract(epoch from t.expires_at - now()) * 1000)::float8 as expires_in_ms,
+        exists (select 1 from incidents i where i.subject = 'user:' || l.user_id) as has_incident
+      from leased l left join spotify_tokens t on t.user_id = l.user_id`,
+    values: [limit, leaseMs],
+  })
+  return rows.flatMap(toClaimed)
+}
+
+function toClaimed(row: ClaimRow): ClaimedUser[] {
+  if (row.status === 'paused') return []
+  const { refresh_token: refreshSealed, access_token: accessSealed } = row
+  return [
+    {
+      userId: row.user_id,
+      leaseId: row.lease_id,
+      status: row.status,
+      displayName: row.display_name,
+      spotifyId: row.spotify_id,
+      isNew: row.is_new,
+      pageDigest: row.page_digest,
+      newestPlayedAt: row.newest_played_at?.getTime() ?? null,
+      failures: row.failures,
+      lastError: row.last_error,
+      hasIncident: row.has_incident,
+      tokens:
+        refreshSealed === null ? null : { refreshSealed, accessSealed, expiresInMs: row.expires_in_ms ?? 0 },
+    },
+  ]
+}
+
+type Lease = Pick<ClaimedUser, 'userId' | 'leaseId'>
+
+/** Ends leases without a poll: due again after `nextMs`. */
+export async function giveBack(sql: Sql, leases: readonly Lease[], nextMs: number): Promise<void> {
+  await sql.query(
+    `update poll_state s set next_poll_at = now() + make_interval(secs => $3::float8 / 1000),
+       leased_until = null, lease_id = null
+     from unnest($1::bigint[], $2::uuid[]) as lease (user_id, lease_id)
+     where s.user_id = lease.user_id and s.lease_id = lease.lease_id`,
+    [leases.map((l) => l.userId), leases.map((l) => l.leaseId), nextMs],
+  )
+}
+
+/**
+ * Ends a lease after a page; call it only when the page is in the topic.
+ *
+ * @returns whether the lease still held
+ */
+export async function recordPage(
+  sql: Sql,
+  lease: Lease,
+  page: { nextMs: number; digest: string; newestPlayedAt: number | null },
+): Promise<boolean> {
+  const { rowCount } = await sql.query({
+    name: 'record_page',
+    text: `
+      update poll_state set next_poll_at = now() + make_interval(secs => $3::float8 / 1000),
+        leased_until = null, lease_id = null, last_ok_at = now(), page_digest = $4,
+        newest_played_at = greatest(newest_played_at, $5::timestamptz),
+        failures = 0, last_error = null, failing_since = null, last_failed_at = null
+      where user_id = $1 and lease_id = $2`,
+    values: [
+      lease.userId,
+      lease.leaseId,
+      page.nextMs,
+      page.digest,
+      page.newestPlayedAt === null ? null : new Date(page.newestPlayedAt),
+    ],
+  })
+  return rowCount === 1
+}
+
+/**
+ * Records a failure and keeps the lease, which {@link giveBack} or {@link park} then ends.
+ *
+ * @returns for how long the user has been failing, in milliseconds; null: the lease was lost
+ */
+export async function recordFailure(sql: Sql, lease: Lease, error: string): Promise<number | null> {
+  const { rows } = await sql.query<{ failing_ms: number }>(
+    `update poll_state set failures = failures + 1, last_error = $3, last_failed_at = now(),
+       failing_since = coalesce(failing_since, now())
+     where user_id = $1 and lease_id = $2
+     returning (extract(epoch from now() - failing_since) * 1000)::float8 as failing_ms`,
+    [lease.userId, lease.leaseId, error],
+  )
+  return rows[0]?.failing_ms ?? null
+}
+
+/** Parks a user until the next probe and ends the lease; whoever was paused or reconnected meanwhile stays so. */
+export async function park(
+  sql: Sql,
+  lease: Lease,
+  to: { status: 'needs_reauth' | 'forbidden'; reason: string; probeMs: number },
+): Promise<void> {
+  await sql.query(
+    `with fenced as (
+       update poll_state set next_poll_at = now() + make_interval(secs => $3::float8 / 1000),
+         leased_until = null, lease_id = null
+       where user_id = $1 and lease_id = $2 returning user_id
+     )
+     update users u set status = $4, status_reason = $5,
+       status_changed_at = case when u.status = $4 then u.status_changed_at else now() end
+     from fenced where u.id = fenced.user_id and u.status <> 'paused'`,
+    [lease.userId, lease.leaseId, to.probeMs, to.status, to.reason],
+  )
+}
+
+/** A parked user who can be polled again. Before {@link recordPage}: the change of status makes them due. */
+export async function activate(sql: Sql, lease: Lease): Promise<void> {
+  await sql.query(
+    `update users u set status = 'active', status_reason = null, status_changed_at = now()
+     from poll_state s
+     where u.id = $1 and s.user_id = u.id and s.lease_id = $2 and u.status in ('needs_reauth', 'forbidden')`,
+    [lease.userId, lease.leaseId],
+  )
+}
+
+/** Until the next user is due, in milliseconds; null: nobody ever. */
+export async function readNextDue(sql: Sql): Promise<number | null> {
+  const { rows } = await sql.query<{ ms: number | null }>(
+    `select (extract(epoch from next_poll_at - now()) * 1000)::float8 as ms from poll_state
+     where isfinite(next_poll_at) order by next_poll_at limit 1`,
+  )
+  return rows[0]?.ms ?? null
+}
+
+/** For the metrics: users due and not leased, and users polled at all. */
+export async function countUsers(sql: Sql): Promise<{ due: number; active: number }> {
+  const { rows } = await sql.query<{ due: number; active: number }>(
+    `select
+       (select count(*) from poll_state
+         where next_poll_at <= now() and (leased_until is null or leased_until <= now())) as due,
+       (select count(*) from users where status = 'active') as active`,
+  )
+  return rows[0] ?? { due: 0, active: 0 }
+}
+
+/** Whether the last poll of any user ended with this error. */
+export async function isAnyFailing(sql: Sql, error: string): Promise<boolean> {
+  const { rowCount } = await sql.query('select 1 from poll_state where last_error = $1 limit 1', [error])
+  return rowCount === 1
+}

@@ -1,0 +1,136 @@
+import { isRetriable } from '../../lib/errors.ts'
+import type { HealthReport } from '../../lib/health.ts'
+import { metrics } from '../../lib/metrics.ts'
+import type { Resource } from '../../lib/scope.ts'
+import type { AppState } from './app-state.ts'
+import type { ClaimedUser } from './claims.ts'
+import { claimDue, giveBack, readNextDue, recordFailure } from './claims.ts'
+import type { PollSettings } from './config.ts'
+import type { Fairness } from './plan.ts'
+import type { PollContext } from './poll-user.ts'
+import { pollUser } from './poll-user.ts'
+import { createSleeper } from './sleeper.ts'
+
+export interface PollLoop extends Resource {
+  report(): HealthReport
+}
+
+const strainMinMs = 1_000
+const strainMaxMs = 30_000
+/** A pass takes milliseconds; one that takes so long hangs. */
+const stuckAfterMs = 180_000
+/** Who is due, but locked or leased by another poller, is free in a moment. */
+const contendedMs = 50
+/** Until a user is tried again whose poll met a fault of this program. */
+const bugRetryMs = 10 * 60_000
+
+/**
+ * Polls due users until it is closed: claims as many as there are free slots, pays for them, polls them, and
+ * sleeps until the next one is due. Users are claimed only when they can be polled at once, so a lease never
+ * runs while a user waits.
+ *
+ * While Kafka or Postgres are away (`strain`), and after a pause until the first success (`strikes`), one user
+ * at a time is tried.
+ */
+export function startPollLoop(
+  context: PollContext,
+  options: { appState: AppState; fail: (error: unknown) => void },
+): PollLoop {
+  const { postgres, budget, settings, log } = context
+  const { appState, fail } = options
+  const running = new Set<Promise<void>>()
+  const sleeper = createSleeper()
+  let stopped = false
+  let strainMs = 0
+  let lastPass = Date.now()
+
+  function strain(err: unknown): void {
+    strainMs = Math.min(Math.max(strainMs * 2, strainMinMs), strainMaxMs)
+    log.warn({ err, waitMs: strainMs }, 'polling_strained')
+  }
+
+  async function poll(user: ClaimedUser, fairness: Fairness): Promise<void> {
+    try {
+      const { outcome, answer } = await pollUser(context, user, fairness)
+      metrics.polls.inc({ outcome })
+      strainMs = 0
+      if (answer) await appState.note(user.userId, answer)
+    } catch (err) {
+      if (isRetriable(err)) {
+        strain(err)
+        // In vain while Postgres is away; then the lease runs out.
+        await giveBack(postgres, [user], strainMs).catch(() => undefined)
+        return
+      }
+      // One user's fault must not stop the others: it is told, and the user tried again later.
+      log.error({ err, userId: user.userId }, 'poll_broken')
+      metrics.polls.inc({ outcome: 'broken' })
+      await recordFailure(postgres, user, 'internal').catch(() => undefined)
+      await giveBack(postgres, [user], bugRetryMs).catch(() => undefined)
+    }
+  }
+
+  function start(user: ClaimedUser, fairness: Fairness): void {
+    const polling = poll(user, fairness)
+      .catch((err) => log.error({ err, userId: user.userId }, 'poll_broken'))
+      .finally(() => {
+        running.delete(polling)
+        sleeper.wake()
+      })
+    running.add(polling)
+  }
+
+  /** @returns how long nothing can be done, in milliseconds */
+  async function pass(): Promise<number> {
+    const state = await budget.read()
+    await appState.upkeep(state)
+    const { pausedForMs, strikes } = state.lanes.polling
+    if (pausedForMs > 0 || state.left === 0) {
+      await appState.noteStopped(state)
+      return pausedForMs > 0 ? pausedForMs : settings.idleMs
+    }
+    const slots = strikes > 0 || strainMs > 0 ? 1 : settings.concurrency
+    const free = Math.min(slots - running.size, state.left)
+    if (free <= 0) return settings.idleMs
+    const claimed = await claimDue(postgres, free, settings.leaseMs)
+    if (claimed.length === 0) return toWait(await readNextDue(postgres), settings)
+    const { granted } = await budget.reserve('polling', claimed.length)
+    for (const user of claimed.slice(0, granted)) start(user, appState.fairness(state))
+    if (granted < claimed.length) await giveBack(postgres, claimed.slice(granted), 0)
+    return claimed.length < free ? 0 : settings.idleMs
+  }
+
+  async function run(): Promise<void> {
+    while (!stopped) {
+      let waitMs = 0
+      try {
+        waitMs = await pass()
+        lastPass = Date.now()
+      } catch (err) {
+        if (!isRetriable(err)) throw err
+        strain(err)
+      }
+      await sleeper.sleep(Math.min(Math.max(waitMs, strainMs), Math.max(settings.idleMs, strainMs)))
+    }
+  }
+
+  const done = run().catch(fail)
+
+  return {
+    report: () => ({
+      alive: stopped || Date.now() - lastPass < stuckAfterMs + strainMs,
+      ready: strainMs === 0,
+      detail: `${running.size} polls under way${strainMs > 0 ? ', Kafka or Postgres are away' : ''}`,
+    }),
+    async close() {
+      stopped = true
+      sleeper.wake()
+      await done
+      await Promise.all(running)
+    },
+  }
+}
+
+function toWait(nextDueMs: number | null, settings: PollSettings): number {
+  return nextDueMs === null ? settings.idleMs : Math.max(nextDueMs, contendedMs)
+}

@@ -1,0 +1,126 @@
+import type { Notice } from '../../lib/events.ts'
+import type { ClaimedUser } from './claims.ts'
+
+/** The words of every event that the poller tells. */
+type UserWords = Pick<ClaimedUser, 'userId' | 'displayName' | 'spotifyId'>
+
+const app = 'app'
+/** Subject of outages of the accounts service, apart from those of the API. */
+export const accountsSubject = 'accounts'
+
+const nameOf = (user: UserWords) => `User ${user.userId} (${user.displayName ?? user.spotifyId})`
+const subjectOf = (user: UserWords) => `user:${user.userId}`
+
+export const notices = {
+  needsReauth: (user: UserWords, reason: string): Notice => ({
+    type: 'user_needs_reauth',
+    subject: subjectOf(user),
+    severity: 'warning',
+    message: `${nameOf(user)} must connect again: ${reauthReasons[reason] ?? reason}. Their plays are not collected until then: songswap users connect.`,
+    details: { reason },
+  }),
+  forbidden: (user: UserWords): Notice => ({
+    type: 'user_forbidden',
+    subject: subjectOf(user),
+    severity: 'warning',
+    message: `${nameOf(user)} is not on the app's list of users. Add them in the Spotify dashboard; they are tried again once a day, or at once after: songswap users resume ${user.userId}.`,
+    details: { reason: 'user_not_listed' },
+  }),
+  userIsBack: (user: UserWords, type: Notice['type']): Notice => ({
+    type,
+    subject: subjectOf(user),
+    severity: 'info',
+    message: `${nameOf(user)} is polled again.`,
+  }),
+  profileIncomplete: (user: UserWords): Notice => ({
+    type: 'user_profile_incomplete',
+    subject: subjectOf(user),
+    severity: 'info',
+    message: `User ${user.userId} has no display name; the Spotify id ${user.spotifyId} stands in for it.`,
+  }),
+  outage: (failing: number): Notice => ({
+    type: 'spotify_outage',
+    subject: app,
+    severity: 'critical',
+    message: `Spotify fails for most users (${failing} of those polled last). Polling pauses and tries again; nobody is parked.`,
+    details: { failing: String(failing) },
+  }),
+  accountsOutage: (failing: number): Notice => ({
+    type: 'spotify_outage',
+    subject: accountsSubject,
+    severity: 'critical',
+    message: `Spotify calls the refresh tokens of ${failing} users dead at once. That is taken for an outage: nobody is parked, and those parked within the hour are active again.`,
+    details: { failing: String(failing) },
+  }),
+  paused: (reason: string, ms: number): Notice => ({
+    type: 'spotify_paused',
+    subject: app,
+    severity: 'warning',
+    message: `Polling pauses for ${Math.ceil(ms / 60_000)} minutes: ${pauseReasons[reason] ?? reason}.`,
+    details: { reason, seconds: String(Math.ceil(ms / 1000)) },
+  }),
+  premiumLapsed: (): Notice => ({
+    type: 'spotify_premium_lapsed',
+    subject: app,
+    severity: 'critical',
+    message:
+      "The app owner's Premium subscription has lapsed: Spotify refuses every request. Renew it; it can take hours until requests work again.",
+  }),
+  credentials: (detail: string): Notice => ({
+    type: 'spotify_credentials',
+    subject: app,
+    severity: 'critical',
+    message: `Spotify refuses the client id or secret (${detail}). Check SPOTIFY_CLIENT_ID and SPOTIFY_CLIENT_SECRET.`,
+  }),
+  unreadableTokens: (detail: string): Notice => ({
+    type: 'tokens_unreadable',
+    subject: app,
+    severity: 'critical',
+    message: `${detail}. Give the key that sealed it in TOKEN_ENCRYPTION_KEYS.`,
+  }),
+  gated: (): Notice => ({
+    type: 'spotify_endpoint_gated',
+    subject: app,
+    severity: 'critical',
+    message:
+      'Spotify refuses recently-played to this app (403 Forbidden). Look at the app in the Spotify dashboard.',
+    details: { endpoint: 'recently-played' },
+  }),
+  budgetShort: (details: { activeUsers: number; dailyRequests: number }): Notice => ({
+    type: 'budget_short',
+    subject: app,
+    severity: 'warning',
+    message: `${details.dailyRequests} requests a day cannot poll ${details.activeUsers} users often enough to be safe: plays may be lost. Raise SPOTIFY_DAILY_REQUESTS if the quota allows it, or pause users.`,
+    details: { activeUsers: String(details.activeUsers), dailyRequests: String(details.dailyRequests) },
+  }),
+  over: (type: Notice['type'], subject = app): Notice => ({
+    type,
+    subject,
+    severity: 'info',
+    message: overMessages[type] ?? 'It is over.',
+  }),
+}
+
+const reauthReasons: Record<string, string> = {
+  invalid_grant:
+    'Spotify says that their refresh token is dead (it lives for six months, or they took it back)',
+  missing_scope: 'they have not granted user-read-recently-played',
+  no_tokens: 'no token of theirs is stored',
+}
+
+const pauseReasons: Record<string, string> = {
+  quota_exceeded: "Spotify's daily quota is spent (429 QUOTA_EXCEEDED)",
+  rate_limited: 'Spotify limits the rate (429)',
+  spent: 'the request budget of this day is spent (SPOTIFY_DAILY_REQUESTS)',
+  outage: 'Spotify fails for most users',
+}
+
+const overMessages: Partial<Record<Notice['type'], string>> = {
+  spotify_outage: 'Spotify works again.',
+  spotify_paused: 'Polling goes on.',
+  spotify_premium_lapsed: 'Spotify answers again.',
+  spotify_credentials: 'Spotify accepts the client id and secret again.',
+  tokens_unreadable: 'Stored tokens can be read again.',
+  spotify_endpoint_gated: 'Spotify serves recently-played again.',
+  budget_short: 'The request budget suffices again.',
+}

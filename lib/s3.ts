@@ -136,6 +136,8 @@ function clientSettings(config: S3Config) {
     ...(config.endpoint ? { endpoint: config.endpoint, forcePathStyle: true } : {}),
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
+    // The SDK would write to the console; what happens is told by what is thrown.
+    logger: silent,
     requestHandler: { connectionTimeout: connectWithinMs, socketTimeout: idleAfterMs },
     ...(config.credentials
       ? {
@@ -147,6 +149,9 @@ function clientSettings(config: S3Config) {
       : {}),
   } as const
 }
+
+const nothing = () => undefined
+const silent = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing }
 
 /** HTTP statuses below 500 that mean "later"; https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html */
 const retriableStatuses = new Map([

@@ -1,0 +1,354 @@
+import { createHash } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { Readable } from 'node:stream'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { objectKey } from '../../lib/archive/key.ts'
+import type { DecodedRecord } from '../../lib/kafka/record.ts'
+import type { PartitionSink } from '../../lib/kafka/sink.ts'
+import { openLog } from '../../lib/log.ts'
+import type { S3 } from '../../lib/s3.ts'
+import { topology } from '../../lib/topology.ts'
+import { RowFormats } from '../../services/archiver/row-format.ts'
+import { ArchiveSink } from '../../services/archiver/sink.ts'
+import { openStore } from '../../services/archiver/store.ts'
+import { archiveKeys, byPartition, openTestS3, readWholeArchive } from '../support/archive.ts'
+import type { S3Gate } from '../support/s3-faults.ts'
+import { openS3Gate } from '../support/s3-faults.ts'
+import type { World } from '../support/world.ts'
+import { createWorld } from '../support/world.ts'
+
+/*
+ * The sink of one partition against a real object store. Records are undecodable here, so that no registry is
+ * needed: what they hold does not matter to where objects begin and end.
+ */
+
+const { recentlyPlayed } = topology()
+const topic = recentlyPlayed.name
+const dayMs = 86_400_000
+const startOfDay = Date.UTC(2026, 10, 24)
+
+let world: World
+let s3: S3
+let gate: S3Gate
+let gated: S3
+let prefix: string
+let now: number
+const open: PartitionSink<unknown>[] = []
+
+beforeAll(async () => {
+  world = await createWorld()
+  gate = await openS3Gate(world.env.S3_ENDPOINT ?? '')
+  s3 = openTestS3(world.env)
+  gated = openTestS3({ ...world.env, S3_ENDPOINT: gate.endpoint })
+})
+beforeEach(() => {
+  prefix = `${world.env.S3_PREFIX}/${crypto.randomUUID()}`
+  now = 0
+  gate.onRequest = () => null
+})
+afterEach(async () => {
+  for (const sink of open.splice(0)) await sink.close()
+})
+afterAll(async () => {
+  await gate.close()
+  await s3.close()
+  await gated.close()
+  await world.release()
+})
+
+/** A sink as the service makes it; objects close at `objectBytes`, blocks as well when it is small. */
+function newSink(options: { objectBytes?: number; store?: S3 } = {}): ArchiveSink {
+  const sink = new ArchiveSink({
+    topic,
+    partition: 4,
+    store: openStore(options.store ?? s3, prefix),
+    formats: new RowFormats([recentlyPlayed]),
+    objectBytes: options.objectBytes ?? 64 << 20,
+    objectAgeMs: 300_000,
+    spoolDir: tmpdir(),
+    now: () => now,
+    log: openLog('test', 'silent'),
+  })
+  open.push(sink)
+  return sink
+}
+
+function record(offset: number, timestamp = startOfDay + offset): DecodedRecord<unknown> {
+  return {
+    topic,
+    partition: 4,
+    offset,
+    timestamp,
+    key: Buffer.from('7'),
+    headers: [],
+    bytes: Buffer.from(`record ${offset}`),
+    decoded: { type: 'undecodable', reason: 'not_framed', message: '' },
+  }
+}
+
+/** Records of the offsets from `first` to `last`. */
+const records = (first: number, last: number) =>
+  Array.from({ length: last - first + 1 }, (_, i) => record(first + i))
+
+/** Puts records as one object, as a twin would. */
+async function archive(...list: DecodedRecord<unknown>[]): Promise<void> {
+  const twin = newSink()
+  await twin.write(list)
+  await flush(twin)
+}
+
+/** Lets the object in hand become old. */
+async function flush(sink: ArchiveSink): Promise<number | null> {
+  now += 300_000
+  return (await sink.tick()).through
+}
+
+/** First and last offsets of all objects, and every offset once. */
+async function ranges(): Promise<[number, number][]> {
+  const objects = await readWholeArchive(s3, prefix)
+  for (const rows of byPartition(objects).values()) {
+    for (const row of rows) expect(row.raw?.toString()).toBe(`record ${row.offset}`)
+  }
+  return objects.map((o) => [o.firstOffset, o.rows.at(-1)?.offset ?? -1])
+}
+
+/** The ranges cover everything from 0 to `last` without hole or overlap. */
+function expectTiled(found: [number, number][], last: number): void {
+  expect(found.flat()).toEqual([0, ...found.slice(1).flatMap(([first]) => [first - 1, first]), last])
+}
+
+test('an object closes at its age, and nothing is settled before its put', async () => {
+  const sink = newSink()
+  expect(await sink.write(records(0, 9))).toEqual({ through: null, deadLetters: [] })
+  now = 299_999
+  expect((await sink.tick()).through).toBeNull()
+  expect(await archiveKeys(s3, prefix)).toEqual([])
+  now = 300_000
+  expect((await sink.tick()).through).toBe(9)
+  expect(await ranges()).toEqual([[0, 9]])
+  expect((await sink.tick()).through).toBeNull()
+})
+
+test('age counts while records keep coming', async () => {
+  const sink = newSink()
+  await sink.write(records(0, 1))
+  now = 300_000
+  expect((await sink.write(records(2, 3))).through).toBe(1)
+})
+
+test('an object closes at its size, and the next one begins where it ended', async () => {
+  const sink = newSink({ objectBytes: 200 })
+  const { through } = await sink.write(records(0, 97))
+  await flush(sink)
+  const found = await ranges()
+  expect(found.length).toBeGreaterThan(5)
+  expect(through).toBe(found.at(-2)?.[1])
+  expectTiled(found, 97)
+})
+
+test('an object is filed under the UTC date of its first record', async () => {
+  const sink = newSink()
+  await sink.write([record(0, startOfDay + dayMs - 1), record(1, startOfDay + dayMs)])
+  await flush(sink)
+  expect(await archiveKeys(s3, prefix)).toEqual([
+    objectKey(prefix, { topic, partition: 4, firstOffset: 0, date: '2026-11-24' }),
+  ])
+})
+
+test('a twin that put more wins: its rows are skipped, whether they come before or after it is known', async () => {
+  const sink = newSink()
+  await sink.write(records(10, 14))
+  await archive(...records(10, 19))
+  expect(await flush(sink)).toBe(14)
+  expect((await sink.write(records(15, 17))).through).toBe(17)
+  await sink.write(records(18, 25))
+  expect(await flush(sink)).toBe(25)
+  expect(await ranges()).toEqual([
+    [10, 19],
+    [20, 25],
+  ])
+})
+
+test('a twin that put less wins as well: what it lacks goes into an object right after it', async () => {
+  const sink = newSink()
+  await sink.write(records(10, 29))
+  await archive(...records(10, 14))
+  expect(await flush(sink)).toBe(14)
+  await sink.write(records(30, 30))
+  expect(await flush(sink)).toBe(30)
+  expect(await ranges()).toEqual([
+    [10, 14],
+    [15, 30],
+  ])
+})
+
+test('a twin that put several objects is followed through all of them', async () => {
+  const sink = newSink()
+  await sink.write(records(0, 29))
+  await archive(...records(0, 9))
+  await archive(...records(10, 14))
+  await archive(...records(15, 15))
+  await flush(sink)
+  await flush(sink)
+  expect(await ranges()).toEqual([
+    [0, 9],
+    [10, 14],
+    [15, 15],
+    [16, 29],
+  ])
+})
+
+test('a beaten object larger than one block is taken apart row by row', async () => {
+  const sink = newSink({ objectBytes: 1 << 20 })
+  const large = records(0, 400).map((r) => ({
+    ...r,
+    bytes: Buffer.from(`record ${r.offset}`.padEnd(9000, '.')),
+  }))
+  await sink.write(large)
+  await archive(...large.slice(0, 251))
+  await flush(sink)
+  await flush(sink)
+  const objects = await readWholeArchive(s3, prefix)
+  expect(objects.map((o) => o.firstOffset)).toEqual([0, 251])
+  expect([...byPartition(objects).values()][0]?.length).toBe(401)
+})
+
+test('after a crash between put and commit the object is found, not written again', async () => {
+  await archive(...records(0, 9))
+  const sink = newSink()
+  expect((await sink.write(records(0, 12))).through).toBe(9)
+  expect(await flush(sink)).toBe(12)
+  expect(await ranges()).toEqual([
+    [0, 9],
+    [10, 12],
+  ])
+})
+
+test('the same holds when the topic was compacted in between', async () => {
+  await archive(...records(0, 9))
+  await archive(...records(10, 19))
+  const sink = newSink()
+  await sink.write([record(12), record(19), record(23)])
+  await flush(sink)
+  expect(await ranges()).toEqual([
+    [0, 9],
+    [10, 19],
+    [23, 23],
+  ])
+})
+
+test('offsets set back to any place write nothing twice and fill what was left out', async () => {
+  await archive(...records(0, 9))
+  await archive(...records(10, 19))
+  await archive(...records(30, 39))
+  for (const from of [0, 5, 9, 10, 12, 19]) {
+    const sink = newSink()
+    const { through } = await sink.write(records(from, 25))
+    expect(through).toBe(19)
+  }
+  const sink = newSink()
+  expect((await sink.write(records(3, 45))).through).toBe(39)
+  await flush(sink)
+  expect(await ranges()).toEqual([
+    [0, 9],
+    [10, 19],
+    [20, 29],
+    [30, 39],
+    [40, 45],
+  ])
+})
+
+test('dates that run backwards hide no object', async () => {
+  await archive(record(0, startOfDay + 30 * dayMs), record(1))
+  await archive(record(2, startOfDay - 400 * dayMs), record(3))
+  const sink = newSink()
+  expect((await sink.write([record(2, startOfDay - 400 * dayMs), record(3), record(4)])).through).toBe(3)
+  await flush(sink)
+  expect((await readWholeArchive(s3, prefix)).length).toBe(3)
+})
+
+test('an object whose metadata a copy dropped is understood from its rows', async () => {
+  await archive(...records(0, 9))
+  const [path = ''] = await archiveKeys(s3, prefix)
+  const chunks = await (await s3.get(path)).toArray()
+  const body = Buffer.concat(chunks)
+  await s3.delete(path)
+  await s3.putIfAbsent({
+    key: path,
+    open: () => Readable.from([body]),
+    length: body.length,
+    md5: createHash('md5').update(body).digest('base64'),
+    contentType: 'application/avro',
+    metadata: {},
+  })
+  const sink = newSink()
+  expect((await sink.write(records(4, 12))).through).toBe(9)
+})
+
+test('a topic made anew, whose offsets began again, is refused and not passed over', async () => {
+  await archive(...records(0, 9))
+  const sink = newSink()
+  const anew = [record(0, startOfDay + dayMs), record(1, startOfDay + dayMs)]
+  await expect(sink.write(anew)).rejects.toThrow('was the topic made anew')
+  await expect(sink.write(anew)).rejects.toMatchObject({ name: 'RetriableError' })
+  expect(await ranges()).toEqual([[0, 9]])
+})
+
+test.each([
+  ['503', { type: 'status', status: 503, code: 'SlowDown' }],
+  ['500', { type: 'status', status: 500, code: 'InternalError' }],
+  ['409', { type: 'status', status: 409, code: 'ConditionalRequestConflict' }],
+  ['403', { type: 'status', status: 403, code: 'AccessDenied' }],
+  ['a reset in the middle of the body', { type: 'cut-body' }],
+] as const)(
+  'a put that fails by %s is retriable: the same object goes out later, each record once',
+  async (_, fault) => {
+    let failures = 3
+    gate.onRequest = (method) => (method === 'PUT' && failures-- > 0 ? fault : null)
+    const sink = newSink({ store: gated, objectBytes: 300 })
+    const batch = records(0, 39)
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await expect(sink.write(batch)).rejects.toMatchObject({ name: 'RetriableError' })
+    }
+    await sink.write(batch)
+    await flush(sink)
+    const found = await ranges()
+    expectTiled(found, 39)
+  },
+)
+
+test('a put whose answer was lost is recognised as done', async () => {
+  gate.onRequest = (method) => (method === 'PUT' ? { type: 'lost-answer' } : null)
+  const sink = newSink({ store: gated })
+  await sink.write(records(0, 9))
+  now = 300_000
+  await expect(sink.tick()).rejects.toMatchObject({ name: 'RetriableError' })
+  const puts: string[] = []
+  gate.onRequest = (method, path) => {
+    if (method === 'PUT') puts.push(path)
+    return null
+  }
+  expect((await sink.tick()).through).toBe(9)
+  expect(puts).toEqual([])
+  expect(await ranges()).toEqual([[0, 9]])
+})
+
+test.each(['GET', 'HEAD'])(
+  'an outage while the archive is looked at (%s) keeps nothing and loses nothing',
+  async (failing) => {
+    await archive(...records(0, 9))
+    let failures = 2
+    gate.onRequest = (method) =>
+      method === failing && failures-- > 0 ? { type: 'status', status: 503, code: 'SlowDown' } : null
+    const sink = newSink({ store: gated })
+    const batch = records(5, 15)
+    await expect(sink.write(batch)).rejects.toMatchObject({ name: 'RetriableError' })
+    await expect(sink.write(batch)).rejects.toMatchObject({ name: 'RetriableError' })
+    expect((await sink.write(batch)).through).toBe(9)
+    await flush(sink)
+    expect(await ranges()).toEqual([
+      [0, 9],
+      [10, 15],
+    ])
+  },
+)

@@ -1,0 +1,66 @@
+import { expect } from 'vitest'
+import type { ArchiveKey } from '../../lib/archive/key.ts'
+import { archiveDate, parseObjectKey } from '../../lib/archive/key.ts'
+import { readArchive } from '../../lib/archive/read.ts'
+import type { ArchivedRecord } from '../../lib/archive/row.ts'
+import { parseSummary } from '../../lib/archive/summary.ts'
+import { parseEnv, s3Config, s3Env } from '../../lib/config.ts'
+import type { S3 } from '../../lib/s3.ts'
+import { openS3 } from '../../lib/s3.ts'
+
+/** The bucket of a world, closed when the test file ends by whoever opened it. */
+export function openTestS3(env: Record<string, string>): S3 {
+  return openS3(s3Config(parseEnv(s3Env, env)))
+}
+
+/** All keys of a world's archive. */
+export async function archiveKeys(s3: S3, prefix: string): Promise<string[]> {
+  const keys: string[] = []
+  for await (const key of s3.list(`${prefix}/`)) keys.push(key)
+  return keys
+}
+
+/** One object as it is in the bucket. */
+export interface TestObject extends ArchiveKey {
+  path: string
+  rows: ArchivedRecord[]
+}
+
+/**
+ * Reads a whole archive and checks what must hold of any: keys and metadata say what the rows are, offsets
+ * rise, and no two objects of a partition overlap.
+ */
+export async function readWholeArchive(s3: S3, prefix: string): Promise<TestObject[]> {
+  const objects: TestObject[] = []
+  for (const path of await archiveKeys(s3, prefix)) {
+    const key = parseObjectKey(path)
+    if (!key) throw new Error(`A foreign key: ${path}`)
+    const rows: ArchivedRecord[] = []
+    for await (const row of (await readArchive(await s3.get(path))).rows) rows.push(row)
+    const [first, last] = [rows[0], rows.at(-1)]
+    if (!first || !last) throw new Error(`An empty object: ${path}`)
+    expect(parseSummary((await s3.head(path))?.metadata ?? {})).toEqual({
+      firstOffset: first.offset,
+      lastOffset: last.offset,
+      recordCount: rows.length,
+    })
+    const { topic, partition, offset, timestamp } = first
+    expect(key).toEqual({ topic, partition, firstOffset: offset, date: archiveDate(timestamp) })
+    objects.push({ ...key, path, rows })
+  }
+  for (const { topic, partition, rows } of objects) {
+    expect(rows.every((r) => r.topic === topic && r.partition === partition)).toBe(true)
+  }
+  for (const rows of byPartition(objects).values()) {
+    const offsets = rows.map((r) => r.offset)
+    expect(offsets).toEqual([...new Set(offsets)].sort((a, b) => a - b))
+  }
+  return objects
+}
+
+/** Rows of every partition in the order of the objects' first offsets, by `topic/partition`. */
+export function byPartition(objects: TestObject[]): Map<string, ArchivedRecord[]> {
+  const sorted = objects.toSorted((a, b) => a.firstOffset - b.firstOffset)
+  const partitions = Map.groupBy(sorted, (o) => `${o.topic}/${o.partition}`)
+  return new Map([...partitions].map(([name, list]) => [name, list.flatMap((o) => o.rows)]))
+}

@@ -1,0 +1,74 @@
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+/** What befalls a request to the object store. */
+export type S3Fault =
+  /** Answered with this status and an S3 error code, without being done. */
+  | { type: 'status'; status: number; code: string }
+  /** Done, but the connection breaks before the answer: the client cannot know. */
+  | { type: 'lost-answer' }
+  /** The connection breaks in the middle of the body: not done. */
+  | { type: 'cut-body' }
+  /** Never answered, and not done. */
+  | { type: 'hang' }
+
+/** A gate in front of the real object store. Signatures stay valid: the Host header passes unchanged. */
+export interface S3Gate {
+  endpoint: string
+  /** Decides over each request; null: pass. May wait, and may do something first. */
+  onRequest: (method: string, path: string) => S3Fault | null | Promise<S3Fault | null>
+  /** Called when the store has answered, before the client learns of it. */
+  onAnswer: (method: string, path: string, status: number) => void | Promise<void>
+  close(): Promise<void>
+}
+
+export async function openS3Gate(target: string): Promise<S3Gate> {
+  const server = createServer((req, res) => {
+    handle(req, res).catch(() => req.socket.destroy())
+  })
+
+  async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const [method, path] = [req.method ?? '', req.url ?? '']
+    const fault = await gate.onRequest(method, path)
+    if (fault?.type === 'status') {
+      req.resume()
+      await once(req, 'end')
+      res.writeHead(fault.status, { 'content-type': 'application/xml' })
+      res.end(`<?xml version="1.0"?><Error><Code>${fault.code}</Code><Message>by the test</Message></Error>`)
+      return
+    }
+    if (fault?.type === 'hang') return
+    if (fault?.type === 'cut-body') {
+      await once(req, 'data')
+      req.socket.resetAndDestroy()
+      return
+    }
+    const upstream = request(new URL(path, target), { method, headers: req.headers })
+    req.pipe(upstream)
+    const [answer] = (await once(upstream, 'response')) as [IncomingMessage]
+    await gate.onAnswer(method, path, answer.statusCode ?? 0)
+    if (fault?.type === 'lost-answer') {
+      answer.resume()
+      req.socket.resetAndDestroy()
+      return
+    }
+    res.writeHead(answer.statusCode ?? 502, answer.headers)
+    answer.pipe(res)
+  }
+
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const gate: S3Gate = {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    onRequest: () => null,
+    onAnswer: () => undefined,
+    async close() {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+  return gate
+}

@@ -117,7 +117,9 @@ export function createRefresher(options: {
       try {
         return await refreshClaimed(userId, claim.tokens, call)
       } finally {
-        await releaseRefresh(sql, userId, claim).catch((err) => log.warn({ err, userId }, 'refresh_claim_kept'))
+        await releaseRefresh(sql, userId, claim).catch((err) =>
+          log.warn({ err, userId }, 'refresh_claim_kept'),
+        )
       }
     },
   }

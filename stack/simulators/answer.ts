@@ -5,7 +5,7 @@ import type { FastifyReply } from 'fastify'
 export interface Answer {
   status: number
   headers: Record<string, string>
-  body: string
+  body: string | Buffer
 }
 
 /**
@@ -24,7 +24,7 @@ export function json(status: number, body: unknown, headers: Record<string, stri
   return rawJson(status, JSON.stringify(body), headers)
 }
 
-export function rawJson(status: number, body: string, headers: Record<string, string> = {}): Answer {
+export function rawJson(status: number, body: string | Buffer, headers: Record<string, string> = {}): Answer {
   return { status, headers: { 'content-type': 'application/json; charset=utf-8', ...headers }, body }
 }
 
@@ -46,7 +46,7 @@ export function send(
   options: { delivery: Delivery; times: DeliveryTimes; delivered?: (body: Buffer) => void },
 ): FastifyReply {
   const { delivery, times, delivered } = options
-  const body = Buffer.from(answer.body)
+  const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body
   if (delivery === 'hang' || delivery === 'reset') return sever(reply, delivery === 'hang' ? times.hangMs : 0)
   if (delivery === 'cut_off') return cutOff(reply, answer, body)
   reply.code(answer.status).headers(answer.headers)

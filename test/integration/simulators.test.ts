@@ -482,6 +482,18 @@ test('the control API does over HTTP what the methods do', async () => {
   })
 })
 
+test('a simulator stops at once, whoever still hangs on it', async () => {
+  const sim = await startSpotifySimulator({ hangMs: 60_000 })
+  const token = await userToken(sim)
+  sim.scriptFault({ fault: 'hang' })
+  const hanging = get(sim, recent, token).catch(() => 'severed')
+  await expect.poll(() => sim.stats().faults).toEqual({ hang: 1 })
+  const started = performance.now()
+  await sim.stop()
+  expect(performance.now() - started).toBeLessThan(1_000)
+  expect(await hanging).toBe('severed')
+})
+
 test('shares of every transient fault leave the truth exact', async () => {
   const faults = {
     reset: 0.1,
@@ -498,7 +510,7 @@ test('shares of every transient fault leave the truth exact', async () => {
   for (let poll = 0; poll < 60; poll += 1) {
     const { items } = await page(sim, token).catch(() => ({ items: [] }))
     for (const { played_at, track } of items) got.add(`${played_at} ${track?.id}`)
-    sim.advance(500)
+    sim.advance(2_000)
   }
   const truth = sim.truth.delivered(3).map(({ playedAt, trackId }) => `${playedAt} ${trackId}`)
   expect(got.size).toBeGreaterThan(50)

@@ -133,9 +133,9 @@ function recentlyPlayed({ world, request, token, page }: Call): Result {
   return { answer: rawJson(200, body), items: page === 'empty_page' ? [] : items }
 }
 
-type Lookup = (world: World, id: string) => string | null
+type Lookup = (world: World, id: string) => string | Buffer | null
 
-function trackOf(world: World, id: string): string | null {
+function trackOf(world: World, id: string): Buffer | null {
   const index = world.catalogue.trackIndex(id)
   return index === null ? null : world.renderer.trackJson(index)
 }

@@ -84,7 +84,9 @@ export function controlRoutes(app: FastifyInstance, world: World): void {
     const listener = toListener(world, request.params)
     if (listener === null) return reply.code(404).send({ error: 'no such listener' })
     const plays = world.givePlay(listener.index, withoutUndefined(playBody.parse(request.body)))
-    return { items: plays.map((play) => world.renderer.item(play).json).map((item) => JSON.parse(item)) }
+    return {
+      items: plays.map((play) => world.renderer.item(play).json.toString()).map((item) => JSON.parse(item)),
+    }
   })
   app.post('/_sim/artists/:id', async (request, reply) => {
     const index = world.catalogue.artistIndex(z.object({ id: z.string() }).parse(request.params).id)

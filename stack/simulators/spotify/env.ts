@@ -32,6 +32,9 @@ export function readSpotifyOptions(env: Env): SpotifySimulatorOptions {
     requestsPer30Seconds: e.SIM_REQUESTS_PER_30_SECONDS ?? Number.POSITIVE_INFINITY,
     dailyRequests: e.SIM_DAILY_REQUESTS ?? Number.POSITIVE_INFINITY,
     latencyMs: e.SIM_LATENCY_MS,
+    hangMs: e.SIM_HANG_MS,
+    slowBodyMs: e.SIM_SLOW_BODY_MS,
+    reccobeatsCoverage: e.SIM_RECCOBEATS_COVERAGE_PERCENT / 100,
     truth: e.SIM_TRUTH,
     keepPages: e.SIM_KEEP_PAGES,
   }
@@ -61,6 +64,9 @@ const shape = {
   SIM_REQUESTS_PER_30_SECONDS: wholeNumber(1).optional(),
   SIM_DAILY_REQUESTS: wholeNumber(1).optional(),
   SIM_LATENCY_MS: wholeNumber(0).default(0),
+  SIM_HANG_MS: wholeNumber(0).default(spotifyDefaults.hangMs),
+  SIM_SLOW_BODY_MS: wholeNumber(0).default(spotifyDefaults.slowBodyMs),
+  SIM_RECCOBEATS_COVERAGE_PERCENT: wholeNumber(0, 100).default(67),
   SIM_TRUTH: z.enum(['full', 'count']).default('full'),
   SIM_KEEP_PAGES: wholeNumber(0).default(0),
 }

@@ -67,6 +67,7 @@ export const faultKinds = {
   reset: delivering([...endpoints], 'reset'),
   hang: delivering([...endpoints], 'hang'),
   false_invalid_grant: answering(['token'], () => invalidGrant('Refresh token revoked')),
+  reccobeats_limited: answering(['reccobeats'], (settings) => limited(settings, 1, reccobeatsLimit)),
   huge_page: { at: ['recently-played'], effect: () => ({ page: 'huge_page' }) },
   empty_page: { at: ['recently-played'], effect: () => ({ page: 'empty_page' }) },
 } satisfies Record<string, FaultKind>
@@ -180,6 +181,9 @@ export function quotaExceeded(settings: FaultSettings): Answer {
 export const premiumLapsed =
   'Active premium subscription required for the owner of the app. When the subscription status changes, it can ' +
   'take a few hours before requests are allowed again.'
+
+/** ReccoBeats' own code of a rate limit. */
+const reccobeatsLimit = json(429, { status: 4291, error: 'Too many requests' })
 
 const upstreamReset =
   'upstream connect error or disconnect/reset before headers. reset reason: connection failure'

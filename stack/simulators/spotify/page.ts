@@ -1,9 +1,12 @@
 import type { Context } from './listener-day.ts'
 import type { PageOddity, PlayOddity, TrackOddity } from './oddities.ts'
 
-/** One item of a recently-played page: its JSON as sent, and what identifies the play. */
+/**
+ * One item of a recently-played page: its JSON as sent (bytes, so that a page is copied together without being
+ * encoded again), and what identifies the play.
+ */
 export interface PageItem {
-  json: string
+  json: Buffer
   /** As the item says it; null where it has none. */
   playedAt: string | null
   trackId: string | null
@@ -51,7 +54,7 @@ export function sliceWindow<Item extends { at: number }>(window: readonly Item[]
 export function toPageBody(
   items: readonly PageItem[],
   page: { query: PageQuery; base: string; oddity: PageOddity | null },
-): string {
+): Buffer {
   const { query, base, oddity } = page
   const shown = oddity === 'empty_page' ? [] : items
   const newest = shown[0]
@@ -64,8 +67,12 @@ export function toPageBody(
     href: toHref(base, query),
     ...(oddity === 'huge_page' && { x_padding: 'x'.repeat(2_000_000) }),
   }
-  return `{"items":[${shown.map(({ json }) => json).join(',')}],${JSON.stringify(rest).slice(1)}`
+  const parts = shown.flatMap(({ json }, place) => (place === 0 ? [json] : [comma, json]))
+  return Buffer.concat([start, ...parts, Buffer.from(`],${JSON.stringify(rest).slice(1)}`)])
 }
+
+const start = Buffer.from('{"items":[')
+const comma = Buffer.from(',')
 
 export function toContextObject(context: Context, id: string) {
   return {

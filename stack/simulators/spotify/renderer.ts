@@ -15,10 +15,11 @@ import { type Mode, toArtistObject, toLocalFileObject, toTrackObject } from './s
 import type { Play } from './timeline.ts'
 
 const aDayMs = 86_400_000
+const itemStart = Buffer.from('{"track":')
 
 /** Makes JSON of catalogue entries and plays, and keeps that of popular tracks: most plays are theirs. */
 export interface Renderer {
-  trackJson(index: number): string
+  trackJson(index: number): Buffer
   artistJson(index: number): string
   item(play: Play): PageItem
   /** Gives a track an oddity, wherever it is shown from now on. */
@@ -26,10 +27,17 @@ export interface Renderer {
   makeArtistOdd(index: number, oddity: ArtistOddity): void
 }
 
+interface RenderedTrack {
+  json: Buffer
+  id: string
+  uri: string
+  oddity: TrackOddity | null
+}
+
 export function createRenderer(catalogue: Catalogue, view: { mode: Mode; oddities: OddityShares }): Renderer {
   const { mode, oddities } = view
   const { seed } = catalogue
-  const rendered = new LRUCache<number, string>({ max: 4_000 })
+  const rendered = new LRUCache<number, RenderedTrack>({ max: 12_000 })
   const oddTracks = new Map<number, TrackOddity>()
   const oddArtists = new Map<number, ArtistOddity>()
 
@@ -37,11 +45,13 @@ export function createRenderer(catalogue: Catalogue, view: { mode: Mode; odditie
     oddTracks.get(index) ?? oddityOf(trackOddities, oddities, [seed, 61, index])
   const artistOddity = (index: number) =>
     oddArtists.get(index) ?? oddityOf(artistOddities, oddities, [seed, 62, index])
-  const trackJson = (index: number): string => {
+  const render = (index: number): RenderedTrack => {
     const known = rendered.get(index)
     if (known !== undefined) return known
     const track = catalogue.track(index)
-    const made = JSON.stringify(toTrackObject(catalogue, track, { mode, oddity: trackOddity(index) }))
+    const oddity = trackOddity(index)
+    const json = Buffer.from(JSON.stringify(toTrackObject(catalogue, track, { mode, oddity })))
+    const made = { json, id: track.id, uri: `spotify:track:${track.id}`, oddity }
     rendered.set(index, made)
     return made
   }
@@ -51,25 +61,22 @@ export function createRenderer(catalogue: Catalogue, view: { mode: Mode; odditie
   }
 
   return {
-    trackJson,
+    trackJson: (index) => render(index).json,
     artistJson: (index) =>
       JSON.stringify(toArtistObject(catalogue.artist(index), { mode, oddity: artistOddity(index) })),
     item(play) {
       if (play.item !== undefined) return toGivenItem(play)
       const context = play.context === null ? null : toContextObject(play.context, contextId(play.context))
-      const shown = toShownTrack(play, { catalogue, trackJson })
+      const shown = toShownTrack(play, { catalogue, render })
       const playedAt = toShownPlayedAt(play)
-      const parts = [
-        `"track":${shown.json}`,
-        ...(playedAt === null ? [] : [`"played_at":"${playedAt}"`]),
-        `"context":${JSON.stringify(context)}`,
-      ]
+      const time = playedAt === null ? '' : `"played_at":"${playedAt}",`
+      const rest = Buffer.from(`,${time}"context":${JSON.stringify(context)}}`)
       return {
-        json: `{${parts.join(',')}}`,
+        json: Buffer.concat([itemStart, shown.json, rest]),
         playedAt,
         trackId: shown.id,
         trackUri: shown.uri,
-        oddity: play.oddity ?? trackOddity(play.track),
+        oddity: play.oddity ?? shown.oddity,
         at: play.playedAt,
       }
     },
@@ -83,15 +90,12 @@ export function createRenderer(catalogue: Catalogue, view: { mode: Mode; odditie
 
 function toShownTrack(
   play: Play,
-  { catalogue, trackJson }: { catalogue: Catalogue; trackJson: (index: number) => string },
-) {
-  if (play.oddity === 'null_track') return { json: 'null', id: null, uri: null }
-  if (play.oddity === 'local_file') {
-    const file = toLocalFileObject(catalogue.track(play.track))
-    return { json: JSON.stringify(file), id: null, uri: file.uri }
-  }
-  const id = toId(catalogue.seed, 'track', play.track)
-  return { json: trackJson(play.track), id, uri: `spotify:track:${id}` }
+  { catalogue, render }: { catalogue: Catalogue; render: (index: number) => RenderedTrack },
+): { json: Buffer; id: string | null; uri: string | null; oddity: TrackOddity | null } {
+  if (play.oddity === 'null_track') return { json: Buffer.from('null'), id: null, uri: null, oddity: null }
+  if (play.oddity !== 'local_file') return render(play.track)
+  const file = toLocalFileObject(catalogue.track(play.track))
+  return { json: Buffer.from(JSON.stringify(file)), id: null, uri: file.uri, oddity: null }
 }
 
 function toShownPlayedAt(play: Play): string | null {
@@ -102,7 +106,7 @@ function toShownPlayedAt(play: Play): string | null {
 
 function toGivenItem(play: Play): PageItem {
   return {
-    json: JSON.stringify(play.item),
+    json: Buffer.from(JSON.stringify(play.item)),
     playedAt: textAt(play.item, 'played_at'),
     trackId: textAt(valueAt(play.item, 'track'), 'id'),
     trackUri: textAt(valueAt(play.item, 'track'), 'uri'),

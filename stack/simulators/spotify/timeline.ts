@@ -49,7 +49,7 @@ export function createTimeline(
   catalogue: Catalogue,
   pace: { speed: number; oddities: OddityShares },
 ): Timeline {
-  const days = new LRUCache<string, Play[]>({ max: 4_000 })
+  const days = new LRUCache<string, Play[]>({ max: 1_000 })
   const toWall = (simulatedMs: number) => epoch + Math.ceil(simulatedMs / pace.speed)
   const dayAt = (wallMs: number) => Math.floor(((wallMs - epoch) * pace.speed) / dayMs)
 

@@ -3,10 +3,13 @@ import type { PageItem } from './page.ts'
 
 /**
  * The source of truth: what was delivered, that is, held by a page whose 200 answer went out completely.
- * `full` remembers every play, `count` only how many there were (and the last window of each listener, to tell
+ * `full` remembers every play, `count` only how many there were (and the newest few of each listener, to tell
  * new plays from old): enough for a load of tens of thousands of listeners.
  */
 export type TruthDepth = 'full' | 'count'
+
+/** At depth `count`: more than a window, so that late plays do not bring forgotten ones back. */
+const rememberedPlays = 64
 
 export interface DeliveredPlay {
   listener: number
@@ -48,7 +51,7 @@ export interface Truth {
 
 export function createTruth(options: { depth: TruthDepth; keepPages: number }): Truth {
   const plays = new Map<number, Map<string, DeliveredPlay>>()
-  const windows = new Map<number, Set<string>>()
+  const newest = new Map<number, Float64Array>()
   const counts: TruthCounts = { pages: 0, items: 0, plays: 0 }
   const pages: DeliveredPage[] = []
 
@@ -72,10 +75,10 @@ export function createTruth(options: { depth: TruthDepth; keepPages: number }): 
         plays.set(listener, known)
         for (const item of items) if (remember(known, item, { listener, at })) counts.plays += 1
       } else {
-        const last = windows.get(listener)
-        const keys = new Set(items.map(toPlayKey))
-        for (const key of keys) if (!last?.has(key)) counts.plays += 1
-        if (keys.size > 0) windows.set(listener, keys)
+        const known = newest.get(listener) ?? new Float64Array()
+        const fresh = items.map(({ at }) => at).filter((at) => !known.includes(at))
+        counts.plays += fresh.length
+        if (fresh.length > 0) newest.set(listener, toNewest(known, fresh))
       }
       if (options.keepPages > 0) {
         const sha256 = createHash('sha256').update(body).digest('hex')
@@ -92,10 +95,17 @@ export function createTruth(options: { depth: TruthDepth; keepPages: number }): 
   }
 }
 
+/** Two plays of one millisecond are always delivered together, so the times tell old plays from new ones. */
+function toNewest(known: Float64Array, fresh: readonly number[]): Float64Array {
+  return Float64Array.from([...known, ...fresh])
+    .sort()
+    .slice(-rememberedPlays)
+}
+
 /** (played_at, track id or uri); an item that lacks one of the two is known by its JSON. */
 function toPlayKey(item: PageItem): string {
   const track = item.trackId ?? item.trackUri
-  return item.playedAt === null || track === null ? item.json : `${item.playedAt} ${track}`
+  return item.playedAt === null || track === null ? item.json.toString() : `${item.playedAt} ${track}`
 }
 
 function toDeliveredPlay(item: PageItem, where: { listener: number; at: number }): DeliveredPlay {

@@ -95,8 +95,17 @@ export const metrics = {
   }),
   entitiesEnriched: new Counter({
     name: 'songswap_entities_enriched_total',
-    help: 'Entities whose metadata were published, by kind and result (found, not_found).',
+    help: 'Metadata requests by kind and end: found, not_found (both published), known (stored already), dropped (nobody answers them), failed (a dead letter).',
     labelNames: ['kind', 'result'],
+  }),
+  metadataWaiting: new Gauge({
+    name: 'songswap_metadata_waiting',
+    help: 'Metadata requests in hand that wait for an answer.',
+  }),
+  reccobeatsRequests: new Counter({
+    name: 'songswap_reccobeats_requests_total',
+    help: 'Requests to ReccoBeats by class of the answer.',
+    labelNames: ['outcome'],
   }),
   alerts: new Counter({
     name: 'songswap_alerts_total',

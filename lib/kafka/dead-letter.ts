@@ -15,6 +15,7 @@ export const deadLetterReasons = {
   unexpected_status: 'The HTTP status is not one that carries data.',
   rejected_item: 'A page holds items that cannot be told; the others were stored.',
   unknown_kind: 'No metadata of this kind exists.',
+  lookup_failed: 'A metadata source fails for this very request while it answers others.',
   handler_error: 'A fault in the program: the record makes its handler fail.',
 } as const satisfies Record<UndecodableReason | string, string>
 

@@ -1,0 +1,87 @@
+import { Agent, request } from 'undici'
+import { metrics } from '../../lib/metrics.ts'
+import type { Resource } from '../../lib/scope.ts'
+import { classify, classifyFailure } from '../../lib/spotify/classify.ts'
+import type { Answer } from '../../lib/spotify/client.ts'
+import { describeOutcome } from '../../lib/spotify/outcome.ts'
+import type { EntityAnswer, Looked, Lookup } from './lookup.ts'
+import type { PauseStore } from './pause-store.ts'
+import { elementSlices } from './slices.ts'
+
+const pauseWithoutHeaderMs = 60_000
+const maxBodyBytes = 8 << 20
+
+/**
+ * Asks ReccoBeats for audio features by Spotify's track ids. Its limits are unpublished; a pause that it asks
+ * for is stored, so that all processes keep it and a restart does not forget it.
+ */
+export function openReccobeatsLookup(options: {
+  url: string
+  timeoutMs: number
+  pauses: PauseStore
+}): Lookup & Resource {
+  const { url, timeoutMs, pauses } = options
+  const agent = new Agent({ connections: 1, maxResponseSize: maxBodyBytes, connect: { timeout: timeoutMs } })
+
+  async function ask(ids: readonly string[], signal: AbortSignal): Promise<Answer> {
+    try {
+      const { statusCode, headers, body } = await request(`${url}/v1/audio-features?ids=${ids.join(',')}`, {
+        dispatcher: agent,
+        headers: { accept: 'application/json', 'accept-encoding': 'identity' },
+        signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      })
+      const bytes = Buffer.from(await body.arrayBuffer())
+      const outcome = classify('batch', { status: statusCode, headers, body: bytes })
+      return { outcome, status: statusCode, body: bytes, fetchedAt: Date.now() }
+    } catch (error) {
+      const outcome = classifyFailure(error)
+      if (!outcome) throw error
+      return { outcome, status: null, body: Buffer.alloc(0), fetchedAt: Date.now() }
+    }
+  }
+
+  return {
+    async look(_kind, ids, signal) {
+      const pausedMs = await pauses.pausedForMs()
+      if (pausedMs > 0) return { type: 'paused', reason: 'ReccoBeats asked for a pause', forMs: pausedMs }
+      const answer = await ask(ids, signal)
+      const { outcome } = answer
+      metrics.reccobeatsRequests.inc({ outcome: outcome.type })
+      if (outcome.type === 'rate_limited' || outcome.type === 'quota_exceeded') {
+        const forMs = outcome.retryAfterMs ?? pauseWithoutHeaderMs
+        await pauses.pause(forMs, outcome.type)
+        return { type: 'paused', reason: describeOutcome(outcome), forMs }
+      }
+      return toLooked(ids, answer)
+    },
+    close: () => agent.destroy(),
+  }
+}
+
+/** Unknown ids are left out, the order is its own: each entity is known by the end of its `href`. */
+export function toLooked(ids: readonly string[], { outcome, status, body, fetchedAt }: Answer): Looked {
+  // 400: one of the ids is none. A 404 is the address being wrong: unknown ids are left out of a 200.
+  if (outcome.type === 'bad_request') {
+    const answer = { status: status ?? 0, body, fetchedAt }
+    return { type: 'answers', answers: new Map(ids.length === 1 ? ids.map((id) => [id, answer]) : []) }
+  }
+  if (outcome.type !== 'ok') return { type: 'failed', reason: describeOutcome(outcome) }
+  const slices = elementSlices(body, 'content')
+  if (!slices) return { type: 'failed', reason: 'the answer has no content' }
+  const answers = new Map<string, EntityAnswer>(
+    ids.map((id) => [id, { status: 404, body: Buffer.alloc(0), fetchedAt }]),
+  )
+  for (const slice of slices) {
+    const id = trackIdOf(slice)
+    if (id !== null && answers.get(id)?.status === 404)
+      answers.set(id, { status: 200, body: slice, fetchedAt })
+  }
+  return { type: 'answers', answers }
+}
+
+function trackIdOf(slice: Buffer): string | null {
+  const entity: unknown = JSON.parse(slice.toString('utf8'))
+  const href = typeof entity === 'object' && entity !== null ? Reflect.get(entity, 'href') : null
+  if (typeof href !== 'string') return null
+  return href.split(/[?#]/)[0]?.replace(/\/+$/, '').split('/').at(-1) ?? null
+}

@@ -1,0 +1,76 @@
+import { RetriableError } from '../../lib/errors.ts'
+import { sift } from '../../lib/kafka/handler-sink.ts'
+import { pause } from '../../lib/kafka/pause.ts'
+import type { DeadLetter, PartitionSink, Settled } from '../../lib/kafka/sink.ts'
+import type { MetadataRequest } from '../../lib/topology.ts'
+import type { TicketPool } from './pool.ts'
+import type { Ticket } from './ticket.ts'
+import { toTicket } from './ticket.ts'
+import { checkRequest } from './wanted.ts'
+
+/** Requests in hand of one partition. */
+const ticketsMax = 500
+/** How long a batch may wait for room before it goes back to the queue. */
+const roomWithinMs = 10_000
+const roomRetryMs = 30_000
+
+/**
+ * The requests of one partition. They are answered in any order (a pause of one source does not hold up the
+ * other), but the offset moves only up to the first one that is open: after a kill what was behind it is read
+ * again, and costs nothing where the answer is stored by then.
+ */
+export function openWantedSink(options: {
+  pool: TicketPool
+  group: string
+  signal: AbortSignal
+}): PartitionSink<MetadataRequest> {
+  const { pool, group, signal } = options
+  let tickets: Ticket[] = []
+  let taken: number | null = null
+  let returned: number | null = null
+
+  async function awaitRoom(count: number): Promise<void> {
+    const until = Date.now() + roomWithinMs
+    while (tickets.length > 0 && openTickets().length + count > ticketsMax) {
+      if (signal.aborted || Date.now() > until) {
+        throw new RetriableError('Metadata requests wait for answers', { retryAfterMs: roomRetryMs })
+      }
+      await Promise.race([pool.changed, pause(until - Date.now(), signal)])
+    }
+  }
+
+  const openTickets = () => tickets.filter((t) => t.state === 'open')
+
+  function settle(deadLetters: DeadLetter[] = []): Settled {
+    for (const { state, deadLetter, record } of tickets) {
+      if (state === 'done' && deadLetter) deadLetters.push({ record, ...deadLetter })
+    }
+    tickets = openTickets()
+    const through = tickets[0] ? tickets[0].record.offset - 1 : taken
+    if (through === null || through === returned) return { through: null, deadLetters }
+    returned = through
+    return { through, deadLetters }
+  }
+  return {
+    async write(records) {
+      await awaitRoom(records.length)
+      const { values, deadLetters } = sift(records, group)
+      const fresh: Ticket[] = []
+      for (const record of values) {
+        const checked = checkRequest(record)
+        if (checked.type === 'wanted') fresh.push(toTicket(checked.wanted, record, Date.now()))
+        else deadLetters.push({ record, reason: checked.reason, message: checked.message })
+      }
+      // What lies before the first record is settled already.
+      if (returned === null && records[0]) returned = records[0].offset - 1
+      taken = records.at(-1)?.offset ?? taken
+      tickets.push(...fresh)
+      pool.add(fresh)
+      return settle(deadLetters)
+    },
+    tick: async () => settle(),
+    async close() {
+      pool.withdraw(tickets)
+    },
+  }
+}

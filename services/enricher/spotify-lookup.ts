@@ -1,0 +1,166 @@
+import type { Logger } from '../../lib/log.ts'
+import type { Budget } from '../../lib/spotify/budget.ts'
+import type { Answer, SpotifyClient } from '../../lib/spotify/client.ts'
+import type { Incidents } from '../../lib/spotify/incidents.ts'
+import type { Outcome } from '../../lib/spotify/outcome.ts'
+import { describeOutcome } from '../../lib/spotify/outcome.ts'
+import type { AppToken } from '../../lib/spotify/tokens.ts'
+import type { MetadataKind } from '../../lib/topology.ts'
+import type { EntityAnswer, Looked, Lookup } from './lookup.ts'
+import { endpoints } from './route.ts'
+import { elementSlices } from './slices.ts'
+
+/** A pause of this length is worth an event. */
+const longPauseMs = 5 * 60_000
+const refusedLoginMs = 60_000
+const lane = 'enrichment'
+
+/**
+ * Asks Spotify with the app's own token. Each request is taken from the shared budget first, and what its
+ * answer asks for (a pause) is stored for all processes: this call never waits.
+ */
+export function openSpotifyLookup(options: {
+  client: SpotifyClient
+  token: AppToken
+  budget: Budget
+  incidents: Incidents
+  log: Logger
+}): Lookup {
+  const { client, token, budget, incidents, log } = options
+  let lastToken: string | null = null
+
+  async function login(): Promise<{ accessToken: string } | Looked> {
+    const result = await token.get()
+    if (result.type === 'token') {
+      if (result.accessToken !== lastToken) {
+        lastToken = result.accessToken
+        await budget.reserve('accounts', 1)
+        await incidents.resolve({
+          type: 'spotify_credentials',
+          subject: 'app',
+          message: 'Spotify accepts the client id and secret again.',
+        })
+      }
+      return { accessToken: result.accessToken }
+    }
+    const reason = describeOutcome(result.outcome)
+    const pause = await budget.settle('accounts', result.outcome)
+    if (result.outcome.type === 'invalid_client') {
+      await incidents.raise({
+        type: 'spotify_credentials',
+        subject: 'app',
+        severity: 'critical',
+        message:
+          'Spotify refuses the client id or secret: check SPOTIFY_CLIENT_ID and SPOTIFY_CLIENT_SECRET.',
+      })
+    }
+    return { type: 'paused', reason: `no app token: ${reason}`, forMs: pause?.ms ?? refusedLoginMs }
+  }
+
+  async function ask(
+    kind: MetadataKind,
+    ids: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Answer | Looked> {
+    const session = await login()
+    if ('type' in session) return session
+    const { refusal } = await budget.reserve(lane, 1)
+    if (refusal) {
+      return { type: 'paused', reason: `${refusal.reason}: ${refusal.detail}`, forMs: refusal.retryAfterMs }
+    }
+    const { path } = endpoints[kind]
+    const single = ids.length === 1
+    const answer = await client.get({
+      kind: single ? 'entity' : 'batch',
+      lane,
+      path: single ? `${path}/${ids[0]}` : path,
+      ...(!single && { query: { ids: ids.join(',') } }),
+      accessToken: session.accessToken,
+      signal,
+    })
+    if (answer.outcome.type === 'unauthorized') token.invalidate(session.accessToken)
+    return answer
+  }
+
+  async function pauseFor(outcome: Outcome): Promise<Looked | null> {
+    const pause = await budget.settle(lane, outcome)
+    if (!pause) return null
+    const reason = describeOutcome(outcome)
+    if (pause.ms >= longPauseMs) {
+      await incidents.raise({
+        type: 'spotify_paused',
+        subject: `lane:${lane}`,
+        severity: 'warning',
+        message: `Metadata wait: Spotify answered ${reason}. Nothing to do; it goes on by itself.`,
+      })
+    }
+    return { type: 'paused', reason, forMs: pause.ms }
+  }
+
+  return {
+    async look(kind, ids, signal) {
+      let answer = await ask(kind, ids, signal)
+      if ('outcome' in answer && answer.outcome.type === 'unauthorized') answer = await ask(kind, ids, signal)
+      if (!('outcome' in answer)) return answer
+      const paused = await pauseFor(answer.outcome)
+      if (paused) return paused
+      const looked = toLooked(kind, ids, answer)
+      if (looked.type === 'answers' && (await incidents.open(`lane:${lane}`)).has('spotify_paused')) {
+        await incidents.resolve({
+          type: 'spotify_paused',
+          subject: `lane:${lane}`,
+          message: 'Metadata flow again.',
+        })
+      }
+      if (looked.type === 'failed')
+        log.warn({ kind, ids: ids.length, reason: looked.reason }, 'lookup_failed')
+      return looked
+    },
+  }
+}
+
+/**
+ * Reads an answer. A 404 and a 400 for a single id are answers; for a batch they say nothing about any id. A 404
+ * that is not about the entity comes from a wrong address or a proxy: nothing may be remembered as missing then.
+ */
+export function toLooked(kind: MetadataKind, ids: readonly string[], answer: Answer): Looked {
+  const { outcome, status, body, fetchedAt } = answer
+  const [id = ''] = ids
+  const { batch, single } = endpoints[kind]
+  if (outcome.type === 'gated') return { type: 'gated', capability: ids.length === 1 ? single : batch }
+  if (ids.length > 1) {
+    if (outcome.type === 'ok') return splitBatch(kind, ids, answer)
+    if (outcome.type === 'bad_request') return { type: 'answers', answers: new Map() }
+  } else if (
+    outcome.type === 'ok' ||
+    outcome.type === 'bad_request' ||
+    (outcome.type === 'not_found' && isAboutEntity(body))
+  ) {
+    return { type: 'answers', answers: new Map([[id, { status: status ?? 0, body, fetchedAt }]]) }
+  }
+  return { type: 'failed', reason: describeOutcome(outcome) }
+}
+
+function isAboutEntity(body: Buffer): boolean {
+  try {
+    const { error } = JSON.parse(body.toString('utf8'))
+    return error.status === 404 && error.message !== 'Service not found'
+  } catch {
+    return false
+  }
+}
+
+/** Spotify keeps the order and puts null where it knows nothing; other lengths cannot be told apart. */
+function splitBatch(kind: MetadataKind, ids: readonly string[], { body, fetchedAt }: Answer): Looked {
+  const slices = elementSlices(body, endpoints[kind].property)
+  const answers = new Map<string, EntityAnswer>()
+  if (slices?.length === ids.length) {
+    for (const [place, id] of ids.entries()) {
+      const slice = slices[place] ?? Buffer.alloc(0)
+      answers.set(id, { status: slice.equals(jsonNull) ? 404 : 200, body: slice, fetchedAt })
+    }
+  }
+  return { type: 'answers', answers }
+}
+
+const jsonNull = Buffer.from('null')

@@ -1,0 +1,44 @@
+import type { Command } from 'commander'
+import { exitCodes } from '../lib/lifecycle.ts'
+import type { CliContext } from './command.ts'
+import { act, examples } from './command.ts'
+import { readDatabaseParts } from './status/read-database.ts'
+import { readKafkaParts } from './status/read-kafka.ts'
+import { toReport } from './status/report.ts'
+import { toScreen } from './status/screen.ts'
+
+export function define(command: Command): void {
+  command.description(
+    'One screen: services, topics, groups and their lag, plays, users, gaps, dead letters, request budget. What does not answer within 5 seconds is named, the rest is shown.',
+  )
+  act(command, status)
+  examples(command, ['songswap status', 'songswap status --json | jq .groups'])
+  command.addHelpText('after', help)
+}
+
+const help = `
+Exits with 1 when something needs mending: a service is down, a topic is missing,
+a part cannot be read. Parked users, gaps, dead letters, lag and pauses are shown
+and leave the exit code at 0.
+
+How a service is known to be alive: archiver, loader, enricher and alerter by the
+members of their consumer groups; the poller by its sessions in Postgres and what
+it did last. Where neither says anything, it is "unknown".
+
+--json: at, healthy, problems[], services[{name,state,detail}],
+topics[{topic,partitions[{partition,start,end}],records}] (partitions null: missing),
+groups[{group,state,members,lag,partitions[]}], users{byStatus,parked[]},
+plays{count,exact,newestPlayedAt}, gaps{open,users}, deadLetters{records},
+budget{dailyRequests,left,windowEndsAt,pauses[]}, unreadable[{part,error}].
+What cannot be read is null.`
+
+async function status({ env, scope, log, out }: CliContext): Promise<number> {
+  const [database, kafka] = await Promise.all([
+    readDatabaseParts({ env, scope, log }),
+    readKafkaParts({ env, scope, log }),
+  ])
+  const report = toReport({ ...database, ...kafka }, new Date())
+  if (out.json) out.printJson(report)
+  else out.print(toScreen(report, out).join('\n'))
+  return report.healthy ? exitCodes.stopped : exitCodes.fault
+}

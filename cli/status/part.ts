@@ -1,0 +1,32 @@
+import { describe } from '../fault.ts'
+
+/** One part of the status: read, or why it could not be. */
+export type Part<T> = { type: 'read'; value: T } | { type: 'unreadable'; error: string }
+
+/** Bound of the reading of one part. */
+const readWithinMs = 5_000
+
+/** Reads one part; whatever happens to it stays its own. */
+export async function readPart<T>(read: () => Promise<T>): Promise<Part<T>> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<Part<T>>((resolve) => {
+    const error = `no answer within ${readWithinMs / 1000} seconds`
+    timer = setTimeout(() => resolve({ type: 'unreadable', error }), readWithinMs)
+  })
+  try {
+    const value = await Promise.race([read().then((v): Part<T> => ({ type: 'read', value: v })), late])
+    return value
+  } catch (error) {
+    return {
+      type: 'unreadable',
+      error: describe(error),
+    }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Reads what needs `first`: without it, it is unreadable for the same reason. */
+export async function readAfter<A, T>(first: Part<A>, read: (value: A) => Promise<T>): Promise<Part<T>> {
+  return first.type === 'read' ? readPart(() => read(first.value)) : first
+}

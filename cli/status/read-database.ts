@@ -1,0 +1,160 @@
+import type { Env } from '../../lib/config.ts'
+import { parseEnv, spotifyEnv } from '../../lib/config.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { Sql } from '../../lib/postgres.ts'
+import type { Scope } from '../../lib/scope.ts'
+import type { BudgetState } from '../../lib/spotify/budget.ts'
+import { openBudget } from '../../lib/spotify/budget.ts'
+import { openDatabase } from '../database.ts'
+import type { UserRow } from '../users/user-store.ts'
+import type { Part } from './part.ts'
+import { readAfter, readPart } from './part.ts'
+
+export interface UserSummary {
+  byStatus: Record<UserRow['status'], number>
+  /** Who is not polled, longest first; the first ones of many. */
+  parked: Pick<UserRow, 'id' | 'spotifyId' | 'displayName' | 'status' | 'statusReason' | 'statusChangedAt'>[]
+}
+
+export interface PlaySummary {
+  count: number
+  /** false: about that many. */
+  exact: boolean
+  newestPlayedAt: Date | null
+}
+
+/** What Postgres knows of the pollers. */
+export interface PollingTraces {
+  /** Connections that pollers hold. */
+  sessions: number
+  /** Users who are being polled right now. */
+  leases: number
+  /** When a poll last ended, well or badly. */
+  lastPollAt: Date | null
+  /** Active users whose poll is late, and since when the latest of them waits. */
+  overdue: number
+  overdueSince: Date | null
+}
+
+export interface DatabaseParts {
+  users: Part<UserSummary>
+  plays: Part<PlaySummary>
+  gaps: Part<{ open: number; users: number }>
+  polling: Part<PollingTraces>
+  budget: Part<BudgetState>
+}
+
+/** Reads every part that Postgres holds. */
+export async function readDatabaseParts(context: {
+  env: Env
+  scope: Scope
+  log: Logger
+}): Promise<DatabaseParts> {
+  const database = await readPart(() => openDatabase(context))
+  const [users, plays, gaps, polling, budget] = await Promise.all([
+    readAfter(database, readUserSummary),
+    readAfter(database, readPlays),
+    readAfter(database, readGaps),
+    readAfter(database, readPolling),
+    readAfter(database, (sql) => readBudget(sql, context.env)),
+  ])
+  return { users, plays, gaps, polling, budget }
+}
+
+const parkedShown = 100
+
+async function readUserSummary(sql: Sql): Promise<UserSummary> {
+  const counts = await sql.query<{ status: UserRow['status']; count: number }>(
+    'select status, count(*) as count from users group by status',
+  )
+  const parked = await sql.query<UserSummary['parked'][number]>(
+    `select id, spotify_id as "spotifyId", display_name as "displayName", status,
+       status_reason as "statusReason", status_changed_at as "statusChangedAt"
+     from users where status <> 'active' order by status_changed_at limit $1`,
+    [parkedShown],
+  )
+  const byStatus = { active: 0, needs_reauth: 0, forbidden: 0, paused: 0 }
+  for (const { status, count } of counts.rows) byStatus[status] = count
+  return { byStatus, parked: parked.rows }
+}
+
+/** Up to this many plays are counted one by one. */
+const countedPlays = 1_000_000
+
+async function readPlays(sql: Sql): Promise<PlaySummary> {
+  const [count, newest] = await Promise.all([countPlays(sql), readNewestPlay(sql)])
+  return { ...count, newestPlayedAt: newest }
+}
+
+/** A large table is not read for its count: the planner's estimate will do, once it has one. */
+async function countPlays(sql: Sql): Promise<{ count: number; exact: boolean }> {
+  const estimate = await sql.query<{ count: number }>(
+    `select reltuples::float8 as count from pg_class where oid = 'plays'::regclass`,
+  )
+  const estimated = Math.round(estimate.rows[0]?.count ?? 0)
+  if (estimated >= countedPlays) return { count: estimated, exact: false }
+  const counted = await sql.query<{ count: number }>(
+    'select count(*) as count from (select from plays limit $1) counted',
+    [countedPlays + 1],
+  )
+  const count = counted.rows[0]?.count ?? 0
+  return { count, exact: count <= countedPlays }
+}
+
+/** From user to user along the primary key: as many index look-ups as there are users, however many plays. */
+async function readNewestPlay(sql: Sql): Promise<Date | null> {
+  const { rows } = await sql.query<{ newest: Date | null }>(
+    `with recursive player (id) as (
+       select min(user_id) from plays
+       union all
+       select (select min(p.user_id) from plays p where p.user_id > player.id)
+       from player where player.id is not null
+     )
+     select max((select max(p.played_at) from plays p where p.user_id = player.id)) as newest
+     from player where player.id is not null`,
+  )
+  return rows[0]?.newest ?? null
+}
+
+async function readGaps(sql: Sql): Promise<{ open: number; users: number }> {
+  const { rows } = await sql.query<{ open: number; users: number }>(
+    'select count(*) as open, count(distinct user_id) as users from gaps where closed_at is null',
+  )
+  return rows[0] ?? { open: 0, users: 0 }
+}
+
+/** A poller takes a due user within seconds; one who waits for longer is late. */
+const lateAfterSeconds = 120
+
+async function readPolling(sql: Sql): Promise<PollingTraces> {
+  const { rows } = await sql.query<PollingTraces>(
+    `select
+       (select count(*) from pg_stat_activity
+         where datname = current_database() and application_name = 'songswap-poller') as sessions,
+       count(*) filter (where s.leased_until > now()) as leases,
+       max(greatest(s.last_ok_at, s.last_failed_at)) as "lastPollAt",
+       count(*) filter (where late) as overdue,
+       min(s.next_poll_at) filter (where late) as "overdueSince"
+     from users u join poll_state s on s.user_id = u.id
+     cross join lateral (
+       select u.status = 'active' and s.next_poll_at < now() - make_interval(secs => $1) as late
+     ) l`,
+    [lateAfterSeconds],
+  )
+  const [traces] = rows
+  if (!traces) throw new Error('an aggregate returned no row')
+  return traces
+}
+
+/** Of the client id that is set; else, for an operator who has no credentials at hand, of the one last used. */
+async function readBudget(sql: Sql, env: Env): Promise<BudgetState> {
+  const { SPOTIFY_DAILY_REQUESTS: dailyRequests } = parseEnv(
+    { SPOTIFY_DAILY_REQUESTS: spotifyEnv.SPOTIFY_DAILY_REQUESTS },
+    env,
+  )
+  const { rows } = await sql.query<{ clientId: string }>(
+    `select client_id as "clientId" from api_pauses order by window_started_at desc limit 1`,
+  )
+  const clientId = env.SPOTIFY_CLIENT_ID || rows[0]?.clientId || ''
+  return openBudget({ sql, clientId, dailyRequests }).read()
+}

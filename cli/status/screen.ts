@@ -1,0 +1,132 @@
+import { Help } from 'commander'
+import type { Output } from '../output.ts'
+import { toPrintable, toTable } from '../table.ts'
+import { toReason } from '../users/list.ts'
+import { toCount, toPlural, toRelative, toUtc } from '../words.ts'
+import type { ServiceStatus, StatusReport } from './report.ts'
+
+const stateStyle = { alive: 'green', down: 'red', unknown: 'yellow' } as const
+const labelWidth = 14
+const parkedShown = 10
+
+type Painter = Pick<Output, 'style' | 'width'>
+
+/** The report as lines for a person. */
+export function toScreen(report: StatusReport, out: Painter): string[] {
+  const verdict = report.healthy
+    ? out.style('green', 'all is well')
+    : out.style('red', toPlural(report.problems.length, 'problem'))
+  return [
+    `${out.style('bold', 'songswap')}  ${toUtc(report.at)}  ${verdict}`,
+    '',
+    ...report.services.flatMap((s) => toServiceLines(s, out)),
+    ...section(toTopicLines(report, out.width)),
+    ...section(toGroupLines(report, out.width)),
+    '',
+    ...toFacts(report).flatMap(([label, text]) => toLines(label, text, out.width)),
+    ...section(report.unreadable.flatMap(({ part, error }) => toUnreadableLines(part, error, out))),
+  ]
+}
+
+function section(lines: string[]): string[] {
+  return lines.length > 0 ? ['', ...lines] : []
+}
+
+function toServiceLines({ name, state, detail }: ServiceStatus, out: Painter): string[] {
+  const [first = '', ...rest] = toLines(name, `${state.padEnd(9)}${detail}`, out.width)
+  return [first.replace(state, out.style(stateStyle[state], state)), ...rest]
+}
+
+function toTopicLines({ topics }: StatusReport, width: number): string[] {
+  if (!topics) return []
+  return toTable(
+    [
+      { title: 'TOPIC', shrinks: true },
+      { title: 'PARTITIONS', align: 'right' },
+      { title: 'END OFFSETS', align: 'right' },
+      { title: 'RECORDS', align: 'right' },
+    ],
+    topics.map(({ topic, partitions, records }) =>
+      partitions
+        ? [topic, toCount(partitions.length), toCount(sumOf(partitions.map((p) => p.end))), toCount(records)]
+        : [topic, 'missing', '-', '-'],
+    ),
+    width,
+  )
+}
+
+function toGroupLines({ groups }: StatusReport, width: number): string[] {
+  if (!groups) return []
+  return toTable(
+    [
+      { title: 'GROUP', shrinks: true },
+      { title: 'STATE' },
+      { title: 'MEMBERS', align: 'right' },
+      { title: 'LAG', align: 'right' },
+    ],
+    groups.map(({ group, state, members, lag }) => [group, state, toCount(members), toCount(lag)]),
+    width,
+  )
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, n) => sum + n, 0)
+}
+
+/** What follows the tables, by label. */
+function toFacts(report: StatusReport): [string, string][] {
+  const facts: [string, string | null][] = [
+    ['plays', toPlays(report)],
+    ['users', toUsers(report)],
+    ['open gaps', report.gaps && toGaps(report.gaps)],
+    ['dead letters', report.deadLetters && `${toCount(report.deadLetters.records)} in the topic`],
+    ['budget', toBudget(report)],
+    ...(report.budget?.pauses ?? []).map(({ lane, until, reason }): [string, string] => [
+      'paused',
+      `${lane} until ${toUtc(until)}: ${toPrintable(reason ?? 'no reason given')}`,
+    ]),
+    ...toParked(report),
+  ]
+  return facts.map(([label, text]) => [label, text ?? 'unknown'])
+}
+
+function toPlays({ plays, at }: StatusReport): string | null {
+  if (!plays) return null
+  const count = `${plays.exact ? '' : '~'}${toCount(plays.count)} stored`
+  return plays.newestPlayedAt ? `${count}, newest ${toRelative(plays.newestPlayedAt, at)}` : count
+}
+
+function toUsers({ users }: StatusReport): string | null {
+  if (!users) return null
+  const counts = Object.entries(users.byStatus).filter(([status, n]) => n > 0 || status === 'active')
+  return counts.map(([status, n]) => `${toCount(n)} ${status}`).join(', ')
+}
+
+function toGaps({ open, users }: { open: number; users: number }): string {
+  return open > 0 ? `${toCount(open)}, of ${toPlural(users, 'user')}` : '0'
+}
+
+function toBudget({ budget }: StatusReport): string | null {
+  if (!budget) return null
+  const { left, dailyRequests, windowEndsAt } = budget
+  return `${toCount(left)} of ${toCount(dailyRequests)} requests left until ${toUtc(windowEndsAt)}`
+}
+
+function toParked({ users }: StatusReport): [string, string][] {
+  if (!users) return []
+  const total = sumOf(Object.values(users.byStatus)) - users.byStatus.active
+  const shown = users.parked.slice(0, parkedShown).map((u): [string, string] => ['parked', toReason(u)])
+  const more = total - shown.length
+  return more > 0 ? [...shown, ['parked', `and ${toCount(more)} more: songswap users list`]] : shown
+}
+
+function toUnreadableLines(part: string, error: string, out: Painter): string[] {
+  const [first = '', ...rest] = toLines('unreadable', `${part}: ${error}`, out.width)
+  return [first.replace('unreadable', out.style('red', 'unreadable')), ...rest]
+}
+
+/** A label and its text, wrapped within the width and indented. */
+function toLines(label: string, text: string, width: number): string[] {
+  const lines = new Help().boxWrap(text, width - labelWidth).split('\n')
+  return lines.map((line, i) => `${(i === 0 ? label : '').padEnd(labelWidth)}${line}`.trimEnd())
+}

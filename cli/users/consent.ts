@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto'
+
+/** What the callback address says. */
+export type Callback =
+  | { type: 'code'; code: string }
+  | { type: 'declined'; error: string }
+  /** Another attempt's answer, or somebody else's: never to be used. */
+  | { type: 'wrong_state' }
+  | { type: 'not_a_callback' }
+
+/** PKCE (RFC 7636): the S256 challenge of a verifier. */
+export function toChallenge(verifier: string): string {
+  return createHash('sha256').update(verifier).digest('base64url')
+}
+
+/** Spotify's consent page for one attempt; always shown, so that another account can be chosen on it. */
+export function toConsentAddress(
+  accountsUrl: string,
+  attempt: { clientId: string; redirectUri: string; scope: string; state: string; verifier: string },
+): string {
+  const url = new URL(`${accountsUrl}/authorize`)
+  url.search = new URLSearchParams({
+    client_id: attempt.clientId,
+    response_type: 'code',
+    redirect_uri: attempt.redirectUri,
+    scope: attempt.scope,
+    state: attempt.state,
+    code_challenge_method: 'S256',
+    code_challenge: toChallenge(attempt.verifier),
+    show_dialog: 'true',
+  }).toString()
+  return url.href
+}
+
+/**
+ * Reads the address that Spotify sent the browser to. State is looked at first: what does not carry the
+ * attempt's own says nothing, neither a code nor a refusal.
+ */
+export function readCallback(address: string, expected: { redirectUri: string; state: string }): Callback {
+  const text = address.trim()
+  if (!URL.canParse(text)) return { type: 'not_a_callback' }
+  const url = new URL(text)
+  if (`${url.origin}${url.pathname}` !== expected.redirectUri) return { type: 'not_a_callback' }
+  const code = url.searchParams.get('code')
+  const error = url.searchParams.get('error')
+  if (!code && !error) return { type: 'not_a_callback' }
+  if (url.searchParams.get('state') !== expected.state) return { type: 'wrong_state' }
+  if (error) return { type: 'declined', error }
+  return code ? { type: 'code', code } : { type: 'not_a_callback' }
+}

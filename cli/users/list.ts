@@ -1,0 +1,72 @@
+import type { Command } from 'commander'
+import { exitCodes } from '../../lib/lifecycle.ts'
+import type { CliContext } from '../command.ts'
+import { act, examples } from '../command.ts'
+import { openDatabase } from '../database.ts'
+import { toPrintable, toTable } from '../table.ts'
+import { toRelative, toUtc } from '../words.ts'
+import { consentDaysLeft } from './consent-age.ts'
+import type { UserRow } from './user-store.ts'
+import { readUsers } from './user-store.ts'
+
+export function define(command: Command): void {
+  command.description(
+    'Lists all users: status, days left of the consent, when polling last worked, when it is next due, and the newest play stored. Reasons of parked users stand below the table.',
+  )
+  act(command, list)
+  examples(command, ['songswap users list', 'songswap users list --json'])
+}
+
+async function list(context: CliContext): Promise<number> {
+  const { out } = context
+  const users = await readUsers(await openDatabase(context))
+  const now = new Date()
+  if (out.json)
+    out.printJson(users.map((u) => ({ ...u, consentDaysLeft: consentDaysLeft(u.authorizedAt, now) })))
+  else if (users.length === 0) out.say('There are no users yet: songswap users connect')
+  else out.print(toUserLines(users, { now, width: out.width }).join('\n'))
+  return exitCodes.stopped
+}
+
+/** The table of users and, below it, why some are not polled. */
+export function toUserLines(
+  users: readonly UserRow[],
+  { now, width }: { now: Date; width: number },
+): string[] {
+  const table = toTable(
+    [
+      { title: 'ID', align: 'right' },
+      { title: 'NAME', shrinks: true },
+      { title: 'SPOTIFY ID', shrinks: true },
+      { title: 'STATUS' },
+      { title: 'CONSENT', align: 'right' },
+      { title: 'LAST OK', align: 'right' },
+      { title: 'NEXT', align: 'right' },
+      { title: 'NEWEST', align: 'right' },
+    ],
+    users.map((u) => [
+      String(u.id),
+      u.displayName ?? '-',
+      u.spotifyId,
+      u.status,
+      `${consentDaysLeft(u.authorizedAt, now)}d`,
+      toRelative(u.lastOkAt, now),
+      toDue(u, now),
+      toRelative(u.newestPlayedAt, now),
+    ]),
+    width,
+  )
+  const parked = users.filter((u) => u.status !== 'active').map(toReason)
+  return parked.length > 0 ? [...table, '', ...parked] : table
+}
+
+/** One line on why a user is not polled. */
+export function toReason(user: Pick<UserRow, 'id' | 'status' | 'statusReason' | 'statusChangedAt'>): string {
+  const reason = user.statusReason ? toPrintable(user.statusReason) : 'no reason given'
+  return `user ${user.id}: ${user.status} since ${toUtc(user.statusChangedAt)}: ${reason}`
+}
+
+function toDue(user: UserRow, now: Date): string {
+  if (user.status === 'paused' || user.nextPollAt === null) return '-'
+  return user.nextPollAt <= now ? 'now' : toRelative(user.nextPollAt, now)
+}

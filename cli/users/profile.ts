@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { SpotifyClient } from '../../lib/spotify/client.ts'
+import type { Outcome } from '../../lib/spotify/outcome.ts'
+import { describeOutcome, isOutage } from '../../lib/spotify/outcome.ts'
+import { CliFault } from '../fault.ts'
+
+/** Who a user is. */
+export interface Profile {
+  spotifyId: string
+  /** null: Spotify shows none. */
+  displayName: string | null
+}
+
+const tries = 4
+const pauseMs = 1_000
+const longestWaitMs = 10_000
+
+/**
+ * Asks Spotify whose an access token is. Outages are waited out for some seconds: the token that led here may
+ * have replaced another one, and is lost when nobody can say whose it is.
+ *
+ * @throws CliFault with what to do
+ */
+export async function readProfile(client: SpotifyClient, accessToken: string): Promise<Profile> {
+  for (let attempt = 1; ; attempt++) {
+    const { outcome } = await client.get({ kind: 'profile', lane: 'polling', path: '/me', accessToken })
+    const waitMs = toWait(outcome, attempt)
+    if (waitMs === null || attempt === tries) return toProfile(outcome)
+    await sleep(waitMs)
+  }
+}
+
+/** How long to wait before the same request may work; null: it will not, or not soon. */
+function toWait(outcome: Outcome, attempt: number): number | null {
+  const backoffMs = pauseMs * 2 ** (attempt - 1)
+  if (isOutage(outcome)) return backoffMs
+  if (outcome.type !== 'rate_limited') return null
+  const waitMs = outcome.retryAfterMs ?? backoffMs
+  return waitMs <= longestWaitMs ? waitMs : null
+}
+
+/** @throws CliFault for every answer that names nobody */
+export function toProfile(outcome: Outcome): Profile {
+  if (outcome.type !== 'ok') {
+    throw new CliFault(`Spotify does not say who the user is (${describeOutcome(outcome)})`, hintFor(outcome))
+  }
+  const body = typeof outcome.json === 'object' && outcome.json !== null ? outcome.json : {}
+  const spotifyId = 'id' in body ? body.id : null
+  if (typeof spotifyId !== 'string' || spotifyId === '') {
+    throw new CliFault("Spotify's answer names no user", 'Is SPOTIFY_API_URL right? Try again later.')
+  }
+  const name = 'display_name' in body && typeof body.display_name === 'string' ? body.display_name : null
+  return { spotifyId: toStorable(spotifyId), displayName: name === null ? null : toStorable(name) }
+}
+
+/** Postgres holds neither NUL nor lone surrogates. */
+function toStorable(text: string): string {
+  return text.toWellFormed().replaceAll('\0', '\u{fffd}')
+}
+
+function hintFor(outcome: Outcome): string {
+  switch (outcome.type) {
+    case 'user_not_listed':
+      return "Add the user to the app's list in Spotify's Developer Dashboard (User Management), then connect again."
+    case 'premium_lapsed':
+      return "The app owner's Premium has lapsed: renew it, wait some hours, then connect again."
+    case 'quota_exceeded':
+    case 'rate_limited':
+      return 'The app has used up what Spotify allows it; connect again after the time given.'
+    default:
+      return 'Nothing was stored. Try again later; with a new consent if the token was replaced meanwhile.'
+  }
+}

@@ -1,0 +1,26 @@
+import type { Command } from 'commander'
+import { exitCodes } from '../../lib/lifecycle.ts'
+import type { CliContext } from '../command.ts'
+import { act, examples } from '../command.ts'
+import { setStatus } from './set-status.ts'
+
+export function define(command: Command): void {
+  command.description(
+    'Polls a user again, by id or Spotify id, whatever the user was parked for. A dead token is not mended by it: then `users connect` is needed.',
+  )
+  act(command, resume)
+  examples(command, ['songswap users resume 7', 'songswap users resume some-spotify-id'])
+}
+
+const hints = {
+  active: 'was not parked.',
+  paused: 'is polled again.',
+  forbidden: 'is polled again; if Spotify still refuses, the app has to list the user.',
+  needs_reauth: 'is polled again; if the token is dead: songswap users connect',
+} as const
+
+async function resume(context: CliContext, _options: object, user = ''): Promise<number> {
+  const { before, name } = await setStatus(context, user, { status: 'active', reason: null })
+  if (!context.out.json) context.out.say(`${name} ${hints[before]}`)
+  return exitCodes.stopped
+}

@@ -49,8 +49,16 @@ export function switchTo(account: Account | undefined, paths: string[]): Switch 
     )
   }
   const { uid, gid } = account
-  const prefix = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups']
-  return { prefix: [...prefix, `--inh-caps=+${capability}`, `--ambient-caps=+${capability}`], spawnAs: {} }
+  return {
+    prefix: [
+      'setpriv',
+      ...[`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'],
+      ...[`--inh-caps=+${capability}`, `--ambient-caps=+${capability}`],
+      // Without it access(2) ignores capabilities, and Postgres asks access(2) about its own binary.
+      '--securebits=+no_setuid_fixup',
+    ],
+    spawnAs: {},
+  }
 }
 
 function ancestors(path: string): string[] {

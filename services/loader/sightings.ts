@@ -43,9 +43,9 @@ export class Sightings {
 
   /** A whole artist, as an answer shows it. */
   addArtist(id: string, artist: JsonObject, fetched: FetchedAt): void {
+    const version = { entity: artist, fetchedAt: fetched.at }
     const known = this.#artists.get(id)
-    if (!known || known.fetchedAt < fetched.at)
-      this.#artists.set(id, { entity: artist, fetchedAt: fetched.at })
+    this.#artists.set(id, known ? merge(known, version) : version)
     this.#artistPopularity.add(id, int32Of(artist.popularity), fetched)
     const total = isObject(artist.followers) ? countOf(artist.followers.total) : null
     this.#artistFollowers.add(id, total, fetched)
@@ -95,6 +95,12 @@ export class Sightings {
       features: [...this.#features.values()].sort((a, b) => compareText(a.trackId, b.trackId)),
     }
   }
+}
+
+/** The newer version, with the fields that only the older one has. */
+function merge(a: Version, b: Version): Version {
+  const [older, newer] = a.fetchedAt < b.fetchedAt ? [a, b] : [b, a]
+  return { entity: { ...older.entity, ...newer.entity }, fetchedAt: newer.fetchedAt }
 }
 
 /** Joins what an answer says of an artist with the name that tracks of the same batch show. */

@@ -15,8 +15,9 @@ const forgetAfterMs = 15 * 60_000
 
 /**
  * Remembers which rows of the catalogue are committed in their present form, so that a track that is played a
- * thousand times an hour costs the database a few statements. Only ever a saving: the database decides which
- * version wins, and without this memory the tables would hold the same.
+ * thousand times an hour costs the database a few statements. A row that was seen again unchanged keeps its
+ * older `fetched_at` until it is forgotten here: which version wins stays true within one process, and between
+ * processes a version that arrives late may win over an older row of the same content, until the next sending.
  */
 export class Written {
   readonly #albums = openCache<Entry>()

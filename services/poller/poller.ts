@@ -1,0 +1,50 @@
+import { openCodec } from '../../lib/codec.ts'
+import type { Notice } from '../../lib/events.ts'
+import { toEvent } from '../../lib/events.ts'
+import { openKafka } from '../../lib/kafka/kafka.ts'
+import type { ServiceContext } from '../../lib/lifecycle.ts'
+import { openPostgres } from '../../lib/postgres.ts'
+import { openBudget } from '../../lib/spotify/budget.ts'
+import { openSpotifyClient } from '../../lib/spotify/client.ts'
+import { openIncidents } from '../../lib/spotify/incidents.ts'
+import { createRefresher } from '../../lib/spotify/refresh.ts'
+import { createTokenCrypto } from '../../lib/spotify/token-crypto.ts'
+import type { SpotifyResponse } from '../../lib/topology.ts'
+import { topology } from '../../lib/topology.ts'
+import { createAppState } from './app-state.ts'
+import type { PollerConfig } from './config.ts'
+import { startPollLoop } from './loop.ts'
+
+const name = 'poller'
+
+/** Due users from Postgres → pages from Spotify → `spotify.recently-played`, and only then the users' state. */
+export async function startPoller(service: Omit<ServiceContext<PollerConfig>, 'signal'>): Promise<void> {
+  const { config, scope, log, health, fail } = service
+  const { poll: settings, spotify } = config
+  const { recentlyPlayed, events } = topology(config.kafka.prefix)
+  const connections = Math.min(settings.concurrency + 2, 20)
+  const postgres = await scope.use(
+    openPostgres({ url: config.databaseUrl, connections, name, log }),
+    'postgres',
+  )
+  const codec = openCodec(config.kafka.registryUrl)
+  const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }), 'kafka')
+  const client = await scope.use(openSpotifyClient(spotify, { connections: settings.concurrency }), 'spotify')
+
+  const { clientId, dailyRequests } = spotify
+  const budget = openBudget({ sql: postgres, clientId, dailyRequests })
+  const crypto = createTokenCrypto(config.tokenKeys)
+  const refresher = createRefresher({ client, sql: postgres, crypto, log })
+  const publishNotice = (notice: Notice) =>
+    kafka.publish(events, [{ key: notice.subject, value: toEvent(notice, name, Date.now()) }])
+  const incidents = openIncidents(postgres, publishNotice)
+  const appState = createAppState({ sql: postgres, budget, incidents, bounds: settings })
+
+  const context = {
+    ...{ client, budget, refresher, crypto, postgres, settings, incidents, publishNotice, log },
+    publishPage: (userId: number, value: SpotifyResponse) =>
+      kafka.publish(recentlyPlayed, [{ key: String(userId), value }]),
+  }
+  const loop = await scope.use(startPollLoop(context, { appState, fail }), 'polls')
+  health.register(name, loop.report)
+}

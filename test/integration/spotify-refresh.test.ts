@@ -1,0 +1,274 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Postgres } from '../../lib/postgres.ts'
+import { openPostgres } from '../../lib/postgres.ts'
+import { Secret } from '../../lib/secret.ts'
+import type { SpotifyClient } from '../../lib/spotify/client.ts'
+import { openSpotifyClient } from '../../lib/spotify/client.ts'
+import type { Refresher } from '../../lib/spotify/refresh.ts'
+import { createRefresher } from '../../lib/spotify/refresh.ts'
+import { createTokenCrypto, UnreadableTokenError } from '../../lib/spotify/token-crypto.ts'
+import {
+  claimRefresh,
+  connectUser,
+  readTokens,
+  releaseRefresh,
+  storeRefreshed,
+} from '../../lib/spotify/token-store.ts'
+import type { SpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
+import { startSpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
+import type { Stream } from '../support/kafka.ts'
+import { createStream } from '../support/kafka.ts'
+import { addUser, spotifyTestConfig, testCrypto } from '../support/spotify.ts'
+import { openTcpProxy } from '../support/tcp-proxy.ts'
+import { until } from '../support/until.ts'
+
+let stream: Stream
+let postgres: Postgres
+let sim: SpotifySimulator
+let client: SpotifyClient
+let refresher: Refresher
+let listener = 0
+
+beforeAll(async () => {
+  stream = await createStream()
+  const url = new Secret(stream.env.DATABASE_URL ?? '')
+  postgres = openPostgres({ url, connections: 8, name: 'test', log: stream.log })
+  sim = await startSpotifySimulator({ listeners: 50, refreshTokenRotation: 'always', hangMs: 3_000 })
+  client = openSpotifyClient(spotifyTestConfig(sim), { connections: 8 })
+  refresher = createRefresher({ client, sql: postgres, crypto: testCrypto, log: stream.log })
+})
+afterAll(async () => {
+  await client.close()
+  await sim.stop()
+  await postgres.close()
+  await stream.release()
+})
+beforeEach(() => {
+  sim.clearFaults()
+  listener += 1
+})
+
+const tokensOf = async (userId: number) => {
+  const stored = await readTokens(postgres, userId)
+  if (!stored?.accessSealed) throw new Error('no tokens')
+  const [refresh, access] = await Promise.all([
+    testCrypto.open(stored.refreshSealed),
+    testCrypto.open(stored.accessSealed),
+  ])
+  return { refresh, access, expiresInMs: stored.expiresInMs }
+}
+/** A refresher that finds the world changed when Spotify's answer is there. */
+function refresherAfter(change: () => Promise<unknown>, sql: Postgres = postgres): Refresher {
+  const slow: SpotifyClient = {
+    ...client,
+    async postToken(...args) {
+      const answer = await client.postToken(...args)
+      await change()
+      return answer
+    },
+  }
+  return createRefresher({ client: slow, sql, crypto: testCrypto, log: stream.log })
+}
+const tokenRequests = () => sim.stats().answers['token 200'] ?? 0
+
+describe('a refresh', () => {
+  test('stores the rotated token and the new access token, sealed', async () => {
+    const userId = await addUser(postgres, sim, listener)
+    const old = await tokensOf(userId)
+    const result = await refresher.refresh(userId)
+    const stored = await tokensOf(userId)
+    expect(result).toEqual({ type: 'fresh', accessToken: stored.access })
+    expect(stored.refresh).not.toBe(old.refresh)
+    expect(stored.expiresInMs).toBeGreaterThan(3_500_000)
+    const { rows } = await postgres.query('select refresh_token from spotify_tokens where user_id = $1', [
+      userId,
+    ])
+    expect(rows[0]?.refresh_token).not.toContain(stored.refresh)
+    // The old one is dead, the stored one is not.
+    expect((await refresher.refresh(userId, { rejected: stored.access })).type).toBe('fresh')
+  })
+
+  test('keeps the old token when Spotify sends none', async () => {
+    const steady = await startSpotifySimulator({ listeners: 2, refreshTokenRotation: 'never' })
+    const own = openSpotifyClient(spotifyTestConfig(steady), { connections: 2 })
+    const userId = await addUser(postgres, steady, 1)
+    const before = await readTokens(postgres, userId)
+    const refresh = createRefresher({
+      client: own,
+      sql: postgres,
+      crypto: testCrypto,
+      log: stream.log,
+    }).refresh
+    expect((await refresh(userId)).type).toBe('fresh')
+    expect((await readTokens(postgres, userId))?.refreshSealed).toBe(before?.refreshSealed)
+    await own.close()
+    await steady.stop()
+    await postgres.query('delete from users where id = $1', [userId])
+  })
+
+  test('by ten at once asks Spotify once: nobody kills the token that another has just got', async () => {
+    const userId = await addUser(postgres, sim, listener)
+    const before = tokenRequests()
+    const results = await Promise.all(Array.from({ length: 10 }, () => refresher.refresh(userId)))
+    expect(tokenRequests() - before).toBe(1)
+    expect(results.every((r) => r.type === 'fresh' || r.type === 'busy')).toBe(true)
+    expect((await refresher.refresh(userId, { rejected: 'x' })).type).toBe('fresh')
+  })
+
+  test('is not repeated for an access token that somebody else has renewed already', async () => {
+    const userId = await addUser(postgres, sim, listener)
+    const first = await refresher.refresh(userId)
+    const before = tokenRequests()
+    expect(await refresher.refresh(userId, { rejected: 'the one before' })).toEqual(first)
+    expect(tokenRequests()).toBe(before)
+  })
+
+  test('that Spotify refuses keeps the token and lets the next one try', async () => {
+    const userId = await addUser(postgres, sim, listener)
+    const before = await readTokens(postgres, userId)
+    sim.scriptFault({ fault: 'false_invalid_grant', endpoint: 'token' })
+    const result = await refresher.refresh(userId)
+    expect(result.type === 'refused' && result.outcome.type).toBe('invalid_grant')
+    expect((await readTokens(postgres, userId))?.refreshSealed).toBe(before?.refreshSealed)
+    expect((await refresher.refresh(userId)).type).toBe('fresh')
+  })
+
+  test('whose user has connected again meanwhile is no dead token', async () => {
+    const userId = await addUser(postgres, sim, listener)
+    await postgres.query('update spotify_tokens set refresh_token = $2 where user_id = $1', [
+      userId,
+      await testCrypto.seal('a dead one'),
+    ])
+    const late = refresherAfter(() => addUser(postgres, sim, listener))
+    expect((await late.refresh(userId)).type).toBe('busy')
+  })
+
+  test('of a user without tokens, or with an unreadable one, is told apart', async () => {
+    const userId = await addUser(postgres, sim, listener)
+    const foreign = createTokenCrypto([
+      { kid: 'lost', key: new Secret(randomBytes(32).toString('base64url')) },
+    ])
+    await postgres.query('update spotify_tokens set refresh_token = $2 where user_id = $1', [
+      userId,
+      await foreign.seal('token'),
+    ])
+    await expect(refresher.refresh(userId)).rejects.toBeInstanceOf(UnreadableTokenError)
+    await postgres.query('delete from spotify_tokens where user_id = $1', [userId])
+    expect((await refresher.refresh(userId)).type).toBe('no_tokens')
+  })
+
+  test('a rotated token survives the keys being rotated while Spotify was asked', async () => {
+    const userId = await addUser(postgres, sim, listener)
+    const before = await tokensOf(userId)
+    const late = refresherAfter(async () => {
+      const sealed = await testCrypto.seal(before.refresh)
+      await postgres.query('update spotify_tokens set refresh_token = $2 where user_id = $1', [
+        userId,
+        sealed,
+      ])
+    })
+    expect((await late.refresh(userId)).type).toBe('fresh')
+    expect((await tokensOf(userId)).refresh).not.toBe(before.refresh)
+    expect((await refresher.refresh(userId, { rejected: (await tokensOf(userId)).access })).type).toBe(
+      'fresh',
+    )
+  })
+
+  test('a rotated token is stored as soon as Postgres takes it again', async () => {
+    const userId = await addUser(postgres, sim, listener)
+    const before = await tokensOf(userId)
+    const url = new URL(stream.env.DATABASE_URL ?? '')
+    const link = await openTcpProxy({ port: Number(url.port) })
+    url.port = String(link.port)
+    const linked = openPostgres({
+      url: new Secret(url.href),
+      connections: 2,
+      name: 'linked',
+      log: stream.log,
+    })
+    const stubborn = refresherAfter(async () => {
+      link.setMode({ type: 'refuse' })
+      link.cut()
+      setTimeout(() => link.setMode({ type: 'open' }), 500)
+    }, linked)
+    expect((await stubborn.refresh(userId)).type).toBe('fresh')
+    expect((await tokensOf(userId)).refresh).not.toBe(before.refresh)
+    await linked.close()
+    await link.close()
+  })
+})
+
+describe('a refresher that comes late', () => {
+  const late = { accessSealed: 'access', expiresInMs: 3_600_000, scope: null }
+
+  test('never overwrites a newer token', async () => {
+    const userId = await addUser(postgres, sim, listener)
+    const old = await readTokens(postgres, userId)
+    await refresher.refresh(userId)
+    const newer = await readTokens(postgres, userId)
+    const stored = await storeRefreshed(postgres, userId, {
+      ...late,
+      usedSealed: old?.refreshSealed ?? '',
+      refreshSealed: 'zombie',
+    })
+    expect(stored).toBe(false)
+    expect(await readTokens(postgres, userId)).toMatchObject({ refreshSealed: newer?.refreshSealed })
+  })
+
+  test('does not end the claim of the one who came after it', async () => {
+    const userId = await addUser(postgres, sim, listener)
+    const zombie = await claimRefresh(postgres, userId, 1)
+    const next = await until(() => claimRefresh(postgres, userId, 60_000), 'the first claim has run out')
+    if (!zombie) throw new Error('no claim')
+    await releaseRefresh(postgres, userId, zombie)
+    expect(await claimRefresh(postgres, userId, 60_000)).toBeNull()
+    await releaseRefresh(postgres, userId, next)
+    expect(await claimRefresh(postgres, userId, 60_000)).not.toBeNull()
+  })
+})
+
+test('connecting again replaces a dead token, keeps the id and the digest, and makes the user due', async () => {
+  const userId = await addUser(postgres, sim, listener)
+  await postgres.query(
+    `update poll_state set page_digest = 'digest', failures = 7, lease_id = gen_random_uuid(), next_poll_at = 'infinity'
+     where user_id = $1`,
+    [userId],
+  )
+  await postgres.query(
+    `update users set status = 'needs_reauth', authorized_at = '2026-01-01' where id = $1`,
+    [userId],
+  )
+  expect(await addUser(postgres, sim, listener, { displayName: null })).toBe(userId)
+  const { rows } = await postgres.query(
+    `select status, display_name, authorized_at > now() - interval '1 minute' as is_recent, page_digest, failures,
+       lease_id, next_poll_at <= now() as is_due
+     from users join poll_state on id = user_id where id = $1`,
+    [userId],
+  )
+  expect(rows).toEqual([
+    {
+      status: 'active',
+      display_name: null,
+      is_recent: true,
+      page_digest: 'digest',
+      failures: 0,
+      lease_id: null,
+      is_due: true,
+    },
+  ])
+})
+
+test('two connections of one user at once end as one user', async () => {
+  const sealed = await testCrypto.seal('token')
+  const connect = () =>
+    postgres.transaction((sql) =>
+      connectUser(sql, {
+        ...{ spotifyId: 'twice', displayName: 'Twice', refreshSealed: sealed, accessSealed: sealed },
+        expiresInMs: 1_000,
+        scope: null,
+      }),
+    )
+  const ids = await Promise.all([connect(), connect(), connect()])
+  expect(new Set(ids).size).toBe(1)
+})

@@ -57,7 +57,7 @@ export function checkMessage(body: unknown): CheckedMessage {
 }
 
 /** What counts towards the 6,000 characters of all embeds together. */
-export function embedLength(embed: Embed): number {
+function embedLength(embed: Embed): number {
   const texts = [embed.title, embed.description, embed.footer, embed.author]
   const fields = embed.fields.flatMap(({ name, value }) => [name, value])
   return [...texts, ...fields].reduce((sum, text) => sum + (text?.length ?? 0), 0)

@@ -74,6 +74,11 @@ export function controlRoutes(app: FastifyInstance, world: World): void {
     world.advance(z.strictObject({ ms: z.number().int().nonnegative() }).parse(request.body).ms)
     return { now: world.now() }
   })
+  listenerRoutes(app, world)
+  truthRoutes(app, world)
+}
+
+function listenerRoutes(app: FastifyInstance, world: World): void {
   app.post('/_sim/listeners/:listener', async (request, reply) => {
     const listener = toListener(world, request.params)
     if (listener === null) return reply.code(404).send({ error: 'no such listener' })
@@ -96,7 +101,6 @@ export function controlRoutes(app: FastifyInstance, world: World): void {
     world.makeArtistOdd(index, oddity)
     return { ok: true }
   })
-  truthRoutes(app, world)
 }
 
 function truthRoutes(app: FastifyInstance, world: World): void {

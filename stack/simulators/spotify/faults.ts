@@ -16,7 +16,7 @@ export const endpoints = [
 export type Endpoint = (typeof endpoints)[number]
 
 /** What a fault does: an answer of its own, another way of delivery, or an oddity of the page. */
-export interface FaultEffect {
+interface FaultEffect {
   answer?: Answer
   delivery?: Delivery
   page?: PageOddity
@@ -178,7 +178,7 @@ export function quotaExceeded(settings: FaultSettings): Answer {
   return limited(settings, settings.largeRetryAfterSeconds, body)
 }
 
-export const premiumLapsed =
+const premiumLapsed =
   'Active premium subscription required for the owner of the app. When the subscription status changes, it can ' +
   'take a few hours before requests are allowed again.'
 

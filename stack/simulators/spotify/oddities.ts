@@ -34,7 +34,7 @@ export const playOddities = [
   'future_played_at',
 ] as const
 
-export const pageOddities = [
+const pageOddities = [
   /** A page of two megabytes, by a field that nobody knows. */
   'huge_page',
   /** No items and no cursors, although there are plays. */

@@ -45,6 +45,7 @@ export function openRefreshToken(seed: number, token: string): RefreshToken | nu
 
 function open(seed: number, token: string): AccessToken | RefreshToken | null {
   const cut = token.length - sealLength - 1
+  if (token[cut] !== '-' || !Object.values<string>(prefixes).includes(token.slice(0, 2))) return null
   const payload = token.slice(2, cut)
   const given = Buffer.from(token.slice(cut + 1))
   const right = Buffer.from(seal(seed, payload))

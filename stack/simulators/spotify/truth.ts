@@ -11,7 +11,7 @@ export type TruthDepth = 'full' | 'count'
 /** At depth `count`: more than a window, so that late plays do not bring forgotten ones back. */
 const rememberedPlays = 64
 
-export interface DeliveredPlay {
+interface DeliveredPlay {
   listener: number
   /** The item's own `played_at`; null where it had none. */
   playedAt: string | null
@@ -24,7 +24,7 @@ export interface DeliveredPlay {
   times: number
 }
 
-export interface DeliveredPage {
+interface DeliveredPage {
   listener: number
   at: number
   items: number
@@ -32,7 +32,7 @@ export interface DeliveredPage {
   body: Buffer
 }
 
-export interface TruthCounts {
+interface TruthCounts {
   pages: number
   /** Items in delivered pages, each as often as it was delivered. */
   items: number

@@ -51,12 +51,12 @@ export interface World {
 }
 
 /** What was answered, by endpoint and status, and which faults struck. */
-export interface Tally {
+interface Tally {
   answers: Record<string, number>
   faults: Record<string, number>
 }
 
-export const scopes = 'user-read-recently-played user-read-currently-playing'
+const scopes = 'user-read-recently-played user-read-currently-playing'
 
 export function createWorld(options: SpotifySimulatorOptions): World {
   const { seed, oddities, speed } = options
@@ -70,7 +70,6 @@ export function createWorld(options: SpotifySimulatorOptions): World {
   })
   const renderer = createRenderer(catalogue, { mode: options.mode, oddities })
   const clock = createClock(options)
-  let given = 0
   return {
     options,
     catalogue,
@@ -85,18 +84,7 @@ export function createWorld(options: SpotifySimulatorOptions): World {
     truth: createTruth({ depth: options.truth, keepPages: options.keepPages }),
     tally: { answers: {}, faults: {} },
     ...clock,
-    givePlay(listener, play) {
-      given += 1
-      const track = play.track ?? catalogue.trackCount - 1 - (given % Math.ceil(catalogue.trackCount / 2))
-      const plays = toGivenPlays(play, { now: clock.now(), track, trackCount: catalogue.trackCount })
-      if (play.oddity && isOneOf(trackOddities, play.oddity)) renderer.makeTrackOdd(track, play.oddity)
-      const previous = listeners.window(listener, clock.now())[0]
-      const odd = plays.flatMap((one) =>
-        toOddPlays(one, { previous, otherTrack: hash32(seed, given) % catalogue.trackCount }),
-      )
-      listeners.give(listener, odd)
-      return odd
-    },
+    givePlay: createGiver({ catalogue, listeners, renderer, now: clock.now }),
     makeArtistOdd: renderer.makeArtistOdd,
     refreshToken(listener) {
       const generation = listeners.get(listener)?.generation ?? 0
@@ -114,6 +102,24 @@ export function createWorld(options: SpotifySimulatorOptions): World {
   }
 }
 
+function createGiver(parts: Pick<World, 'catalogue' | 'listeners' | 'renderer' | 'now'>): World['givePlay'] {
+  const { catalogue, listeners, renderer } = parts
+  const { trackCount } = catalogue
+  let given = 0
+  return (listener, play) => {
+    given += 1
+    const now = parts.now()
+    const track = play.track ?? trackCount - 1 - (given % Math.ceil(trackCount / 2))
+    if (play.oddity && isOneOf(trackOddities, play.oddity)) renderer.makeTrackOdd(track, play.oddity)
+    const plays = toOddPlays(toGivenPlay(play, { now, track }), {
+      previous: listeners.window(listener, now)[0],
+      otherTrack: hash32(catalogue.seed, given) % trackCount,
+    })
+    listeners.give(listener, plays)
+    return plays
+  }
+}
+
 function createClock({ startAt, clock }: SpotifySimulatorOptions) {
   const started = Date.now()
   let reading = startAt ?? started
@@ -126,17 +132,14 @@ function createClock({ startAt, clock }: SpotifySimulatorOptions) {
   }
 }
 
-function toGivenPlays(play: GivenPlay, around: { now: number; track: number; trackCount: number }): Play[] {
-  const playedAt = play.playedAt ?? around.now
-  const { oddity } = play
-  return [
-    {
-      playedAt,
-      availableAt: play.availableAt ?? Math.min(playedAt, around.now),
-      track: around.track,
-      context: null,
-      oddity: oddity && isOneOf(playOddities, oddity) ? oddity : null,
-      ...(play.item !== undefined && { item: play.item }),
-    },
-  ]
+function toGivenPlay(play: GivenPlay, around: { now: number; track: number }): Play {
+  const { oddity, playedAt = around.now } = play
+  return {
+    playedAt,
+    availableAt: play.availableAt ?? Math.min(playedAt, around.now),
+    track: around.track,
+    context: null,
+    oddity: oddity && isOneOf(playOddities, oddity) ? oddity : null,
+    ...(play.item !== undefined && { item: play.item }),
+  }
 }

@@ -1,0 +1,160 @@
+import type { RawRecord } from '../../lib/kafka/record.ts'
+import type { Postgres } from '../../lib/postgres.ts'
+import type { S3 } from '../../lib/s3.ts'
+import type { SpotifyResponse } from '../../lib/topology.ts'
+import type { SpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
+import { byPartition, readWholeArchive } from './archive.ts'
+import type { Stream } from './kafka.ts'
+
+/**
+ * The offline checker: compares what the simulator delivered with the topics, with Postgres and with the
+ * archive. It reads pages by itself and shares no code with the loader. Every function gives the faults that it
+ * found; an empty list means that the invariant holds.
+ */
+
+/** One item of a published page, told apart by the checker's own rules. */
+interface CheckedItem {
+  /** `user played_at track`; null: no play (no track, no time, a time that cannot be). */
+  play: string | null
+}
+
+/** A page as it lies in the topic. */
+export interface PublishedPage {
+  user: string
+  partition: number
+  offset: number
+  fetchedAt: number
+  body: Buffer
+  items: CheckedItem[]
+}
+
+const dayMs = 86_400_000
+
+/** All pages of the topic, in offset order per partition. */
+export async function readPublishedPages(stream: Stream): Promise<PublishedPage[]> {
+  const records = await stream.readTopic(stream.topology.recentlyPlayed.name)
+  return Promise.all(records.map((record) => toPublishedPage(stream, record)))
+}
+
+async function toPublishedPage(stream: Stream, record: RawRecord): Promise<PublishedPage> {
+  const decoded = await stream.codec.decode<SpotifyResponse>(record.bytes)
+  if (decoded.type !== 'value') throw new Error(`${record.partition}/${record.offset}: ${decoded.message}`)
+  const { body, fetchedAt } = decoded.value
+  const user = String(record.key)
+  const page = JSON.parse(body.toString('utf8')) as { items: PageItem[] }
+  const items = page.items.map((item) => ({ play: playOf(user, item, fetchedAt) }))
+  return { user, partition: record.partition, offset: record.offset, fetchedAt, body, items }
+}
+
+interface PageItem {
+  played_at?: string
+  track: { id: string | null; uri: string } | null
+}
+
+function playOf(user: string, item: PageItem, fetchedAt: number): string | null {
+  const playedAt = Date.parse(item.played_at ?? '')
+  if (!item.track || Number.isNaN(playedAt) || playedAt > fetchedAt + dayMs) return null
+  return `${user} ${new Date(playedAt).toISOString()} ${item.track.id ?? item.track.uri}`
+}
+
+/** Every play in Postgres, in the checker's form. */
+export async function readStoredPlays(postgres: Postgres): Promise<Set<string>> {
+  const { rows } = await postgres.query<{ user_id: number; played_at: Date; track_id: string }>(
+    'select user_id, played_at, track_id from plays',
+  )
+  return new Set(rows.map((r) => `${r.user_id} ${r.played_at.toISOString()} ${r.track_id}`))
+}
+
+/** No acknowledged page lost, nothing invented: the plays of all pages are the plays of Postgres. */
+export function playFaults(pages: PublishedPage[], stored: Set<string>): string[] {
+  const published = new Set(pages.flatMap((p) => p.items.flatMap((i) => i.play ?? [])))
+  return differences(published, stored, 'in the topic', 'in Postgres')
+}
+
+/** What the simulator delivered completely is in the topic: nothing that Spotify showed was dropped on the way. */
+export function deliveryFaults(
+  sim: SpotifySimulator,
+  users: readonly number[],
+  pages: PublishedPage[],
+): string[] {
+  const delivered = new Set<string>()
+  for (const [listener, user] of users.entries()) {
+    for (const { playedAt, trackId, trackUri, deliveredAt } of sim.truth.delivered(listener)) {
+      const track = trackId ?? trackUri
+      const item = { track: track === null ? null : { id: trackId, uri: trackUri ?? '' } }
+      const play = playOf(
+        String(user),
+        { ...item, ...(playedAt !== null && { played_at: playedAt }) },
+        deliveredAt,
+      )
+      if (play) delivered.add(play)
+    }
+  }
+  const published = new Set(pages.flatMap((p) => p.items.flatMap((i) => i.play ?? [])))
+  return differences(delivered, published, 'delivered', 'in the topic')
+}
+
+/** Every page in the topic is one that the simulator sent, byte for byte. */
+export function bodyFaults(sim: SpotifySimulator, pages: PublishedPage[]): string[] {
+  const sent = new Set(sim.truth.pages().map((p) => p.body.toString('latin1')))
+  return pages
+    .filter((p) => !sent.has(p.body.toString('latin1')))
+    .map((p) => `the page at ${p.partition}/${p.offset} was never sent`)
+}
+
+/** A user's pages lie in one partition in the order in which they were fetched. */
+export function orderFaults(pages: PublishedPage[]): string[] {
+  const faults: string[] = []
+  for (const [user, own] of Map.groupBy(pages, (p) => p.user)) {
+    if (new Set(own.map((p) => p.partition)).size > 1) faults.push(`user ${user} is in several partitions`)
+    const ordered = own.toSorted((a, b) => a.offset - b.offset)
+    for (const [i, page] of ordered.entries()) {
+      const before = ordered[i - 1]
+      if (before && before.fetchedAt > page.fetchedAt)
+        faults.push(`user ${user}: offset ${page.offset} is older than the one before`)
+    }
+  }
+  return faults
+}
+
+/**
+ * The archive holds every record of the topic, byte for byte, without hole or overlap.
+ *
+ * @param upTo records that may still wait in an open object, at the end of each partition; 0 when drained
+ */
+export async function archiveFaults(
+  stream: Stream,
+  archive: { s3: S3; prefix: string },
+  topic: string,
+): Promise<string[]> {
+  const faults: string[] = []
+  const records = await stream.readTopic(topic)
+  const archived = byPartition(
+    (await readWholeArchive(archive.s3, archive.prefix)).filter((o) => o.topic === topic),
+  )
+  for (const [partition, expected] of Map.groupBy(records, (r) => r.partition)) {
+    const rows = archived.get(`${topic}/${partition}`) ?? []
+    const byOffset = new Map(rows.map((r) => [r.offset, r]))
+    if (byOffset.size !== rows.length) faults.push(`${topic}/${partition}: an offset is archived twice`)
+    for (const record of expected) {
+      const row = byOffset.get(record.offset)
+      if (!row) {
+        faults.push(`${topic}/${partition}: offset ${record.offset} is not archived`)
+        continue
+      }
+      const original = await stream.codec.decode<SpotifyResponse>(record.bytes)
+      const body = original.type === 'value' ? original.value.body : record.bytes
+      const kept = original.type === 'value' ? (row.value as SpotifyResponse | null)?.body : row.raw
+      if (!body || !kept || !Buffer.from(kept).equals(body))
+        faults.push(`${topic}/${partition}: offset ${record.offset} differs`)
+    }
+  }
+  return faults
+}
+
+function differences(a: Set<string>, b: Set<string>, inA: string, inB: string): string[] {
+  return [
+    ...[...a.difference(b)].map((x) => `${x}: ${inA}, not ${inB}`),
+    ...[...b.difference(a)].map((x) => `${x}: ${inB}, not ${inA}`),
+  ]
+}

@@ -27,6 +27,7 @@ export function createRegistry(options: RegistryOptions): Server {
       QUARKUS_HTTP_PORT: String(port),
       QUARKUS_BANNER_ENABLED: 'false',
       QUARKUS_LOG_LEVEL: 'WARN',
+      QUARKUS_HTTP_ACCESS_LOG_ENABLED: 'false',
       APICURIO_STORAGE_KIND: 'sql',
       APICURIO_STORAGE_SQL_KIND: 'postgresql',
       APICURIO_DATASOURCE_URL: `jdbc:postgresql://127.0.0.1:${database.port}/${database.name}`,

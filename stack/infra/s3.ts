@@ -28,8 +28,9 @@ export function createS3(options: S3Options): Server {
     command: javaCommand(),
     args: [
       ...javaArgs({ heapMiB: 256, quickStart: false }),
-      // As Main-Class of the jar with its name; the log level is S3Proxy's own setting.
-      '-DLOG_LEVEL=warn',
+      ...['-DLOG_LEVEL=warn', '-DJETTY_LOG_LEVEL=warn'],
+      // Else its logging library tells at length how it was configured.
+      '-Dlogback.statusListenerClass=ch.qos.logback.core.status.NopStatusListener',
       '-jar',
       join(jarsDir, 's3proxy', 's3proxy.jar'),
       '--properties',

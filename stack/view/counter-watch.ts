@@ -1,30 +1,28 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { NodeProcess } from '../services.ts'
-import { readCounters } from './counters.ts'
+import { addReading, emptyTally, readCounters, type Tally, totalOf } from './counters.ts'
 import type { View } from './view.ts'
 
 const everyMs = 1_000
 
-/**
- * Shows the services' counters as they move. A service that does not answer just then counts as before;
- * one that was started again counts from zero.
- */
+/** Shows the services' counters as they move. A service that does not answer just then counts as before. */
 export function watchCounters(
   services: NodeProcess[],
   view: View,
 ): { stop(): Promise<void>; kill(): Promise<void> } {
   const stopping = new AbortController()
-  const texts = new Map<string, string>()
+  const tallies = new Map<string, Tally>()
   const read = async ({ name, port }: NodeProcess) => {
     const timeout = AbortSignal.any([stopping.signal, AbortSignal.timeout(2_000)])
     const response = await fetch(`http://127.0.0.1:${port}/metrics`, { signal: timeout })
-    texts.set(name, await response.text())
+    const reading = readCounters(await response.text())
+    tallies.set(name, addReading(tallies.get(name) ?? emptyTally, reading))
   }
   const watch = async () => {
     while (!stopping.signal.aborted) {
       await Promise.allSettled(services.map(read))
       if (stopping.signal.aborted) return
-      view.counters(readCounters([...texts.values()]))
+      view.counters(totalOf([...tallies.values()]))
       await delay(everyMs, undefined, { signal: stopping.signal }).catch(() => {})
     }
   }

@@ -1,4 +1,4 @@
-/** What moves while the stream runs; each since the service that counts it started. */
+/** What moves while the stream runs. */
 export interface Counters {
   polled: number
   published: number
@@ -31,14 +31,42 @@ const sources: Record<keyof Counters, Source> = {
 
 const names = Object.keys(sources) as (keyof Counters)[]
 
-/** Adds up the counters in what `/metrics` of some services answered (Prometheus text). */
-export function readCounters(texts: string[]): Counters {
-  const samples = texts.flatMap((text) => text.split('\n').flatMap(toSample))
-  const total = ({ metric, where = () => true }: Source) =>
-    samples
-      .filter((sample) => sample.metric === metric && where(sample.labels))
-      .reduce((sum, { value }) => sum + value, 0)
-  return Object.fromEntries(names.map((name) => [name, total(sources[name])])) as unknown as Counters
+/** The counters in what one service's `/metrics` answered (Prometheus text), labels added up. */
+export function readCounters(text: string): Counters {
+  const samples = text.split('\n').flatMap(toSample)
+  return mapCounters((name) => {
+    const { metric, where = () => true } = sources[name]
+    const counted = samples.filter((sample) => sample.metric === metric && where(sample.labels))
+    return counted.reduce((sum, { value }) => sum + value, 0)
+  })
+}
+
+/** What a service has counted over its restarts: each restart begins again at zero. */
+export interface Tally {
+  /** Of the lives before this one. */
+  before: Counters
+  /** Of this life, as last read. */
+  last: Counters
+}
+
+export const emptyTally: Tally = { before: mapCounters(() => 0), last: mapCounters(() => 0) }
+
+/** A tally with a newer reading: a counter that fell tells that the service was started again. */
+export function addReading({ before, last }: Tally, reading: Counters): Tally {
+  const restarted = names.some((name) => reading[name] < last[name])
+  return { before: restarted ? addUp([before, last]) : before, last: reading }
+}
+
+export function totalOf(tallies: Tally[]): Counters {
+  return addUp(tallies.flatMap(({ before, last }) => [before, last]))
+}
+
+function addUp(counters: Counters[]): Counters {
+  return mapCounters((name) => counters.reduce((sum, one) => sum + one[name], 0))
+}
+
+function mapCounters(countOf: (name: keyof Counters) => number): Counters {
+  return Object.fromEntries(names.map((name) => [name, countOf(name)])) as unknown as Counters
 }
 
 function toSample(line: string): { metric: string; labels: Labels; value: number }[] {

@@ -1,0 +1,281 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Kafka } from '../../lib/kafka/kafka.ts'
+import { headerText } from '../../lib/kafka/record.ts'
+import type { Postgres } from '../../lib/postgres.ts'
+import { openPostgres } from '../../lib/postgres.ts'
+import { Secret } from '../../lib/secret.ts'
+import type { MetadataRequest, OperationalEvent, SpotifyResponse, Topic } from '../../lib/topology.ts'
+import { toLanes } from '../../services/loader/lanes.ts'
+import type { Outbox } from '../../services/loader/outbox.ts'
+import { openOutbox } from '../../services/loader/outbox.ts'
+import type { Stream } from '../support/kafka.ts'
+import { createStream } from '../support/kafka.ts'
+import { idFor, item, pageBody, simpleArtist, track } from '../support/pages.ts'
+import { startService } from '../support/service-process.ts'
+import { until } from '../support/until.ts'
+
+let stream: Stream
+let kafka: Kafka
+let postgres: Postgres
+
+beforeAll(async () => {
+  stream = await createStream()
+  kafka = (await stream.openKafka()).kafka
+  const url = new Secret(stream.env.DATABASE_URL ?? '')
+  postgres = openPostgres({ url, connections: 4, name: 'test', log: stream.log })
+})
+afterAll(async () => {
+  await postgres.close()
+  await stream.release()
+})
+
+/** Kafka keeps the partitions of a killed consumer until its session ends. */
+const killedLeaveWithinMs = 90_000
+
+const now = Date.now()
+const at = (minutes: number) => now + minutes * 60_000
+
+/** A page of a user as the poller publishes it. */
+function page(user: number, items: unknown[], fetchedAt = Date.now()) {
+  const value: SpotifyResponse = {
+    endpoint: 'recently-played',
+    subject: String(user),
+    source: 'poll',
+    fetchedAt,
+    status: 200,
+    body: pageBody(items),
+  }
+  return { key: String(user), value }
+}
+
+/** The process says in its log that it has started. */
+const startLoader = () => startService('loader', { ...stream.env, LOG_LEVEL: 'info' })
+
+async function count(sql: string): Promise<number> {
+  return (await postgres.query<{ n: number }>(`select count(*)::int as n from ${sql}`)).rows[0]?.n ?? -1
+}
+
+async function published<V>(topic: Topic<V>): Promise<V[]> {
+  const records = await stream.readTopic(topic.name)
+  return Promise.all(
+    records.map(async (record) => {
+      const decoded = await stream.codec.decode<V>(record.bytes)
+      if (decoded.type !== 'value') throw new Error(decoded.message)
+      return decoded.value
+    }),
+  )
+}
+
+describe('the service', () => {
+  test('stores pages, dead-letters what it cannot tell, and asks for metadata, through kills at any time', async () => {
+    const { recentlyPlayed, deadLetters, metadataWanted } = stream.topology
+    const users = Array.from({ length: 20 }, (_, i) => i + 1)
+    const bad = { track: track('Broken') }
+    const publishRound = (round: number) =>
+      kafka.publish(
+        recentlyPlayed,
+        users.map((user) => {
+          const plays = Array.from({ length: 20 }, (_, i) =>
+            item(at(round * 10 + i - 1_000), `S${(round * 10 + i) % 30}`),
+          )
+          return page(user, user === 3 ? [bad, ...plays] : plays)
+        }),
+      )
+    let loader = await startLoader()
+    for (let round = 0; round < 6; round++) {
+      await publishRound(round)
+      if (round % 2 === 0) continue
+      await until(async () => (await count('plays')) > 0, 'plays arrive')
+      await loader.end('SIGKILL')
+      loader = await startLoader()
+    }
+    // Six rounds of twenty plays, half of each repeated from the one before.
+    const expected = users.length * (20 + 5 * 10)
+    await until(async () => (await count('plays')) === expected, 'all plays are stored', killedLeaveWithinMs)
+    const wanted = await until(async () => {
+      const requests = await published<MetadataRequest>(metadataWanted)
+      const ids = new Set(requests.map((r) => `${r.kind}:${r.id}`))
+      return ids.size === 60 ? ids : null
+    }, 'artists and features are asked for')
+    expect(wanted).toContain(`artist:${idFor('Artist of S3')}`)
+    expect(wanted).toContain(`audio-features:${idFor('S3')}`)
+    await until(
+      async () => (await count("artists where metadata_status is distinct from 'requested'")) === 0,
+      'requests are marked',
+    )
+    const letters = await until(async () => {
+      const records = await stream.readTopic(deadLetters.name)
+      return records.length > 0 ? records : null
+    }, 'the bad item is reported')
+    expect(new Set(letters.map((l) => headerText(l, 'dlq.reason')))).toEqual(new Set(['rejected_item']))
+    // A page reports again only when it was not committed before a kill: never a second page.
+    expect(new Set(letters.map((l) => headerText(l, 'dlq.offset'))).size).toBe(1)
+    expect(letters[0]?.key?.toString()).toBe('3')
+    expect(await loader.end('SIGTERM')).toBe(0)
+  }, 180_000)
+
+  test('counts every item once and stores answers', async () => {
+    const { recentlyPlayed, metadata } = stream.topology
+    const loader = await startLoader()
+    const artistId = idFor('Nina')
+    const plays = [
+      item(at(-3), 'X1', { track: track('X1', { artists: [simpleArtist('Nina')] }) }),
+      item(at(-9), 'X2'),
+    ]
+    const odd = [{ ...item(at(-10), 'X3'), track: null }, { track: track('Y1') }]
+    await kafka.publish(recentlyPlayed, [page(501, [...plays, ...odd]), page(501, plays)])
+    await until(
+      async () => (await loader.metric('songswap_plays_total')) === 6,
+      'six items are accounted for',
+    )
+    const metric = (result: string) => loader.metric('songswap_plays_total', { result })
+    expect(await Promise.all(['stored', 'duplicate', 'dropped', 'rejected'].map(metric))).toEqual([
+      2, 2, 1, 1,
+    ])
+
+    const body = Buffer.from(JSON.stringify({ ...simpleArtist('Nina'), genres: ['soul', 'jazz'] }))
+    const answer = {
+      endpoint: 'artist',
+      subject: artistId,
+      source: 'enrich',
+      fetchedAt: Date.now(),
+      status: 200,
+      body,
+    }
+    await kafka.publish(metadata, [{ key: `artist:${artistId}`, value: answer }])
+    await until(
+      async () => (await count("artists where metadata_status = 'found'")) === 1,
+      'the answer is stored',
+    )
+    const { rows } = await postgres.query('select name, genres from artists where id = $1', [artistId])
+    expect(rows).toEqual([{ name: 'Nina', genres: ['soul', 'jazz'] }])
+    expect(await loader.probe('/healthz')).toBe(200)
+    expect(await loader.metric('songswap_page_to_row_seconds_count')).toBe(1)
+    expect(await loader.end('SIGTERM')).toBe(0)
+  })
+})
+
+describe('what rows ask for', () => {
+  let outbox: Outbox | null = null
+  const unavailable: Pick<Kafka, 'publish'> = { publish: () => Promise.reject(new Error('no broker')) }
+
+  beforeEach(async () => {
+    await postgres.query('delete from artists; delete from tracks; delete from gaps')
+    await postgres.query(`
+      insert into artists (id, name, fetched_at) values ('${idFor('One')}', 'One', now()), ('spotify:local:x', '', now());
+      insert into tracks (id, name, fetched_at, features_status) values
+        ('${idFor('Full')}', 'Full', now(), 'not_found'), ('${idFor('Empty')}', '', now(), 'not_found'),
+        ('spotify:local:y', '', now(), null)`)
+    return async () => {
+      await outbox?.close()
+      outbox = null
+    }
+  })
+
+  function open(
+    publisher: Pick<Kafka, 'publish'>,
+    { wantsFeatures = true, requestAgainMs = 60_000 } = {},
+  ): Outbox {
+    const lanes = toLanes({ kafka: publisher, topology: stream.topology, wantsFeatures, requestAgainMs })
+    outbox = openOutbox({ postgres, lanes, sweepMs: 3_600_000, log: stream.log })
+    return outbox
+  }
+
+  /** Remembers what goes to the broker. */
+  function recorder() {
+    const keys: string[] = []
+    const events: OperationalEvent[] = []
+    const publish: Kafka['publish'] = async (topic, records) => {
+      await kafka.publish(topic, records)
+      if (topic.name === stream.topology.events.name)
+        events.push(...records.map((r) => r.value as OperationalEvent))
+      else keys.push(...records.map((r) => r.key))
+    }
+    return { keys, events, publish }
+  }
+
+  test('is published by the next process when one dies between the commit and Kafka', async () => {
+    await open(unavailable)
+      .drain()
+      .catch(() => undefined)
+    await outbox?.close()
+    expect(await count('artists where metadata_status is null')).toBe(2)
+
+    const sent = recorder()
+    open(sent)
+    await until(() => sent.keys.length === 2, 'the sweep at the start finds them')
+    expect(sent.keys.sort()).toEqual([`artist:${idFor('One')}`, `track:${idFor('Empty')}`])
+    await until(
+      async () => (await count("artists where metadata_status = 'requested'")) === 1,
+      'they are marked',
+    )
+  })
+
+  test('is published again when it was not marked, and not when it was', async () => {
+    const sent = recorder()
+    await open(sent).drain()
+    await postgres.query('update artists set metadata_status = null')
+    await outbox?.drain()
+    await outbox?.drain()
+    expect(sent.keys.filter((k) => k.startsWith('artist:'))).toHaveLength(2)
+  })
+
+  test('is asked for again when no answer came in time', async () => {
+    const sent = recorder()
+    await open(sent).drain()
+    await postgres.query("update artists set metadata_requested_at = now() - interval '61 seconds'")
+    await outbox?.drain()
+    expect(sent.keys.filter((k) => k.startsWith('artist:'))).toHaveLength(2)
+  })
+
+  test('is left alone when the answer came before the mark', async () => {
+    const sent = recorder()
+    const answered: Kafka['publish'] = async (topic, records) => {
+      await sent.publish(topic, records)
+      await postgres.query("update artists set metadata_status = 'found'")
+    }
+    await open({ publish: answered }).drain()
+    expect(await count("artists where metadata_status = 'found'")).toBe(2)
+  })
+
+  test('does not hold audio features that nobody provides', async () => {
+    await postgres.query('update tracks set features_status = null')
+    const sent = recorder()
+    await open(sent, { wantsFeatures: false }).drain()
+    expect(sent.keys.filter((k) => k.startsWith('audio-features:'))).toEqual([])
+    await outbox?.close()
+    await open(sent).drain()
+    expect(sent.keys.filter((k) => k.startsWith('audio-features:'))).toHaveLength(2)
+  })
+
+  test('is published by one process at a time, and all of it, however much there is', async () => {
+    await postgres.query(`
+      insert into artists (id, name, fetched_at)
+      select lpad(n::text, 22, '0'), 'x', now() from generate_series(1, 1200) n`)
+    const sent = recorder()
+    const others = [open(sent), open(sent), open(sent)]
+    await until(async () => {
+      for (const other of others) other.wake()
+      return (await count('artists where metadata_status is null')) === 1
+    }, 'everything is asked for')
+    await Promise.all(others.map((o) => o.close()))
+    expect(sent.keys).toHaveLength(1_202)
+    expect(new Set(sent.keys).size).toBe(1_202)
+  })
+
+  test('a gap is told once when it opens, and its end resolves it', async () => {
+    await postgres.query(
+      "insert into gaps (user_id, after, before) values (7, now() - interval '2 h', now())",
+    )
+    const sent = recorder()
+    await open(sent).drain()
+    await outbox?.drain()
+    await postgres.query('update gaps set closed_at = now()')
+    await outbox?.drain()
+    await outbox?.drain()
+    expect(sent.events.map((e) => [e.type, e.subject, e.state])).toEqual([
+      ['gap_detected', 'user:7', 'raised'],
+      ['gap_detected', 'user:7', 'resolved'],
+    ])
+  })
+})

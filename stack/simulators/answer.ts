@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 
 /** An HTTP answer as a value. */
@@ -37,54 +36,74 @@ export function html(status: number, body: string, headers: Record<string, strin
 }
 
 /**
- * Sends an answer. `delivered` is called once the last byte of a complete body was given to the operating
- * system on a living connection, and never for a body that was truncated, cut off or not sent at all.
+ * Sends an answer. `delivered` is called once the operating system took the last byte of a complete body, and
+ * never for a body that was truncated, cut off or not sent at all, or whose client left before that.
+ *
+ * The callback of the write tells this exactly: `finish` is emitted for aborted answers too, and by then the
+ * socket of an answered request may already be closed. The callback comes in the same turn of the event loop
+ * as the write itself, so whoever has read the whole body finds it counted.
  */
 export function send(
   reply: FastifyReply,
   answer: Answer,
   options: { delivery: Delivery; times: DeliveryTimes; delivered?: (body: Buffer) => void },
 ): FastifyReply {
-  const { delivery, times, delivered } = options
+  const { delivery, times, delivered = () => undefined } = options
   const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body
-  if (delivery === 'hang' || delivery === 'reset') return sever(reply, delivery === 'hang' ? times.hangMs : 0)
-  if (delivery === 'cut_off') return cutOff(reply, answer, body)
-  reply.code(answer.status).headers(answer.headers)
-  if (delivery === 'truncated') return reply.send(body.subarray(0, Math.floor(body.length / 2)))
-  if (delivered) onDelivered(reply, () => delivered(body))
-  if (delivery === 'whole') return reply.send(body)
-  reply.header('content-length', body.length)
-  return reply.send(Readable.from(inPieces(body, times.slowBodyMs), { objectMode: false }))
-}
-
-function onDelivered(reply: FastifyReply, delivered: () => void): void {
-  reply.raw.once('finish', () => {
-    if (!reply.request.raw.socket.destroyed) delivered()
-  })
-}
-
-function sever(reply: FastifyReply, afterMs: number): FastifyReply {
+  const half = body.subarray(0, Math.floor(body.length / 2))
   reply.hijack()
+  if (delivery === 'hang' || delivery === 'reset') sever(reply, delivery === 'hang' ? times.hangMs : 0)
+  else if (delivery === 'cut_off') cutOff(reply, answer, { half, length: body.length })
+  else if (delivery === 'truncated') write(reply, answer, { pieces: [half], pauseMs: 0 })
+  else {
+    const pieces = delivery === 'slow' ? inPieces(body, 10) : [body]
+    const pauseMs = delivery === 'slow' ? times.slowBodyMs / pieces.length : 0
+    write(reply, answer, { pieces, pauseMs, written: () => delivered(body) })
+  }
+  return reply
+}
+
+interface Writing {
+  pieces: Buffer[]
+  pauseMs: number
+  written?: () => void
+}
+
+function write(reply: FastifyReply, answer: Answer, { pieces, pauseMs, written }: Writing): void {
+  const { raw } = reply
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
+  raw.writeHead(answer.status, {
+    ...answer.headers,
+    ...(answer.status !== 204 && { 'content-length': length }),
+  })
+  const writeFrom = (place: number): void => {
+    const piece = pieces[place]
+    if (piece === undefined || piece.length === 0) return void raw.end()
+    const isLast = place === pieces.length - 1
+    raw.write(piece, (error) => {
+      if (error) return
+      if (isLast) written?.()
+      else setTimeout(writeFrom, pauseMs, place + 1)
+    })
+    if (isLast) raw.end()
+  }
+  writeFrom(0)
+}
+
+function sever(reply: FastifyReply, afterMs: number): void {
   const socket = reply.request.raw.socket
   const timer = setTimeout(() => socket.resetAndDestroy(), afterMs)
   socket.once('close', () => clearTimeout(timer))
-  return reply
 }
 
-function cutOff(reply: FastifyReply, answer: Answer, body: Buffer): FastifyReply {
-  reply.hijack()
+function cutOff(reply: FastifyReply, answer: Answer, body: { half: Buffer; length: number }): void {
   reply.raw.writeHead(answer.status, { ...answer.headers, 'content-length': body.length })
-  reply.raw.write(body.subarray(0, Math.floor(body.length / 2)), () =>
-    reply.request.raw.socket.resetAndDestroy(),
-  )
-  return reply
+  reply.raw.write(body.half, () => reply.request.raw.socket.resetAndDestroy())
 }
 
-async function* inPieces(body: Buffer, totalMs: number): AsyncGenerator<Buffer> {
-  const pieces = 10
-  const size = Math.ceil(body.length / pieces)
-  for (let start = 0; start < body.length; start += size) {
-    yield body.subarray(start, start + size)
-    await new Promise((resolve) => setTimeout(resolve, totalMs / pieces))
-  }
+function inPieces(body: Buffer, count: number): Buffer[] {
+  const size = Math.max(1, Math.ceil(body.length / count))
+  return Array.from({ length: Math.ceil(body.length / size) }, (_, place) =>
+    body.subarray(place * size, (place + 1) * size),
+  )
 }

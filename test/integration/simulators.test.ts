@@ -140,6 +140,7 @@ test('every fault answers over HTTP with the status and body that were seen', as
   const seen = async (fault: FaultName) => {
     sim.scriptFault({ fault })
     const response = await get(sim, recent, token)
+    expect(response.headers.has('content-length')).toBe(true)
     return [response.status, await response.text(), response.headers.get('retry-after')]
   }
   expect(await seen('forbidden_gated')).toEqual([403, '{"error":{"status":403,"message":"Forbidden"}}', null])
@@ -480,6 +481,19 @@ test('the control API does over HTTP what the methods do', async () => {
     delivered: { pages: 1, items: 1, plays: 1 },
     answers: { 'recently-played 418': 1 },
   })
+})
+
+test('whatever a client has read is counted by then, even when it closes the connection at once', async () => {
+  const sim = await spotify({ mode: 'extended', slowBodyMs: 10, faults: { huge_page: 0.3, slow_body: 0.1 } })
+  const token = await userToken(sim)
+  const read = async () => {
+    const headers = { authorization: `Bearer ${token}`, connection: 'close' }
+    await (await fetch(sim.url + recent, { headers })).arrayBuffer()
+  }
+  for (let round = 1; round <= 20; round += 1) {
+    await Promise.all(Array.from({ length: 8 }, read))
+    expect(sim.truth.counts().pages).toBe(round * 8)
+  }
 })
 
 test('a simulator stops at once, whoever still hangs on it', async () => {

@@ -1,6 +1,8 @@
 import type { Sql } from '../../lib/postgres.ts'
-import type { AlbumRow, ArtistRow, Catalogue, FeaturesRow, Observation, TrackRow } from './catalogue.ts'
-import { featureNames, unseen } from './catalogue.ts'
+import type { AlbumRow, ArtistRow, Catalogue, FeaturesRow } from './catalogue.ts'
+import { featureNames } from './catalogue.ts'
+import { upsertObservations } from './observation-store.ts'
+import { upsertTracks } from './track-store.ts'
 
 /**
  * Upserts of the catalogue, a statement a table. Everywhere the newest version wins by the time of its fetch,
@@ -15,13 +17,10 @@ import { featureNames, unseen } from './catalogue.ts'
 export async function writeCatalogue(sql: Sql, catalogue: Catalogue): Promise<void> {
   if (catalogue.albums.length > 0) await upsertAlbums(sql, catalogue.albums)
   if (catalogue.artists.length > 0) await upsertArtists(sql, catalogue.artists)
-  if (catalogue.tracks.length > 0) {
-    const won = await upsertTracks(sql, catalogue.tracks)
-    if (won.length > 0) await replaceTrackArtists(sql, won)
-  }
-  await observe(sql, 'track_popularity', catalogue.trackPopularity)
-  await observe(sql, 'artist_popularity', catalogue.artistPopularity)
-  await observe(sql, 'artist_followers', catalogue.artistFollowers)
+  if (catalogue.tracks.length > 0) await upsertTracks(sql, catalogue.tracks)
+  await upsertObservations(sql, 'track_popularity', catalogue.trackPopularity)
+  await upsertObservations(sql, 'artist_popularity', catalogue.artistPopularity)
+  await upsertObservations(sql, 'artist_followers', catalogue.artistFollowers)
   if (catalogue.features.length > 0) await upsertFeatures(sql, catalogue.features)
 }
 
@@ -85,97 +84,6 @@ async function upsertArtists(sql: Sql, rows: readonly ArtistRow[]): Promise<void
       rows.map((r) => r.fetchedAt),
       rows.map((r) => r.metadataFetchedAt),
     ],
-  })
-}
-
-/** @returns the versions that are in the table now, as they were newer than what was there */
-async function upsertTracks(sql: Sql, rows: readonly TrackRow[]): Promise<TrackRow[]> {
-  const { rows: touched } = await sql.query<{ id: string; fetched_at: Date }>({
-    name: 'loader_tracks',
-    text: `
-      insert into tracks as t
-        (id, name, duration_ms, explicit, isrc, album_id, fetched_at, metadata_status, features_status)
-      select id, name, duration_ms, explicit, isrc, album_id, to_timestamp(fetched_at / 1000), metadata, features
-      from unnest($1::text[], $2::text[], $3::int[], $4::boolean[], $5::text[], $6::text[], $7::float8[],
-          $8::text[], $9::text[])
-        as r (id, name, duration_ms, explicit, isrc, album_id, fetched_at, metadata, features)
-      on conflict (id) do update set
-        name = case when excluded.fetched_at > t.fetched_at then excluded.name else t.name end,
-        duration_ms = case when excluded.fetched_at > t.fetched_at
-          then coalesce(excluded.duration_ms, t.duration_ms) else t.duration_ms end,
-        explicit = case when excluded.fetched_at > t.fetched_at
-          then coalesce(excluded.explicit, t.explicit) else t.explicit end,
-        isrc = case when excluded.fetched_at > t.fetched_at
-          then coalesce(excluded.isrc, t.isrc) else t.isrc end,
-        album_id = case when excluded.fetched_at > t.fetched_at
-          then coalesce(excluded.album_id, t.album_id) else t.album_id end,
-        fetched_at = greatest(excluded.fetched_at, t.fetched_at),
-        metadata_status = case when t.metadata_status = 'found' then 'found'
-          else coalesce(excluded.metadata_status, t.metadata_status) end,
-        features_status = case when t.features_status = 'found' then 'found'
-          else coalesce(excluded.features_status, t.features_status) end
-      where excluded.fetched_at > t.fetched_at
-        or (excluded.metadata_status <> coalesce(t.metadata_status, '') and t.metadata_status is distinct from 'found')
-        or (excluded.features_status <> coalesce(t.features_status, '') and t.features_status is distinct from 'found')
-      returning id, fetched_at`,
-    values: [
-      rows.map((r) => r.id),
-      rows.map((r) => r.name),
-      rows.map((r) => r.durationMs),
-      rows.map((r) => r.explicit),
-      rows.map((r) => r.isrc),
-      rows.map((r) => r.albumId),
-      rows.map((r) => r.fetchedAt),
-      rows.map((r) => r.metadata),
-      rows.map((r) => r.features),
-    ],
-  })
-  const inTable = new Map(touched.map((row) => [row.id, row.fetched_at.getTime()]))
-  return rows.filter((row) => row.fetchedAt !== unseen && inTable.get(row.id) === row.fetchedAt)
-}
-
-/**
- * Makes the artists of tracks those of the versions that won, also where they are fewer than before. The rows
- * of these tracks are locked by this transaction, so nobody else replaces their artists meanwhile.
- */
-async function replaceTrackArtists(sql: Sql, tracks: readonly TrackRow[]): Promise<void> {
-  const rows = tracks.flatMap((track) =>
-    track.artistIds.map((artistId, position) => ({ trackId: track.id, position, artistId })),
-  )
-  await sql.query({
-    name: 'loader_track_artists',
-    text: `
-      with surplus as (
-        delete from track_artists a using unnest($4::text[], $5::int[]) as r (track_id, artists)
-        where a.track_id = r.track_id and a.position >= r.artists
-      )
-      insert into track_artists as t (track_id, position, artist_id)
-      select * from unnest($1::text[], $2::int[], $3::text[])
-      on conflict (track_id, position) do update set artist_id = excluded.artist_id
-      where excluded.artist_id <> t.artist_id`,
-    values: [
-      rows.map((r) => r.trackId),
-      rows.map((r) => r.position),
-      rows.map((r) => r.artistId),
-      tracks.map((t) => t.id),
-      tracks.map((t) => t.artistIds.length),
-    ],
-  })
-}
-
-type ObservationTable = 'track_popularity' | 'artist_popularity' | 'artist_followers'
-
-async function observe(sql: Sql, table: ObservationTable, rows: readonly Observation[]): Promise<void> {
-  if (rows.length === 0) return
-  await sql.query({
-    name: `loader_${table}`,
-    text: `
-      insert into ${table} as t (id, observed_on, value, observed_at)
-      select id, observed_on, value, to_timestamp(observed_at / 1000)
-      from unnest($1::text[], $2::date[], $3::bigint[], $4::float8[]) as r (id, observed_on, value, observed_at)
-      on conflict (id, observed_on) do update set value = excluded.value, observed_at = excluded.observed_at
-      where excluded.observed_at > t.observed_at`,
-    values: [rows.map((r) => r.id), rows.map((r) => r.day), rows.map((r) => r.value), rows.map((r) => r.at)],
   })
 }
 

@@ -19,7 +19,7 @@ export interface EntityBatch {
 }
 
 /** Header that names who answered for audio features: `spotify` or `reccobeats`. */
-export const providerHeader = 'provider'
+const providerHeader = 'provider'
 
 const kinds: readonly MetadataKind[] = ['track', 'artist', 'audio-features']
 /** 404: no such entity. 400: Spotify calls an id that it never gave out invalid. */

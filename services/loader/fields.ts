@@ -10,9 +10,6 @@ export type JsonObject = Readonly<Record<string, unknown>>
 const replacement = '\uFFFD'
 const maxInt32 = 2_147_483_647
 
-/** Spotify's own ids, the only ones that can be looked up. */
-export const spotifyId = /^[0-9A-Za-z]{22}$/
-
 /** Longest id kept as it is, in UTF-16 units: 900 bytes at most, as an index entry holds no more than 2,700. */
 const maxIdLength = 300
 
@@ -55,9 +52,8 @@ export function float32Of(value: unknown): number | null {
  * long for an index is cut and made unique by its digest.
  */
 export function idOf(entity: JsonObject): string | null {
-  const id = entity.id || entity.uri
-  if (typeof id !== 'string' || id === '') return null
-  const text = storable(id)
+  const text = textOf(entity.id) || textOf(entity.uri)
+  if (!text) return null
   if (text.length <= maxIdLength) return text
   return `${text.slice(0, 200).toWellFormed()}:sha256:${sha256(text)}`
 }

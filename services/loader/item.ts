@@ -2,13 +2,13 @@ import type { JsonObject } from './fields.ts'
 import { idOf, isObject, sha256, textOf } from './fields.ts'
 
 /** Lawful items that are no plays of tracks; they end here, counted by name. */
-export const dropReasons = {
+const dropReasons = {
   null_track: 'The track is null: Spotify knows that something was played, not what.',
   not_a_track: 'The item is an episode or a chapter.',
 } as const
 
 /** Why an item cannot be told: the page is dead-lettered for it, its other items are stored. */
-export const rejectReasons = {
+const rejectReasons = {
   invalid_item: 'The item is no object.',
   missing_track: 'The item has no track.',
   missing_track_id: 'The track has neither an id nor a uri.',
@@ -66,10 +66,16 @@ export function contextOf(item: unknown): { type: string | null; uri: string | n
  * popularity or markets, nor of its place on the page.
  */
 export function digestOf(item: unknown, reason: RejectReason): string {
-  if (!isObject(item)) return sha256(JSON.stringify([reason, item]))
+  if (!isObject(item)) return sha256(JSON.stringify([reason, scalarOf(item)]))
   const track = isObject(item.track) ? item.track : {}
   const context = contextOf(item)
-  return sha256(JSON.stringify([reason, item.played_at, track.id, track.uri, track.name, context.uri]))
+  const parts = [item.played_at, track.id, track.uri, track.name].map(scalarOf)
+  return sha256(JSON.stringify([reason, ...parts, context.uri]))
+}
+
+/** Objects and lists count by their type alone: they may be nested too deep to be written. */
+function scalarOf(value: unknown): unknown {
+  return typeof value === 'object' && value !== null ? 'object' : value
 }
 
 /** The track's name for a person's eye, at most 80 characters; null when there is none. */

@@ -5,7 +5,7 @@ import { headerText } from '../../lib/kafka/record.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import { isObject, storable } from './fields.ts'
 
-/** One recently-played response of a user, its items unread. */
+/** One recently-played response of a user. */
 export interface Page {
   record: RawRecord
   /** Decimal text, within 64 bits. */
@@ -18,15 +18,16 @@ export interface Page {
   offset: number
   /** Put back on the topic by an operator, who wants to hear what becomes of it. */
   redriven: boolean
-  items: readonly unknown[]
+  /** Items on the page. */
+  size: number
 }
 
 export type PageResult =
-  | { type: 'page'; page: Page }
+  | { type: 'page'; page: Page; items: readonly unknown[] }
   | { type: 'dead-letter'; reason: DeadLetterReason; message: string }
 
 /** Headers of a record restored from the archive: the place of the original. */
-export const restoreHeaders = { partition: 'restore.partition', offset: 'restore.offset' } as const
+const restoreHeaders = { partition: 'restore.partition', offset: 'restore.offset' } as const
 
 const userIdPattern = /^[1-9]\d{0,17}$/
 /** The last moment of the year 9999: what Postgres and JavaScript both print alike. */
@@ -65,8 +66,9 @@ export function toPage(record: ValueRecord<SpotifyResponse>): PageResult {
       source: storable(value.source),
       ...placeOf(record),
       redriven: headerText(record, redriveGroupHeader) !== null,
-      items: body.json.items,
+      size: body.json.items.length,
     },
+    items: body.json.items,
   }
 }
 
@@ -83,7 +85,7 @@ export function parseJson(
 
 /** Whether a number is a time that can be stored, in Unix milliseconds. */
 export function isTime(value: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value <= maxTimeMs
+  return Number.isInteger(value) && value > 0 && value <= maxTimeMs
 }
 
 function placeOf(record: RawRecord): { partition: number; offset: number } {

@@ -34,7 +34,7 @@ export interface RejectedItem {
   trackName: string | null
 }
 
-export interface HistoryPage extends PageSpan {
+interface HistoryPage extends PageSpan {
   page: Page
 }
 
@@ -51,7 +51,7 @@ export interface HistoryBatch {
   counts: ItemCounts
 }
 
-export interface ItemCounts {
+interface ItemCounts {
   items: number
   /** Items that are plays, duplicates included. */
   plays: number
@@ -79,7 +79,7 @@ export function toHistory(records: readonly ValueRecord<SpotifyResponse>[]): His
   }
   for (const record of records) {
     const result = toPage(record)
-    if (result.type === 'page') collectPage(collected, result.page)
+    if (result.type === 'page') collectPage(collected, result.page, result.items)
     else deadLetters.push({ record, reason: result.reason, message: result.message })
   }
   return {
@@ -92,13 +92,13 @@ export function toHistory(records: readonly ValueRecord<SpotifyResponse>[]): His
   }
 }
 
-function collectPage(into: Collected, page: Page): void {
+function collectPage(into: Collected, page: Page, items: readonly unknown[]): void {
   const { fetchedAt, userId } = page
   const { counts } = into
   const fetched = { at: fetchedAt, day: dayOf(fetchedAt) }
   let oldest: number | null = null
   let newest: number | null = null
-  for (const [index, raw] of page.items.entries()) {
+  for (const [index, raw] of items.entries()) {
     const item = toItem(raw, fetchedAt)
     counts.items++
     if (item.type === 'rejected') {
@@ -121,7 +121,7 @@ function collectPage(into: Collected, page: Page): void {
     if (!into.plays.has(key)) into.plays.set(key, toPlayRow(page, item, raw))
   }
   const isWindow = page.source !== 'import'
-  into.pages.push({ page, userId, fetchedAt, size: page.items.length, oldest, newest, isWindow })
+  into.pages.push({ page, userId, fetchedAt, size: page.size, oldest, newest, isWindow })
 }
 
 function toPlayRow(page: Page, play: { playedAt: number; trackId: string }, raw: unknown): PlayRow {
@@ -154,6 +154,6 @@ export function toItemDeadLetter(page: Page, items: readonly RejectedItem[]): De
     return `items[${index}]: ${reason}${trackName === null ? '' : ` (track "${trackName}")`}`
   })
   const more = items.length > itemsNamed ? `; and ${items.length - itemsNamed} more` : ''
-  const message = `${items.length} of ${page.items.length} items cannot be told: ${named.join('; ')}${more}`
+  const message = `${items.length} of ${page.size} items cannot be told: ${named.join('; ')}${more}`
   return { record: page.record, reason: 'rejected_item', message }
 }

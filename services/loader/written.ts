@@ -37,7 +37,10 @@ export class Written {
       trackPopularity: catalogue.trackPopularity.filter((seen) => {
         const known = this.#popularity.get(seen.id)
         if (!known || known.day !== seen.day) return true
-        return known.at < seen.at && known.value !== seen.value
+        if (seen.at <= known.at) return false
+        if (seen.value !== known.value) return true
+        this.#popularity.set(seen.id, seen)
+        return false
       }),
     }
   }

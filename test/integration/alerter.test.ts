@@ -10,7 +10,7 @@ import type { DiscordSimulator } from '../../stack/simulators/discord/simulator.
 import { startDiscordSimulator } from '../../stack/simulators/discord/simulator.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
-import { startService } from '../support/service-process.ts'
+import { killServices, startService } from '../support/service-process.ts'
 import { until } from '../support/until.ts'
 
 let stream: Stream
@@ -24,6 +24,7 @@ beforeEach(async () => {
   admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
   discord = await startDiscordSimulator()
   return async () => {
+    await killServices()
     await discord.stop()
     await admin.close()
     await stream.release()

@@ -18,6 +18,13 @@ export interface ServiceProcess {
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null>
 }
 
+const running = new Set<ChildProcess>()
+
+/** Ends every service that is still running; where a hook after each test releases the world that they are connected to. */
+export async function killServices(): Promise<void> {
+  await Promise.all([...running].map((child) => end(child, 'SIGKILL')))
+}
+
 /** Starts `services/NAME/main.ts` and resolves when it says that it has started. */
 export async function startService(name: string, env: Record<string, string>): Promise<ServiceProcess> {
   const main = fileURLToPath(new URL(`../../services/${name}/main.ts`, import.meta.url))
@@ -25,7 +32,8 @@ export async function startService(name: string, env: Record<string, string>): P
     env: { PATH: process.env.PATH, LOG_LEVEL: 'info', ...env, HTTP_PORT: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  onTestFinished(() => void child.kill('SIGKILL'))
+  running.add(child)
+  onTestFinished(async () => void (await end(child, 'SIGKILL')))
   const lines = collectLines(child)
   const port = await until(() => {
     if (child.exitCode !== null) throw new Error(`${name} has exited: ${JSON.stringify(lines.slice(-5))}`)
@@ -45,13 +53,16 @@ export async function startService(name: string, env: Record<string, string>): P
         .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
     },
     probe: async (path) => (await read(path)).status,
-    async end(signal) {
-      const exited = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : null
-      child.kill(signal)
-      await exited
-      return child.exitCode
-    },
+    end: (signal) => end(child, signal),
   }
+}
+
+async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
+  running.delete(child)
+  const exited = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : null
+  child.kill(signal)
+  await exited
+  return child.exitCode
 }
 
 function collectLines(child: ChildProcess): Record<string, unknown>[] {

@@ -40,30 +40,17 @@ export async function documentedPorts(env: NodeJS.ProcessEnv, brokers: number): 
   return ports
 }
 
-/** Ports that are free now. */
+/** Ports that are free now, for a stack of so many brokers. */
 export async function freePorts(brokers: number): Promise<Ports> {
-  const taken = new Set<number>()
-  const next = async () => {
-    for (;;) {
-      const port = await freePort()
-      if (!taken.has(port)) {
-        taken.add(port)
-        return port
-      }
-    }
-  }
-  const each = async () => {
-    const ports: number[] = []
-    while (ports.length < brokers) ports.push(await next())
-    return ports
-  }
-  return {
-    kafka: await each(),
-    controller: await each(),
-    registry: await next(),
-    s3: await next(),
-    postgres: await next(),
-  }
+  const [registry = 0, s3 = 0, postgres = 0, ...rest] = await findFreePorts(3 + 2 * brokers)
+  return { kafka: rest.slice(0, brokers), controller: rest.slice(brokers), registry, s3, postgres }
+}
+
+/** So many different ports that are free now. */
+export async function findFreePorts(count: number): Promise<number[]> {
+  const ports = new Set<number>()
+  while (ports.size < count) ports.add(await freePort())
+  return [...ports]
 }
 
 /**

@@ -113,6 +113,9 @@ export const kafkaEnv = {
     .default(''),
   KAFKA_REPLICATION_FACTOR: wholeNumber(1, 9).default(1),
   SCHEMA_REGISTRY_URL: httpUrl(),
+  DEAD_LETTER_FLOOD_PERCENT: wholeNumber(1, 100).default(50),
+  DEAD_LETTER_FLOOD_MIN_COUNT: wholeNumber(1).default(100),
+  DEAD_LETTER_FLOOD_WINDOW_SECONDS: wholeNumber(1).default(60),
 }
 
 export interface KafkaConfig {
@@ -122,6 +125,8 @@ export interface KafkaConfig {
   prefix: string
   replicationFactor: number
   registryUrl: string
+  /** When a consumer stops rather than emptying its topic into the dead letters. */
+  flood: { maxRatio: number; minDeadLetters: number; windowMs: number }
 }
 
 /** @throws ConfigError when SASL is set in part only */
@@ -141,6 +146,11 @@ export function kafkaConfig(e: z.infer<z.ZodObject<typeof kafkaEnv>>): KafkaConf
     prefix: e.KAFKA_PREFIX,
     replicationFactor: e.KAFKA_REPLICATION_FACTOR,
     registryUrl: e.SCHEMA_REGISTRY_URL,
+    flood: {
+      maxRatio: e.DEAD_LETTER_FLOOD_PERCENT / 100,
+      minDeadLetters: e.DEAD_LETTER_FLOOD_MIN_COUNT,
+      windowMs: e.DEAD_LETTER_FLOOD_WINDOW_SECONDS * 1000,
+    },
   }
 }
 

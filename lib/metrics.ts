@@ -35,6 +35,11 @@ export const metrics = {
     help: 'Records dead-lettered, by group and reason.',
     labelNames: ['group', 'reason'],
   }),
+  floodValveClosed: new Gauge({
+    name: 'songswap_flood_valve_closed',
+    help: '1 while a consumer group takes nothing, because too many records would become dead letters.',
+    labelNames: ['group'],
+  }),
   recordsPublished: new Counter({
     name: 'songswap_records_published_total',
     help: 'Records acknowledged by Kafka, by topic.',

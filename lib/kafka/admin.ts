@@ -2,8 +2,10 @@ import type kafkajs from 'kafkajs'
 import { RetriableError } from '../errors.ts'
 import type { Resource } from '../scope.ts'
 import type { Topic } from '../topology.ts'
+import { isUnknownTopic, kafkaErrorType } from './broker-error.ts'
 import type { ClientOptions } from './client.ts'
 import { createClient } from './client.ts'
+import { pause } from './pause.ts'
 
 /** One partition of a topic as the broker has it. */
 export interface PartitionEnds {
@@ -76,7 +78,7 @@ export async function openAdmin(options: ClientOptions): Promise<Admin> {
       const missing = topics.filter((t) => !existing.has(t.name))
       if (missing.length > 0) {
         await admin.createTopics({
-          waitForLeaders: true,
+          waitForLeaders: false,
           topics: missing.map((t) => ({
             topic: t.name,
             numPartitions: t.partitions,
@@ -87,6 +89,7 @@ export async function openAdmin(options: ClientOptions): Promise<Admin> {
             })),
           })),
         })
+        await waitForLeaders(admin, missing)
       }
       for (const topic of topics.filter((t) => existing.has(t.name)))
         await bringUpToDate(admin, topic, replicationFactor)
@@ -139,6 +142,33 @@ export function topicSettings(topic: Topic, replicationFactor: number): Record<s
     'retention.ms': topic.retentionDays === null ? '-1' : String(topic.retentionDays * dayMs),
     'max.message.bytes': String(maxMessageBytes),
     'min.insync.replicas': String(Math.max(1, replicationFactor - 1)),
+  }
+}
+
+/**
+ * A topic that was just created is unknown to a broker until the news has reached it; kafkajs's own waiting
+ * takes that for an error.
+ */
+async function waitForLeaders(admin: kafkajs.Admin, topics: Topic[]): Promise<void> {
+  const deadline = Date.now() + leadersWithinMs
+  for (const { name } of topics) {
+    while (!(await hasLeaders(admin, name))) {
+      if (Date.now() > deadline) throw new RetriableError(`Topic ${name} was created, but has no leader yet`)
+      await pause(100)
+    }
+  }
+}
+
+const leadersWithinMs = 30_000
+
+async function hasLeaders(admin: kafkajs.Admin, topic: string): Promise<boolean> {
+  try {
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+    const partitions = topics[0]?.partitions ?? []
+    return partitions.length > 0 && partitions.every((p) => p.leader >= 0)
+  } catch (error) {
+    if (isUnknownTopic(error) || kafkaErrorType(error) === 'LEADER_NOT_AVAILABLE') return false
+    throw error
   }
 }
 

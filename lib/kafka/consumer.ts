@@ -9,10 +9,12 @@ import type { Resource } from '../scope.ts'
 import type { Topic } from '../topology.ts'
 import type { ClientOptions } from './client.ts'
 import { createClient } from './client.ts'
+import type { SettledBatch } from './partition-worker.ts'
 import { PartitionWorker } from './partition-worker.ts'
 import { backoffMs, pause } from './pause.ts'
-import type { DecodedRecord, Header, RawRecord } from './record.ts'
-import type { PartitionSink, Settled } from './sink.ts'
+import type { DecodedRecord, RawRecord } from './record.ts'
+import { toRawRecord } from './record.ts'
+import type { PartitionSink } from './sink.ts'
 
 export interface ConsumerOptions<V> {
   client: ClientOptions
@@ -20,7 +22,7 @@ export interface ConsumerOptions<V> {
   group: string
   topics: Topic<V>[]
   open: (topic: string, partition: number, signal: AbortSignal) => PartitionSink<V>
-  publishDeadLetters: (settled: Settled, attempts: number) => Promise<void>
+  publishDeadLetters: (batch: SettledBatch) => Promise<void>
   onOffsetOutOfRange: (text: string) => void
   batchMaxRecords: number
   batchMaxBytes: number
@@ -277,23 +279,5 @@ class Term<V> {
   /** kafkajs answers OFFSET_OUT_OF_RANGE by going to the earliest record, and says so in its log only. */
   #onWarning(text: string): void {
     if (/offset out of range/i.test(text)) this.#o.onOffsetOutOfRange(text)
-  }
-}
-
-function toRawRecord(topic: string, partition: number, message: kafkajs.KafkaMessage): RawRecord {
-  const headers: Header[] = []
-  for (const [name, values] of Object.entries(message.headers ?? {})) {
-    for (const value of Array.isArray(values) ? values : [values ?? '']) {
-      headers.push({ name, value: Buffer.isBuffer(value) ? value : Buffer.from(value) })
-    }
-  }
-  return {
-    topic,
-    partition,
-    offset: Number(message.offset),
-    timestamp: Number(message.timestamp),
-    key: message.key,
-    headers,
-    bytes: message.value,
   }
 }

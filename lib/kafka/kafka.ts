@@ -1,5 +1,6 @@
 import type { Codec } from '../codec.ts'
 import type { KafkaConfig } from '../config.ts'
+import type { Notice } from '../events.ts'
 import { toEvent } from '../events.ts'
 import type { Health } from '../health.ts'
 import type { Logger } from '../log.ts'
@@ -10,10 +11,12 @@ import { topology } from '../topology.ts'
 import { createClient } from './client.ts'
 import { openConsumer } from './consumer.ts'
 import { deadLetterHeaders } from './dead-letter.ts'
+import { FloodError, FloodValve } from './flood-valve.ts'
 import { handlerSink } from './handler-sink.ts'
+import type { SettledBatch } from './partition-worker.ts'
 import { openProducer } from './producer.ts'
 import type { Header } from './record.ts'
-import type { Handler, PartitionSink, Settled } from './sink.ts'
+import type { Handler, PartitionSink } from './sink.ts'
 
 export interface OutRecord {
   key: Buffer | string | null
@@ -75,6 +78,12 @@ export interface KafkaOptions {
 
 const defaults = { batchMaxRecords: 500, batchMaxBytes: 8 << 20, stuckAfterMs: 300_000 }
 
+/** A consumer that stopped for a flood of dead letters tries again this often. */
+const floodTrialMs = 5_000
+/** `kill -USR2` makes a stopped consumer take everything for ten minutes, whatever becomes of it. */
+const forceValveSignal = 'SIGUSR2'
+const forcedForMs = 600_000
+
 /** Connects to Kafka. The only door to it: kafkajs is imported in this folder alone. */
 export async function openKafka(options: KafkaOptions): Promise<Kafka> {
   const { config, codec, log, health, fail, name } = options
@@ -82,6 +91,11 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
   const producer = await openProducer({ client: createClient(client), log })
   const { deadLetters, events } = topology(config.prefix)
   const consumers: Resource[] = []
+  const valves = new Set<FloodValve>()
+  const forceValves = () => {
+    for (const valve of valves) valve.force(Date.now() + forcedForMs)
+  }
+  process.on(forceValveSignal, forceValves)
 
   const publish: Kafka['publish'] = async (topic, records) => {
     const encoded = records.map(async ({ value, ...record }) => ({
@@ -91,34 +105,43 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
     await producer.publish(topic.name, await Promise.all(encoded))
   }
 
-  async function publishDeadLetters(group: string, settled: Settled, attempts: number): Promise<void> {
+  async function publishDeadLetters(
+    group: string,
+    { deadLetters: letters, attempts }: SettledBatch,
+  ): Promise<void> {
+    if (letters.length === 0) return
     const at = Date.now()
     await producer.publish(
       deadLetters.name,
-      settled.deadLetters.map(({ record, reason, message }) => ({
+      letters.map(({ record, reason, message }) => ({
         key: record.key,
         value: record.bytes,
         timestamp: record.timestamp,
         headers: deadLetterHeaders(record, { group, reason, message, attempts, at }),
       })),
     )
-    for (const { reason } of settled.deadLetters) metrics.deadLetters.inc({ group, reason })
+    for (const { reason } of letters) metrics.deadLetters.inc({ group, reason })
   }
 
-  function warnOutOfRange(group: string, text: string): void {
-    log.error({ group, text }, 'offset_out_of_range')
-    const notice = {
-      type: 'offset_out_of_range',
-      subject: `group:${group}`,
-      severity: 'critical',
-      message: `${group} asked for records that the topic has already forgotten and goes on at the earliest one. Compare with the archive: songswap audit.`,
-    } as const
+  /** @throws FloodError */
+  function stopFlood(valve: FloodValve, group: string, batch: SettledBatch): void {
+    const verdict = valve.judge({ records: batch.records, deadLetters: batch.deadLetters.length }, Date.now())
+    if (verdict === 'close' || verdict === 'reopen') notify(floodNotice(group, verdict, batch))
+    metrics.floodValveClosed.set({ group }, valve.closed ? 1 : 0)
+    if (verdict === 'close' || verdict === 'refuse') throw new FloodError(floodTrialMs)
+  }
+
+  /** Tells operators; what cannot be told is in the log. */
+  function notify(notice: Notice): void {
+    log.error({ ...notice }, 'notice')
     publish(events, [{ key: notice.subject, value: toEvent(notice, name, Date.now()) }]).catch((err) =>
       log.error({ err }, 'event_not_published'),
     )
   }
 
   const consumeInto: Kafka['consumeInto'] = async ({ group, topics, open, ...limits }) => {
+    const valve = new FloodValve(config.flood)
+    valves.add(valve)
     consumers.push(
       openConsumer({
         ...defaults,
@@ -128,8 +151,11 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
         group,
         topics,
         open,
-        publishDeadLetters: (settled, attempts) => publishDeadLetters(group, settled, attempts),
-        onOffsetOutOfRange: (text) => warnOutOfRange(group, text),
+        publishDeadLetters: async (batch) => {
+          stopFlood(valve, group, batch)
+          await publishDeadLetters(group, batch)
+        },
+        onOffsetOutOfRange: () => notify(outOfRangeNotice(group)),
         health,
         fail,
         log,
@@ -148,8 +174,34 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
         open: (_topic, _partition, signal) => handlerSink({ group: rest.group, handler, log, signal }),
       }),
     async close() {
+      process.off(forceValveSignal, forceValves)
       await Promise.all(consumers.map((c) => c.close()))
       await producer.close()
     },
+  }
+}
+
+function outOfRangeNotice(group: string): Notice {
+  return {
+    type: 'offset_out_of_range',
+    subject: `group:${group}`,
+    severity: 'critical',
+    message: `${group} asked for records that the topic has already forgotten and goes on at the earliest one. The archive may still have them.`,
+  }
+}
+
+function floodNotice(group: string, verdict: 'close' | 'reopen', batch: SettledBatch): Notice {
+  const subject = `group:${group}`
+  if (verdict === 'reopen') {
+    const message = `${group} takes records again.`
+    return { type: 'dead_letter_flood', subject, severity: 'info', state: 'resolved', message }
+  }
+  const [example] = batch.deadLetters
+  return {
+    type: 'dead_letter_flood',
+    subject,
+    severity: 'critical',
+    message: `${group} has stopped: too many records become dead letters (${example?.reason}: ${example?.message}). It goes on by itself when the cause is gone; to let them through, send SIGUSR2 to the process.`,
+    details: { reason: example?.reason ?? '', partition: String(example?.record.partition ?? '') },
   }
 }

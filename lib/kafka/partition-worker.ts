@@ -1,9 +1,17 @@
+import { checkpoint } from '../checkpoint.ts'
 import { isRetriable, messageOf, RetriableError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { metrics } from '../metrics.ts'
+import { FloodError } from './flood-valve.ts'
 import { backoffMs, pause } from './pause.ts'
 import type { DecodedRecord, RawRecord } from './record.ts'
 import type { PartitionSink, Settled } from './sink.ts'
+
+/** A batch whose effect is durable. */
+export interface SettledBatch extends Settled {
+  records: number
+  attempts: number
+}
 
 export interface WorkerOptions<V> {
   group: string
@@ -16,7 +24,8 @@ export interface WorkerOptions<V> {
   /** Bytes in the queue above which {@link PartitionWorker.full} is true. */
   queueMaxBytes: number
   decode: (record: RawRecord) => Promise<DecodedRecord<V>>
-  publishDeadLetters: (settled: Settled, attempts: number) => Promise<void>
+  /** @throws FloodError when they would be too many: the batch is handled again later */
+  publishDeadLetters: (outcome: SettledBatch) => Promise<void>
   /** @throws when the group did not take it; the next commit covers it then */
   commit: (nextOffset: number) => Promise<void>
   /** Called when the queue has room again. */
@@ -147,25 +156,15 @@ export class PartitionWorker<V> {
   async #process(batch: RawRecord[]): Promise<void> {
     const { group, topic } = this.#o
     const end = metrics.batchSeconds.startTimer({ group })
-    await this.#untilDone(
-      'batch',
-      async (attempt) => {
-        const decoded = await this.#decodeAll(batch)
-        const settled = await this.#sink.write(decoded)
-        return { settled, attempt }
-      },
-      (result) => this.#settle(result.settled, result.attempt),
+    await this.#untilSettled('batch', batch.length, async () =>
+      this.#sink.write(await this.#decodeAll(batch)),
     )
     metrics.recordsConsumed.inc({ group, topic }, batch.length)
     end()
   }
 
   async #tick(): Promise<void> {
-    await this.#untilDone(
-      'tick',
-      async (attempt) => ({ settled: await this.#sink.tick(), attempt }),
-      (r) => this.#settle(r.settled, r.attempt),
-    )
+    await this.#untilSettled('tick', 0, () => this.#sink.tick())
     await this.#commitPending()
   }
 
@@ -175,22 +174,22 @@ export class PartitionWorker<V> {
     return decoded
   }
 
-  /** Repeats an effect through outages until it succeeds or the term ends; then settles it, through outages too. */
-  async #untilDone<T>(
-    what: string,
-    effect: (attempt: number) => Promise<T>,
-    settle: (result: T) => Promise<void>,
-  ): Promise<void> {
-    let done: { result: T } | null = null
-    for (let attempt = 1; !this.#stop.signal.aborted || done; attempt++) {
+  /**
+   * Repeats an effect through outages until it succeeds or the term ends; then settles it, through outages too.
+   * A flood is judged anew each time, so the effect is repeated then: its cause may be gone.
+   */
+  async #untilSettled(what: string, records: number, effect: () => Promise<Settled>): Promise<void> {
+    let done: SettledBatch | null = null
+    for (let attempts = 1; !this.#stop.signal.aborted || done; attempts++) {
       this.#busySince = Date.now()
       try {
-        done ??= { result: await effect(attempt) }
-        await settle(done.result)
+        done ??= { ...(await effect()), records, attempts }
+        await this.#settle(done)
         return
       } catch (error) {
         if (!isRetriable(error)) throw error
-        await this.#waitOut(what, attempt, error)
+        if (error instanceof FloodError) done = null
+        await this.#waitOut(what, attempts, error)
         if (this.#stop.signal.aborted) return
       } finally {
         this.#busySince = null
@@ -213,11 +212,12 @@ export class PartitionWorker<V> {
     await pause(delayMs, this.#stop.signal)
   }
 
-  async #settle(settled: Settled, attempts: number): Promise<void> {
+  async #settle(batch: SettledBatch): Promise<void> {
     if (this.#revoked) return
-    if (settled.deadLetters.length > 0) await this.#o.publishDeadLetters(settled, attempts)
-    if (settled.through === null) return
-    this.#pendingCommit = settled.through + 1
+    await this.#o.publishDeadLetters(batch)
+    if (batch.through === null) return
+    checkpoint('consumer.settled')
+    this.#pendingCommit = batch.through + 1
     await this.#commitPending()
   }
 

@@ -4,6 +4,7 @@ import { withinMs } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import { metrics } from '../metrics.ts'
 import type { Resource } from '../scope.ts'
+import { isUnknownTopic, kafkaErrorType } from './broker-error.ts'
 import type { OutRecord } from './kafka.ts'
 import { pause } from './pause.ts'
 import type { Header } from './record.ts'
@@ -245,20 +246,9 @@ function toKafkaHeaders(headers: Header[]): kafkajs.IHeaders {
   return map
 }
 
-/** The broker's name of an error, wherever kafkajs has wrapped it. */
-export function kafkaErrorType(error: unknown): string {
-  if (!(error instanceof Error)) return ''
-  if ('type' in error && typeof error.type === 'string') return error.type
-  return kafkaErrorType(error.cause)
-}
-
 /** Errors that say no to these very records: trying again gives the same answer. */
 function isRefused(error: unknown): boolean {
   return ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD', 'INVALID_TIMESTAMP'].includes(
     kafkaErrorType(error),
   )
-}
-
-export function isUnknownTopic(error: unknown): boolean {
-  return kafkaErrorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION'
 }

@@ -4,7 +4,7 @@ import type { Admin } from '../../lib/kafka/admin.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import type { ValueRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
-import type { MetadataRequest, Topic } from '../../lib/topology.ts'
+import type { MetadataRequest, OperationalEvent, Topic } from '../../lib/topology.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { until } from '../support/until.ts'
@@ -212,6 +212,51 @@ describe('consuming', () => {
     await until(async () => (await committed(mine, t.name)) === 3, 'all are committed')
     expect(ids).toEqual(['all', 'mine'])
   })
+
+  test('a flood of dead letters stops the group with one event, and it goes on when the cause is gone', async () => {
+    const t = await freshTopic(1)
+    const group = newGroup()
+    const flood = { maxRatio: 0.5, minDeadLetters: 20, windowMs: 60_000 }
+    const { kafka, health } = await stream.openKafka('flood', { flood })
+    await kafka.publish(
+      t,
+      Array.from({ length: 200 }, (_, i) => ({ key: 'artist:a', value: request(String(i)) })),
+    )
+    let isBroken = true
+    let trials = 0
+    const handled: string[] = []
+    await kafka.consume({
+      group,
+      topic: t,
+      batchMaxRecords: 10,
+      handler: async (records) => {
+        trials++
+        if (isBroken)
+          return records.map((record) => ({ record, reason: 'invalid_json', message: 'a bad deploy' }))
+        handled.push(...records.map((r) => r.value.id))
+        return []
+      },
+    })
+    const events = async () => {
+      const records = await stream.readTopic(stream.topology.events.name)
+      const decoded = await Promise.all(records.map((r) => stream.codec.decode<OperationalEvent>(r.bytes)))
+      return decoded.flatMap((d) =>
+        d.type === 'value' && d.value.subject === `group:${group}` ? [d.value] : [],
+      )
+    }
+    await until(async () => (await events()).length > 0, 'the event is raised')
+    expect(health.report()).toMatchObject({ alive: true, ready: false })
+    const trialsBefore = trials
+    await until(() => trials > trialsBefore, 'it is tried again')
+    expect(await deadLettersOf(group)).toHaveLength(10)
+    isBroken = false
+    await until(async () => (await committed(group, t.name)) === 200, 'everything is taken', 60_000)
+    expect(handled).toHaveLength(190)
+    expect((await events()).map((e) => [e.type, e.state])).toEqual([
+      ['dead_letter_flood', 'raised'],
+      ['dead_letter_flood', 'resolved'],
+    ])
+  }, 120_000)
 
   test('after close no handler is called any more, and the batch in hand was committed', async () => {
     const t = await freshTopic(1)

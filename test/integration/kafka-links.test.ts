@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openCodec } from '../../lib/codec.ts'
 import type { KafkaConfig } from '../../lib/config.ts'
+import { kafkaConfig, kafkaEnv, parseEnv } from '../../lib/config.ts'
 import { Health } from '../../lib/health.ts'
 import type { Admin } from '../../lib/kafka/admin.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
@@ -47,14 +48,12 @@ beforeAll(async () => {
   if (!server) throw new Error('no broker')
   broker = server
   await broker.start()
-  config = {
-    brokers: [`127.0.0.1:${link.port}`],
-    ssl: false,
-    sasl: null,
-    prefix: '',
-    replicationFactor: 1,
-    registryUrl: 'http://127.0.0.1:9',
-  }
+  config = kafkaConfig(
+    parseEnv(kafkaEnv, {
+      KAFKA_BROKERS: `127.0.0.1:${link.port}`,
+      SCHEMA_REGISTRY_URL: 'http://127.0.0.1:9',
+    }),
+  )
   admin = await openAdmin({ config, log, name: 'test' })
   await admin.ensureTopics([topology().events, topology().deadLetters], 1)
 })

@@ -1,0 +1,26 @@
+import { channel } from 'node:diagnostics_channel'
+
+/**
+ * Moments between two durable steps, where a death of the process is worst. Each must be survived without loss
+ * or doubling; the chaos suite kills a process at each.
+ */
+export const checkpoints = {
+  'poller.published': 'The page is in the topic, the state of its user is not moved yet.',
+  'poller.refreshed': 'Spotify has given new tokens, perhaps killing the old ones; they are not stored yet.',
+  'archiver.put': 'The object is in the bucket, its offsets are not committed yet.',
+  'loader.stored': 'The rows are committed, nothing that follows from them is published yet.',
+  'loader.wanted': 'Wanted metadata are published, the rows do not say so yet.',
+  'alerter.posted': 'Discord has the alert, its offsets are not committed yet.',
+  'consumer.settled': 'The effect and its dead letters are durable, the offset is not committed yet.',
+} as const
+
+export type Checkpoint = keyof typeof checkpoints
+
+export const checkpointChannel = 'songswap.checkpoint'
+
+const passed = channel(checkpointChannel)
+
+/** Says that a moment has come. Costs one comparison while nobody listens, as in production. */
+export function checkpoint(name: Checkpoint): void {
+  if (passed.hasSubscribers) passed.publish(name)
+}

@@ -35,7 +35,7 @@ export function toLane<T>(steps: {
 export interface Outbox extends Resource {
   /** Says that something may be pending; returns at once. */
   wake(): void
-  /** Publishes all that is pending. @throws what a lane throws; false: another process is at it */
+  /** Publishes all that is pending; false when a lane failed or another process is at it. */
   drain(): Promise<boolean>
 }
 
@@ -50,6 +50,7 @@ export interface OutboxOptions {
 const batchSize = 500
 /** Several commits in a row are served at once. */
 const gatherMs = 100
+/** After a failure, or when another process serves a lane; wakes do not shorten it. */
 const retryMs = 5_000
 /** First of the two numbers of the advisory locks; the second one is the lane's place. */
 const lockClass = 7_241_866
@@ -62,44 +63,54 @@ const lockClass = 7_241_866
 export function openOutbox({ postgres, lanes, sweepMs, log }: OutboxOptions): Outbox {
   let timer: NodeJS.Timeout | null = null
   let dueAt = Number.POSITIVE_INFINITY
-  let running: Promise<void> | null = null
+  let notBefore = 0
+  let serving: Promise<void> | null = null
   let closed = false
 
   function schedule(delayMs: number): void {
-    const at = Date.now() + delayMs
-    if (closed || at >= dueAt) return
+    const at = Math.max(Date.now() + delayMs, notBefore)
+    if (closed || serving || at >= dueAt) {
+      // What was asked for while serving is served next: the run in hand may have read before.
+      if (serving) dueAt = Math.min(dueAt, at)
+      return
+    }
     if (timer) clearTimeout(timer)
     dueAt = at
-    timer = setTimeout(run, delayMs)
+    timer = setTimeout(run, at - Date.now())
   }
 
   function run(): void {
     dueAt = Number.POSITIVE_INFINITY
-    // The run in hand may have read before the commit that asked for this one.
-    running = (running ?? Promise.resolve()).then(serve)
-  }
-
-  async function serve(): Promise<void> {
-    if (closed) return
-    try {
-      schedule((await drain()) ? sweepMs : retryMs)
-    } catch (error) {
-      log.warn({ reason: messageOf(error) }, 'outbox_waits')
-      schedule(retryMs)
-    }
+    serving = drain().then((served) => {
+      serving = null
+      notBefore = served ? 0 : Date.now() + retryMs
+      const asked = dueAt
+      dueAt = Number.POSITIVE_INFINITY
+      schedule(Math.min(served ? sweepMs : retryMs, asked - Date.now()))
+    })
   }
 
   async function drain(): Promise<boolean> {
     let served = true
     for (const [place, lane] of lanes.entries()) {
-      while (!closed) {
-        const count = await postgres.transaction((sql) => serveLane(sql, lane, place))
-        if (count === null) served = false
-        else if (count > 0) log.info({ lane: lane.name, count }, 'outbox_published')
-        if (count === null || count < batchSize) break
-      }
+      // One lane that fails does not keep the others back.
+      const done = await drainLane(lane, place).catch((error) => {
+        log.warn({ lane: lane.name, reason: messageOf(error) }, 'outbox_waits')
+        return false
+      })
+      served &&= done
     }
     return served
+  }
+
+  async function drainLane(lane: Lane, place: number): Promise<boolean> {
+    while (!closed) {
+      const count = await postgres.transaction((sql) => serveLane(sql, lane, place))
+      if (count === null) return false
+      if (count > 0) log.info({ lane: lane.name, count }, 'outbox_published')
+      if (count < batchSize) break
+    }
+    return true
   }
 
   schedule(0)
@@ -109,7 +120,7 @@ export function openOutbox({ postgres, lanes, sweepMs, log }: OutboxOptions): Ou
     async close() {
       closed = true
       if (timer) clearTimeout(timer)
-      await running
+      await serving
     },
   }
 }

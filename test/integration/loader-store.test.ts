@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { isRetriable } from '../../lib/errors.ts'
 import type { ValueRecord } from '../../lib/kafka/record.ts'
 import type { DeadLetter } from '../../lib/kafka/sink.ts'
 import type { Postgres } from '../../lib/postgres.ts'
@@ -312,6 +313,18 @@ describe('accounting and replays', () => {
     expect(await rows('select count(distinct track_id)::int as n from plays')).toEqual(
       await rows('select count(*)::int as n from tracks'),
     )
+  })
+
+  test('an outage of the database is thrown as one, and the batch is stored when it is over', async () => {
+    const url = new Secret('postgres://nobody:x@127.0.0.1:1/nothing')
+    const away = openPostgres({ url, connections: 1, name: 'test', log: stream.log })
+    const written = new Written()
+    const options = { written, onCommitted: () => undefined, log: stream.log }
+    const failure = historyHandler({ ...options, postgres: away })(batch(), neverAborted).catch((e) => e)
+    expect(isRetriable(await failure)).toBe(true)
+    await historyHandler({ ...options, postgres })(batch(), neverAborted)
+    expect(await rows('select count(*)::int as n from plays')).toEqual([{ n: 142 }])
+    await away.close()
   })
 
   test('milliseconds are kept to the last one', async () => {

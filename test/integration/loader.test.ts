@@ -181,6 +181,9 @@ describe('what rows ask for', () => {
     return outbox
   }
 
+  /** Until a drain has served every lane: the outbox drains at its start too, and the two take turns. */
+  const drained = (of: Outbox | null) => until(() => of?.drain(), 'everything is published')
+
   /** Remembers what goes to the broker. */
   function recorder() {
     const keys: string[] = []
@@ -211,20 +214,47 @@ describe('what rows ask for', () => {
     )
   })
 
+  test('is published although another lane fails', async () => {
+    const sent = recorder()
+    const lanes = toLanes({
+      kafka: sent,
+      topology: stream.topology,
+      wantsFeatures: true,
+      requestAgainMs: 60_000,
+    })
+    const failing = { name: 'failing', serve: () => Promise.reject(new Error('a bug')) }
+    outbox = openOutbox({ postgres, lanes: [failing, ...lanes], sweepMs: 3_600_000, log: stream.log })
+    expect(await outbox.drain()).toBe(false)
+    expect(sent.keys.length).toBeGreaterThanOrEqual(2)
+  })
+
+  test('is published soon after a wake, also one that comes while the outbox is at work', async () => {
+    const sent = recorder()
+    const slow: Kafka['publish'] = async (topic, records) => {
+      await sent.publish(topic, records)
+      if (sent.keys.length > 1) return
+      const text = "insert into artists (id, name, fetched_at) values ($1, 'Two', now())"
+      await postgres.query(text, [idFor('Two')])
+      outbox?.wake()
+    }
+    open({ publish: slow })
+    await until(() => sent.keys.includes(`artist:${idFor('Two')}`), 'the second artist is asked for', 4_000)
+  })
+
   test('is published again when it was not marked, and not when it was', async () => {
     const sent = recorder()
-    await open(sent).drain()
+    await drained(open(sent))
     await postgres.query('update artists set metadata_status = null')
-    await outbox?.drain()
-    await outbox?.drain()
+    await drained(outbox)
+    await drained(outbox)
     expect(sent.keys.filter((k) => k.startsWith('artist:'))).toHaveLength(2)
   })
 
   test('is asked for again when no answer came in time', async () => {
     const sent = recorder()
-    await open(sent).drain()
+    await drained(open(sent))
     await postgres.query("update artists set metadata_requested_at = now() - interval '61 seconds'")
-    await outbox?.drain()
+    await drained(outbox)
     expect(sent.keys.filter((k) => k.startsWith('artist:'))).toHaveLength(2)
   })
 
@@ -234,17 +264,17 @@ describe('what rows ask for', () => {
       await sent.publish(topic, records)
       await postgres.query("update artists set metadata_status = 'found'")
     }
-    await open({ publish: answered }).drain()
+    await drained(open({ publish: answered }))
     expect(await count("artists where metadata_status = 'found'")).toBe(2)
   })
 
   test('does not hold audio features that nobody provides', async () => {
     await postgres.query('update tracks set features_status = null')
     const sent = recorder()
-    await open(sent, { wantsFeatures: false }).drain()
+    await drained(open(sent, { wantsFeatures: false }))
     expect(sent.keys.filter((k) => k.startsWith('audio-features:'))).toEqual([])
     await outbox?.close()
-    await open(sent).drain()
+    await drained(open(sent))
     expect(sent.keys.filter((k) => k.startsWith('audio-features:'))).toHaveLength(2)
   })
 
@@ -268,11 +298,11 @@ describe('what rows ask for', () => {
       "insert into gaps (user_id, after, before) values (7, now() - interval '2 h', now())",
     )
     const sent = recorder()
-    await open(sent).drain()
-    await outbox?.drain()
+    await drained(open(sent))
+    await drained(outbox)
     await postgres.query('update gaps set closed_at = now()')
-    await outbox?.drain()
-    await outbox?.drain()
+    await drained(outbox)
+    await drained(outbox)
     expect(sent.events.map((e) => [e.type, e.subject, e.state])).toEqual([
       ['gap_detected', 'user:7', 'raised'],
       ['gap_detected', 'user:7', 'resolved'],

@@ -61,12 +61,9 @@ export async function openAdmin(options: ClientOptions): Promise<Admin> {
   })
 
   async function readEnds(topic: string): Promise<PartitionEnds[] | null> {
-    const offsets = await admin.fetchTopicOffsets(topic).catch((error) => {
-      if (error instanceof Error && 'type' in error && error.type === 'UNKNOWN_TOPIC_OR_PARTITION')
-        return null
-      throw error
-    })
-    if (!offsets) return null
+    // kafkajs retries for seconds what asks for a topic that does not exist.
+    if (!(await admin.listTopics()).includes(topic)) return null
+    const offsets = await admin.fetchTopicOffsets(topic)
     return offsets
       .map(({ partition, low, high }) => ({ partition, start: Number(low), end: Number(high) }))
       .sort((a, b) => a.partition - b.partition)
@@ -101,12 +98,13 @@ export async function openAdmin(options: ClientOptions): Promise<Admin> {
     async readGroupLag(group, topics) {
       const [{ groups }, ...perTopic] = await Promise.all([
         admin.describeGroups([group]),
-        ...topics.map(async (topic) => ({ topic, ends: (await readEnds(topic)) ?? [] })),
+        ...topics.map(async (topic) => ({ topic, ends: await readEnds(topic) })),
       ])
       // Committed offsets are read after the ends of the log were: a lag of zero is then never an illusion of
       // the order, and records that arrived in between count as waiting at the next reading.
       const committed = new Map<string, number>()
-      for (const { topic, partitions } of await admin.fetchOffsets({ groupId: group, topics })) {
+      const existing = perTopic.filter(({ ends }) => ends !== null).map(({ topic }) => topic)
+      for (const { topic, partitions } of await admin.fetchOffsets({ groupId: group, topics: existing })) {
         for (const p of partitions) committed.set(`${topic}/${p.partition}`, Number(p.offset))
       }
       const description = groups[0]
@@ -115,7 +113,7 @@ export async function openAdmin(options: ClientOptions): Promise<Admin> {
         state: description?.state ?? 'Unknown',
         members: description?.members.length ?? 0,
         partitions: perTopic.flatMap(({ topic, ends }) =>
-          ends.map((e) => toPartitionLag(topic, e, committed.get(`${topic}/${e.partition}`))),
+          (ends ?? []).map((e) => toPartitionLag(topic, e, committed.get(`${topic}/${e.partition}`))),
         ),
       }
     },

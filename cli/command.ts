@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { Help } from 'commander'
 import type { Env } from '../lib/config.ts'
 import { withinMs } from '../lib/lifecycle.ts'
 import type { Logger } from '../lib/log.ts'
@@ -58,6 +59,17 @@ export function act<O extends object>(command: Command, work: Work<O>): void {
       await withinMs(scope.close(), closeWithinMs)
     }
   })
+}
+
+/** Columns of the help. */
+export const helpWidth = 80
+
+/** Adds paragraphs to the end of a command's help. */
+export function notes(command: Command, paragraphs: readonly string[]): void {
+  command.addHelpText(
+    'after',
+    paragraphs.map((text) => `\n${new Help().boxWrap(text, helpWidth)}`).join('\n'),
+  )
 }
 
 /** Adds examples to a command's help. */

@@ -26,7 +26,7 @@ export function explain(error: unknown): { text: string; exitCode: number } {
     const hint = 'Set it in the environment or in .env. For the local servers: npm run infra'
     return worded(error.message, hint, exitCodes.usage)
   }
-  if (isNotMigrated(error)) return worded(describe(error), 'npm run migrate', exitCodes.fault)
+  if (isNotMigrated(error)) return worded(describe(error), 'It is safe at any time.', exitCodes.fault)
   if (isRetriable(error)) {
     return worded(describe(error), 'Try again; songswap status shows what answers.', exitCodes.fault)
   }
@@ -38,12 +38,19 @@ function isNotMigrated(error: unknown): boolean {
   return error instanceof Error && 'code' in error && notMigrated.has(String(error.code))
 }
 
-/** One line on an error, without secrets; a refused connection to several addresses has a code alone. */
+/** One line on an error, with its cause, without secrets. */
 export function describe(error: unknown): string {
   if (error instanceof ConfigError) return error.faults.join('; ')
-  if (isNotMigrated(error)) return 'The database lacks tables or columns that this version needs'
+  if (isNotMigrated(error)) return 'the database is older than this version: npm run migrate'
+  const what = ownWords(error)
+  const cause = error instanceof Error && error.cause !== undefined ? ownWords(error.cause) : ''
+  return scrub(what.includes(cause) ? what : `${what}: ${cause}`)
+}
+
+/** A refused connection to several addresses has no message, only a code. */
+function ownWords(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return scrub(messageOf(error) || code || 'failed')
+  return messageOf(error) || code || 'failed'
 }
 
 function worded(what: string, hint: string, exitCode: number): { text: string; exitCode: number } {

@@ -5,14 +5,17 @@
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import module from 'node:module'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 const neededMajor = 24
 const program = fileURLToPath(new URL('songswap.ts', import.meta.url))
+const codeCache = fileURLToPath(new URL('../node_modules/.cache/songswap', import.meta.url))
 const projectNode = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url))
 
 if (Number.parseInt(process.versions.node, 10) >= neededMajor) {
+  module.enableCompileCache(codeCache)
   await import('./songswap.ts')
 } else if (existsSync(projectNode)) {
   runUnder(projectNode)
@@ -25,7 +28,8 @@ if (Number.parseInt(process.versions.node, 10) >= neededMajor) {
 
 /** The child shares the terminal: Ctrl-C reaches it without us, and it decides when both end. */
 function runUnder(node) {
-  const child = spawn(node, [program, ...process.argv.slice(2)], { stdio: 'inherit' })
+  const env = { NODE_COMPILE_CACHE: codeCache, ...process.env }
+  const child = spawn(node, [program, ...process.argv.slice(2)], { stdio: 'inherit', env })
   process.on('SIGINT', () => {})
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('error', (error) => {

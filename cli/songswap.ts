@@ -1,23 +1,26 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
 import { exitCodes } from '../lib/lifecycle.ts'
-import { addCommands, examples } from './command.ts'
+import { addCommands, examples, helpWidth, notes } from './command.ts'
 import { commands } from './commands.ts'
 import { loadEnvFiles } from './env-files.ts'
 import { explain } from './fault.ts'
 
 /** The operator's program: parses the command line, runs one command, and turns its end into an exit code. */
 async function main(argv: string[]): Promise<number> {
-  loadEnvFiles()
   const program = new Command('songswap')
     .description("The operator's commands of songswap-stream.")
-    .configureOutput({ getOutHelpWidth: () => 80, getErrHelpWidth: () => 80 })
+    .configureOutput({ getOutHelpWidth: () => helpWidth, getErrHelpWidth: () => helpWidth })
     .showHelpAfterError('(add --help for what is possible)')
     .exitOverride()
   await addCommands(program, commands, argv)
   examples(program, ['songswap status', 'songswap users connect', 'songswap users list --json'])
-  program.addHelpText('after', exitCodeHelp)
+  notes(program, [
+    "Settings come from the environment, then from .env and .data/infra.env in the project's folder.",
+    'Exit codes: 0 done, 1 a fault, 2 wrong usage or settings.',
+  ])
   try {
+    loadEnvFiles()
     await program.parseAsync(argv, { from: 'user' })
     return Number(process.exitCode ?? exitCodes.stopped)
   } catch (error) {
@@ -28,10 +31,6 @@ async function main(argv: string[]): Promise<number> {
     return exitCode
   }
 }
-
-const exitCodeHelp = `
-Settings come from the environment, then from .env and .data/infra.env in the
-project's folder. Exit codes: 0 done, 1 a fault, 2 wrong usage or settings.`
 
 // A reader that had enough (head, less) closes the pipe: that is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { exitCodes } from '../lib/lifecycle.ts'
 import type { CliContext } from './command.ts'
-import { act, examples } from './command.ts'
+import { act, examples, notes } from './command.ts'
 import { readDatabaseParts } from './status/read-database.ts'
 import { readKafkaParts } from './status/read-kafka.ts'
 import { toReport } from './status/report.ts'
@@ -13,24 +13,14 @@ export function define(command: Command): void {
   )
   act(command, status)
   examples(command, ['songswap status', 'songswap status --json | jq .groups'])
-  command.addHelpText('after', help)
+  notes(command, help)
 }
 
-const help = `
-Exits with 1 when something needs mending: a service is down, a topic is missing,
-a part cannot be read. Parked users, gaps, dead letters, lag and pauses are shown
-and leave the exit code at 0.
-
-How a service is known to be alive: archiver, loader, enricher and alerter by the
-members of their consumer groups; the poller by its sessions in Postgres and what
-it did last. Where neither says anything, it is "unknown".
-
---json: at, healthy, problems[], services[{name,state,detail}],
-topics[{topic,partitions[{partition,start,end}],records}] (partitions null: missing),
-groups[{group,state,members,lag,partitions[]}], users{byStatus,parked[]},
-plays{count,exact,newestPlayedAt}, gaps{open,users}, deadLetters{records},
-budget{dailyRequests,left,windowEndsAt,pauses[]}, unreadable[{part,error}].
-What cannot be read is null.`
+const help = [
+  'Exits with 1 when something needs mending: a service is down, a topic is missing, a part cannot be read. Parked users, gaps, dead letters, lag and pauses are shown and leave the exit code at 0.',
+  'How a service is known to be alive: archiver, loader, enricher and alerter by the members of their consumer groups; the poller by its sessions in Postgres and what it did last. Where neither says anything, it is "unknown".',
+  '--json: at, healthy, problems[], services[{name, state, detail}], topics[{topic, partitions[{partition, start, end}], records}] (partitions null: missing), groups[{group, state, members, lag, partitions[]}], users{byStatus, parked[]}, plays{count, exact, newestPlayedAt}, gaps{open, users}, deadLetters{records}, budget{dailyRequests, left, windowEndsAt, pauses[]}, unreadable[{part, error}]. What cannot be read is null.',
+]
 
 async function status({ env, scope, log, out }: CliContext): Promise<number> {
   const [database, kafka] = await Promise.all([

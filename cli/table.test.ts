@@ -55,6 +55,11 @@ describe('toTable', () => {
   })
 })
 
+test('a table of a hundred thousand and more lines is made', () => {
+  const rows = Array.from({ length: 150_000 }, (_, i) => [String(i)])
+  expect(toTable([{ title: 'ID' }], rows, 80)).toHaveLength(150_001)
+})
+
 test('cut never splits what is one character to the eye', () => {
   expect(cut('👨‍👩‍👧 family', 4)).toBe('👨‍👩‍👧 …')
 })

@@ -25,7 +25,7 @@ export function toTable(
   const cells = [columns.map((c) => c.title), ...rows.map((row) => row.map(toPrintable))]
   const widths = toWidths(
     columns.map((column, i) => ({
-      width: Math.max(...cells.map((row) => stringWidth(row[i] ?? ''))),
+      width: cells.reduce((widest, row) => Math.max(widest, stringWidth(row[i] ?? '')), 0),
       shrinks: column.shrinks ?? false,
     })),
     width,

@@ -6,11 +6,15 @@ export type Part<T> = { type: 'read'; value: T } | { type: 'unreadable'; error: 
 /** Bound of the reading of one part. */
 const readWithinMs = 5_000
 
-/** Reads one part; whatever happens to it stays its own. */
-export async function readPart<T>(read: () => Promise<T>): Promise<Part<T>> {
+/**
+ * Reads one part; whatever happens to it stays its own.
+ *
+ * @param who named when no answer comes in time
+ */
+export async function readPart<T>(read: () => Promise<T>, who = ''): Promise<Part<T>> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<Part<T>>((resolve) => {
-    const error = `no answer within ${readWithinMs / 1000} seconds`
+    const error = `${who && `${who}: `}no answer within ${readWithinMs / 1000} seconds`
     timer = setTimeout(() => resolve({ type: 'unreadable', error }), readWithinMs)
   })
   try {

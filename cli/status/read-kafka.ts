@@ -24,7 +24,7 @@ export interface KafkaParts {
 /** Reads every part that Kafka holds. */
 export async function readKafkaParts(context: { env: Env; scope: Scope; log: Logger }): Promise<KafkaParts> {
   const t = topology(context.env.KAFKA_PREFIX)
-  const admin = await readPart(() => connect(context))
+  const admin = await readPart(() => connect(context), `Kafka at ${context.env.KAFKA_BROKERS}`)
   const [topics, groups] = await Promise.all([
     readAfter(admin, (a) =>
       Promise.all(

@@ -9,7 +9,7 @@ import { describeOutcome } from '../../lib/spotify/outcome.ts'
 import type { Tokens } from '../../lib/spotify/tokens.ts'
 import { exchangeCode } from '../../lib/spotify/tokens.ts'
 import type { CliContext } from '../command.ts'
-import { act, examples } from '../command.ts'
+import { act, examples, notes } from '../command.ts'
 import { openDatabase } from '../database.ts'
 import { CliFault, explain } from '../fault.ts'
 import { toPrintable } from '../table.ts'
@@ -43,10 +43,10 @@ export function define(command: Command): void {
     )
   act<Options>(command, connect)
   examples(command, ['songswap users connect', 'songswap users connect --port 9000'])
-  command.addHelpText(
-    'after',
-    `\nSpotify's dashboard must list http://127.0.0.1:${defaultPort}/callback as a redirect\naddress of the app. With --json: a line with consentAddress, then a line with the user.`,
-  )
+  notes(command, [
+    `Spotify's dashboard must list http://127.0.0.1:${defaultPort}/callback as a redirect address of the app.`,
+    'With --json: a line with consentAddress, then a line with the user.',
+  ])
 }
 
 const defaultPort = 8888

@@ -51,30 +51,32 @@ async function upsertAlbums(sql: Sql, rows: readonly AlbumRow[]): Promise<void> 
 }
 
 /** Names follow `fetched_at`, genres and images `metadata_fetched_at`: a page shows the name alone. */
+const upsertArtistsSql = `
+  insert into artists as t
+    (id, name, genres, images, metadata_status, fetched_at, metadata_fetched_at)
+  select id, name,
+    case when genres is not null then array(select jsonb_array_elements_text(genres::jsonb)) end,
+    images::jsonb, metadata_status, to_timestamp(fetched_at / 1000), to_timestamp(metadata_fetched_at / 1000)
+  from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::float8[])
+    as r (id, name, genres, images, metadata_status, fetched_at, metadata_fetched_at)
+  on conflict (id) do update set
+    name = case when excluded.fetched_at > t.fetched_at then excluded.name else t.name end,
+    fetched_at = greatest(excluded.fetched_at, t.fetched_at),
+    genres = case when excluded.metadata_fetched_at > coalesce(t.metadata_fetched_at, '-infinity')
+      then coalesce(excluded.genres, t.genres) else t.genres end,
+    images = case when excluded.metadata_fetched_at > coalesce(t.metadata_fetched_at, '-infinity')
+      then coalesce(excluded.images, t.images) else t.images end,
+    metadata_fetched_at = greatest(excluded.metadata_fetched_at, t.metadata_fetched_at),
+    metadata_status = case when t.metadata_status = 'found' then 'found'
+      else coalesce(excluded.metadata_status, t.metadata_status) end
+  where excluded.fetched_at > t.fetched_at
+    or excluded.metadata_fetched_at > coalesce(t.metadata_fetched_at, '-infinity')
+    or (excluded.metadata_status <> coalesce(t.metadata_status, '') and t.metadata_status is distinct from 'found')`
+
 async function upsertArtists(sql: Sql, rows: readonly ArtistRow[]): Promise<void> {
   await sql.query({
     name: 'loader_artists',
-    text: `
-      insert into artists as t
-        (id, name, genres, images, metadata_status, fetched_at, metadata_fetched_at)
-      select id, name,
-        case when genres is not null then array(select jsonb_array_elements_text(genres::jsonb)) end,
-        images::jsonb, metadata_status, to_timestamp(fetched_at / 1000), to_timestamp(metadata_fetched_at / 1000)
-      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::float8[])
-        as r (id, name, genres, images, metadata_status, fetched_at, metadata_fetched_at)
-      on conflict (id) do update set
-        name = case when excluded.fetched_at > t.fetched_at then excluded.name else t.name end,
-        fetched_at = greatest(excluded.fetched_at, t.fetched_at),
-        genres = case when excluded.metadata_fetched_at > coalesce(t.metadata_fetched_at, '-infinity')
-          then coalesce(excluded.genres, t.genres) else t.genres end,
-        images = case when excluded.metadata_fetched_at > coalesce(t.metadata_fetched_at, '-infinity')
-          then coalesce(excluded.images, t.images) else t.images end,
-        metadata_fetched_at = greatest(excluded.metadata_fetched_at, t.metadata_fetched_at),
-        metadata_status = case when t.metadata_status = 'found' then 'found'
-          else coalesce(excluded.metadata_status, t.metadata_status) end
-      where excluded.fetched_at > t.fetched_at
-        or excluded.metadata_fetched_at > coalesce(t.metadata_fetched_at, '-infinity')
-        or (excluded.metadata_status <> coalesce(t.metadata_status, '') and t.metadata_status is distinct from 'found')`,
+    text: upsertArtistsSql,
     values: [
       rows.map((r) => r.id),
       rows.map((r) => r.name),

@@ -7,7 +7,7 @@ import { readConfig } from './config.ts'
 import { historyHandler } from './history.ts'
 import { toLanes } from './lanes.ts'
 import { metadataHandler } from './metadata.ts'
-import { openOutbox } from './outbox.ts'
+import { Outbox } from './outbox.ts'
 import { Written } from './written.ts'
 
 const name = 'loader'
@@ -15,26 +15,26 @@ const name = 'loader'
 const connections = 4
 
 await runService(name, readConfig, async ({ config, scope, log, health, fail }) => {
-  const { recentlyPlayed, metadata, groups, ...others } = topology(config.kafka.prefix)
+  const topics = topology(config.kafka.prefix)
   const postgres = await scope.use(openPostgres({ url: config.databaseUrl, connections, name, log }))
   const codec = openCodec(config.kafka.registryUrl)
   const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }))
-  const lanes = toLanes({ ...config, kafka, topology: { recentlyPlayed, metadata, groups, ...others } })
-  const outbox = await scope.use(openOutbox({ ...config, postgres, lanes, log }))
+  const lanes = toLanes({ ...config, kafka, topology: topics })
+  const outbox = await scope.use(new Outbox({ ...config, postgres, lanes, log }))
 
   const written = new Written()
-  const parts = { postgres, written, onCommitted: outbox.wake, log }
+  const parts = { postgres, written, onCommitted: () => outbox.wake(), log }
   const limits = { batchMaxRecords: config.batchPages, batchMaxBytes: config.batchMaxBytes }
   await kafka.consume({
     ...limits,
-    group: groups.loaderHistory,
-    topic: recentlyPlayed,
+    group: topics.groups.loaderHistory,
+    topic: topics.recentlyPlayed,
     handler: historyHandler(parts),
   })
   await kafka.consume({
     ...limits,
-    group: groups.loaderMetadata,
-    topic: metadata,
+    group: topics.groups.loaderMetadata,
+    topic: topics.metadata,
     handler: metadataHandler(parts),
   })
 })

@@ -32,13 +32,6 @@ export function toLane<T>(steps: {
   }
 }
 
-export interface Outbox extends Resource {
-  /** Says that something may be pending; returns at once. */
-  wake(): void
-  /** Publishes all that is pending; false when a lane failed or another process is at it. */
-  drain(): Promise<boolean>
-}
-
 export interface OutboxOptions {
   postgres: Postgres
   lanes: readonly Lane[]
@@ -60,42 +53,32 @@ const lockClass = 7_241_866
  * a time serves a lane, under an advisory lock; a process that finds it taken comes again, as the one at work
  * may have read before the last commit. No row is locked while Kafka is waited for.
  */
-export function openOutbox({ postgres, lanes, sweepMs, log }: OutboxOptions): Outbox {
-  let timer: NodeJS.Timeout | null = null
-  let dueAt = Number.POSITIVE_INFINITY
-  let notBefore = 0
-  let serving: Promise<void> | null = null
-  let closed = false
+export class Outbox implements Resource {
+  readonly #o: OutboxOptions
+  #timer: NodeJS.Timeout | null = null
+  /** When the timer fires, Unix ms; while serving, when to serve next. */
+  #dueAt = Number.POSITIVE_INFINITY
+  #notBefore = 0
+  #serving: Promise<void> | null = null
+  #closed = false
 
-  function schedule(delayMs: number): void {
-    const at = Math.max(Date.now() + delayMs, notBefore)
-    if (closed || serving || at >= dueAt) {
-      // What was asked for while serving is served next: the run in hand may have read before.
-      if (serving) dueAt = Math.min(dueAt, at)
-      return
-    }
-    if (timer) clearTimeout(timer)
-    dueAt = at
-    timer = setTimeout(run, at - Date.now())
+  constructor(options: OutboxOptions) {
+    this.#o = options
+    this.#schedule(0)
   }
 
-  function run(): void {
-    dueAt = Number.POSITIVE_INFINITY
-    serving = drain().then((served) => {
-      serving = null
-      notBefore = served ? 0 : Date.now() + retryMs
-      const asked = dueAt
-      dueAt = Number.POSITIVE_INFINITY
-      schedule(Math.min(served ? sweepMs : retryMs, asked - Date.now()))
-    })
+  /** Says that something may be pending; returns at once. */
+  wake(): void {
+    this.#schedule(gatherMs)
   }
 
-  async function drain(): Promise<boolean> {
+  /** Publishes all that is pending; false when a lane failed or another process is at it. */
+  async drain(): Promise<boolean> {
     let served = true
-    for (const [place, lane] of lanes.entries()) {
+    for (const [place, lane] of this.#o.lanes.entries()) {
       // One lane that fails does not keep the others back.
-      const done = await drainLane(lane, place).catch((error) => {
-        log.warn({ lane: lane.name, reason: messageOf(error) }, 'outbox_waits')
+      const done = await this.#drainLane(lane, place).catch((error) => {
+        this.#o.log.warn({ lane: lane.name, reason: messageOf(error) }, 'outbox_waits')
         return false
       })
       served &&= done
@@ -103,25 +86,42 @@ export function openOutbox({ postgres, lanes, sweepMs, log }: OutboxOptions): Ou
     return served
   }
 
-  async function drainLane(lane: Lane, place: number): Promise<boolean> {
-    while (!closed) {
+  async close(): Promise<void> {
+    this.#closed = true
+    if (this.#timer) clearTimeout(this.#timer)
+    await this.#serving
+  }
+
+  #schedule(delayMs: number): void {
+    const at = Math.max(Date.now() + delayMs, this.#notBefore)
+    if (this.#closed || at >= this.#dueAt) return
+    this.#dueAt = at
+    // What is asked for while serving is served next: the run in hand may have read before the commit.
+    if (this.#serving) return
+    if (this.#timer) clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#serve(), at - Date.now())
+  }
+
+  #serve(): void {
+    this.#dueAt = Number.POSITIVE_INFINITY
+    this.#serving = this.drain().then((served) => {
+      const askedAt = this.#dueAt
+      this.#serving = null
+      this.#dueAt = Number.POSITIVE_INFINITY
+      this.#notBefore = served ? 0 : Date.now() + retryMs
+      this.#schedule(Math.min(served ? this.#o.sweepMs : retryMs, askedAt - Date.now()))
+    })
+  }
+
+  async #drainLane(lane: Lane, place: number): Promise<boolean> {
+    const { postgres, log } = this.#o
+    while (!this.#closed) {
       const count = await postgres.transaction((sql) => serveLane(sql, lane, place))
       if (count === null) return false
       if (count > 0) log.info({ lane: lane.name, count }, 'outbox_published')
       if (count < batchSize) break
     }
     return true
-  }
-
-  schedule(0)
-  return {
-    wake: () => schedule(gatherMs),
-    drain,
-    async close() {
-      closed = true
-      if (timer) clearTimeout(timer)
-      await serving
-    },
   }
 }
 

@@ -6,8 +6,7 @@ import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { MetadataRequest, OperationalEvent, SpotifyResponse, Topic } from '../../lib/topology.ts'
 import { toLanes } from '../../services/loader/lanes.ts'
-import type { Outbox } from '../../services/loader/outbox.ts'
-import { openOutbox } from '../../services/loader/outbox.ts'
+import { Outbox } from '../../services/loader/outbox.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { idFor, item, pageBody, simpleArtist, track } from '../support/pages.ts'
@@ -177,7 +176,7 @@ describe('what rows ask for', () => {
     { wantsFeatures = true, requestAgainMs = 60_000 } = {},
   ): Outbox {
     const lanes = toLanes({ kafka: publisher, topology: stream.topology, wantsFeatures, requestAgainMs })
-    outbox = openOutbox({ postgres, lanes, sweepMs: 3_600_000, log: stream.log })
+    outbox = new Outbox({ postgres, lanes, sweepMs: 3_600_000, log: stream.log })
     return outbox
   }
 
@@ -223,7 +222,7 @@ describe('what rows ask for', () => {
       requestAgainMs: 60_000,
     })
     const failing = { name: 'failing', serve: () => Promise.reject(new Error('a bug')) }
-    outbox = openOutbox({ postgres, lanes: [failing, ...lanes], sweepMs: 3_600_000, log: stream.log })
+    outbox = new Outbox({ postgres, lanes: [failing, ...lanes], sweepMs: 3_600_000, log: stream.log })
     expect(await outbox.drain()).toBe(false)
     expect(sent.keys.length).toBeGreaterThanOrEqual(2)
   })

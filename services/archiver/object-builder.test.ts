@@ -159,6 +159,12 @@ test('a disk that takes nothing makes the object full, and it is whole all the s
   expect((await readRows(bytes)).map((r) => r.offset)).toEqual(records.slice(0, taken).map((r) => r.offset))
 })
 
+test('every zstd frame says how large its content is', async () => {
+  const bytes = await buffer((await build([decodable(0, noise(1, 300)), decodable(1, noise(2, 300))])).open())
+  const frame = bytes.indexOf(Buffer.from([0x28, 0xb5, 0x2f, 0xfd]))
+  expect((bytes[frame + 4] ?? 0) >> 6).toBeGreaterThan(0)
+})
+
 test('the same records give the same bytes', async () => {
   const records = Array.from({ length: 20 }, (_, i) => decodable(i, noise(i % 3, 90_000)))
   const [a, b] = [await build(records), await build(records)]

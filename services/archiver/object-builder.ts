@@ -146,7 +146,10 @@ export class ObjectBuilder {
 
   async #encodeBlock(): Promise<Buffer> {
     this.#format ??= this.#options.fallback
-    const block = encodeBlock(this.#block.rows, await compress(this.#block.bytes, zstdOptions), this.#sync)
+    const { rows, bytes } = this.#block
+    // Some readers refuse zstd frames that do not say how large their content is.
+    const compressed = await compress(bytes, { ...zstdOptions, pledgedSrcSize: bytes.length })
+    const block = encodeBlock(rows, compressed, this.#sync)
     if (this.#spool.length > 0) return block
     return Buffer.concat([encodeHeader(this.#format.schema, this.#sync), block])
   }

@@ -1,0 +1,146 @@
+import { Health } from '../../lib/health.ts'
+import type { Postgres } from '../../lib/postgres.ts'
+import { openPostgres } from '../../lib/postgres.ts'
+import { Scope } from '../../lib/scope.ts'
+import { Secret } from '../../lib/secret.ts'
+import type { OperationalEvent, SpotifyResponse } from '../../lib/topology.ts'
+import { readConfig } from '../../services/poller/config.ts'
+import { startPoller } from '../../services/poller/poller.ts'
+import type { SpotifySimulatorOptions } from '../../stack/simulators/spotify/options.ts'
+import type { SpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
+import { startSpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
+import type { Stream } from './kafka.ts'
+import { createStream } from './kafka.ts'
+import { addUser, spotifyTestEnv } from './spotify.ts'
+import { until } from './until.ts'
+
+/** Short intervals, so that a test sees several polls. */
+const quickEnv = {
+  POLL_MIN_INTERVAL_SECONDS: '1',
+  POLL_MAX_INTERVAL_SECONDS: '2',
+  POLL_LEASE_SECONDS: '4',
+  POLL_IDLE_SECONDS: '1',
+}
+
+export interface UserState {
+  status: string
+  status_reason: string | null
+  last_ok_at: Date | null
+  newest_played_at: Date | null
+  page_digest: string | null
+  failures: number
+  last_error: string | null
+  lease_id: string | null
+  next_poll_at: Date
+}
+
+/** Pollers in this process, with a stream and a simulated Spotify of their own. */
+export interface PollerBench {
+  readonly stream: Stream
+  readonly postgres: Postgres
+  readonly sim: SpotifySimulator
+  /** The environment of every poller started until the next {@link PollerBench.reset}. */
+  readonly env: Record<string, string>
+  /** Stops the pollers and forgets users, pauses, events and pages; Spotify begins anew as well. */
+  reset(options?: Partial<SpotifySimulatorOptions>): Promise<void>
+  /** Users for the first `count` listeners; gives their ids. */
+  addUsers(count: number): Promise<number[]>
+  start(
+    more?: Record<string, string>,
+  ): Promise<{ stop(): Promise<void>; health: Health; failures: unknown[] }>
+  state(userId: number): Promise<UserState>
+  pages(userId?: number): Promise<SpotifyResponse[]>
+  events(): Promise<OperationalEvent[]>
+  /** Waits for a first poll with success. */
+  polled(userId: number): Promise<UserState>
+  release(): Promise<void>
+}
+
+export async function openPollerBench(): Promise<PollerBench> {
+  const stream = await createStream()
+  const url = new Secret(stream.env.DATABASE_URL ?? '')
+  const postgres = openPostgres({ url, connections: 3, name: 'test', log: stream.log })
+  let sim = await startSpotifySimulator(quietSpotify)
+  let env = { ...stream.env, ...spotifyTestEnv(sim), ...quickEnv }
+  let since = Date.now()
+  let stops: (() => Promise<void>)[] = []
+
+  async function stopAll(): Promise<void> {
+    await Promise.all(stops.map((stop) => stop()))
+    stops = []
+    await sim.stop()
+  }
+
+  async function read<V>(topic: { name: string }): Promise<V[]> {
+    const records = (await stream.readTopic(topic.name)).filter((record) => record.timestamp >= since)
+    const sorted = records.toSorted((a, b) => a.timestamp - b.timestamp || a.offset - b.offset)
+    const decoded = await Promise.all(sorted.map((record) => stream.codec.decode<V>(record.bytes)))
+    return decoded.flatMap((d) => (d.type === 'value' ? [d.value] : []))
+  }
+
+  async function state(userId: number): Promise<UserState> {
+    const { rows } = await postgres.query<UserState>(
+      'select * from users join poll_state on id = user_id where id = $1',
+      [userId],
+    )
+    if (!rows[0]) throw new Error(`no user ${userId}`)
+    return rows[0]
+  }
+
+  return {
+    stream,
+    postgres,
+    state,
+    get sim() {
+      return sim
+    },
+    get env() {
+      return env
+    },
+    async reset(options = {}) {
+      await stopAll()
+      await postgres.query('truncate users, spotify_tokens, poll_state, incidents, api_pauses')
+      sim = await startSpotifySimulator({ ...quietSpotify, ...options })
+      env = { ...stream.env, ...spotifyTestEnv(sim), ...quickEnv }
+      since = Date.now()
+    },
+    async addUsers(count) {
+      const ids: number[] = []
+      for (let listener = 0; listener < count; listener++) ids.push(await addUser(postgres, sim, listener))
+      return ids
+    },
+    async start(more = {}) {
+      const scope = new Scope(stream.log)
+      const health = new Health()
+      const failures: unknown[] = []
+      const config = readConfig({ ...env, ...more })
+      const stop = () => scope.close()
+      stops.push(stop)
+      await startPoller({ config, scope, health, log: stream.log, fail: (error) => failures.push(error) })
+      return { stop, health, failures }
+    },
+    pages: async (userId) =>
+      (await read<SpotifyResponse>(stream.topology.recentlyPlayed)).filter(
+        (page) => userId === undefined || page.subject === String(userId),
+      ),
+    events: () => read<OperationalEvent>(stream.topology.events),
+    polled: (userId) =>
+      until(async () => {
+        const now = await state(userId)
+        return now.last_ok_at && now.lease_id === null ? now : null
+      }, `user ${userId} is polled`),
+    async release() {
+      await stopAll()
+      await postgres.close()
+      await stream.release()
+    },
+  }
+}
+
+/** Nobody plays anything but what a test gives. */
+const quietSpotify: Partial<SpotifySimulatorOptions> = {
+  plays: 'none',
+  listeners: 100,
+  hangMs: 3_000,
+  keepPages: 100,
+}

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { checkpoint } from '../checkpoint.ts'
 import { isRetriable } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Sql } from '../postgres.ts'
@@ -102,6 +103,7 @@ export function createRefresher(options: {
     }
     const answer = await refreshTokens(client, await crypto.open(used.refreshSealed), call.signal)
     if (answer.type === 'tokens') {
+      checkpoint('poller.refreshed')
       await storeWhilePostgresIsAway(userId, used, answer.tokens)
       return { type: 'fresh', accessToken: answer.tokens.accessToken }
     }

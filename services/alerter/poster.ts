@@ -1,3 +1,4 @@
+import { checkpoint } from '../../lib/checkpoint.ts'
 import { RetriableError } from '../../lib/errors.ts'
 import type { Health } from '../../lib/health.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -56,6 +57,7 @@ export function openPoster(options: {
     const outcome = await to.post(message)
     switch (outcome.type) {
       case 'sent':
+        checkpoint('alerter.posted')
         rate.hold(Date.now() + outcome.holdMs)
         metrics.alerts.inc({ result: 'sent' })
         log.info({ alerts: alerts.map((a) => a.title) }, 'alerts_posted')

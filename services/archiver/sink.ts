@@ -2,6 +2,7 @@ import type { ArchiveKey } from '../../lib/archive/key.ts'
 import { archiveDate } from '../../lib/archive/key.ts'
 import { readArchive } from '../../lib/archive/read.ts'
 import type { ArchivedRecord } from '../../lib/archive/row.ts'
+import { checkpoint } from '../../lib/checkpoint.ts'
 import { messageOf, RetriableError } from '../../lib/errors.ts'
 import type { DecodedRecord } from '../../lib/kafka/record.ts'
 import type { PartitionSink, Settled } from '../../lib/kafka/sink.ts'
@@ -188,6 +189,7 @@ export class ArchiveSink implements PartitionSink<unknown> {
     // After a put whose answer was lost the object is there: asking costs less than sending it once more.
     const there = pending.attempts++ > 0 && (await this.#o.store.exists(key))
     const result = there ? 'exists' : await this.#o.store.put(key, object)
+    checkpoint('archiver.put')
     const last = result === 'put' ? object.summary.lastOffset : await this.#twinLast(key, object)
     this.#report(object, result, last)
     this.#pending = null

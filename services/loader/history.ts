@@ -1,3 +1,4 @@
+import { checkpoint } from '../../lib/checkpoint.ts'
 import type { Handler } from '../../lib/kafka/sink.ts'
 import type { Logger } from '../../lib/log.ts'
 import { metrics } from '../../lib/metrics.ts'
@@ -36,6 +37,7 @@ export function historyHandler({
     const batch = toHistory(records)
     const catalogue = written.unwritten(batch.catalogue)
     const effect = await postgres.transaction((sql) => store(sql, { ...batch, catalogue }))
+    checkpoint('loader.stored')
     // After the commit only: what was rolled back is not written.
     written.remember(catalogue)
     if (mayBePending(catalogue, effect)) onCommitted()

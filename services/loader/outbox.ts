@@ -1,3 +1,4 @@
+import { checkpoint } from '../../lib/checkpoint.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Postgres, Sql } from '../../lib/postgres.ts'
@@ -26,6 +27,7 @@ export function toLane<T>(steps: {
       const items = await steps.read(sql, limit)
       if (items.length === 0) return 0
       await steps.publish(items)
+      checkpoint('loader.wanted')
       await steps.mark(sql, items)
       return items.length
     },

@@ -1,3 +1,4 @@
+import { checkpoint } from '../../lib/checkpoint.ts'
 import type { EventType, Notice } from '../../lib/events.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Postgres } from '../../lib/postgres.ts'
@@ -85,6 +86,7 @@ async function keepPage(
       status: answer.status ?? 200,
       body: answer.body,
     })
+    checkpoint('poller.published')
   }
   if (user.isNew && user.displayName === null) await context.publishNotice(notices.profileIncomplete(user))
   if (user.status !== 'active') await activate(postgres, user)

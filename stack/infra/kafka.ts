@@ -13,9 +13,16 @@ export interface KafkaOptions {
   /** Client ports, one per broker; each broker is a controller as well. */
   ports: number[]
   controllerPorts: number[]
-  /** Ports that clients are told to connect to, e.g. those of proxies; absent: the brokers' own. */
-  advertisedPorts?: number[]
+  links?: BrokerLinks
   onCrash: (fault: StackFault) => void
+}
+
+/** Clients reach the brokers through something else, e.g. proxies that break; the brokers reach one another directly. */
+export interface BrokerLinks {
+  /** Ports that clients are told to connect to, one per broker. */
+  advertisedPorts: number[]
+  /** Ports on which the brokers reach one another, one per broker. */
+  replicationPorts: number[]
 }
 
 /** Any 16 bytes; a cluster of one folder is never joined with that of another. */
@@ -64,7 +71,7 @@ function brokerSettings(
   nodeId: number,
   logDir: string,
 ): Record<string, string | number> {
-  const { ports, controllerPorts, advertisedPorts = ports } = options
+  const { ports, controllerPorts, links } = options
   const brokers = ports.length
   const address = (port: number | undefined) => `127.0.0.1:${port}`
   return {
@@ -73,11 +80,12 @@ function brokerSettings(
     'controller.quorum.voters': controllerPorts
       .map((port, index) => `${index + 1}@${address(port)}`)
       .join(','),
-    listeners: `PLAINTEXT://${address(ports[nodeId - 1])},CONTROLLER://${address(controllerPorts[nodeId - 1])}`,
-    'advertised.listeners': `PLAINTEXT://${address(advertisedPorts[nodeId - 1])}`,
-    'inter.broker.listener.name': 'PLAINTEXT',
-    'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    ...listenerSettings({
+      client: address(ports[nodeId - 1]),
+      controller: address(controllerPorts[nodeId - 1]),
+      advertised: links && address(links.advertisedPorts[nodeId - 1]),
+      replication: links && address(links.replicationPorts[nodeId - 1]),
+    }),
     'log.dirs': logDir,
     'auto.create.topics.enable': 'false',
     'default.replication.factor': brokers,
@@ -93,6 +101,22 @@ function brokerSettings(
     'message.max.bytes': maxRecordBytes,
     'replica.fetch.max.bytes': maxRecordBytes,
     'socket.request.max.bytes': 128 * 1024 * 1024,
+  }
+}
+
+function listenerSettings(at: {
+  client: string
+  controller: string
+  advertised: string | undefined
+  replication: string | undefined
+}): Record<string, string> {
+  const replication = at.replication ? `,REPLICATION://${at.replication}` : ''
+  return {
+    listeners: `PLAINTEXT://${at.client},CONTROLLER://${at.controller}${replication}`,
+    'advertised.listeners': `PLAINTEXT://${at.advertised ?? at.client}${replication}`,
+    'inter.broker.listener.name': at.replication ? 'REPLICATION' : 'PLAINTEXT',
+    'controller.listener.names': 'CONTROLLER',
+    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,REPLICATION:PLAINTEXT',
   }
 }
 

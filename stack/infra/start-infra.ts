@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { lockFolder } from './folder-lock.ts'
-import { createKafka } from './kafka.ts'
+import { type BrokerLinks, createKafka } from './kafka.ts'
 import { stopOrphans } from './pid-records.ts'
 import { documentedPorts, freePorts, type Ports, type RequiredPort, requireFree } from './ports.ts'
 import { createPostgres, ensureDatabase } from './postgres.ts'
@@ -23,6 +23,8 @@ export interface InfraOptions {
   alsoFree?: RequiredPort[]
   /** Three replicate everything among them. */
   brokers?: 1 | 3
+  /** Ports at which clients reach the brokers in place of their own, one per broker. */
+  advertisedPorts?: number[]
   /** False: nothing is synced to disk by Postgres. For data that nobody keeps. Default true. */
   durable?: boolean
   /** A server ended by itself. Called once at most; the others still run. */
@@ -70,7 +72,11 @@ export async function startInfra(options: InfraOptions): Promise<Infra> {
       options.ports === 'free' ? await freePorts(brokers) : await documentedPorts(process.env, brokers)
     for (const required of options.alsoFree ?? []) await requireFree(required)
     const secrets = readSecrets(options.dataDir)
-    const servers = createServers(options, ports, secrets)
+    const links = options.advertisedPorts && {
+      advertisedPorts: options.advertisedPorts,
+      replicationPorts: (await freePorts(brokers)).kafka,
+    }
+    const servers = createServers(options, { ...ports, links }, secrets)
     const infra = { env: toEnv(ports, secrets, brokers), servers, ...stopping(servers, lock) }
     await startAll(infra, { options, ports, secrets })
     return infra
@@ -87,7 +93,11 @@ function mkdirSafely(dataDir: string): void {
   } catch {}
 }
 
-function createServers(options: InfraOptions, ports: Ports, secrets: Secrets): Infra['servers'] {
+function createServers(
+  options: InfraOptions,
+  ports: Ports & { links: BrokerLinks | undefined },
+  secrets: Secrets,
+): Infra['servers'] {
   const { dataDir, storeDir = dataDir, jarsDir, durable = true } = options
   let crashed = false
   const onCrash = (fault: StackFault) => {
@@ -98,7 +108,12 @@ function createServers(options: InfraOptions, ports: Ports, secrets: Secrets): I
   const shared = { dataDir, storeDir, jarsDir, onCrash }
   const password = secrets.postgresPassword
   return {
-    kafka: createKafka({ ...shared, ports: ports.kafka, controllerPorts: ports.controller }),
+    kafka: createKafka({
+      ...shared,
+      ports: ports.kafka,
+      controllerPorts: ports.controller,
+      ...(ports.links && { links: ports.links }),
+    }),
     s3: createS3({
       ...shared,
       port: ports.s3,

@@ -42,7 +42,7 @@ beforeAll(async () => {
     jarsDir,
     ports: ports.kafka,
     controllerPorts: ports.controller,
-    advertisedPorts: [link.port],
+    links: { advertisedPorts: [link.port], replicationPorts: (await freePorts(1)).kafka },
     onCrash: (fault) => log.error(fault),
   })
   if (!server) throw new Error('no broker')

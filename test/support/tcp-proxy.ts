@@ -17,6 +17,8 @@ export type LinkMode =
 
 export interface TcpProxy {
   port: number
+  /** Where new connections lead from now on. */
+  retarget(port: number): void
   setMode(mode: LinkMode): void
   /** Resets every open connection. */
   cut(): void
@@ -24,7 +26,8 @@ export interface TcpProxy {
 }
 
 /** A TCP link on loopback whose faults a test controls. */
-export async function openTcpProxy(target: { host?: string; port: number }, port = 0): Promise<TcpProxy> {
+export async function openTcpProxy(target: { port: number }): Promise<TcpProxy> {
+  let targetPort = target.port
   let mode: LinkMode = { type: 'open' }
   const pairs = new Set<[Socket, Socket]>()
 
@@ -33,7 +36,7 @@ export async function openTcpProxy(target: { host?: string; port: number }, port
       client.resetAndDestroy()
       return
     }
-    const upstream = connect({ host: target.host ?? '127.0.0.1', port: target.port, allowHalfOpen: true })
+    const upstream = connect({ host: '127.0.0.1', port: targetPort, allowHalfOpen: true })
     const pair: [Socket, Socket] = [client, upstream]
     pairs.add(pair)
     const drop = () => {
@@ -65,10 +68,13 @@ export async function openTcpProxy(target: { host?: string; port: number }, port
     pairs.clear()
   }
 
-  server.listen(port, '127.0.0.1')
+  server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
     port: (server.address() as AddressInfo).port,
+    retarget(port) {
+      targetPort = port
+    },
     setMode(next) {
       mode = next
     },

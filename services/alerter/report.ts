@@ -29,21 +29,30 @@ export interface Report {
   offset: number
 }
 
+/** Texts come from anywhere; what is kept of each in memory is bounded. */
+const textMax = 2_000
+const lineMax = 300
+const fieldsMax = 30
+
 type Position = Pick<RawRecord, 'topic' | 'partition' | 'offset'>
 
 /** The report of an operational event. */
 export function toEventReport(event: OperationalEvent, position: Position): Report {
+  const type = toLine(event.type)
+  const subject = toLine(event.subject)
   return {
-    kind: `event ${event.type} ${event.subject}`,
-    family: `event ${event.type}`,
-    familyTitle: event.type,
+    kind: `event ${type} ${subject}`,
+    family: `event ${type}`,
+    familyTitle: type,
     state: event.state === 'resolved' ? 'resolved' : 'raised',
     severity: severityOf(event.severity),
-    title: `${event.type}: ${event.subject}`,
-    text: event.message,
-    fields: Object.entries(event.details).map(([name, value]) => ({ name, value })),
-    example: `${event.subject}: ${event.message}`,
-    source: event.service,
+    title: `${type}: ${subject}`,
+    text: event.message.slice(0, textMax),
+    fields: Object.entries(event.details)
+      .slice(0, fieldsMax)
+      .map(([name, value]) => ({ name: toLine(name), value: value.slice(0, textMax) })),
+    example: toLine(`${subject}: ${event.message}`),
+    source: toLine(event.service),
     at: event.at,
     ...placeOf(position),
   }
@@ -51,9 +60,11 @@ export function toEventReport(event: OperationalEvent, position: Position): Repo
 
 /** The report of a dead letter; what its headers do not say is shown as unknown. */
 export function toDeadLetterReport(record: RawRecord): Report {
-  const header = (name: string) => headerText(record, `dlq.${name}`) ?? 'unknown'
-  const [group, topic, reason] = [header('group'), header('topic'), header('reason')]
-  const key = record.key?.toString('utf8') ?? 'none'
+  const header = (name: string) => (headerText(record, `dlq.${name}`) ?? 'unknown').slice(0, textMax)
+  const group = toLine(header('group'))
+  const topic = toLine(header('topic'))
+  const reason = toLine(header('reason'))
+  const key = toLine(record.key?.toString('utf8') ?? 'none')
   const where = `${topic}/${header('partition')} offset ${header('offset')}`
   const family = `dead-letter ${group} ${topic} ${reason}`
   const at = Number(header('at'))
@@ -69,11 +80,15 @@ export function toDeadLetterReport(record: RawRecord): Report {
       { name: 'record', value: where },
       { name: 'key', value: key },
     ],
-    example: `${where}, key ${key}: ${header('message')}`,
+    example: toLine(`${where}, key ${key}: ${header('message')}`),
     source: group,
     at: Number.isFinite(at) ? at : record.timestamp,
     ...placeOf(record),
   }
+}
+
+function toLine(text: string): string {
+  return text.slice(0, lineMax)
 }
 
 function placeOf({ topic, partition, offset }: Position) {

@@ -6,8 +6,8 @@ import { metrics } from '../../lib/metrics.ts'
 import type { Resource } from '../../lib/scope.ts'
 import type { MetadataKind } from '../../lib/topology.ts'
 import type { CapabilityWatch } from './capability-watch.ts'
-import type { Looked, Lookup } from './lookup.ts'
-import { aloneFrom, planBatch, unanswerable } from './plan.ts'
+import type { EntityAnswer, Looked, Lookup } from './lookup.ts'
+import { planBatch, smallerFrom, unanswerable } from './plan.ts'
 import type { TicketPool } from './pool.ts'
 import type { PublishedEntity } from './publish.ts'
 import type { FeaturesProvider, Source } from './route.ts'
@@ -27,6 +27,12 @@ export interface LaneOptions {
   health: Health
   log: Logger
   fail: (error: unknown) => void
+}
+
+interface Asked {
+  kind: MetadataKind
+  ids: readonly string[]
+  tickets: Ticket[]
 }
 
 const idleMs = 5_000
@@ -118,7 +124,7 @@ class Lane {
   }
 
   async #ask(): Promise<number> {
-    const { source, pool, provider, lingerMs, capabilities, lookup } = this.#o
+    const { source, pool, provider, lingerMs, capabilities } = this.#o
     const refused = await capabilities.refused()
     this.#end(unanswerable(pool.open, { provider, refused }), 'dropped')
     const plan = planBatch(pool.open, { source, provider, refused, lingerMs, now: Date.now() })
@@ -127,13 +133,22 @@ class Lane {
     const tickets = await this.#withoutAnswered(kind, plan.tickets)
     if (tickets.length === 0) return 0
     const ids = [...new Set(tickets.map((t) => t.wanted.id))]
-    const looked = await lookup.look(kind, ids, this.#signal).catch((error): Looked => {
-      if (isRetriable(error) || this.#signal.aborted) throw error
-      this.#o.log.error({ err: error, source, kind, ids: ids.length }, 'lookup_bug')
-      return { type: 'failed', reason: messageOf(error) }
-    })
-    await this.#take(looked, { kind, ids: ids.length, tickets })
+    const looked = await this.#look(kind, ids)
+    if (looked) await this.#take(looked, { kind, ids, tickets })
+    else this.#blameBug(tickets, ids)
     return 0
+  }
+
+  /** null: a bug, which these ids bring about. */
+  async #look(kind: MetadataKind, ids: readonly string[]): Promise<Looked | null> {
+    const { source, lookup, log } = this.#o
+    try {
+      return await lookup.look(kind, ids, this.#signal)
+    } catch (error) {
+      if (isRetriable(error) || this.#signal.aborted) throw error
+      log.error({ err: error, source, kind, ids: ids.length }, 'lookup_bug')
+      return null
+    }
   }
 
   async #withoutAnswered(kind: MetadataKind, tickets: Ticket[]): Promise<Ticket[]> {
@@ -144,7 +159,7 @@ class Lane {
     return tickets.filter((t) => !known.includes(t))
   }
 
-  async #take(looked: Looked, asked: { kind: MetadataKind; ids: number; tickets: Ticket[] }): Promise<void> {
+  async #take(looked: Looked, asked: Asked): Promise<void> {
     const { source, capabilities } = this.#o
     switch (looked.type) {
       case 'paused':
@@ -153,40 +168,66 @@ class Lane {
         return capabilities.refuse(looked.capability)
       case 'failed':
         return this.#giveUpOrRetry(asked.tickets, looked.reason)
-      case 'answers': {
+      case 'answers':
         this.#successes += 1
         this.#failuresInRow = 0
-        if (source === 'spotify') await capabilities.confirm(asked.kind, asked.ids > 1)
-        const { answers } = looked
-        const told = asked.tickets.filter((t) => answers.has(t.wanted.id))
-        for (const ticket of asked.tickets)
-          if (!told.includes(ticket)) ticket.failures = Math.max(ticket.failures, aloneFrom)
-        const wanted = new Map(told.map((t) => [t.wanted.id, t.wanted]))
-        const entities = [...answers].flatMap(([id, answer]) => {
-          const of = wanted.get(id)
-          return of ? [{ wanted: of, answer, source }] : []
-        })
-        this.#unpublished = { tickets: told, entities }
+        this.#keep(looked.answers, asked.tickets)
         await this.#publish()
-      }
+        if (source === 'spotify') await capabilities.confirm(asked.kind, asked.ids.length > 1)
     }
+  }
+
+  #keep(answers: ReadonlyMap<string, EntityAnswer>, tickets: readonly Ticket[]): void {
+    const answered = tickets.filter((t) => answers.has(t.wanted.id))
+    for (const ticket of tickets) {
+      if (!answered.includes(ticket)) ticket.attempts = Math.max(ticket.attempts + 1, smallerFrom)
+    }
+    const byId = new Map(answered.map((t) => [t.wanted.id, t.wanted]))
+    const entities = [...byId].flatMap(([id, wanted]) => {
+      const answer = answers.get(id)
+      return answer ? [{ wanted, answer, source: this.#o.source }] : []
+    })
+    this.#unpublished = { tickets: answered, entities }
   }
 
   async #publish(): Promise<number> {
     if (!this.#unpublished) return 0
     const { tickets, entities } = this.#unpublished
-    await this.#o.publish(entities)
+    const unfit = await this.#publishAll(entities)
     this.#unpublished = null
     const found = new Set(entities.filter((e) => e.answer.status === 200).map((e) => e.wanted.id))
-    this.#end(
-      tickets.filter((t) => found.has(t.wanted.id)),
-      'found',
+    const byResult = Map.groupBy(tickets, ({ wanted: { id } }) =>
+      unfit.has(id) ? 'failed' : found.has(id) ? 'found' : 'not_found',
     )
-    this.#end(
-      tickets.filter((t) => !found.has(t.wanted.id)),
-      'not_found',
-    )
+    this.#end(byResult.get('found') ?? [], 'found')
+    this.#end(byResult.get('not_found') ?? [], 'not_found')
+    const message = 'The answer does not fit into the topic'
+    this.#end(byResult.get('failed') ?? [], 'failed', { reason: 'lookup_failed', message })
     return 0
+  }
+
+  /** @returns ids whose answer Kafka refuses for good; they must not hold up the others */
+  async #publishAll(entities: readonly PublishedEntity[]): Promise<Set<string>> {
+    const { publish, log } = this.#o
+    try {
+      await publish(entities)
+      return new Set()
+    } catch (error) {
+      if (isRetriable(error)) throw error
+      if (entities.length === 1) {
+        log.error({ err: error, key: entities[0]?.wanted.key }, 'answer_refused')
+        return new Set(entities.map((e) => e.wanted.id))
+      }
+      const unfit: string[] = []
+      for (const entity of entities) unfit.push(...(await this.#publishAll([entity])))
+      return new Set(unfit)
+    }
+  }
+
+  #blameBug(tickets: readonly Ticket[], ids: readonly string[]): void {
+    const message = 'A fault in the program: see lookup_bug in the log'
+    if (ids.length === 1) this.#end(tickets, 'failed', { reason: 'handler_error', message })
+    for (const ticket of tickets) ticket.attempts = Math.max(ticket.attempts + 1, smallerFrom)
   }
 
   #giveUpOrRetry(tickets: readonly Ticket[], reason: string): void {

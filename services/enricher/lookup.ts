@@ -13,7 +13,7 @@ export interface EntityAnswer {
 
 /** What became of one request for one or several ids. */
 export type Looked =
-  /** Ids without an answer here have to be asked for again, one by one. */
+  /** Ids without an answer here have to be asked for again, in a smaller batch. */
   | { type: 'answers'; answers: ReadonlyMap<string, EntityAnswer> }
   /** This app may not use the endpoint. */
   | { type: 'gated'; capability: Capability }

@@ -10,6 +10,7 @@ import { openAppToken } from '../../lib/spotify/tokens.ts'
 import type { MetadataRequest } from '../../lib/topology.ts'
 import { topology } from '../../lib/topology.ts'
 import { readAnswered } from './answered.ts'
+import { openAppSession } from './app-session.ts'
 import { openCapabilityStore } from './capability-store.ts'
 import { openCapabilityWatch } from './capability-watch.ts'
 import { readConfig } from './config.ts'
@@ -36,13 +37,9 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const incidents = openIncidents(sql, (notice) =>
     kafka.publish(events, [{ key: notice.subject, value: toEvent(notice, name, Date.now()) }]),
   )
-  const spotify = openSpotifyLookup({
-    client,
-    token: openAppToken(client),
-    budget: openBudget({ sql, clientId, dailyRequests }),
-    incidents,
-    log,
-  })
+  const budget = openBudget({ sql, clientId, dailyRequests })
+  const session = openAppSession({ token: openAppToken(client), budget, incidents })
+  const spotify = openSpotifyLookup({ client, session, budget, incidents, log })
   const pauses = openPauseStore(sql, 'reccobeats')
   const reccobeats = await scope.use(
     openReccobeatsLookup({ url: config.reccobeatsUrl, timeoutMs, pauses }),

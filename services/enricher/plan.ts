@@ -18,8 +18,14 @@ export interface PlanOptions {
   now: number
 }
 
-/** From so many failures on an id is asked for alone: it may be the one that spoils its batch. */
-export const aloneFrom = 2
+/**
+ * How much smaller a batch is that has failed before: it may hold an id that spoils it, and the others are to
+ * get through. An outage costs a few requests more by this, and no more than the tickets that met it.
+ */
+const shrink = [1, 1, 4] as const
+
+/** So many attempts make a ticket one of a smaller batch. */
+export const smallerFrom = 2
 
 /**
  * Chooses what a source is asked next. A batch is asked when it is full or its oldest ticket has waited long
@@ -29,17 +35,16 @@ export function planBatch(tickets: Iterable<Ticket>, options: PlanOptions): Plan
   const { source, provider, refused, lingerMs, now } = options
   const mine = [...tickets]
     .filter((t) => t.state === 'open' && routeOf(t.wanted.kind, { provider, refused }) === source)
-    .sort((a, b) => a.failures - b.failures || a.since - b.since)
+    .sort((a, b) => a.attempts - b.attempts || a.since - b.since)
   let waitMs: number | null = null
   for (const first of firstOfEachKind(mine)) {
     const { kind } = first.wanted
-    const max = first.failures >= aloneFrom ? 1 : batchMaxOf(source, kind, refused)
-    const batch = takeIds(
-      mine.filter((t) => t.wanted.kind === kind),
-      max,
-    )
+    const most = batchMaxOf(source, kind, refused)
+    const max = sizeFor(first, most)
+    const peers = mine.filter((t) => t.wanted.kind === kind && sizeFor(t, most) === max)
+    const batch = takeIds(peers, max)
     const waitsForMs = first.since + lingerMs - now
-    if (waitsForMs <= 0 || first.failures > 0 || idCount(batch) >= max)
+    if (waitsForMs <= 0 || first.attempts > 0 || idCount(batch) >= max)
       return { type: 'ask', kind, tickets: batch }
     waitMs = Math.min(waitMs ?? waitsForMs, waitsForMs)
   }
@@ -63,12 +68,15 @@ function firstOfEachKind(tickets: readonly Ticket[]): Ticket[] {
   })
 }
 
+function sizeFor(ticket: Ticket, most: number): number {
+  return Math.max(1, Math.floor(most / (shrink[ticket.attempts] ?? most)))
+}
+
 /** The first tickets that are for at most `max` different ids. */
 function takeIds(tickets: readonly Ticket[], max: number): Ticket[] {
   const ids = new Set<string>()
   return tickets.filter((t) => {
     if (ids.size >= max && !ids.has(t.wanted.id)) return false
-    if (max > 1 && t.failures >= aloneFrom) return false
     ids.add(t.wanted.id)
     return true
   })

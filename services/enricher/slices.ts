@@ -4,6 +4,7 @@
  * @param body a complete JSON text in UTF-8 (its validity was checked by parsing it): an object
  * @param name the property that holds the array; of several with this name the last one counts, as in JSON.parse
  * @returns null when there is no such array
+ * @throws SyntaxError for some texts that are no JSON
  */
 export function elementSlices(body: Buffer, name: string): Buffer[] | null {
   let slices: Buffer[] | null = null
@@ -54,6 +55,8 @@ function elementsOf(body: Buffer, arrayStart: number, arrayEnd: number): Buffer[
   let at = skipSpaces(body, arrayStart + 1)
   while (at < arrayEnd - 1) {
     const end = skipValue(body, at)
+    // No value where one must be: this is no JSON.
+    if (end === at) return elements
     elements.push(body.subarray(at, end))
     at = skipSpaces(body, end)
     if (body[at] === comma) at = skipSpaces(body, at + 1)

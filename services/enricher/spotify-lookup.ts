@@ -1,19 +1,20 @@
+import { isRetriable, messageOf } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Budget } from '../../lib/spotify/budget.ts'
 import type { Answer, SpotifyClient } from '../../lib/spotify/client.ts'
 import type { Incidents } from '../../lib/spotify/incidents.ts'
 import type { Outcome } from '../../lib/spotify/outcome.ts'
 import { describeOutcome } from '../../lib/spotify/outcome.ts'
-import type { AppToken } from '../../lib/spotify/tokens.ts'
 import type { MetadataKind } from '../../lib/topology.ts'
+import type { AppSession } from './app-session.ts'
 import type { EntityAnswer, Looked, Lookup } from './lookup.ts'
 import { endpoints } from './route.ts'
 import { elementSlices } from './slices.ts'
 
 /** A pause of this length is worth an event. */
 const longPauseMs = 5 * 60_000
-const refusedLoginMs = 60_000
 const lane = 'enrichment'
+const subject = `lane:${lane}`
 
 /**
  * Asks Spotify with the app's own token. Each request is taken from the shared budget first, and what its
@@ -21,49 +22,22 @@ const lane = 'enrichment'
  */
 export function openSpotifyLookup(options: {
   client: SpotifyClient
-  token: AppToken
+  session: AppSession
   budget: Budget
   incidents: Incidents
   log: Logger
 }): Lookup {
-  const { client, token, budget, incidents, log } = options
-  let lastToken: string | null = null
-
-  async function login(): Promise<{ accessToken: string } | Looked> {
-    const result = await token.get()
-    if (result.type === 'token') {
-      if (result.accessToken !== lastToken) {
-        lastToken = result.accessToken
-        await budget.reserve('accounts', 1)
-        await incidents.resolve({
-          type: 'spotify_credentials',
-          subject: 'app',
-          message: 'Spotify accepts the client id and secret again.',
-        })
-      }
-      return { accessToken: result.accessToken }
-    }
-    const reason = describeOutcome(result.outcome)
-    const pause = await budget.settle('accounts', result.outcome)
-    if (result.outcome.type === 'invalid_client') {
-      await incidents.raise({
-        type: 'spotify_credentials',
-        subject: 'app',
-        severity: 'critical',
-        message:
-          'Spotify refuses the client id or secret: check SPOTIFY_CLIENT_ID and SPOTIFY_CLIENT_SECRET.',
-      })
-    }
-    return { type: 'paused', reason: `no app token: ${reason}`, forMs: pause?.ms ?? refusedLoginMs }
-  }
+  const { client, session, budget, incidents, log } = options
+  /** Whether a pause may have been told whose end was not; at the start it is not known. */
+  let pauseTold = true
 
   async function ask(
     kind: MetadataKind,
     ids: readonly string[],
     signal: AbortSignal,
   ): Promise<Answer | Looked> {
-    const session = await login()
-    if ('type' in session) return session
+    const login = await session.get()
+    if (login.type === 'paused') return login
     const { refusal } = await budget.reserve(lane, 1)
     if (refusal) {
       return { type: 'paused', reason: `${refusal.reason}: ${refusal.detail}`, forMs: refusal.retryAfterMs }
@@ -75,10 +49,10 @@ export function openSpotifyLookup(options: {
       lane,
       path: single ? `${path}/${ids[0]}` : path,
       ...(!single && { query: { ids: ids.join(',') } }),
-      accessToken: session.accessToken,
+      accessToken: login.accessToken,
       signal,
     })
-    if (answer.outcome.type === 'unauthorized') token.invalidate(session.accessToken)
+    if (answer.outcome.type === 'unauthorized') session.invalidate(login.accessToken)
     return answer
   }
 
@@ -87,9 +61,10 @@ export function openSpotifyLookup(options: {
     if (!pause) return null
     const reason = describeOutcome(outcome)
     if (pause.ms >= longPauseMs) {
+      pauseTold = true
       await incidents.raise({
         type: 'spotify_paused',
-        subject: `lane:${lane}`,
+        subject,
         severity: 'warning',
         message: `Metadata wait: Spotify answered ${reason}. Nothing to do; it goes on by itself.`,
       })
@@ -97,23 +72,27 @@ export function openSpotifyLookup(options: {
     return { type: 'paused', reason, forMs: pause.ms }
   }
 
+  /** An answer that is there must not be lost because the database is away: the books can wait. */
+  async function onAnswer(outcome: Outcome): Promise<void> {
+    try {
+      await budget.settle(lane, outcome)
+      if (pauseTold)
+        await incidents.resolve({ type: 'spotify_paused', subject, message: 'Metadata flow again.' })
+      pauseTold = false
+    } catch (error) {
+      if (!isRetriable(error)) throw error
+      log.warn({ reason: messageOf(error) }, 'books_postponed')
+    }
+  }
+
   return {
     async look(kind, ids, signal) {
       let answer = await ask(kind, ids, signal)
       if ('outcome' in answer && answer.outcome.type === 'unauthorized') answer = await ask(kind, ids, signal)
       if (!('outcome' in answer)) return answer
-      const paused = await pauseFor(answer.outcome)
-      if (paused) return paused
       const looked = toLooked(kind, ids, answer)
-      if (looked.type === 'answers' && (await incidents.open(`lane:${lane}`)).has('spotify_paused')) {
-        await incidents.resolve({
-          type: 'spotify_paused',
-          subject: `lane:${lane}`,
-          message: 'Metadata flow again.',
-        })
-      }
-      if (looked.type === 'failed')
-        log.warn({ kind, ids: ids.length, reason: looked.reason }, 'lookup_failed')
+      if (looked.type === 'failed') return (await pauseFor(answer.outcome)) ?? looked
+      if (looked.type === 'answers') await onAnswer(answer.outcome)
       return looked
     },
   }

@@ -14,14 +14,25 @@ export interface Ticket {
   readonly since: number
   state: 'open' | 'done'
   deadLetter: { reason: DeadLetterReason; message: string } | null
-  /** Times that it failed while requests for others succeeded. */
+  /** Times that a request for it failed. */
+  attempts: number
+  /** Of those, the ones with a success for others since the one before. */
   failures: number
   /** The source's successes at the last failure; null: it has not failed yet. */
   successesAtFailure: number | null
 }
 
 export function toTicket(wanted: Wanted, record: RawRecord, since: number): Ticket {
-  return { wanted, record, since, state: 'open', deadLetter: null, failures: 0, successesAtFailure: null }
+  return {
+    wanted,
+    record,
+    since,
+    state: 'open',
+    deadLetter: null,
+    attempts: 0,
+    failures: 0,
+    successesAtFailure: null,
+  }
 }
 
 /** An id that failed so often, while others succeeded in between, is given up. */
@@ -35,6 +46,7 @@ export const givenUpAfter = 6
  * @returns whether the ticket is to be given up
  */
 export function countFailure(ticket: Ticket, successes: number): boolean {
+  ticket.attempts += 1
   if (ticket.successesAtFailure !== successes) ticket.failures += 1
   ticket.successesAtFailure = successes
   return ticket.failures >= givenUpAfter

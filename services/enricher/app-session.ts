@@ -1,0 +1,61 @@
+import type { Budget } from '../../lib/spotify/budget.ts'
+import type { Incidents } from '../../lib/spotify/incidents.ts'
+import { describeOutcome, isOutage } from '../../lib/spotify/outcome.ts'
+import type { AppToken } from '../../lib/spotify/tokens.ts'
+import type { Looked } from './lookup.ts'
+
+export type Session = { type: 'session'; accessToken: string } | Extract<Looked, { type: 'paused' }>
+
+/** The app's login at Spotify: tells when its credentials are refused, and when they are accepted again. */
+export interface AppSession {
+  get(): Promise<Session>
+  /** Forgets a token that was answered with 401. */
+  invalidate(accessToken: string): void
+}
+
+const refusedMs = 60_000
+const outageMs = 5_000
+
+export function openAppSession(options: {
+  token: AppToken
+  budget: Budget
+  incidents: Incidents
+}): AppSession {
+  const { token, budget, incidents } = options
+  let known: string | null = null
+
+  async function onNewToken(accessToken: string): Promise<void> {
+    // Asked for already, so whether the budget grants it does not matter: it is counted.
+    await budget.reserve('accounts', 1)
+    await incidents.resolve({
+      type: 'spotify_credentials',
+      subject: 'app',
+      message: 'Spotify accepts the client id and secret again.',
+    })
+    known = accessToken
+  }
+
+  return {
+    async get() {
+      const result = await token.get()
+      if (result.type === 'token') {
+        if (result.accessToken !== known) await onNewToken(result.accessToken)
+        return { type: 'session', accessToken: result.accessToken }
+      }
+      const { outcome } = result
+      const pause = await budget.settle('accounts', outcome)
+      if (outcome.type === 'invalid_client') {
+        await incidents.raise({
+          type: 'spotify_credentials',
+          subject: 'app',
+          severity: 'critical',
+          message:
+            'Spotify refuses the client id or secret: check SPOTIFY_CLIENT_ID and SPOTIFY_CLIENT_SECRET.',
+        })
+      }
+      const forMs = pause?.ms ?? (isOutage(outcome) ? outageMs : refusedMs)
+      return { type: 'paused', reason: `no app token: ${describeOutcome(outcome)}`, forMs }
+    },
+    invalidate: (accessToken) => token.invalidate(accessToken),
+  }
+}

@@ -1,0 +1,107 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { MetadataKind } from '../../lib/topology.ts'
+import type { PlanOptions } from './plan.ts'
+import { planBatch, unanswerable } from './plan.ts'
+import type { Ticket } from './ticket.ts'
+import { countFailure, givenUpAfter, toTicket } from './ticket.ts'
+
+function ticket(kind: MetadataKind, id: string, more: Partial<Ticket> = {}): Ticket {
+  const record = { topic: 't', partition: 0, offset: 0, timestamp: 0, key: null, headers: [], bytes: null }
+  return { ...toTicket({ kind, id, key: `${kind}:${id}`, requestedAt: 0 }, record, 0), ...more }
+}
+
+const artists = (count: number, more: Partial<Ticket> = {}) =>
+  Array.from({ length: count }, (_, i) => ticket('artist', `a${i}`, more))
+
+const options: PlanOptions = {
+  source: 'spotify',
+  provider: 'auto',
+  refused: new Set(),
+  lingerMs: 1_000,
+  now: 10_000,
+}
+
+const idsOf = (tickets: Iterable<Ticket>, more: Partial<PlanOptions> = {}) => {
+  const plan = planBatch(tickets, { ...options, ...more })
+  return plan.type === 'ask' ? plan.tickets.map((t) => t.wanted.id) : plan
+}
+
+describe('a batch', () => {
+  test('is full at the limit of its kind', () => {
+    expect(idsOf(artists(60))).toHaveLength(50)
+    expect(idsOf(artists(60), { refused: new Set(['artists.batch']) })).toEqual(['a0'])
+  })
+
+  test('is asked before it is full once its oldest has waited long enough', () => {
+    expect(idsOf(artists(3, { since: 9_500 }))).toEqual({ type: 'wait', forMs: 500 })
+    expect(idsOf(artists(3, { since: 9_000 }))).toHaveLength(3)
+    expect(idsOf([...artists(2, { since: 9_900 }), ticket('artist', 'x', { since: 8_000 })])).toHaveLength(3)
+  })
+
+  test('does not wait when it is full, or when alone is all there is', () => {
+    expect(idsOf(artists(50, { since: 10_000 }))).toHaveLength(50)
+    expect(idsOf(artists(2, { since: 10_000 }), { refused: new Set(['artists.batch']) })).toEqual(['a0'])
+  })
+
+  test('is of one kind; one that is ready does not wait for one that is not', () => {
+    const mixed = [ticket('artist', 'a', { since: 9_900 }), ticket('track', 't', { since: 8_000 })]
+    expect(idsOf(mixed)).toEqual(['t'])
+  })
+
+  test('holds every ticket of an id, and counts ids', () => {
+    const twice = [...artists(50), ...artists(50)]
+    expect(idsOf(twice)).toHaveLength(100)
+  })
+
+  test('puts what failed behind what did not, and in smaller batches the more often it failed', () => {
+    expect(idsOf([ticket('artist', 'bad', { attempts: 3 }), ...artists(3)])).toEqual(['a0', 'a1', 'a2'])
+    expect(idsOf(artists(60, { attempts: 1 }))).toHaveLength(50)
+    expect(idsOf(artists(60, { attempts: 2 }))).toHaveLength(12)
+    expect(idsOf(artists(60, { attempts: 3 }))).toHaveLength(1)
+    expect(idsOf(artists(60, { attempts: 9 }))).toHaveLength(1)
+  })
+
+  test('is nothing when nothing waits', () => {
+    expect(idsOf([])).toEqual({ type: 'wait', forMs: null })
+    expect(idsOf([ticket('audio-features', 'x')], { provider: 'reccobeats' })).toEqual({
+      type: 'wait',
+      forMs: null,
+    })
+  })
+})
+
+test('every ticket is for exactly one source or for nobody', () => {
+  const kind = fc.constantFrom<MetadataKind>('track', 'artist', 'audio-features')
+  const provider = fc.constantFrom('auto', 'spotify', 'reccobeats', 'none')
+  const refused = fc.uniqueArray(fc.constantFrom('artists.single', 'tracks.batch', 'audio-features.spotify'))
+  fc.assert(
+    fc.property(fc.array(kind), provider, refused, (kinds, by, closed) => {
+      const tickets = kinds.map((k, i) => ticket(k, `i${i}`))
+      const context = { provider: by as 'auto', refused: new Set(closed as 'tracks.batch'[]) }
+      const open = new Set(tickets)
+      for (const t of unanswerable(tickets, context)) open.delete(t)
+      for (const source of ['spotify', 'reccobeats'] as const) {
+        for (;;) {
+          const plan = planBatch(open, { ...options, ...context, source })
+          if (plan.type === 'wait') break
+          for (const t of plan.tickets) expect(open.delete(t)).toBe(true)
+        }
+      }
+      expect(open.size).toBe(0)
+    }),
+  )
+})
+
+describe('a failure', () => {
+  test('during an outage gives up nothing, however long it lasts', () => {
+    const t = ticket('artist', 'a')
+    for (let i = 0; i < 1_000; i++) expect(countFailure(t, 5)).toBe(false)
+  })
+
+  test('again and again while others succeed gives up the ticket', () => {
+    const t = ticket('artist', 'a')
+    const given = Array.from({ length: givenUpAfter }, (_, i) => countFailure(t, i))
+    expect(given.indexOf(true)).toBe(givenUpAfter - 1)
+  })
+})

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { isRetriable } from '../../lib/errors.ts'
 import type { ValueRecord } from '../../lib/kafka/record.ts'
 import type { DeadLetter } from '../../lib/kafka/sink.ts'
@@ -10,6 +10,8 @@ import type { SpotifyResponse } from '../../lib/topology.ts'
 import { historyHandler } from '../../services/loader/history.ts'
 import { metadataHandler } from '../../services/loader/metadata.ts'
 import { Written } from '../../services/loader/written.ts'
+import { playOddities, trackOddities } from '../../stack/simulators/spotify/oddities.ts'
+import { type SpotifySimulator, startSpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import type { Json } from '../support/pages.ts'
@@ -350,6 +352,59 @@ describe('accounting and replays', () => {
       { numRuns: 20 },
     )
   })
+})
+
+describe('pages as Spotify sends them', () => {
+  test('in both modes and with every oddity, are stored as they were delivered', async () => {
+    const shares = Object.fromEntries([...trackOddities, ...playOddities].map((name) => [name, 0.05]))
+    for (const mode of ['development', 'extended'] as const) {
+      const spotify = await startSpotifySimulator({ mode, listeners: 3, clock: 'stopped', oddities: shares })
+      onTestFinished(() => spotify.stop())
+      const expected = new Set<string>()
+      for (let round = 0; round < 12; round++) {
+        const fetchedAt = spotify.now()
+        const records = await Promise.all(
+          [0, 1, 2].map(async (listener) => {
+            const body = await fetchPage(spotify, listener)
+            for (const play of tellable(body, fetchedAt)) expected.add(`${listener + 1} ${play}`)
+            return pageRecord([], { user: listener + 1, fetchedAt, offset: round, value: { body } })
+          }),
+        )
+        await loader.history(records)
+        spotify.advance(2 * 60 * minute)
+      }
+      const stored = await rows<{ user_id: number; played_at: Date; track_id: string }>('select * from plays')
+      const keys = stored.map((p) => `${p.user_id} ${p.played_at.toISOString()} ${p.track_id}`)
+      expect(new Set(keys)).toEqual(expected)
+      expect(await rows('select id from gaps')).toEqual([])
+      const tracks =
+        'select count(*)::int as n from plays p left join tracks t on t.id = p.track_id where t.id is null'
+      expect(await rows(tracks)).toEqual([{ n: 0 }])
+      await empty()
+      loader = openLoader()
+    }
+  })
+
+  async function fetchPage(spotify: SpotifySimulator, listener: number): Promise<Buffer> {
+    const refresh_token = spotify.refreshToken(listener)
+    const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token, client_id: 'app' })
+    const token = (await (await fetch(`${spotify.url}/api/token`, { method: 'POST', body })).json()) as Json
+    const headers = { authorization: `Bearer ${token.access_token}` }
+    const page = await fetch(`${spotify.env.SPOTIFY_API_URL}/me/player/recently-played?limit=50`, { headers })
+    expect(page.status).toBe(200)
+    return Buffer.from(await page.arrayBuffer())
+  }
+
+  /** Time and track of the items that are plays, by another reading than the loader's. */
+  function tellable(body: Buffer, fetchedAt: number): string[] {
+    const { items } = JSON.parse(body.toString()) as {
+      items: { played_at?: string; track: { id: string | null; uri: string } | null }[]
+    }
+    return items.flatMap(({ played_at, track }) => {
+      if (!track || !played_at || Date.parse(played_at) > fetchedAt + 86_400_000) return []
+      return [`${played_at} ${track.id ?? track.uri}`]
+    })
+  }
 })
 
 describe('rejected items', () => {

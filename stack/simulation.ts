@@ -17,9 +17,9 @@ export interface Simulation {
 
 const webhook = { id: '1', token: 'simulated' }
 
-/** Listeners, and how many times faster than ours their days pass: a day in 24 minutes. */
-const listeners = 10
-const speed = 60
+/** Listeners, and how many times faster than ours their days pass: a day in twelve minutes. */
+const listeners = 30
+const speed = 120
 
 /**
  * Reads the simulation's settings. A setting of the services or simulators that the environment has stays

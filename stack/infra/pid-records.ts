@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { processIdentity } from './process-identity.ts'
@@ -23,7 +23,9 @@ export function recordPid(dataDir: string, name: string, pid: number): void {
   if (identity === null) return
   mkdirSync(join(dataDir, 'run'), { recursive: true })
   const record: PidRecord = { pid, identity }
-  writeFileSync(recordFile(dataDir, name), JSON.stringify(record))
+  const file = recordFile(dataDir, name)
+  writeFileSync(`${file}.new`, JSON.stringify(record))
+  renameSync(`${file}.new`, file)
 }
 
 export function forgetPid(dataDir: string, name: string): void {
@@ -54,7 +56,7 @@ function recordedNames(dataDir: string): string[] {
   }
 }
 
-/** Null for a file that a kill left half written: its process, if any, shows up as a taken port. */
+/** Null for a file that has just gone, or is none of ours. */
 function readRecord(file: string): PidRecord | null {
   try {
     const record: unknown = JSON.parse(readFileSync(file, 'utf8'))

@@ -98,6 +98,17 @@ describe('npm run infra', { timeout: 150_000 }, () => {
     expect(stack.pids()).toEqual([])
   })
 
+  test('ending npm ends what it started', async () => {
+    const stack = await stackInEmptyFolder('stack/infra.ts')
+    const npm = stack.launch('npm', ['run', 'infra'])
+    await vi.waitUntil(() => stack.pids().length >= 2, { timeout: 20_000, interval: 20 })
+    const children = stack.pids()
+    npm.kill('SIGTERM')
+    await once(npm, 'exit')
+    await vi.waitUntil(() => running(children).length === 0, { timeout: 20_000, interval: 50 })
+    await vi.waitUntil(() => stack.pids().length === 0, { timeout: 20_000, interval: 50 })
+  })
+
   test('Ctrl-C while the servers start leaves none behind', async () => {
     const stack = await stackInEmptyFolder('stack/infra.ts')
     const launcher = stack.launch()

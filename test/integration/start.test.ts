@@ -11,13 +11,13 @@ test('npm start shows plays, artists, objects and a dead letter, goes on after a
   const stack = await stackInEmptyFolder('stack/start.ts', { ARCHIVE_OBJECT_AGE_SECONDS: '2' })
   const first = await stack.start()
   const env = stack.env()
-  await vi.waitUntil(async () => (await count(env, 'plays')) >= 500, patience)
+  await vi.waitUntil(async () => (await count(env, 'plays')) >= 1_000, patience)
   await vi.waitUntil(async () => (await count(env, "artists where metadata_status = 'found'")) > 0, patience)
   await vi.waitUntil(
     async () => (await metric(stack.settings, 'ARCHIVER', 'archive_objects_total')) > 0,
     patience,
   )
-  await vi.waitUntil(async () => (await discordMessages(stack.settings)).includes('rejected_item'), patience)
+  await vi.waitUntil(async () => (await discordMessages(stack.settings)).includes('Dead letter'), patience)
   const plays = await count(env, 'plays')
 
   const orphans = stack.pids()
@@ -25,7 +25,7 @@ test('npm start shows plays, artists, objects and a dead letter, goes on after a
   await once(first, 'exit')
   const second = await stack.start()
   expect(running(orphans)).toEqual([])
-  expect(await count(env, 'users')).toBe(10)
+  expect(await count(env, 'users')).toBe(30)
   expect(await count(env, 'plays')).toBeGreaterThanOrEqual(plays)
   await vi.waitUntil(async () => (await metric(stack.settings, 'POLLER', 'polls_total')) > 0, patience)
 

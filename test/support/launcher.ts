@@ -34,10 +34,10 @@ export async function stackInEmptyFolder(entry: string, ownSettings: Record<stri
     ...Object.fromEntries(portSettings.map((name, index) => [`STACK_${name}_PORT`, String(ports[index])])),
     ...ownSettings,
   }
-  const launch = (): Launcher => {
+  const launch = (command = process.execPath, args = [entry]): Launcher => {
     // An empty value counts as none and keeps a developer's own .env out.
     const none = { SPOTIFY_CLIENT_ID: '', DISCORD_WEBHOOK_URL: '', TOKEN_ENCRYPTION_KEYS: '' }
-    const launcher = spawn(process.execPath, [entry], { env: { ...process.env, ...none, ...settings } })
+    const launcher = spawn(command, args, { env: { ...process.env, ...none, ...settings } })
     onTestFinished(() => end(launcher))
     return launcher
   }
@@ -57,8 +57,12 @@ export async function stackInEmptyFolder(entry: string, ownSettings: Record<stri
     },
     env: () => parseEnv(readFileSync(join(folder, 'infra.env'), 'utf8')),
     /** Of every process that the launcher runs. */
-    pids: () => pidFiles().map((file) => pidIn(join(folder, 'run', file))),
-    pid: (name: string) => pidIn(join(folder, 'run', `${name}.pid`)),
+    pids: () => pidFiles().flatMap((file) => pidIn(join(folder, 'run', file)) ?? []),
+    pid(name: string): number {
+      const pid = pidIn(join(folder, 'run', `${name}.pid`))
+      if (pid === null) throw new Error(`${name} does not run`)
+      return pid
+    },
   }
 }
 
@@ -94,6 +98,12 @@ async function outputHolds(launcher: Launcher, wanted: string): Promise<void> {
   if (ended) throw new Error(`The launcher ended: ${output}`)
 }
 
-function pidIn(file: string): number {
-  return JSON.parse(readFileSync(file, 'utf8')).pid
+/** Null: its process has just ended. */
+function pidIn(file: string): number | null {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')).pid
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
 }

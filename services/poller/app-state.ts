@@ -16,8 +16,8 @@ import { isBudgetShort } from './plan.ts'
 export interface AppState {
   /** Users and budget as last seen; what `plan.ts` shares out. */
   fairness(budget: BudgetState): Fairness
-  /** Takes note of how a poll went. */
-  note(userId: number, answer: Outcome): Promise<void>
+  /** Takes note of how a poll went; `underWay` is the number of others not ended yet. */
+  note(userId: number, answer: Outcome, underWay: number): Promise<void>
   /** Polling is stopped by a pause or a spent budget. */
   noteStopped(budget: BudgetState): Promise<void>
   /** Updates metrics and ends what is over; does something every 15 seconds only. */
@@ -76,13 +76,13 @@ export function createAppState(options: {
   return {
     fairness,
 
-    async note(userId, answer) {
+    async note(userId, answer, underWay) {
       const result = toRecentResult(answer)
       if (!result) return
       recent = addRecent(recent, { userId, at: Date.now(), result })
       const gated = recent.filter((r) => r.result === 'gated').length
       if (result === 'gated' && gated === recent.length) await incidents.raise(notices.gated())
-      if (evaluateRecent(recent) === 'working') return
+      if (evaluateRecent(recent, underWay) === 'working') return
       const failing = recent.filter((r) => r.result !== 'ok').length
       // After the pause Spotify is judged anew, by one user at first.
       recent = []

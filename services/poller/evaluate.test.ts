@@ -65,14 +65,20 @@ describe('the latest polls', () => {
     [['outage', 'gated', 'outage', 'ok'], 'failing'],
     [['outage', 'outage', 'outage', 'ok', 'ok', 'ok'], 'working'],
   ])('%j: %s', (results, verdict) => {
-    expect(evaluateRecent(polls(...results))).toBe(verdict)
+    expect(evaluateRecent(polls(...results), 0)).toBe(verdict)
   })
 
   test('one user who fails again and again is no outage', () => {
     let recent: RecentPoll[] = []
     for (let at = 0; at < 50; at++) recent = addRecent(recent, { userId: 1, at, result: 'outage' })
-    expect(evaluateRecent(recent)).toBe('working')
+    expect(evaluateRecent(recent, 0)).toBe('working')
     expect(recent).toHaveLength(1)
+  })
+
+  test('quick failures are no outage while as many polls are under way', () => {
+    const quick = polls('outage', 'outage', 'outage')
+    expect(evaluateRecent(quick, 3)).toBe('working')
+    expect(evaluateRecent(quick, 2)).toBe('failing')
   })
 
   test('what is older than ten minutes counts no more, and memory is bounded', () => {

@@ -75,11 +75,15 @@ export function addRecent(recent: readonly RecentPoll[], poll: RecentPoll): Rece
   return [...kept.slice(-(recentPolls - 1)), poll]
 }
 
-/** Whether Spotify works: `failing` when it fails for several users and for more of them than it works for. */
-export function evaluateRecent(recent: readonly RecentPoll[]): 'working' | 'failing' {
+/**
+ * Whether Spotify works: `failing` when it fails for several users and for more of them than it works for.
+ *
+ * @param underWay polls not ended yet; failures are often the quicker ones, so the others count as successes
+ */
+export function evaluateRecent(recent: readonly RecentPoll[], underWay: number): 'working' | 'failing' {
   const ok = recent.filter((r) => r.result === 'ok').length
   const failed = recent.length - ok
-  return failed >= massUsers && failed > ok ? 'failing' : 'working'
+  return failed >= massUsers && failed > ok + underWay ? 'failing' : 'working'
 }
 
 /** How a poll counts for {@link evaluateRecent}; null: it says nothing about Spotify as a whole. */

@@ -54,7 +54,7 @@ export function startPollLoop(
       const { outcome, answer } = await pollUser(context, user, fairness)
       metrics.polls.inc({ outcome })
       strainMs = 0
-      if (answer) await appState.note(user.userId, answer)
+      if (answer) await appState.note(user.userId, answer, running.size - 1)
     } catch (err) {
       if (isRetriable(err)) {
         strain(err)

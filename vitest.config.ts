@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
 /**
- * Two projects: `unit` is pure code beside its tests, in milliseconds; `integration` meets real Kafka,
- * registry, S3 server and Postgres, started once by its global set-up.
+ * `unit` is pure code beside its tests, in milliseconds; `integration` meets real Kafka,
+ * registry, S3 server and Postgres, started once by its global set-up; `chaos` breaks a cluster of its own.
  */
 export default defineConfig({
   test: {
@@ -21,6 +21,15 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000,
           maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: 'chaos',
+          include: ['test/chaos/**/*.test.ts'],
+          // One cluster at a time: the machine is small, and so are its disks.
+          fileParallelism: false,
+          hookTimeout: 120_000,
         },
       },
     ],

@@ -12,6 +12,9 @@ import type { Stream } from './kafka.ts'
  * found; an empty list means that the invariant holds.
  */
 
+/** What the checker needs of a stream. */
+export type Readable = Pick<Stream, 'topology' | 'codec' | 'readTopic'>
+
 /** One item of a published page, told apart by the checker's own rules. */
 interface CheckedItem {
   /** `user played_at track`; null: no play (no track, no time, a time that cannot be). */
@@ -31,12 +34,12 @@ export interface PublishedPage {
 const dayMs = 86_400_000
 
 /** All pages of the topic, in offset order per partition. */
-export async function readPublishedPages(stream: Stream): Promise<PublishedPage[]> {
+export async function readPublishedPages(stream: Readable): Promise<PublishedPage[]> {
   const records = await stream.readTopic(stream.topology.recentlyPlayed.name)
   return Promise.all(records.map((record) => toPublishedPage(stream, record)))
 }
 
-async function toPublishedPage(stream: Stream, record: RawRecord): Promise<PublishedPage> {
+async function toPublishedPage(stream: Readable, record: RawRecord): Promise<PublishedPage> {
   const decoded = await stream.codec.decode<SpotifyResponse>(record.bytes)
   if (decoded.type !== 'value') throw new Error(`${record.partition}/${record.offset}: ${decoded.message}`)
   const { body, fetchedAt } = decoded.value
@@ -123,7 +126,7 @@ export function orderFaults(pages: PublishedPage[]): string[] {
  * @param upTo records that may still wait in an open object, at the end of each partition; 0 when drained
  */
 export async function archiveFaults(
-  stream: Stream,
+  stream: Readable,
   archive: { s3: S3; prefix: string },
   topic: string,
 ): Promise<string[]> {

@@ -1,0 +1,55 @@
+import { headerText } from '../../lib/kafka/record.ts'
+import {
+  archiveFaults,
+  deliveryFaults,
+  orderFaults,
+  playFaults,
+  readPublishedPages,
+  readStoredPlays,
+} from '../support/verify.ts'
+import type { Run } from './run.ts'
+
+/** What went through a run, and every invariant that does not hold; no faults means that it was survived. */
+export interface Verdict {
+  pages: number
+  plays: number
+  deadLetters: number
+  faults: Record<string, string[]>
+}
+
+/**
+ * Compares, after everything has drained, the simulator's truth with the topics, Postgres and the archive. In
+ * the manner of Jepsen's Kafka workload: no acknowledged page lost, no play twice, offsets of the archive
+ * without hole or overlap, per-user order kept, committed offsets never gone back, everything accounted for.
+ */
+export async function checkRun(run: Run): Promise<Verdict> {
+  const { stream, postgres, s3, spotify, users } = run
+  const { recentlyPlayed, metadata, deadLetters, groups } = stream.topology
+  const pages = await readPublishedPages(stream)
+  const stored = await readStoredPlays(postgres)
+  const letters = await stream.readTopic(deadLetters.name)
+  const archive = { s3, prefix: run.archivePrefix }
+  const { rows } = await postgres.query<{ n: number }>('select count(*) as n from plays')
+  const poisonLetters = new Set(
+    letters
+      .filter((l) => headerText(l, 'dlq.group') === groups.loaderHistory)
+      .map((l) => `${headerText(l, 'dlq.partition')}/${headerText(l, 'dlq.offset')}`),
+  )
+  return {
+    pages: pages.length,
+    plays: stored.size,
+    deadLetters: letters.length,
+    faults: {
+      'delivered, but not published': deliveryFaults(spotify, users, pages),
+      'published and stored differ': playFaults(pages, stored),
+      'a play twice': rows[0]?.n === stored.size ? [] : [`${rows[0]?.n} rows, ${stored.size} plays`],
+      'order of a user’s pages': orderFaults(pages),
+      'archive of the pages': await archiveFaults(stream, archive, recentlyPlayed.name),
+      'archive of the metadata': await archiveFaults(stream, archive, metadata.name),
+      'poison not dead-lettered':
+        poisonLetters.size === run.poison() ? [] : [`${run.poison()} in, ${poisonLetters.size} out`],
+      'committed offsets gone back': [...run.offsetsGoneBack],
+      'services that died by themselves': [...run.fleet.unexpectedDeaths],
+    },
+  }
+}

@@ -1,0 +1,83 @@
+import { rmSync } from 'node:fs'
+import type { Infra } from '../../stack/infra/start-infra.ts'
+import { startInfra } from '../../stack/infra/start-infra.ts'
+import { jarsDir } from '../../stack/settings.ts'
+import { makeDataDir } from '../support/infra.ts'
+import type { S3Gate } from '../support/s3-faults.ts'
+import { openS3Gate } from '../support/s3-faults.ts'
+import type { TcpProxy } from '../support/tcp-proxy.ts'
+import { openTcpProxy } from '../support/tcp-proxy.ts'
+
+/** Links whose faults the suite controls, by what they lead to. */
+export interface Links {
+  kafka: TcpProxy[]
+  registry: TcpProxy
+  postgres: TcpProxy
+  s3: TcpProxy
+}
+
+/** A real three-broker cluster with registry, S3 server and Postgres, every one behind a link. */
+export interface Cluster {
+  servers: Infra['servers']
+  links: Links
+  s3Gate: S3Gate
+  /** Addresses for the services: all of them lead over the links. */
+  linked: Record<string, string>
+  /** Addresses for the suite itself: past the links. Kafka alone has no such way; its links are open at the end. */
+  direct: Record<string, string>
+  stop(): Promise<void>
+}
+
+export async function startCluster(): Promise<Cluster> {
+  const dataDir = makeDataDir()
+  const kafka = await Promise.all([1, 2, 3].map(() => openTcpProxy({ port: 0 })))
+  const infra = await startInfra({
+    dataDir,
+    jarsDir,
+    ports: 'free',
+    brokers: 3,
+    advertisedPorts: kafka.map((p) => p.port),
+    durable: true,
+  })
+  for (const [i, broker] of brokersOf(infra.env).entries()) kafka[i]?.retarget(portOf(`http://${broker}`))
+  const s3Gate = await openS3Gate(infra.env.S3_ENDPOINT ?? '')
+  const [registry, postgres, s3] = await Promise.all(
+    [infra.env.SCHEMA_REGISTRY_URL, infra.env.DATABASE_URL, s3Gate.endpoint].map((url) =>
+      openTcpProxy({ port: portOf(url ?? '') }),
+    ),
+  )
+  if (!registry || !postgres || !s3) throw new Error('a link is missing')
+  const direct: Record<string, string> = {
+    ...infra.env,
+    KAFKA_BROKERS: kafka.map((p) => `127.0.0.1:${p.port}`).join(','),
+  }
+  const links = { kafka, registry, postgres, s3 }
+  return {
+    servers: infra.servers,
+    links,
+    s3Gate,
+    direct,
+    linked: {
+      ...direct,
+      SCHEMA_REGISTRY_URL: through(direct.SCHEMA_REGISTRY_URL, registry),
+      DATABASE_URL: through(direct.DATABASE_URL, postgres),
+      S3_ENDPOINT: `http://127.0.0.1:${s3.port}`,
+    },
+    async stop() {
+      await infra.stop()
+      await Promise.all([...kafka, registry, postgres, s3].map((p) => p.close()))
+      await s3Gate.close()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** An address with the port of a link in place of its own. */
+export function through(url: string | undefined, link: TcpProxy): string {
+  const linked = new URL(url ?? '')
+  linked.port = String(link.port)
+  return linked.href.replace(/\/$/, '')
+}
+
+const brokersOf = (env: Record<string, string>) => (env.KAFKA_BROKERS ?? '').split(',')
+const portOf = (url: string) => Number(new URL(url).port)

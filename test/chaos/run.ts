@@ -1,0 +1,291 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { openCodec } from '../../lib/codec.ts'
+import { kafkaConfig, kafkaEnv, parseEnv, postgresEnv } from '../../lib/config.ts'
+import { openAdmin } from '../../lib/kafka/admin.ts'
+import { createClient } from '../../lib/kafka/client.ts'
+import { openProducer } from '../../lib/kafka/producer.ts'
+import { openLog } from '../../lib/log.ts'
+import { migrateAll } from '../../lib/migrate.ts'
+import type { Postgres } from '../../lib/postgres.ts'
+import { openPostgres } from '../../lib/postgres.ts'
+import type { S3 } from '../../lib/s3.ts'
+import { Secret } from '../../lib/secret.ts'
+import { groupTopics, topology } from '../../lib/topology.ts'
+import { startDiscordSimulator } from '../../stack/simulators/discord/simulator.ts'
+import { createRandom } from '../../stack/simulators/random.ts'
+import type { SpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
+import { startSpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
+import { archiveKeys, openTestS3 } from '../support/archive.ts'
+import { readTopic } from '../support/kafka.ts'
+import { addUser, spotifyTestEnv } from '../support/spotify.ts'
+import { until } from '../support/until.ts'
+import type { Readable } from '../support/verify.ts'
+import type { Cluster } from './cluster.ts'
+import { startCluster } from './cluster.ts'
+import type { Fault, Progress } from './faults.ts'
+import { Fleet, serviceNames } from './fleet.ts'
+import type { Round } from './schedule.ts'
+
+/** How much goes through a run. */
+export interface Load {
+  listeners: number
+  playsPerSecond: number
+  /** Between two polls of a listener, at the least and at the most. */
+  pollSeconds: readonly [number, number]
+}
+
+/** A run of the whole stream on a real cluster, with everything that the checker compares at its end. */
+export interface Run {
+  cluster: Cluster
+  fleet: Fleet
+  spotify: SpotifySimulator
+  postgres: Postgres
+  s3: S3
+  archivePrefix: string
+  users: number[]
+  stream: Readable
+  /** Poison records that were published. */
+  poison: () => number
+  /** Committed offsets that were seen to go back, a line each. */
+  offsetsGoneBack: readonly string[]
+  /** Injects the faults of a round together, asks for progress meanwhile, heals, and asks that all moves again. */
+  suffer: (round: Round<Fault>) => Promise<void>
+  /** Polls everybody once more, stops the poller, and waits until nothing waits any more. */
+  drain: () => Promise<void>
+  close: () => Promise<void>
+}
+
+const log = openLog('chaos', 'silent')
+const recoversWithinMs = 150_000
+
+export async function startRun(options: { seed: number; load: Load; logDir: string }): Promise<Run> {
+  const { seed, load } = options
+  const cluster = await startCluster()
+  const settings = parseEnv({ ...kafkaEnv, ...postgresEnv }, cluster.direct)
+  const config = kafkaConfig(settings)
+  await migrateAll({ kafka: config, databaseUrl: settings.DATABASE_URL, log })
+  const topics = topology()
+  const client = { config, log, name: 'chaos' }
+  const postgres = openPostgres({
+    url: new Secret(cluster.direct.DATABASE_URL ?? ''),
+    connections: 4,
+    name: 'chaos',
+    log,
+  })
+  const s3 = openTestS3(cluster.direct)
+  const archivePrefix = cluster.direct.S3_PREFIX ?? ''
+
+  const discord = await startDiscordSimulator({})
+  const spotify = await startSpotifySimulator({
+    listeners: load.listeners,
+    plays: 'none',
+    seed,
+    accessTokenSeconds: 30,
+    refreshTokenRotation: 'rarely',
+  })
+  const users: number[] = []
+  for (let i = 0; i < load.listeners; i++) users.push(await addUser(postgres, spotify, i))
+
+  const fleet = new Fleet({
+    logDir: options.logDir,
+    env: {
+      ...cluster.linked,
+      ...spotifyTestEnv(spotify, { SPOTIFY_TIMEOUT_SECONDS: '3' }),
+      DISCORD_WEBHOOK_URL: discord.webhookUrl,
+      POLL_MIN_INTERVAL_SECONDS: String(load.pollSeconds[0]),
+      POLL_MAX_INTERVAL_SECONDS: String(load.pollSeconds[1]),
+      POLL_LEASE_SECONDS: '12',
+      POLL_IDLE_SECONDS: '1',
+      POLL_CONCURRENCY: '16',
+      ARCHIVE_OBJECT_AGE_SECONDS: '4',
+      ALERT_DIGEST_SECONDS: '5',
+      // Poison is part of the suite here; the valve has tests of its own.
+      DEAD_LETTER_FLOOD_PERCENT: '100',
+    },
+  })
+  for (const name of serviceNames) await fleet.scale(name, 1)
+  const listening = startListening({ spotify, load, seed })
+  const offsets = watchOffsets(client)
+  let poison = 0
+
+  async function publishPoison(records: number): Promise<void> {
+    const producer = await openProducer({ client: createClient(client), log })
+    const kinds = [Buffer.from('poison'), Buffer.from([0, 0, 0, 0xff, 0xff]), Buffer.alloc(0)]
+    await producer.publish(
+      topics.recentlyPlayed.name,
+      Array.from({ length: records }, (_, i) => ({
+        key: String(users[i % users.length]),
+        value: kinds[i % 3] ?? null,
+      })),
+    )
+    poison += records
+    await producer.close()
+  }
+
+  const arena = { cluster, fleet, random: createRandom(seed, 3), publishPoison }
+  const counters = countersOf({ postgres, s3, archivePrefix })
+
+  async function suffer(round: Round<Fault>): Promise<void> {
+    const since = new Date()
+    const before = await counters.read()
+    const heals: (() => Promise<void>)[] = []
+    for (const fault of round) heals.push(await fault.inject(arena))
+    await delay(Math.max(...round.map((f) => f.holdMs)))
+    const [alone] = round
+    if (round.length === 1 && alone) {
+      for (const what of alone.during) {
+        await until(() => counters.moved(what, before, since), `${what} while: ${alone.name}`, 60_000)
+      }
+    }
+    for (const heal of heals.toReversed()) await heal()
+    const healed = {
+      at: new Date(),
+      counts: await until(() => counters.read().catch(() => null), 'Postgres answers', 60_000),
+    }
+    for (const what of ['published', 'stored', 'archived'] as const) {
+      const names = round.map((f) => f.name).join(' + ')
+      await until(
+        () => counters.moved(what, healed.counts, healed.at),
+        `${what} again after: ${names}`,
+        recoversWithinMs,
+      )
+    }
+  }
+
+  async function drain(): Promise<void> {
+    listening.stop()
+    const stoppedAt = new Date()
+    await until(
+      async () => {
+        const { rows } = await postgres.query<{ n: number }>(
+          'select count(*) as n from poll_state where last_ok_at > $1',
+          [stoppedAt],
+        )
+        return rows[0]?.n === load.listeners
+      },
+      'everybody is polled after the last play',
+      recoversWithinMs,
+    )
+    await fleet.scale('poller', 0)
+    const admin = await openAdmin(client)
+    await until(
+      async () => {
+        const lags = await Promise.all(
+          [...groupTopics(topics)].map(([g, t]) =>
+            admin.readGroupLag(
+              g,
+              t.map((x) => x.name),
+            ),
+          ),
+        )
+        return lags.every((g) => g.partitions.every((p) => p.lag === 0))
+      },
+      'every group has caught up',
+      300_000,
+    )
+    await admin.close()
+  }
+
+  return {
+    cluster,
+    fleet,
+    spotify,
+    postgres,
+    s3,
+    archivePrefix,
+    users,
+    stream: {
+      topology: topics,
+      codec: openCodec(config.registryUrl),
+      readTopic: (topic) => readTopic(client, topic),
+    },
+    poison: () => poison,
+    offsetsGoneBack: offsets.goneBack,
+    suffer,
+    drain,
+    async close() {
+      listening.stop()
+      await offsets.stop()
+      fleet.kill()
+      await Promise.all([spotify.stop(), discord.stop(), postgres.close(), s3.close()])
+      await cluster.stop()
+    },
+  }
+}
+
+/** Gives plays to listeners at a steady rate, so that something moves at any time. */
+function startListening({ spotify, load, seed }: { spotify: SpotifySimulator; load: Load; seed: number }) {
+  const random = createRandom(seed, 4)
+  const everyMs = Math.max(20, 1000 / load.playsPerSecond)
+  const perTurn = Math.max(1, Math.round((load.playsPerSecond * everyMs) / 1000))
+  const timer = setInterval(() => {
+    for (let i = 0; i < perTurn; i++) spotify.givePlay(random.int(load.listeners))
+  }, everyMs)
+  return { stop: () => clearInterval(timer) }
+}
+
+interface Counts {
+  plays: number
+  objects: number
+}
+
+function countersOf({ postgres, s3, archivePrefix }: { postgres: Postgres; s3: S3; archivePrefix: string }) {
+  const plays = async () =>
+    (await postgres.query<{ n: number }>('select count(*) as n from plays')).rows[0]?.n ?? 0
+  const objects = async () => (await archiveKeys(s3, archivePrefix)).length
+  return {
+    read: async (): Promise<Counts> => ({ plays: await plays(), objects: await objects() }),
+    /** Whether something was done since: asked past the links, so that a fault does not hide it. */
+    async moved(what: Progress, before: Counts, since: Date): Promise<boolean> {
+      if (what === 'stored') return (await plays()) > before.plays
+      if (what === 'archived') return (await objects()) > before.objects
+      const text = 'select count(*) as n from poll_state where last_ok_at > $1'
+      return ((await postgres.query<{ n: number }>(text, [since])).rows[0]?.n ?? 0) > 0
+    },
+  }
+}
+
+/** Watches that no committed offset goes back. A broker that does not answer is asked again later. */
+function watchOffsets(client: Parameters<typeof openAdmin>[0]) {
+  const goneBack: string[] = []
+  const highest = new Map<string, number>()
+  const stop = new AbortController()
+
+  async function look(): Promise<void> {
+    const admin = await openAdmin(client)
+    try {
+      while (!stop.signal.aborted) {
+        for (const [group, topics] of groupTopics(topology())) {
+          const { partitions } = await admin.readGroupLag(
+            group,
+            topics.map((t) => t.name),
+          )
+          for (const { topic, partition, committed } of partitions) {
+            const name = `${group} ${topic}/${partition}`
+            const before = highest.get(name) ?? 0
+            if (committed === null) continue
+            if (committed < before) goneBack.push(`${name}: from ${before} to ${committed}`)
+            highest.set(name, Math.max(before, committed))
+          }
+        }
+        await delay(1_000, undefined, { signal: stop.signal }).catch(() => undefined)
+      }
+    } finally {
+      await Promise.resolve(admin.close()).catch(() => undefined)
+    }
+  }
+
+  const watching = (async () => {
+    while (!stop.signal.aborted) {
+      await look().catch(() => undefined)
+      await delay(500)
+    }
+  })()
+  return {
+    goneBack,
+    async stop() {
+      stop.abort()
+      await Promise.race([watching, delay(5_000)])
+    },
+  }
+}

@@ -1,5 +1,6 @@
 import { checkpoint } from '../../lib/checkpoint.ts'
 import { messageOf } from '../../lib/errors.ts'
+import { withinMs } from '../../lib/lifecycle.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Postgres, Sql } from '../../lib/postgres.ts'
 import type { Resource } from '../../lib/scope.ts'
@@ -47,6 +48,7 @@ const batchSize = 500
 const gatherMs = 100
 /** After a failure, or when another process serves a lane; wakes do not shorten it. */
 const retryMs = 5_000
+const closeWithinMs = 2_000
 /** First of the two numbers of the advisory locks; the second one is the lane's place. */
 const lockClass = 7_241_866
 
@@ -88,10 +90,11 @@ export class Outbox implements Resource {
     return served
   }
 
+  /** A publish that waits for Kafka is left behind after a moment: its rows stay pending. */
   async close(): Promise<void> {
     this.#closed = true
     if (this.#timer) clearTimeout(this.#timer)
-    await this.#serving
+    if (this.#serving) await withinMs(this.#serving, closeWithinMs)
   }
 
   #schedule(delayMs: number): void {

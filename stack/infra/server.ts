@@ -150,7 +150,7 @@ function launch(spec: ServerSpec, logFile: string): Running {
   }
   child.once('error', (error) => onEnd(`could not be started (${error.message})`))
   child.once('exit', (code, signal) =>
-    onEnd(signal ? `was ended by ${signal}` : `ended with exit code ${code}`),
+    onEnd(signal ? `was ended by ${signal}` : `ended with exit code ${code}`, code),
   )
   if (child.pid !== undefined) {
     alive.add(child.pid)

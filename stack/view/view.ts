@@ -15,7 +15,7 @@ export interface View {
 const upLine = (name: string, tookMs: number) => `${name.padEnd(18)} up after ${toSeconds(tookMs)}`
 
 /** One line per thing that happens; the counters every ten seconds. For logs and pipes. */
-export function openPlainView(write: (line: string) => void, everyMs = 10_000): View {
+function openPlainView(write: (line: string) => void, everyMs = 10_000): View {
   let lastShown = 0
   return {
     starting: () => {},
@@ -31,7 +31,7 @@ export function openPlainView(write: (line: string) => void, everyMs = 10_000): 
 }
 
 /** What has happened stays on the screen; below it one line moves: what is starting, later the counters. */
-export function openLiveView(stream: NodeJS.WriteStream): View {
+function openLiveView(stream: NodeJS.WriteStream): View {
   const log = createLogUpdate(stream)
   const began = new Map<string, number>()
   let counterLine = ''

@@ -18,13 +18,9 @@ export async function readPart<T>(read: () => Promise<T>, who = ''): Promise<Par
     timer = setTimeout(() => resolve({ type: 'unreadable', error }), readWithinMs)
   })
   try {
-    const value = await Promise.race([read().then((v): Part<T> => ({ type: 'read', value: v })), late])
-    return value
+    return await Promise.race([read().then((value): Part<T> => ({ type: 'read', value })), late])
   } catch (error) {
-    return {
-      type: 'unreadable',
-      error: describe(error),
-    }
+    return { type: 'unreadable', error: describe(error) }
   } finally {
     clearTimeout(timer)
   }

@@ -13,16 +13,16 @@ export interface ServiceStatus {
   detail: string
 }
 
-export interface TopicStatus extends TopicEnds {
+interface TopicStatus extends TopicEnds {
   /** Records that the topic still has at most; compaction and transactions leave holes. */
   records: number
 }
 
-export interface GroupStatus extends GroupLag {
+interface GroupStatus extends GroupLag {
   lag: number
 }
 
-export interface BudgetStatus {
+interface BudgetStatus {
   dailyRequests: number
   left: number
   windowEndsAt: Date

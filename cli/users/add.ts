@@ -1,15 +1,11 @@
 import type { Command } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
-import { openSpotifyClient } from '../../lib/spotify/client.ts'
-import type { Outcome } from '../../lib/spotify/outcome.ts'
-import { describeOutcome } from '../../lib/spotify/outcome.ts'
 import { refreshTokens } from '../../lib/spotify/tokens.ts'
 import type { CliContext } from '../command.ts'
 import { act, examples } from '../command.ts'
-import { openDatabase } from '../database.ts'
 import { CliFault } from '../fault.ts'
-import { toPrintable } from '../table.ts'
-import { describeEnrolled, enrol, enrolConfig } from './enrol.ts'
+import { enrol, openEnrolment, tellEnrolled } from './enrol.ts'
+import { toRefusal } from './refusal.ts'
 import { readSecret } from './secret-input.ts'
 
 export function define(command: Command): void {
@@ -21,43 +17,19 @@ export function define(command: Command): void {
 }
 
 async function add(context: CliContext): Promise<number> {
-  const { env, scope, out } = context
-  const config = enrolConfig(env)
+  // Before the token is asked for: whoever types one in should not do so in vain.
+  const enrolment = await openEnrolment(context)
   const refreshToken = await readSecret('Refresh token: ')
   if (refreshToken === '' || /\s/.test(refreshToken)) {
+    const what = refreshToken === '' ? 'no refresh token' : 'more than a refresh token'
     throw new CliFault(
-      refreshToken === ''
-        ? 'Standard input holds no refresh token'
-        : 'Standard input holds more than a refresh token',
+      `Standard input holds ${what}`,
       'songswap users add < refresh-token.txt   (the token alone)',
       { exitCode: exitCodes.usage },
     )
   }
-  // A refresh may replace the token: nothing is asked before the new one can be kept.
-  const postgres = await openDatabase(context)
-  await postgres.query('select from users, spotify_tokens, poll_state limit 0')
-  const client = await scope.use(openSpotifyClient(config.spotify, { connections: 1 }), 'spotify')
-  const answer = await refreshTokens(client, refreshToken)
-  if (answer.type === 'refused') throw refusal(answer.outcome)
-  const enrolled = await enrol({ config, client, postgres, tokens: answer.tokens, refreshToken })
-  if (out.json) out.printJson(enrolled)
-  else {
-    out.say(toPrintable(describeEnrolled(enrolled)))
-    out.print(String(enrolled.id))
-  }
+  const answer = await refreshTokens(enrolment.client, refreshToken)
+  if (answer.type === 'refused') throw toRefusal('refresh token', answer.outcome)
+  tellEnrolled(context.out, await enrol(enrolment, answer.tokens, refreshToken))
   return exitCodes.stopped
-}
-
-function refusal(outcome: Outcome): CliFault {
-  const what = `Spotify gives nothing for this refresh token (${describeOutcome(outcome)})`
-  if (outcome.type === 'invalid_grant') {
-    return new CliFault(
-      what,
-      'It is dead, or was given to another client id. Get a new one: songswap users connect',
-    )
-  }
-  if (outcome.type === 'invalid_client') {
-    return new CliFault(what, 'SPOTIFY_CLIENT_ID or SPOTIFY_CLIENT_SECRET is wrong.')
-  }
-  return new CliFault(what, 'Nothing was stored. Try again later.')
 }

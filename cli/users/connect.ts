@@ -4,21 +4,17 @@ import type { Command } from 'commander'
 import { InvalidArgumentError, Option } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import type { Scope } from '../../lib/scope.ts'
-import { openSpotifyClient } from '../../lib/spotify/client.ts'
-import { describeOutcome } from '../../lib/spotify/outcome.ts'
-import type { Tokens } from '../../lib/spotify/tokens.ts'
 import { exchangeCode } from '../../lib/spotify/tokens.ts'
 import type { CliContext } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
-import { openDatabase } from '../database.ts'
 import { CliFault, explain } from '../fault.ts'
-import { toPrintable } from '../table.ts'
+import type { Output } from '../output.ts'
 import { toPlural } from '../words.ts'
-import type { BrowserPage } from './callback-server.ts'
 import { openCallbackServer } from './callback-server.ts'
 import { toConsentAddress } from './consent.ts'
 import { openConsentDesk } from './consent-desk.ts'
-import { describeEnrolled, enrol, enrolConfig, neededScope } from './enrol.ts'
+import { describeEnrolled, enrol, neededScope, openEnrolment, tellEnrolled } from './enrol.ts'
+import { toRefusal } from './refusal.ts'
 
 interface Options {
   port: number
@@ -52,72 +48,41 @@ export function define(command: Command): void {
 const defaultPort = 8888
 
 async function connect(context: CliContext, options: Options): Promise<number> {
-  const { env, scope, out } = context
-  const config = enrolConfig(env)
-  const postgres = await openDatabase(context)
-  const client = await scope.use(openSpotifyClient(config.spotify, { connections: 1 }), 'spotify')
-  const { clientId, accountsUrl } = config.spotify
-  const attempt = {
-    state: randomBytes(24).toString('base64url'),
-    verifier: randomBytes(48).toString('base64url'),
-  }
-  const desk = openConsentDesk(attempt.state, (text) => out.say(text))
-  const server = await scope.use(openCallbackServer(options.port, desk.offer), 'callback server')
-  const { redirectUri } = server
+  const { scope, out } = context
+  const enrolment = await openEnrolment(context)
+  const state = randomBytes(24).toString('base64url')
+  const verifier = randomBytes(48).toString('base64url')
+  const desk = openConsentDesk(state, (text) => out.say(text))
+  const { redirectUri } = await scope.use(openCallbackServer(options.port, desk.offer), 'callback server')
   desk.open(redirectUri)
-  const address = toConsentAddress(accountsUrl, { ...attempt, clientId, redirectUri, scope: neededScope })
-
-  if (out.json) out.printJsonLine({ consentAddress: address, redirectUri })
-  else {
-    out.say('Open this address in a browser and agree:')
-    out.print(address)
-    out.say(`Waiting at ${redirectUri}. No browser here? Paste the address that it ends at.`)
-  }
+  const { clientId, accountsUrl } = enrolment.spotify
+  const request = { clientId, redirectUri, scope: neededScope, state, verifier }
+  tellAddress(out, toConsentAddress(accountsUrl, request), redirectUri)
   listenForPaste(scope, desk.paste)
 
   const code = await within(desk.code, options.timeout)
   try {
-    const answer = await exchangeCode(client, { code, verifier: attempt.verifier, redirectUri })
-    const tokens = tokensOf(answer)
-    const enrolled = await enrol({ config, client, postgres, tokens, refreshToken: null })
-    const words = toPrintable(describeEnrolled(enrolled))
-    desk.close({ status: 200, text: `${words} You may close this window.` })
-    if (out.json) out.printJsonLine(enrolled)
-    else {
-      out.say(words)
-      out.print(String(enrolled.id))
-    }
+    const answer = await exchangeCode(enrolment.client, { code, verifier, redirectUri })
+    if (answer.type === 'refused') throw toRefusal('code', answer.outcome)
+    const enrolled = await enrol(enrolment, answer.tokens, null)
+    desk.close({ status: 200, text: `${describeEnrolled(enrolled)} You may close this window.` })
+    tellEnrolled(out, enrolled)
     return exitCodes.stopped
   } catch (error) {
-    desk.close(toFailurePage(error))
+    const text = error instanceof CliFault ? explain(error).text : 'This did not work.'
+    desk.close({ status: 502, text })
     throw error
   }
 }
 
-function toFailurePage(error: unknown): BrowserPage {
-  return { status: 502, text: error instanceof CliFault ? explain(error).text : 'This did not work.' }
-}
-
-function tokensOf(answer: Awaited<ReturnType<typeof exchangeCode>>): Tokens {
-  if (answer.type === 'tokens') return answer.tokens
-  const what = describeOutcome(answer.outcome)
-  switch (answer.outcome.type) {
-    case 'invalid_grant':
-      throw new CliFault(
-        `Spotify refuses the code (${what})`,
-        'A code works once and for some minutes. Start again: songswap users connect',
-      )
-    case 'invalid_client':
-      throw new CliFault(
-        `Spotify refuses the app (${what})`,
-        'SPOTIFY_CLIENT_ID or SPOTIFY_CLIENT_SECRET is wrong.',
-      )
-    default:
-      throw new CliFault(
-        `Spotify gives no tokens for the code (${what})`,
-        'Try again later: songswap users connect',
-      )
+function tellAddress(out: Output, address: string, redirectUri: string): void {
+  if (out.json) {
+    out.printJsonLine({ consentAddress: address, redirectUri })
+    return
   }
+  out.say('Open this address in a browser and agree:')
+  out.print(address)
+  out.say(`Waiting at ${redirectUri}\nNo browser here? Paste the address that it ends at.`)
 }
 
 function listenForPaste(scope: Scope, paste: (line: string) => void): void {

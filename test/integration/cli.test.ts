@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseEnv, tokenKeysEnv } from '../../lib/config.ts'
@@ -465,9 +468,11 @@ describe('status', () => {
     await once(silent, 'listening')
     const { port } = silent.address() as AddressInfo
     const begun = Date.now()
-    const { stdout } = await runSongswap(['status'], { ...env, KAFKA_BROKERS: `127.0.0.1:${port}` })
+    const { stdout } = await runSongswap(['status', '--json'], { ...env, KAFKA_BROKERS: `127.0.0.1:${port}` })
     silent.close()
-    expect(stdout).toContain(`Kafka at 127.0.0.1:${port}: no answer within 5 seconds`)
+    expect(JSON.parse(stdout).problems).toEqual([
+      `topics, groups: Kafka at 127.0.0.1:${port}: no answer within 5 seconds`,
+    ])
     expect(Date.now() - begun).toBeLessThan(20_000)
   })
 })
@@ -509,6 +514,19 @@ describe('the program', () => {
       expect(stderr).toContain(`${name}:`)
     }
     expect(stderr).not.toContain('nonsense')
+  })
+
+  test("settings come from the stack's file where the environment has none", async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'songswap-cli-'))
+    const lines = Object.entries({ ...env, KAFKA_BROKERS: '127.0.0.1:1' }).map(([k, v]) => `${k}='${v}'`)
+    await writeFile(join(folder, 'infra.env'), lines.join('\n'))
+    const brokers = env.KAFKA_BROKERS ?? ''
+    const { stdout } = await runSongswap(['status', '--json'], {
+      STACK_DATA_DIR: folder,
+      KAFKA_BROKERS: brokers,
+    })
+    await rm(folder, { recursive: true })
+    expect(JSON.parse(stdout)).toMatchObject({ unreadable: [], plays: { exact: true } })
   })
 
   test('the launcher hands over arguments, exit code and signals', async () => {

@@ -12,7 +12,7 @@ import { checkRequest } from './wanted.ts'
 const ticketsMax = 500
 /** How long a batch may wait for room before it goes back to the queue. */
 const roomWithinMs = 10_000
-const roomRetryMs = 30_000
+const roomRetryMs = 60_000
 
 /**
  * The requests of one partition. They are answered in any order (a pause of one source does not hold up the

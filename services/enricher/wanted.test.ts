@@ -44,3 +44,13 @@ test.each(wrong)('%s %j with key %j is a dead letter', (kind, wantedId, key, rea
   const checked = checkRequest(key === undefined ? record(kind, wantedId) : record(kind, wantedId, key))
   expect(checked).toMatchObject({ type: 'dead-letter', reason })
 })
+
+test.each([-1, 8.65e15, Number.NaN])(
+  'a request of the time %d is a dead letter: the database could not compare it',
+  (at) => {
+    const odd = record('track', id)
+    expect(checkRequest({ ...odd, value: { ...odd.value, requestedAt: at } })).toMatchObject({
+      reason: 'invalid_record',
+    })
+  },
+)

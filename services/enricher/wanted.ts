@@ -18,6 +18,8 @@ export type Checked =
 
 const kinds: readonly MetadataKind[] = ['track', 'artist', 'audio-features']
 const idPattern = /^[0-9A-Za-z]{22}$/
+/** Largest time that a Date and a timestamptz can both hold. */
+const maxTime = 8.64e15
 const shownMax = 40
 
 /** Checks a record of `metadata.wanted`: only what is well-formed becomes part of an address. */
@@ -26,6 +28,8 @@ export function checkRequest(record: ValueRecord<MetadataRequest>): Checked {
   const known = kinds.find((k) => k === kind)
   if (!known) return deadLetter('unknown_kind', `The kind is ${shown(kind)}`)
   if (!idPattern.test(id)) return deadLetter('invalid_record', `The id is ${shown(id)}`)
+  if (!(requestedAt >= 0 && requestedAt <= maxTime))
+    return deadLetter('invalid_record', `requestedAt is ${requestedAt}`)
   const key = metadataKey(known, id)
   if (record.key?.toString('utf8') !== key) return deadLetter('invalid_key', `The key is not ${key}`)
   return { type: 'wanted', wanted: { kind: known, id, key, requestedAt } }

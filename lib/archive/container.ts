@@ -13,9 +13,9 @@ export const syncBytes = 16
 /** Avro's name of zstd. */
 export const codecName = 'zstandard'
 
-/** Level 3: smaller than gzip 1 by 2.6 times for a sixth more CPU on pages. One chunk per block, no 16 KiB steps. */
+/** Level 3: smaller than gzip 1 by 2.6 times for a sixth more CPU on pages. Most blocks fit one chunk. */
 export const zstdOptions = {
-  chunkSize: 1 << 20,
+  chunkSize: 256 << 10,
   params: { [constants.ZSTD_c_compressionLevel]: 3 },
 }
 

@@ -8,6 +8,9 @@ import { RowFormats } from './row-format.ts'
 import { ArchiveSink } from './sink.ts'
 import { openStore } from './store.ts'
 
+/** Objects grow across batches: small ones keep what is decoded at a time, in all partitions together, small. */
+const batchMaxBytes = 1 << 20
+
 /** Raw topics → one sink per partition → immutable Avro objects in S3. */
 await runService('archiver', readConfig, async ({ config, scope, log, health, fail }) => {
   const { recentlyPlayed, metadata, groups } = topology(config.kafka.prefix)
@@ -21,6 +24,7 @@ await runService('archiver', readConfig, async ({ config, scope, log, health, fa
   await kafka.consumeInto({
     group: groups.archiver,
     topics,
+    batchMaxBytes,
     open: (topic, partition) =>
       new ArchiveSink({ ...config, topic, partition, store, formats, log, now: () => performance.now() }),
   })

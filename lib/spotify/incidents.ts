@@ -3,8 +3,8 @@ import type { Sql } from '../postgres.ts'
 
 /**
  * Operational events that have a beginning and an end, over all processes and restarts: each is raised once
- * and resolved once. The event is published first and the row written after, so that a crash between repeats
- * an event and never swallows one.
+ * and resolved once. The event is published first and the row written after, so that a crash between repeats an
+ * event and never swallows one. Two processes that find the same at the same moment may both tell it.
  */
 export interface Incidents {
   /** Publishes the notice unless it is known to be raised. @returns whether it was published */
@@ -17,6 +17,8 @@ export interface Incidents {
 
 /** @param publish resolves when the event is in the topic */
 export function openIncidents(sql: Sql, publish: (notice: Notice) => Promise<void>): Incidents {
+  const turns = new Map<string, Promise<unknown>>()
+
   async function isOpen(type: EventType, subject: string): Promise<boolean> {
     const { rowCount } = await sql.query('select 1 from incidents where type = $1 and subject = $2', [
       type,
@@ -25,22 +27,42 @@ export function openIncidents(sql: Sql, publish: (notice: Notice) => Promise<voi
     return rowCount === 1
   }
 
+  async function raise(notice: Notice): Promise<boolean> {
+    if (await isOpen(notice.type, notice.subject)) return false
+    await publish({ ...notice, state: 'raised' })
+    await sql.query('insert into incidents (type, subject) values ($1, $2) on conflict do nothing', [
+      notice.type,
+      notice.subject,
+    ])
+    return true
+  }
+
+  async function resolve(notice: Omit<Notice, 'severity' | 'state'>): Promise<boolean> {
+    if (!(await isOpen(notice.type, notice.subject))) return false
+    await publish({ ...notice, severity: 'info', state: 'resolved' })
+    await sql.query('delete from incidents where type = $1 and subject = $2', [notice.type, notice.subject])
+    return true
+  }
+
+  /** Requests in flight find the same thing at once: within a process one after the other looks. */
+  function inTurn<T>(
+    { type, subject }: Pick<Notice, 'type' | 'subject'>,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const key = `${type} ${subject}`
+    const mine = (turns.get(key) ?? Promise.resolve()).then(work, work)
+    const ended = mine
+      .catch(() => undefined)
+      .then(() => {
+        if (turns.get(key) === ended) turns.delete(key)
+      })
+    turns.set(key, ended)
+    return mine
+  }
+
   return {
-    async raise(notice) {
-      if (await isOpen(notice.type, notice.subject)) return false
-      await publish({ ...notice, state: 'raised' })
-      await sql.query('insert into incidents (type, subject) values ($1, $2) on conflict do nothing', [
-        notice.type,
-        notice.subject,
-      ])
-      return true
-    },
-    async resolve(notice) {
-      if (!(await isOpen(notice.type, notice.subject))) return false
-      await publish({ ...notice, severity: 'info', state: 'resolved' })
-      await sql.query('delete from incidents where type = $1 and subject = $2', [notice.type, notice.subject])
-      return true
-    },
+    raise: (notice) => inTurn(notice, () => raise(notice)),
+    resolve: (notice) => inTurn(notice, () => resolve(notice)),
     async open(subject) {
       const { rows } = await sql.query<{ type: EventType }>('select type from incidents where subject = $1', [
         subject,

@@ -20,11 +20,10 @@ export interface AppState {
   note(userId: number, answer: Outcome, underWay: number): Promise<void>
   /** Polling is stopped by a pause or a spent budget. */
   noteStopped(budget: BudgetState): Promise<void>
-  /** Updates metrics and ends what is over; does something every 15 seconds only. */
+  /** Updates metrics and ends what is over; does something once in a while only. */
   upkeep(budget: BudgetState): Promise<void>
 }
 
-const upkeepEveryMs = 15_000
 /** Shorter pauses are the rolling rate limit at its usual work. */
 const worthTellingMs = 60_000
 const outagePause = { lanes: ['polling'], ms: 15_000, maxMs: 5 * 60_000, reason: 'outage' } as const
@@ -34,8 +33,9 @@ export function createAppState(options: {
   budget: Budget
   incidents: Incidents
   bounds: Bounds
+  upkeepMs: number
 }): AppState {
-  const { sql, budget, incidents, bounds } = options
+  const { sql, budget, incidents, bounds, upkeepMs } = options
   let recent: readonly RecentPoll[] = []
   let activeUsers = 0
   let nextUpkeep = 0
@@ -100,7 +100,7 @@ export function createAppState(options: {
 
     async upkeep(state) {
       if (Date.now() < nextUpkeep) return
-      nextUpkeep = Date.now() + upkeepEveryMs
+      nextUpkeep = Date.now() + upkeepMs
       const { due, active } = await countUsers(sql)
       activeUsers = active
       metrics.usersDue.set(due)

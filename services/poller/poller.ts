@@ -38,7 +38,10 @@ export async function startPoller(service: Omit<ServiceContext<PollerConfig>, 's
   const publishNotice = (notice: Notice) =>
     kafka.publish(events, [{ key: notice.subject, value: toEvent(notice, name, Date.now()) }])
   const incidents = openIncidents(postgres, publishNotice)
-  const appState = createAppState({ sql: postgres, budget, incidents, bounds: settings })
+  const appState = createAppState({
+    ...{ sql: postgres, budget, incidents, bounds: settings },
+    upkeepMs: settings.idleMs * 3,
+  })
 
   const context = {
     ...{ client, budget, refresher, crypto, postgres, settings, incidents, publishNotice, log },

@@ -48,6 +48,8 @@ export interface PollerBench {
   start(
     more?: Record<string, string>,
   ): Promise<{ stop(): Promise<void>; health: Health; failures: unknown[] }>
+  /** Stops all pollers, as SIGTERM does. */
+  stopPollers(): Promise<void>
   state(userId: number): Promise<UserState>
   pages(userId?: number): Promise<SpotifyResponse[]>
   events(): Promise<OperationalEvent[]>
@@ -65,10 +67,9 @@ export async function openPollerBench(): Promise<PollerBench> {
   let since = Date.now()
   let stops: (() => Promise<void>)[] = []
 
-  async function stopAll(): Promise<void> {
+  async function stopPollers(): Promise<void> {
     await Promise.all(stops.map((stop) => stop()))
     stops = []
-    await sim.stop()
   }
 
   async function read<V>(topic: { name: string }): Promise<V[]> {
@@ -89,8 +90,7 @@ export async function openPollerBench(): Promise<PollerBench> {
 
   return {
     stream,
-    postgres,
-    state,
+    ...{ postgres, state, stopPollers },
     get sim() {
       return sim
     },
@@ -98,7 +98,8 @@ export async function openPollerBench(): Promise<PollerBench> {
       return env
     },
     async reset(options = {}) {
-      await stopAll()
+      await stopPollers()
+      await sim.stop()
       await postgres.query('truncate users, spotify_tokens, poll_state, incidents, api_pauses')
       sim = await startSpotifySimulator({ ...quietSpotify, ...options })
       env = { ...stream.env, ...spotifyTestEnv(sim), ...quickEnv }
@@ -130,7 +131,8 @@ export async function openPollerBench(): Promise<PollerBench> {
         return now.last_ok_at && now.lease_id === null ? now : null
       }, `user ${userId} is polled`),
     async release() {
-      await stopAll()
+      await stopPollers()
+      await sim.stop()
       await postgres.close()
       await stream.release()
     },

@@ -12,7 +12,7 @@ import { isRetriable, messageOf, RetriableError } from './errors.ts'
 import type { Resource } from './scope.ts'
 
 /** An object to be put. */
-export interface PutObject {
+interface PutObject {
   key: string
   /** Called once for each attempt. */
   open: () => Readable
@@ -25,7 +25,7 @@ export interface PutObject {
 }
 
 /** What HEAD says of an object. */
-export interface ObjectHead {
+interface ObjectHead {
   length: number
   metadata: Record<string, string>
 }
@@ -172,6 +172,8 @@ const retriableNames = new Set([
   'RequestTimeout',
   'TimeoutError',
   'TokenRefreshRequired',
+  // The SDK's name for a refused HEAD: its answer has no body that could tell more.
+  'Unknown',
 ])
 
 /** @throws RetriableError for an outage, or the error itself */

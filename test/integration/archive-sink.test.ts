@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { Readable } from 'node:stream'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -211,6 +211,24 @@ test('a beaten object larger than one block is taken apart row by row', async ()
   const objects = await readWholeArchive(s3, prefix)
   expect(objects.map((o) => o.firstOffset)).toEqual([0, 251])
   expect([...byPartition(objects).values()][0]?.length).toBe(401)
+})
+
+test('an object of many megabytes goes out from the spool, and loses to a twin like a small one', async () => {
+  const large = records(0, 79).map((r) => ({ ...r, bytes: randomBytes(100_000) }))
+  const sink = newSink({ store: gated })
+  const twin = newSink({ store: gated })
+  await sink.write(large)
+  await twin.write(large.slice(0, 61))
+  now = 300_000
+  expect((await twin.tick()).through).toBe(60)
+  expect((await sink.tick()).through).toBe(60)
+  expect(await flush(sink)).toBe(79)
+  const objects = await readWholeArchive(s3, prefix)
+  expect(objects.map((o) => o.firstOffset)).toEqual([0, 61])
+  const [rows = []] = byPartition(objects).values()
+  rows.forEach((row, i) => {
+    expect(row.raw?.equals(large[i]?.bytes ?? Buffer.alloc(0))).toBe(true)
+  })
 })
 
 test('after a crash between put and commit the object is found, not written again', async () => {

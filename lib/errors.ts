@@ -53,6 +53,7 @@ const retriableMessages = [
   'Connection terminated',
   'timeout exceeded when trying to connect',
   'Client has encountered a connection error',
+  'Query read timeout',
 ]
 
 /**

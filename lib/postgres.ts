@@ -36,6 +36,8 @@ export function openPostgres(options: {
     application_name: `songswap-${options.name}`,
     connectionTimeoutMillis: 5_000,
     statement_timeout: 60_000,
+    // A link that breaks without a word: the server's own timeout would never reach us.
+    query_timeout: 65_000,
     idle_in_transaction_session_timeout: 60_000,
     keepAlive: true,
   })

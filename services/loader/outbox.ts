@@ -104,7 +104,7 @@ export class Outbox implements Resource {
     // What is asked for while serving is served next: the run in hand may have read before the commit.
     if (this.#serving) return
     if (this.#timer) clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#serve(), at - Date.now())
+    this.#timer = setTimeout(() => this.#serve(), Math.max(0, at - Date.now()))
   }
 
   #serve(): void {

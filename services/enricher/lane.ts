@@ -55,9 +55,12 @@ export function openLane(options: LaneOptions): Resource {
 
   async function run(): Promise<void> {
     while (!stop.signal.aborted) {
-      const changed = pool.changed
-      const waitMs = await lane.step()
-      if (waitMs > 0) await Promise.race([pause(waitMs, stop.signal), ...(lane.blocked ? [] : [changed])])
+      const seen = pool.version
+      const withinMs = await lane.step()
+      if (withinMs === 0) continue
+      // A pause is not shortened by what arrives meanwhile.
+      if (lane.blocked) await pause(withinMs, stop.signal)
+      else await pool.waitForChange(seen, { withinMs, signal: stop.signal })
     }
   }
   const running = run().catch((error) => {

@@ -64,7 +64,7 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   await kafka.consumeInto<MetadataRequest>({
     group: groups.enricher,
     topics: [metadataWanted],
-    batchMaxRecords: 200,
+    batchMaxRecords: 50,
     open: (_topic, _partition, signal) => openWantedSink({ pool, group: groups.enricher, signal }),
   })
 })

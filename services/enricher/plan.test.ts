@@ -36,7 +36,10 @@ describe('a batch', () => {
   test('is asked before it is full once its oldest has waited long enough', () => {
     expect(idsOf(artists(3, { since: 9_500 }))).toEqual({ type: 'wait', forMs: 500 })
     expect(idsOf(artists(3, { since: 9_000 }))).toHaveLength(3)
-    expect(idsOf([...artists(2, { since: 9_900 }), ticket('artist', 'x', { since: 8_000 })])).toHaveLength(3)
+    expect(idsOf([...artists(2, { since: 9_900 }), ticket('artist', 'x', { since: 9_900 })])).toEqual({
+      type: 'wait',
+      forMs: 900,
+    })
   })
 
   test('does not wait when it is full, or when alone is all there is', () => {

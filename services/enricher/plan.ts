@@ -30,22 +30,24 @@ export const smallerFrom = 2
 /**
  * Chooses what a source is asked next. A batch is asked when it is full or its oldest ticket has waited long
  * enough. What has failed comes after what has not, so that one bad id holds up nobody.
+ *
+ * @param tickets the oldest first; thousands, so each is looked at a few times and never sorted
  */
 export function planBatch(tickets: Iterable<Ticket>, options: PlanOptions): Plan {
   const { source, provider, refused, lingerMs, now } = options
-  const mine = [...tickets]
-    .filter((t) => t.state === 'open' && routeOf(t.wanted.kind, { provider, refused }) === source)
-    .sort((a, b) => a.attempts - b.attempts || a.since - b.since)
   let waitMs: number | null = null
-  for (const first of firstOfEachKind(mine)) {
-    const { kind } = first.wanted
+  for (const [kind, waiting] of Map.groupBy(tickets, (t) => t.wanted.kind)) {
+    if (routeOf(kind, { provider, refused }) !== source) continue
+    const attempts = waiting.reduce((least, t) => Math.min(least, t.attempts), Number.POSITIVE_INFINITY)
+    const first = waiting.find((t) => t.attempts === attempts)
+    if (!first) continue
     const most = batchMaxOf(source, kind, refused)
     const max = sizeFor(first, most)
-    const peers = mine.filter((t) => t.wanted.kind === kind && sizeFor(t, most) === max)
-    const batch = takeIds(peers, max)
+    const peers = waiting.filter((t) => sizeFor(t, most) === max)
+    const batch = takeIds([...peers.filter((t) => t.attempts === attempts), ...peers], max)
     const waitsForMs = first.since + lingerMs - now
-    if (waitsForMs <= 0 || first.attempts > 0 || idCount(batch) >= max)
-      return { type: 'ask', kind, tickets: batch }
+    const full = new Set(batch.map((t) => t.wanted.id)).size >= max
+    if (waitsForMs <= 0 || attempts > 0 || full) return { type: 'ask', kind, tickets: batch }
     waitMs = Math.min(waitMs ?? waitsForMs, waitsForMs)
   }
   return { type: 'wait', forMs: waitMs }
@@ -56,32 +58,20 @@ export function unanswerable(
   tickets: Iterable<Ticket>,
   options: { provider: FeaturesProvider; refused: Refused },
 ): Ticket[] {
-  return [...tickets].filter((t) => t.state === 'open' && routeOf(t.wanted.kind, options) === null)
-}
-
-function firstOfEachKind(tickets: readonly Ticket[]): Ticket[] {
-  const seen = new Set<MetadataKind>()
-  return tickets.filter((t) => {
-    const isFirst = !seen.has(t.wanted.kind)
-    seen.add(t.wanted.kind)
-    return isFirst
-  })
+  const byKind = Map.groupBy(tickets, (t) => t.wanted.kind)
+  return [...byKind].flatMap(([kind, waiting]) => (routeOf(kind, options) === null ? waiting : []))
 }
 
 function sizeFor(ticket: Ticket, most: number): number {
   return Math.max(1, Math.floor(most / (shrink[ticket.attempts] ?? most)))
 }
 
-/** The first tickets that are for at most `max` different ids. */
+/** The first tickets that are for at most `max` different ids; every ticket of an id that is taken. */
 function takeIds(tickets: readonly Ticket[], max: number): Ticket[] {
   const ids = new Set<string>()
-  return tickets.filter((t) => {
-    if (ids.size >= max && !ids.has(t.wanted.id)) return false
-    ids.add(t.wanted.id)
-    return true
-  })
-}
-
-function idCount(tickets: readonly Ticket[]): number {
-  return new Set(tickets.map((t) => t.wanted.id)).size
+  for (const { wanted } of tickets) {
+    if (ids.size >= max) break
+    ids.add(wanted.id)
+  }
+  return [...new Set(tickets)].filter((t) => ids.has(t.wanted.id))
 }

@@ -4,7 +4,8 @@ import type { Ticket } from './ticket.ts'
 /** All requests in hand of this process, from every partition, so that they can share batches. */
 export class TicketPool {
   readonly #tickets = new Set<Ticket>()
-  #changed = Promise.withResolvers<void>()
+  readonly #waiting = new Set<() => void>()
+  #version = 0
 
   get open(): Iterable<Ticket> {
     return this.#tickets
@@ -31,14 +32,29 @@ export class TicketPool {
     this.#notify()
   }
 
-  /** Resolves at the next addition or end of a ticket. */
-  get changed(): Promise<void> {
-    return this.#changed.promise
+  /** Grows with every addition and end of a ticket. */
+  get version(): number {
+    return this.#version
+  }
+
+  /** Resolves when the version is not `seen` any more, after `withinMs`, or when the signal is aborted. */
+  async waitForChange(seen: number, options: { withinMs: number; signal: AbortSignal }): Promise<void> {
+    const { withinMs, signal } = options
+    if (this.#version !== seen || signal.aborted) return
+    const woken = Promise.withResolvers<void>()
+    const wake = () => woken.resolve()
+    const timer = setTimeout(wake, withinMs)
+    signal.addEventListener('abort', wake)
+    this.#waiting.add(wake)
+    await woken.promise
+    clearTimeout(timer)
+    signal.removeEventListener('abort', wake)
+    this.#waiting.delete(wake)
   }
 
   #notify(): void {
     metrics.metadataWaiting.set(this.#tickets.size)
-    this.#changed.resolve()
-    this.#changed = Promise.withResolvers<void>()
+    this.#version += 1
+    for (const wake of this.#waiting) wake()
   }
 }

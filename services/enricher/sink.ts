@@ -1,6 +1,5 @@
 import { RetriableError } from '../../lib/errors.ts'
 import { sift } from '../../lib/kafka/handler-sink.ts'
-import { pause } from '../../lib/kafka/pause.ts'
 import type { DeadLetter, PartitionSink, Settled } from '../../lib/kafka/sink.ts'
 import type { MetadataRequest } from '../../lib/topology.ts'
 import type { TicketPool } from './pool.ts'
@@ -11,7 +10,7 @@ import { checkRequest } from './wanted.ts'
 /** Requests in hand of one partition. */
 const ticketsMax = 500
 /** How long a batch may wait for room before it goes back to the queue. */
-const roomWithinMs = 10_000
+const roomWithinMs = 30_000
 const roomRetryMs = 60_000
 
 /**
@@ -31,11 +30,13 @@ export function openWantedSink(options: {
 
   async function awaitRoom(count: number): Promise<void> {
     const until = Date.now() + roomWithinMs
+    let seen = pool.version
     while (tickets.length > 0 && openTickets().length + count > ticketsMax) {
       if (signal.aborted || Date.now() > until) {
         throw new RetriableError('Metadata requests wait for answers', { retryAfterMs: roomRetryMs })
       }
-      await Promise.race([pool.changed, pause(until - Date.now(), signal)])
+      await pool.waitForChange(seen, { withinMs: until - Date.now(), signal })
+      seen = pool.version
     }
   }
 

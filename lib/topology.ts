@@ -25,14 +25,8 @@ export interface AvroSchema {
   readonly fields: readonly { readonly name: string; readonly type: unknown }[]
 }
 
-/** Endpoints whose responses travel in the stream. */
-export type Endpoint = 'recently-played' | MetadataKind
-
 /** Kinds of entities that the enricher can look up. */
 export type MetadataKind = 'track' | 'artist' | 'audio-features'
-
-/** How a response came into the stream. */
-export type ResponseSource = 'poll' | 'enrich' | 'import' | 'restore'
 
 /** Value of `spotify.recently-played` and `spotify.metadata`: one HTTP answer, its body untouched. */
 export interface SpotifyResponse {

@@ -14,6 +14,8 @@ export interface ServiceProcess {
   metric(name: string, labels?: Record<string, string>): Promise<number>
   /** Status of `/healthz` or `/readyz`. */
   probe(path: '/healthz' | '/readyz'): Promise<number>
+  /** Resolves when it has ended, by whatever cause. */
+  ended: Promise<void>
   /** Sends a signal and waits for the end; gives the exit code, null after a kill. */
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null>
 }
@@ -25,10 +27,18 @@ export async function killServices(): Promise<void> {
   await Promise.all([...running].map((child) => end(child, 'SIGKILL')))
 }
 
-/** Starts `services/NAME/main.ts` and resolves when it says that it has started. */
-export async function startService(name: string, env: Record<string, string>): Promise<ServiceProcess> {
+/**
+ * Starts `services/NAME/main.ts` and resolves when it says that it has started.
+ *
+ * @param preload modules to be loaded before it, as `node --import` does
+ */
+export async function startService(
+  name: string,
+  env: Record<string, string>,
+  preload: readonly URL[] = [],
+): Promise<ServiceProcess> {
   const main = fileURLToPath(new URL(`../../services/${name}/main.ts`, import.meta.url))
-  const child = spawn(process.execPath, [main], {
+  const child = spawn(process.execPath, [...preload.flatMap((url) => ['--import', url.href]), main], {
     env: { PATH: process.env.PATH, LOG_LEVEL: 'info', ...env, HTTP_PORT: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -43,6 +53,7 @@ export async function startService(name: string, env: Record<string, string>): P
 
   return {
     lines,
+    ended: once(child, 'exit').then(() => undefined),
     async metric(metric, labels = {}) {
       const text = await (await read('/metrics')).text()
       const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)

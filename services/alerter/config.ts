@@ -1,11 +1,21 @@
 import { z } from 'zod'
 import type { Env, KafkaConfig, ServiceConfig } from '../../lib/config.ts'
-import { kafkaConfig, kafkaEnv, parseEnv, serviceConfig, serviceEnv, wholeNumber } from '../../lib/config.ts'
+import {
+  kafkaConfig,
+  kafkaEnv,
+  parseEnv,
+  postgresEnv,
+  serviceConfig,
+  serviceEnv,
+  wholeNumber,
+} from '../../lib/config.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { LagRules } from './evaluate.ts'
 
 export interface AlerterConfig extends ServiceConfig {
   kafka: KafkaConfig
+  /** null: what was raised of the groups is forgotten at a restart. */
+  databaseUrl: Secret | null
   /** null: alerts go to the log only. */
   webhook: Secret | null
   /** How long the rest of a kind is collected before it is posted in one message. */
@@ -32,6 +42,7 @@ const webhookUrl = z
 const env = {
   ...serviceEnv,
   ...kafkaEnv,
+  DATABASE_URL: postgresEnv.DATABASE_URL.optional(),
   DISCORD_WEBHOOK_URL: webhookUrl.optional(),
   ALERT_DIGEST_SECONDS: wholeNumber(1, 86_400).default(300),
   ALERT_QUIET_SECONDS: wholeNumber(1).default(3_600),
@@ -51,6 +62,7 @@ export function readConfig(source: Env): AlerterConfig {
   return {
     ...serviceConfig(e),
     kafka: kafkaConfig(e),
+    databaseUrl: e.DATABASE_URL ?? null,
     webhook: e.DISCORD_WEBHOOK_URL ?? null,
     digestMs: e.ALERT_DIGEST_SECONDS * 1000,
     quietMs: e.ALERT_QUIET_SECONDS * 1000,

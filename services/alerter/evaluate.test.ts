@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { GroupSample, LagState } from './evaluate.ts'
-import { evaluate } from './evaluate.ts'
+import { evaluate, restoreState } from './evaluate.ts'
 
 const rules = { lagRecords: 100, stallMs: 60_000, downMs: 20_000 }
 
@@ -11,8 +11,8 @@ const sample = (lag: number, more: { members?: number; committed?: number } = {}
 })
 
 /** Notices of a series of samples, ten seconds apart: `type state` at each index. */
-function run(samples: GroupSample[]): Record<number, string[]> {
-  let state: LagState = new Map()
+function run(samples: GroupSample[], before: LagState = new Map()): Record<number, string[]> {
+  let state = before
   const told: Record<number, string[]> = {}
   for (const [i, s] of samples.entries()) {
     const result = evaluate({ before: state, samples: [s], rules, now: i * 10_000 })
@@ -68,4 +68,31 @@ test('groups do not mix', () => {
   const first = evaluate({ before: new Map(), samples: [sample(0), down], rules, now: 0 })
   const second = evaluate({ before: first.state, samples: [sample(0), down], rules, now: 30_000 })
   expect(second.notices.map((n) => n.subject)).toEqual(['group:archiver'])
+})
+
+describe('after a restart', () => {
+  const raised = (...types: string[]) => restoreState(new Map([['loader', new Set(types)]]), 0)
+
+  test('what was raised before is not raised again, and its end is told', () => {
+    const members = [0, 0, 0, 0, 1]
+    expect(
+      run(
+        members.map((m) => sample(0, { members: m })),
+        raised('service_down'),
+      ),
+    ).toEqual({
+      4: ['service_down resolved'],
+    })
+    expect(run(moving([150, 150, 150, 150, 40, 40, 40]), raised('consumer_lagging'))).toEqual({
+      6: ['consumer_lagging resolved'],
+    })
+  })
+
+  test('a group that stands still is not taken for one that has caught up', () => {
+    const stuck = Array.from({ length: 20 }, () => sample(3))
+    const goes = [1, 2, 3].map((committed) => sample(3 - committed, { committed }))
+    expect(run([...stuck, ...goes], raised('consumer_lagging'))).toEqual({
+      22: ['consumer_lagging resolved'],
+    })
+  })
 })

@@ -23,8 +23,16 @@ interface GroupState {
   lagging: boolean
   /** Samples in a row that say otherwise than `lagging`. */
   contrary: number
-  /** By `topic/partition`: the offset, and since when it stands there with records waiting. */
-  progress: ReadonlyMap<string, { committed: number; since: number }>
+  /** By `topic/partition`. */
+  progress: ReadonlyMap<string, Progress>
+}
+
+interface Progress {
+  committed: number
+  /** Since when it stands there with records waiting. */
+  since: number
+  /** Whether it was ever seen to move, or to have nothing waiting. */
+  moves: boolean
 }
 
 export type LagState = ReadonlyMap<string, GroupState>
@@ -34,8 +42,8 @@ const samplesToTurn = 3
 
 /**
  * Compares samples with what is known and tells what has changed: `service_down` and `consumer_lagging`, each
- * raised once and resolved once. Hysteresis: a lag must last three samples to be raised, and be below half the
- * threshold for three to be resolved.
+ * raised once and resolved once. Hysteresis: a lag must last three samples to be raised; to be resolved it must be
+ * below half the threshold for three, with every partition seen to move.
  *
  * @param now Unix time of the samples in milliseconds
  */
@@ -58,6 +66,24 @@ export function evaluate(options: {
   }
 }
 
+/** Subject of a group's events. */
+export function groupSubject(group: string): string {
+  return `group:${group}`
+}
+
+/** The state of groups of which it is only known what was raised before. */
+export function restoreState(raised: ReadonlyMap<string, ReadonlySet<string>>, now: number): LagState {
+  return new Map(
+    [...raised].map(([group, types]) => {
+      const down = types.has('service_down')
+      return [
+        group,
+        { ...fresh, down, emptySince: down ? now : null, lagging: types.has('consumer_lagging') },
+      ]
+    }),
+  )
+}
+
 const fresh: GroupState = { emptySince: null, down: false, lagging: false, contrary: 0, progress: new Map() }
 
 interface Moment {
@@ -73,8 +99,11 @@ function evaluateGroup(before: GroupState, moment: Moment): { state: GroupState;
   const progress = toProgress(before, moment)
   const lag = sample.partitions.reduce((sum, p) => sum + p.lag, 0)
   const stalledMs = Math.max(0, ...[...progress.values()].map((p) => now - p.since))
-  const behind =
-    stalledMs >= rules.stallMs || lag >= (before.lagging ? rules.lagRecords / 2 : rules.lagRecords)
+  const behind = before.lagging
+    ? stalledMs >= rules.stallMs ||
+      lag >= rules.lagRecords / 2 ||
+      [...progress.values()].some((p) => !p.moves)
+    : stalledMs >= rules.stallMs || lag >= rules.lagRecords
   const contrary = behind === before.lagging ? 0 : before.contrary + 1
   const turned = contrary >= samplesToTurn
   const lagging = turned ? behind : before.lagging
@@ -86,12 +115,12 @@ function evaluateGroup(before: GroupState, moment: Moment): { state: GroupState;
 }
 
 function toProgress(before: GroupState, { sample, now }: Moment): GroupState['progress'] {
-  const progress = new Map<string, { committed: number; since: number }>()
+  const progress = new Map<string, Progress>()
   for (const { topic, partition, committed, lag } of sample.partitions) {
-    if (lag === 0) continue
     const name = `${topic}/${partition}`
     const known = before.progress.get(name)
-    progress.set(name, known?.committed === committed ? known : { committed, since: now })
+    if (lag > 0 && known?.committed === committed) progress.set(name, known)
+    else progress.set(name, { committed, since: now, moves: lag === 0 || known !== undefined })
   }
   return progress
 }
@@ -99,7 +128,7 @@ function toProgress(before: GroupState, { sample, now }: Moment): GroupState['pr
 function downNotice({ group }: GroupSample, { down, forMs }: { down: boolean; forMs: number }): Notice {
   return {
     type: 'service_down',
-    subject: `group:${group}`,
+    subject: groupSubject(group),
     severity: 'critical',
     state: down ? 'raised' : 'resolved',
     message: down
@@ -112,7 +141,7 @@ function lagNotice(sample: GroupSample, now: { lagging: boolean; lag: number; st
   const { group } = sample
   return {
     type: 'consumer_lagging',
-    subject: `group:${group}`,
+    subject: groupSubject(group),
     severity: 'warning',
     state: now.lagging ? 'raised' : 'resolved',
     message: now.lagging

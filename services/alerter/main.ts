@@ -3,6 +3,7 @@ import { toEvent } from '../../lib/events.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
 import { runService } from '../../lib/lifecycle.ts'
+import { openPostgres } from '../../lib/postgres.ts'
 import type { Topic } from '../../lib/topology.ts'
 import { groupTopics, topology } from '../../lib/topology.ts'
 import { readConfig } from './config.ts'
@@ -13,6 +14,7 @@ import { openPoster } from './poster.ts'
 import { MessageRate } from './rate.ts'
 import { openSampler } from './sampler.ts'
 import { openAlertSink } from './sink.ts'
+import { openStanding } from './standing.ts'
 
 const name = 'alerter'
 
@@ -20,6 +22,8 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const { deadLetters, events, groups } = topology(config.kafka.prefix)
   const { webhook, postTimeoutMs: timeoutMs } = config
   const discord = webhook && (await scope.use(openDiscord({ webhook, timeoutMs }), 'discord'))
+  const url = config.databaseUrl
+  const sql = url && (await scope.use(openPostgres({ url, connections: 1, name, log }), 'postgres'))
   const codec = openCodec(config.kafka.registryUrl)
   const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }), 'kafka')
   const poster = openPoster({ discord, rate: new MessageRate(config.messagesPerMinute), log, health })
@@ -55,6 +59,7 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
         events,
         notices.map((n) => ({ key: n.subject, value: toEvent(n, name, Date.now()) })),
       ),
+    standing: openStanding(sql, log),
     log,
   })
   await scope.use(sampler, 'sampler')

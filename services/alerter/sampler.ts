@@ -8,6 +8,7 @@ import type { Resource } from '../../lib/scope.ts'
 import type { Topic } from '../../lib/topology.ts'
 import type { GroupSample, LagRules, LagState } from './evaluate.ts'
 import { evaluate } from './evaluate.ts'
+import type { Standing } from './standing.ts'
 
 export interface SamplerOptions {
   openAdmin: () => Promise<Admin>
@@ -18,6 +19,7 @@ export interface SamplerOptions {
   /** Of several alerters, the one that this is true for samples. */
   isChosen: () => boolean
   publish: (notices: Notice[]) => Promise<void>
+  standing: Standing
   log: Logger
 }
 
@@ -26,10 +28,10 @@ export interface SamplerOptions {
  * the notices are in the topic, so a notice that could not be published is made again from the next sample.
  */
 export function openSampler(options: SamplerOptions): Resource {
-  const { groups, rules, intervalMs, isChosen, publish, log } = options
+  const { groups, rules, intervalMs, isChosen, publish, standing, log } = options
   const stop = new AbortController()
   let admin: Admin | null = null
-  let state: LagState = new Map()
+  let state: LagState | null = null
 
   async function sample(): Promise<void> {
     admin ??= await options.openAdmin()
@@ -46,9 +48,11 @@ export function openSampler(options: SamplerOptions): Resource {
       })
     }
     showLag(samples)
+    state ??= await standing.restore([...groups.keys()])
     const next = evaluate({ before: state, samples, rules, now: Date.now() })
     if (next.notices.length > 0) await publish(next.notices)
     state = next.state
+    await standing.keep(next.notices)
   }
 
   async function run(): Promise<void> {
@@ -56,7 +60,7 @@ export function openSampler(options: SamplerOptions): Resource {
       await sleep(intervalMs, undefined, { signal: stop.signal }).catch(() => undefined)
       if (stop.signal.aborted) return
       if (!isChosen()) {
-        state = new Map()
+        state = null
         metrics.consumerLag.reset()
         continue
       }

@@ -55,7 +55,13 @@ const raise = (...notices: Notice[]) =>
     notices.map((n) => ({ key: n.subject, value: toEvent(n, 'test', Date.now()) })),
   )
 
-async function bury(count: number, reason: DeadLetterReason, group = 'loader.history'): Promise<void> {
+interface Grave {
+  group?: string
+  body?: Buffer
+}
+
+async function bury(count: number, reason: DeadLetterReason, grave: Grave = {}): Promise<void> {
+  const { group = 'loader.history', body = Buffer.from('body') } = grave
   const letters = Array.from({ length: count }, (_, i) => {
     const record = {
       topic: 'spotify.recently-played',
@@ -73,7 +79,7 @@ async function bury(count: number, reason: DeadLetterReason, group = 'loader.his
       attempts: 1,
       at: Date.now(),
     })
-    return { key: record.key, value: Buffer.from('body'), headers }
+    return { key: record.key, value: body, headers }
   })
   await kafka.publishBytes(stream.topology.deadLetters.name, letters)
 }
@@ -121,7 +127,7 @@ describe('telling', () => {
   test('a flood of dead letters becomes a few messages that account for every one', async () => {
     await bury(2_000, 'invalid_page')
     await bury(1_000, 'rejected_item')
-    await bury(500, 'invalid_page', 'archiver')
+    await bury(500, 'invalid_page', { group: 'archiver' })
     await startAlerter({ ALERT_DIGEST_SECONDS: '1' })
     await settled()
     expect(told()).toBe(3_500)
@@ -201,6 +207,27 @@ describe('when Discord refuses', () => {
     expect(titles().length).toBeLessThanOrEqual(2)
   })
 
+  test('for long, it keeps counts and not records, and tells all of them afterwards', async () => {
+    const alerter = await startAlerter({ ALERT_DIGEST_SECONDS: '1' })
+    await bury(1, 'invalid_page')
+    await arrived('Dead letter: invalid_page in loader.history')
+    await settled()
+    discord.scriptFault({ fault: 'service_unavailable', count: 1_000_000 })
+    // 600 MB of dead letters.
+    const before = await alerter.metric('process_resident_memory_bytes')
+    const body = Buffer.alloc(20_000, 'page')
+    for (let i = 0; i < 30; i++) await bury(1_000, 'invalid_page', { body })
+    await until(
+      async () => (await alerter.metric('songswap_records_consumed_total')) === 30_001,
+      'all dead letters are taken in',
+    )
+    expect(await lag()).toBeGreaterThan(0)
+    expect((await alerter.metric('process_resident_memory_bytes')) - before).toBeLessThan(300e6)
+    discord.clearFaults()
+    await settled()
+    expect(told()).toBe(30_001)
+  })
+
   test('a dead webhook is tried once, then alerts go to the log until a restart', async () => {
     discord.deleteWebhook()
     const alerter = await startAlerter()
@@ -264,14 +291,33 @@ describe('killed', () => {
   })
 })
 
-test('a group without members is told, and told again when it is back', async () => {
-  await startAlerter({ ALERT_LAG_INTERVAL_SECONDS: '1', ALERT_DOWN_SECONDS: '2' })
-  const { groups, metadataWanted } = stream.topology
-  const down = `service_down: group:${groups.enricher}`
-  await arrived(down)
-  await kafka.consume({ group: groups.enricher, topic: metadataWanted, handler: async () => [] })
-  await arrived(`Resolved: ${down}`)
-  expect(titles().filter((t) => t === down)).toHaveLength(1)
-  const inTopic = await stream.readTopic(stream.topology.events.name)
-  expect(inTopic.length).toBeGreaterThanOrEqual(5)
+describe('a group without members', () => {
+  const quick = { ALERT_LAG_INTERVAL_SECONDS: '1', ALERT_DOWN_SECONDS: '2' }
+  const comeBack = () => {
+    const { groups, metadataWanted } = stream.topology
+    return kafka.consume({ group: groups.enricher, topic: metadataWanted, handler: async () => [] })
+  }
+
+  test('is told once, also over a restart, and told again when it is back', async () => {
+    const down = `service_down: group:${stream.topology.groups.enricher}`
+    const first = await startAlerter(quick)
+    await arrived(down)
+    await settled()
+    await first.end('SIGTERM')
+    const second = await startAlerter(quick)
+    await until(
+      async () => (await second.metric('kafka_consumergroup_lag')) >= 0 && second.lines.length,
+      'it samples',
+    )
+    await comeBack()
+    await arrived(`Resolved: ${down}`)
+    expect(titles().filter((t) => t === down)).toHaveLength(1)
+    const inTopic = await stream.readTopic(stream.topology.events.name)
+    expect(inTopic.filter((r) => String(r.key).endsWith('.enricher'))).toHaveLength(2)
+  })
+
+  test('is told without a database too', async () => {
+    await startAlerter({ ...quick, DATABASE_URL: '' })
+    await arrived(`service_down: group:${stream.topology.groups.enricher}`)
+  })
 })

@@ -8,7 +8,8 @@ import { startInfra } from './infra/start-infra.ts'
 import { type KeptProcessEvents, keepAllRunning } from './kept-process.ts'
 import { type NodeProcess, serviceProcesses, toRequiredPort, toSpec } from './services.ts'
 import type { StackSettings } from './settings.ts'
-import { addSimulatedUsers, readSimulation, type Simulation, showDeadLetter } from './simulation.ts'
+import { readSimulation, type Simulation } from './simulation.ts'
+import { addSimulatedUsers, showDeadLetter } from './simulators/demo-users.ts'
 import { describeInfra, toColumns } from './view/addresses.ts'
 import { watchCounters } from './view/counter-watch.ts'
 import { toInfraLine, toSeconds } from './view/infra-line.ts'
@@ -50,10 +51,10 @@ export async function bringUp(launch: Launch): Promise<void> {
   await migrate(launch, env)
   if (simulation) {
     await startProcesses(launch, simulators, simulation.simulatorEnv)
-    await addSimulatedUsers(simulation, env)
+    await addSimulatedUsers(simulation.url, env)
   }
   await startProcesses(launch, services, { ...process.env, ...env })
-  if (simulation) await showDeadLetter(simulation)
+  if (simulation) await showDeadLetter(simulation.url)
 
   view.note(`\nEverything is up after ${toSeconds(performance.now() - began)}.\n`)
   view.note(`${addresses({ env, services, simulation, settings })}\n`)

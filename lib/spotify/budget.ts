@@ -17,12 +17,12 @@ export interface Refusal {
 }
 
 /** How many of the requests that were asked for may be made; `refusal` tells about the others. */
-export interface Reservation {
+interface Reservation {
   granted: number
   refusal: Refusal | null
 }
 
-export interface LaneState {
+interface LaneState {
   /** 0: not paused. */
   pausedForMs: number
   reason: string | null

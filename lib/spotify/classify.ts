@@ -16,9 +16,9 @@ export interface HttpAnswer {
 }
 
 /** A Retry-After of 0 was seen again and again: taken at its word it would be a tight loop. */
-export const minRetryAfterMs = 1_000
+const minRetryAfterMs = 1_000
 /** No quota lasts longer than its window of a day; a larger value is asked about again by then. */
-export const maxRetryAfterMs = 24 * 3_600_000
+const maxRetryAfterMs = 24 * 3_600_000
 
 const messageLimit = 300
 

@@ -17,7 +17,7 @@ export interface Answer {
   fetchedAt: number
 }
 
-export interface ApiCall {
+interface ApiCall {
   kind: Exclude<CallKind, 'token'>
   lane: Lane
   /** Under the API's address, e.g. `/me/player/recently-played`. */
@@ -29,6 +29,8 @@ export interface ApiCall {
 }
 
 export interface SpotifyClient extends Resource {
+  /** No request takes longer. */
+  readonly timeoutMs: number
   /** One GET of the Web API. Never throws for what Spotify or the network does. */
   get(call: ApiCall): Promise<Answer>
   /** One POST to the token endpoint, authenticated as the app (Basic). */
@@ -56,6 +58,7 @@ export function openSpotifyClient(config: SpotifyConfig, options: { connections:
   const basic = Buffer.from(`${config.clientId}:${config.clientSecret.reveal()}`).toString('base64')
 
   return {
+    timeoutMs,
     get(call) {
       const url = new URL(config.apiUrl + call.path)
       for (const [name, value] of Object.entries(call.query ?? {})) url.searchParams.set(name, String(value))

@@ -3,18 +3,19 @@ import { checkpoint } from '../checkpoint.ts'
 import { isRetriable } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Sql } from '../postgres.ts'
+import type { Budget } from './budget.ts'
 import type { SpotifyClient } from './client.ts'
 import type { Outcome } from './outcome.ts'
 import type { TokenCrypto } from './token-crypto.ts'
 import type { StoredTokens } from './token-store.ts'
-import { claimRefresh, readTokens, releaseRefresh, storeRefreshed } from './token-store.ts'
+import { claimRefresh, expireAccess, readTokens, releaseRefresh, storeRefreshed } from './token-store.ts'
 import type { Tokens } from './tokens.ts'
 import { expiryMarginMs, refreshTokens } from './tokens.ts'
 
-export type RefreshResult =
+type RefreshResult =
   | { type: 'fresh'; accessToken: string }
-  /** Somebody else refreshes this user, or has just replaced the token: come back in some seconds. */
-  | { type: 'busy' }
+  /** Not now: somebody else refreshes this user or has just replaced the token, or the budget does not allow it. */
+  | { type: 'deferred'; retryAfterMs: number }
   | { type: 'no_tokens' }
   | { type: 'refused'; outcome: Outcome }
 
@@ -28,8 +29,8 @@ export interface Refresher {
   refresh(userId: number, options?: { rejected?: string; signal?: AbortSignal }): Promise<RefreshResult>
 }
 
-/** How long a refresher that died keeps the others away; longer than any request may take. */
-const claimMs = 45_000
+/** Whoever else refreshes a user is done by then. */
+const busy = { type: 'deferred', retryAfterMs: 5_000 } as const
 /** How long a rotated token is kept in memory while Postgres does not take it. */
 const storeWithinMs = 30_000
 
@@ -44,11 +45,15 @@ const storeWithinMs = 30_000
  */
 export function createRefresher(options: {
   client: SpotifyClient
+  /** Pays for each request in the lane `accounts`, and learns of its answer. */
+  budget: Budget
   sql: Sql
   crypto: TokenCrypto
   log: Logger
 }): Refresher {
-  const { client, sql, crypto, log } = options
+  const { client, budget, sql, crypto, log } = options
+  // How long a refresher that died keeps the others away: one that lives is done by then.
+  const claimMs = client.timeoutMs + storeWithinMs + 5_000
 
   async function store(userId: number, used: StoredTokens, tokens: Tokens): Promise<void> {
     const old = await crypto.open(used.refreshSealed)
@@ -101,21 +106,27 @@ export function createRefresher(options: {
       // Somebody was faster: their token is not the one that was rejected.
       if (accessToken !== call.rejected) return { type: 'fresh', accessToken }
     }
-    const answer = await refreshTokens(client, await crypto.open(used.refreshSealed), call.signal)
+    if (used.accessSealed && call.rejected) await expireAccess(sql, userId, used.accessSealed)
+    const refreshToken = await crypto.open(used.refreshSealed)
+    const { refusal } = await budget.reserve('accounts', 1)
+    if (refusal) return { type: 'deferred', retryAfterMs: refusal.retryAfterMs }
+    const answer = await refreshTokens(client, refreshToken, call.signal)
     if (answer.type === 'tokens') {
       checkpoint('poller.refreshed')
       await storeWhilePostgresIsAway(userId, used, answer.tokens)
+      await budget.settle('accounts', { type: 'ok', json: null })
       return { type: 'fresh', accessToken: answer.tokens.accessToken }
     }
+    await budget.settle('accounts', answer.outcome)
     // Dead is only the token that was asked with; the user may have connected again while it was.
-    if (answer.outcome.type === 'invalid_grant' && (await wasReplaced(userId, used))) return { type: 'busy' }
+    if (answer.outcome.type === 'invalid_grant' && (await wasReplaced(userId, used))) return busy
     return answer
   }
 
   return {
     async refresh(userId, call = {}) {
       const claim = await claimRefresh(sql, userId, claimMs)
-      if (!claim) return (await readTokens(sql, userId)) ? { type: 'busy' } : { type: 'no_tokens' }
+      if (!claim) return (await readTokens(sql, userId)) ? busy : { type: 'no_tokens' }
       try {
         return await refreshClaimed(userId, claim.tokens, call)
       } finally {

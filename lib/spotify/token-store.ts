@@ -47,6 +47,14 @@ export async function claimRefresh(sql: Sql, userId: number, forMs: number): Pro
   return rows[0] ? { tokens: toStored(rows[0]), until: rows[0].until } : null
 }
 
+/** Makes an access token that was answered with 401 count as expired, so that nobody asks with it again. */
+export async function expireAccess(sql: Sql, userId: number, accessSealed: string): Promise<void> {
+  await sql.query('update spotify_tokens set expires_at = now() where user_id = $1 and access_token = $2', [
+    userId,
+    accessSealed,
+  ])
+}
+
 /** Ends a claim; without effect on one that came after it. */
 export async function releaseRefresh(sql: Sql, userId: number, claim: RefreshClaim): Promise<void> {
   await sql.query(

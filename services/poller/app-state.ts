@@ -4,13 +4,13 @@ import type { Sql } from '../../lib/postgres.ts'
 import type { Budget, BudgetState } from '../../lib/spotify/budget.ts'
 import type { Incidents } from '../../lib/spotify/incidents.ts'
 import type { Outcome } from '../../lib/spotify/outcome.ts'
-import { countUsers, isAnyFailing } from './claims.ts'
+import { countUsers, isAnyFailing, pullIn } from './claims.ts'
 import { countRefreshes } from './dead-tokens.ts'
 import type { RecentPoll } from './evaluate.ts'
 import { addRecent, evaluateDeadToken, evaluateRecent, toRecentResult } from './evaluate.ts'
 import { accountsSubject, notices } from './notices.ts'
 import type { Bounds, Fairness } from './plan.ts'
-import { isBudgetShort } from './plan.ts'
+import { isBudgetShort, longestInterval } from './plan.ts'
 
 /** What concerns the app as a whole: outages, pauses, the budget. Raised and ended here, seldom and cheaply. */
 export interface AppState {
@@ -64,7 +64,7 @@ export function createAppState(options: {
     if (open.has('tokens_unreadable') && !(await isAnyFailing(sql, 'token_unreadable'))) {
       await end(open, ['tokens_unreadable'])
     }
-    if (activeUsers > 0 && !isBudgetShort(fairness({ ...state, left: state.left * 0.9 }), bounds)) {
+    if (isBudgetShort(fairness({ ...state, left: state.left * 0.9 }), bounds) === false) {
       await end(open, ['budget_short'])
     }
     const openAccounts = await incidents.open(accountsSubject)
@@ -104,6 +104,7 @@ export function createAppState(options: {
       const { due, active } = await countUsers(sql)
       activeUsers = active
       metrics.usersDue.set(due)
+      await pullIn(sql, longestInterval(fairness(state), bounds))
       await endWhatIsOver(state)
       if (isBudgetShort(fairness(state), bounds)) {
         await incidents.raise(notices.budgetShort({ activeUsers, dailyRequests: state.dailyRequests }))

@@ -1,7 +1,7 @@
 import type { Sql } from '../../lib/postgres.ts'
 import type { StoredTokens } from '../../lib/spotify/token-store.ts'
 
-export type UserStatus = 'active' | 'needs_reauth' | 'forbidden' | 'paused'
+type UserStatus = 'active' | 'needs_reauth' | 'forbidden' | 'paused'
 
 /** A user leased to this poller. The lease id fences every write: once the lease is lost, none has an effect. */
 export interface ClaimedUser {
@@ -191,6 +191,20 @@ export async function readNextDue(sql: Sql): Promise<number | null> {
      where isfinite(next_poll_at) order by next_poll_at limit 1`,
   )
   return rows[0]?.ms ?? null
+}
+
+/**
+ * Brings users nearer whose next poll was planned when the budget was far shorter than it is now: at random
+ * within `withinMs`, so that they do not come all at once.
+ */
+export async function pullIn(sql: Sql, withinMs: number): Promise<void> {
+  await sql.query(
+    `update poll_state s set next_poll_at = now() + random() * make_interval(secs => $1::float8 / 1000)
+     from users u
+     where u.id = s.user_id and u.status = 'active' and s.lease_id is null
+       and s.next_poll_at > now() + 2 * make_interval(secs => $1::float8 / 1000)`,
+    [withinMs],
+  )
 }
 
 /** For the metrics: users due and not leased, and users polled at all. */

@@ -20,17 +20,20 @@ export async function countRefreshes(sql: Sql): Promise<RefreshCount[]> {
 }
 
 /**
- * Takes back what was done to users before their dead tokens turned out to be an outage.
+ * Takes back what was done to users before their dead tokens turned out to be an outage; not of those whose
+ * tokens have been dead for so long that it is believed.
  *
  * @returns users who are active again
  */
-export async function unparkRecent(sql: Sql): Promise<number[]> {
+export async function unparkRecent(sql: Sql, believeAfterMs: number): Promise<number[]> {
   const { rows } = await sql.query<{ id: number }>(
-    `update users set status = 'active', status_reason = null, status_changed_at = now()
-     where status = 'needs_reauth' and status_reason = 'invalid_grant'
-       and status_changed_at > now() - make_interval(secs => $1::float8 / 1000)
-     returning id`,
-    [Math.max(...stretchesMs)],
+    `update users u set status = 'active', status_reason = null, status_changed_at = now()
+     from poll_state s
+     where s.user_id = u.id and u.status = 'needs_reauth' and u.status_reason = 'invalid_grant'
+       and u.status_changed_at > now() - make_interval(secs => $1::float8 / 1000)
+       and s.failing_since > now() - make_interval(secs => $2::float8 / 1000)
+     returning u.id`,
+    [Math.max(...stretchesMs), believeAfterMs],
   )
   return rows.map((row) => row.id)
 }

@@ -41,7 +41,7 @@ export interface RefreshCount {
 const massUsers = 3
 const massShare = 0.3
 /** An "outage" that lasts so long for a user is none: their token is dead. */
-const believeAfterMs = 24 * 3_600_000
+export const believeAfterMs = 24 * 3_600_000
 
 /**
  * Whether a refused refresh token is the user's or Spotify's: the accounts service has called living tokens

@@ -1,5 +1,5 @@
 import { messageOf } from '../../lib/errors.ts'
-import type { Budget, Refusal } from '../../lib/spotify/budget.ts'
+import type { Budget } from '../../lib/spotify/budget.ts'
 import type { Answer, SpotifyClient } from '../../lib/spotify/client.ts'
 import type { Outcome } from '../../lib/spotify/outcome.ts'
 import type { Refresher } from '../../lib/spotify/refresh.ts'
@@ -27,9 +27,6 @@ export interface FetchContext {
 
 type Access = { type: 'token'; accessToken: string; isFresh: boolean } | Exclude<Fetched, { type: 'page' }>
 
-/** Somebody else refreshes this user: their request is over by then. */
-const busyRetryMs = 5_000
-
 /**
  * The last 50 plays of a user, without a cursor: late and offline plays turn up inside the window, where a
  * cursor would never show them. An access token about to expire is renewed first; one that is answered with 401
@@ -51,7 +48,7 @@ export async function fetchPage(
     const renewed = await renew(context, user, { rejected: access.accessToken, signal })
     if (renewed.type !== 'token') return renewed
     const { refusal } = await context.budget.reserve('polling', 1)
-    if (refusal) return toDeferred(refusal)
+    if (refusal) return { type: 'deferred', retryAfterMs: refusal.retryAfterMs }
     return toFetched(await askPage(context, renewed.accessToken, signal))
   } catch (error) {
     if (error instanceof UnreadableTokenError) return { type: 'unreadable', message: messageOf(error) }
@@ -67,21 +64,13 @@ async function readAccess(context: FetchContext, user: ClaimedUser, signal: Abor
 }
 
 async function renew(
-  { budget, refresher }: FetchContext,
+  { refresher }: FetchContext,
   user: ClaimedUser,
   call: { rejected?: string; signal: AbortSignal },
 ): Promise<Access> {
-  const { refusal } = await budget.reserve('accounts', 1)
-  if (refusal) return toDeferred(refusal)
   const result = await refresher.refresh(user.userId, call)
-  if (result.type === 'busy') return { type: 'deferred', retryAfterMs: busyRetryMs }
-  if (result.type === 'no_tokens') return result
-  if (result.type === 'refused') {
-    await budget.settle('accounts', result.outcome)
-    return { type: 'failed', outcome: result.outcome }
-  }
-  await budget.settle('accounts', { type: 'ok', json: null })
-  return { type: 'token', accessToken: result.accessToken, isFresh: true }
+  if (result.type === 'fresh') return { type: 'token', accessToken: result.accessToken, isFresh: true }
+  return result.type === 'refused' ? { type: 'failed', outcome: result.outcome } : result
 }
 
 async function askPage(
@@ -104,8 +93,4 @@ async function askPage(
 function toFetched(answer: Answer): Fetched {
   const { outcome } = answer
   return outcome.type === 'ok' ? { type: 'page', answer, json: outcome.json } : { type: 'failed', outcome }
-}
-
-function toDeferred(refusal: Refusal): Fetched & { type: 'deferred' } {
-  return { type: 'deferred', retryAfterMs: refusal.retryAfterMs }
 }

@@ -16,7 +16,8 @@ export interface PollLoop extends Resource {
 }
 
 const strainMinMs = 1_000
-const strainMaxMs = 30_000
+/** A pass that fails has cost nothing; a page that cannot be published has cost a request of the budget. */
+const strainMaxMs = { pass: 30_000, poll: 300_000 }
 /** A pass takes milliseconds; one that takes so long hangs. */
 const stuckAfterMs = 180_000
 /** Who is due, but locked or leased by another poller, is free in a moment. */
@@ -42,22 +43,32 @@ export function startPollLoop(
   const sleeper = createSleeper()
   let stopped = false
   let strainMs = 0
+  let strainedUntil = 0
+  let strainedBy: keyof typeof strainMaxMs = 'pass'
   let lastPass = Date.now()
 
-  function strain(err: unknown): void {
-    strainMs = Math.min(Math.max(strainMs * 2, strainMinMs), strainMaxMs)
-    log.warn({ err, waitMs: strainMs }, 'polling_strained')
+  /** Polls under way fail together: that counts once. */
+  function strain(err: unknown, by: keyof typeof strainMaxMs): void {
+    if (strainedUntil > Date.now()) return
+    strainMs = Math.min(Math.max(strainMs * 2, strainMinMs), strainMaxMs[by])
+    strainedUntil = Date.now() + strainMs
+    strainedBy = by
+    log.warn({ err, by, waitMs: strainMs }, 'polling_strained')
+  }
+
+  function relax(): void {
+    strainMs = strainedUntil = 0
   }
 
   async function poll(user: ClaimedUser, fairness: Fairness): Promise<void> {
     try {
       const { outcome, answer } = await pollUser(context, user, fairness)
       metrics.polls.inc({ outcome })
-      strainMs = 0
+      relax()
       if (answer) await appState.note(user.userId, answer, running.size - 1)
     } catch (err) {
       if (isRetriable(err)) {
-        strain(err)
+        strain(err, 'poll')
         // In vain while Postgres is away; then the lease runs out.
         await giveBack(postgres, [user], strainMs).catch(() => undefined)
         return
@@ -82,8 +93,11 @@ export function startPollLoop(
 
   /** @returns how long nothing can be done, in milliseconds */
   async function pass(): Promise<number> {
+    // Polls that end wake the loop, and must not cut this short.
+    if (strainedUntil > Date.now()) return strainedUntil - Date.now()
     const state = await budget.read()
     await appState.upkeep(state)
+    if (strainedBy === 'pass') relax()
     const { pausedForMs, strikes } = state.lanes.polling
     if (pausedForMs > 0 || state.left === 0) {
       await appState.noteStopped(state)
@@ -108,9 +122,10 @@ export function startPollLoop(
         lastPass = Date.now()
       } catch (err) {
         if (!isRetriable(err)) throw err
-        strain(err)
+        strain(err, 'pass')
+        waitMs = strainMs
       }
-      await sleeper.sleep(Math.min(Math.max(waitMs, strainMs), Math.max(settings.idleMs, strainMs)))
+      await sleeper.sleep(Math.min(waitMs, settings.idleMs))
     }
   }
 

@@ -158,6 +158,10 @@ describe('the next try after a failure', () => {
   })
 })
 
+test('a few requests left as the window ends are no short budget', () => {
+  expect(isBudgetShort({ activeUsers: 5, remainingMs: 20 * minute, left: 1 }, bounds)).toBeNull()
+})
+
 test('a budget is short when its share is longer than the longest interval', () => {
   const fairness = (activeUsers: number) => ({ activeUsers, remainingMs: budgetWindowMs, left: 600 })
   expect([0, 1, 5, 7, 50].map((users) => isBudgetShort(fairness(users), bounds))).toEqual([

@@ -1,4 +1,4 @@
-import { fairInterval, safePollIntervalMs } from '../../lib/spotify/budget-plan.ts'
+import { budgetWindowMs, fairInterval, safePollIntervalMs } from '../../lib/spotify/budget-plan.ts'
 
 /** Bounds of the interval, in milliseconds. */
 export interface Bounds {
@@ -84,8 +84,21 @@ export function planRetry(options: {
   return stretch(clamp(wanted, bounds.minIntervalMs, bounds.maxIntervalMs), options.fairness)
 }
 
-/** Whether the budget is too small to poll every user as often as is safe. */
-export function isBudgetShort(fairness: Fairness, bounds: Bounds): boolean {
+/** The longest that anybody may have to wait now. */
+export function longestInterval(fairness: Fairness, bounds: Bounds): number {
+  return Math.max(bounds.maxIntervalMs, fairInterval(fairness))
+}
+
+/** In the last tenth of a window a few requests more or less are left by chance. */
+const tellingShare = 0.1
+
+/**
+ * Whether the budget is too small to poll every user as often as is safe.
+ *
+ * @returns null at the end of a window, when what is left tells nothing
+ */
+export function isBudgetShort(fairness: Fairness, bounds: Bounds): boolean | null {
+  if (fairness.remainingMs < budgetWindowMs * tellingShare) return null
   return fairness.activeUsers > 0 && fairInterval(fairness) > bounds.maxIntervalMs
 }
 

@@ -34,7 +34,7 @@ export async function startPoller(service: Omit<ServiceContext<PollerConfig>, 's
   const { clientId, dailyRequests } = spotify
   const budget = openBudget({ sql: postgres, clientId, dailyRequests })
   const crypto = createTokenCrypto(config.tokenKeys)
-  const refresher = createRefresher({ client, sql: postgres, crypto, log })
+  const refresher = createRefresher({ client, budget, sql: postgres, crypto, log })
   const publishNotice = (notice: Notice) =>
     kafka.publish(events, [{ key: notice.subject, value: toEvent(notice, name, Date.now()) }])
   const incidents = openIncidents(postgres, publishNotice)

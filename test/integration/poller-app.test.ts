@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { openAdmin } from '../../lib/kafka/admin.ts'
+import { createClient } from '../../lib/kafka/client.ts'
 import { metrics } from '../../lib/metrics.ts'
+import { openIncidents } from '../../lib/spotify/incidents.ts'
+import { unparkRecent } from '../../services/poller/dead-tokens.ts'
+import { believeAfterMs } from '../../services/poller/evaluate.ts'
 import type { PollerBench } from '../support/poller.ts'
 import { openPollerBench } from '../support/poller.ts'
+import { openTcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 
 let bench: PollerBench
@@ -18,7 +24,7 @@ const statuses = async () => {
   const { rows } = await bench.postgres.query<{ status: string }>('select distinct status from users')
   return rows.map((row) => row.status)
 }
-const openIncidents = async () =>
+const raisedNow = async () =>
   (await bench.postgres.query<{ type: string }>('select type from incidents order by type')).rows.map(
     (r) => r.type,
   )
@@ -36,7 +42,7 @@ describe('the app as a whole', () => {
     const ids = await bench.addUsers(4)
     bench.sim.setFaults({ forbidden_premium: 1 })
     await bench.start()
-    await until(async () => (await openIncidents()).includes('spotify_premium_lapsed'), 'the lapse is told')
+    await until(async () => (await raisedNow()).includes('spotify_premium_lapsed'), 'the lapse is told')
     expect(await statuses()).toEqual(['active'])
     const asked = apiRequests()
     expect(asked).toBeLessThanOrEqual(4)
@@ -49,7 +55,7 @@ describe('the app as a whole', () => {
       await endPauses()
       return (await Promise.all(ids.map(bench.state))).every((s) => s.last_ok_at)
     }, 'all are polled')
-    await until(async () => (await openIncidents()).length === 0, 'the end is told')
+    await until(async () => (await raisedNow()).length === 0, 'the end is told')
     expect(await told()).toEqual(['spotify_premium_lapsed app raised', 'spotify_premium_lapsed app resolved'])
   })
 
@@ -57,7 +63,7 @@ describe('the app as a whole', () => {
     const ids = await bench.addUsers(3)
     bench.sim.scriptFault({ fault: 'quota_exceeded', endpoint: 'recently-played' })
     const first = await bench.start({ POLL_CONCURRENCY: '1' })
-    await until(async () => (await openIncidents()).includes('spotify_paused'), 'the pause is told')
+    await until(async () => (await raisedNow()).includes('spotify_paused'), 'the pause is told')
     await first.stop()
     const asked = apiRequests()
     const { health } = await bench.start()
@@ -71,7 +77,7 @@ describe('the app as a whole', () => {
     expect(await statuses()).toEqual(['active'])
     await endPauses()
     await allPolled(ids)
-    await until(async () => (await openIncidents()).length === 0, 'the end is told')
+    await until(async () => (await raisedNow()).length === 0, 'the end is told')
     expect(await told()).toEqual(['spotify_paused app raised', 'spotify_paused app resolved'])
   })
 
@@ -80,7 +86,7 @@ describe('the app as a whole', () => {
     const ids = await bench.addUsers(4)
     const wrong = { SPOTIFY_CLIENT_ID: 'the-app', SPOTIFY_CLIENT_SECRET: 'wrong' }
     const first = await bench.start(wrong)
-    await until(async () => (await openIncidents()).includes('spotify_credentials'), 'the refusal is told')
+    await until(async () => (await raisedNow()).includes('spotify_credentials'), 'the refusal is told')
     await until(
       async () => (await Promise.all(ids.map(bench.state))).every((s) => s.lease_id === null),
       'calm',
@@ -91,22 +97,70 @@ describe('the app as a whole', () => {
     await bench.start({ ...wrong, SPOTIFY_CLIENT_SECRET: 'right' })
     await endPauses()
     await allPolled(ids)
-    await until(async () => (await openIncidents()).length === 0, 'the end is told')
+    await until(async () => (await raisedNow()).length === 0, 'the end is told')
   })
 
   test('spends no request more than its budget, and says that it is spent', async () => {
     const ids = await bench.addUsers(3)
     await Promise.all([1, 2].map(() => bench.start({ SPOTIFY_DAILY_REQUESTS: '10' })))
     await allPolled(ids)
-    await until(async () => (await openIncidents()).includes('budget_short'), 'the short budget is told')
+    await until(async () => (await raisedNow()).includes('budget_short'), 'the short budget is told')
     // Stretched to last for the day: 4 requests are left for the others' turns.
     expect(apiRequests() + answered('token 200')).toBe(6)
     await until(async () => {
       await bench.postgres.query('update poll_state set next_poll_at = now()')
-      return (await openIncidents()).includes('spotify_paused')
+      return (await raisedNow()).includes('spotify_paused')
     }, 'the spent budget is told')
     expect(apiRequests() + answered('token 200')).toBe(10)
   })
+})
+
+test('a budget that is raised is used at once, not when the plan of the small one ends', async () => {
+  const ids = await bench.addUsers(3)
+  const small = await bench.start({ SPOTIFY_DAILY_REQUESTS: '8' })
+  await allPolled(ids)
+  const planned = await Promise.all(ids.map(bench.state))
+  expect(Math.min(...planned.map((s) => Number(s.next_poll_at))) - Date.now()).toBeGreaterThan(3_600_000)
+  await small.stop()
+  await bench.start()
+  await until(async () => {
+    const now = await Promise.all(ids.map(bench.state))
+    return now.every((s, i) => Number(s.last_ok_at) > Number(planned[i]?.last_ok_at))
+  }, 'all are polled again')
+})
+
+test('an event that many polls find at once is told once', async () => {
+  const published: string[] = []
+  const incidents = openIncidents(bench.postgres, async (notice) => void published.push(notice.state ?? ''))
+  const notice = { type: 'spotify_outage', subject: 'app', severity: 'critical', message: '' } as const
+  await Promise.all(Array.from({ length: 9 }, () => incidents.raise(notice)))
+  await Promise.all(Array.from({ length: 9 }, () => incidents.resolve(notice)))
+  await incidents.raise(notice)
+  expect(published).toEqual(['raised', 'resolved', 'raised'])
+})
+
+test('an event that could not be published is told again, and does not block the next', async () => {
+  let isAway = true
+  const incidents = openIncidents(bench.postgres, async () => {
+    if (isAway) throw new Error('Kafka is away')
+  })
+  const notice = { type: 'spotify_outage', subject: 'app', severity: 'critical', message: '' } as const
+  await expect(incidents.raise(notice)).rejects.toThrow('Kafka is away')
+  isAway = false
+  expect(await incidents.raise(notice)).toBe(true)
+  expect(await incidents.raise(notice)).toBe(false)
+})
+
+test('tokens that were dead for a day are believed: an outage does not take that back', async () => {
+  const ids = await bench.addUsers(2)
+  await bench.postgres.query(
+    `update users set status = 'needs_reauth', status_reason = 'invalid_grant', status_changed_at = now()`,
+  )
+  await bench.postgres.query(
+    `update poll_state set failing_since = now() - case user_id when $1 then interval '25 h' else interval '1 h' end`,
+    [ids[0]],
+  )
+  expect(await unparkRecent(bench.postgres, believeAfterMs)).toEqual([ids[1]])
 })
 
 describe('an outage', () => {
@@ -115,14 +169,14 @@ describe('an outage', () => {
     await bench.start()
     await allPolled(ids)
     bench.sim.setFaults({ gateway_timeout: 1 })
-    await until(async () => (await openIncidents()).includes('spotify_outage'), 'the outage is told')
+    await until(async () => (await raisedNow()).includes('spotify_outage'), 'the outage is told')
     const asked = apiRequests()
     await endPauses()
     await until(() => apiRequests() > asked, 'it is tried again')
     bench.sim.clearFaults()
     await until(async () => {
       await endPauses()
-      return (await openIncidents()).length === 0
+      return (await raisedNow()).length === 0
     }, 'the end is told')
     expect(await statuses()).toEqual(['active'])
     expect(await told()).toEqual(['spotify_outage app raised', 'spotify_outage app resolved'])
@@ -142,7 +196,7 @@ describe('an outage', () => {
     await bench.start()
     await until(async () => {
       await endPauses()
-      return (await openIncidents()).includes('spotify_outage')
+      return (await raisedNow()).includes('spotify_outage')
     }, 'the outage is told')
     await until(async () => (await statuses()).join() === 'active', 'nobody is parked')
     bench.sim.clearFaults()
@@ -150,8 +204,51 @@ describe('an outage', () => {
       await endPauses()
       return (await Promise.all(ids.map(bench.state))).every((s) => s.last_ok_at)
     }, 'all are polled')
-    await until(async () => (await openIncidents()).length === 0, 'the end is told')
+    await until(async () => (await raisedNow()).length === 0, 'the end is told')
     expect(await statuses()).toEqual(['active'])
     expect(await told()).toContain('spotify_outage accounts resolved')
+  })
+
+  test('of Postgres is waited out: the poller is not ready, stays alive, and goes on', async () => {
+    const ids = await bench.addUsers(3)
+    const url = new URL(bench.env.DATABASE_URL ?? '')
+    const link = await openTcpProxy({ port: Number(url.port) })
+    url.port = String(link.port)
+    const { health, failures, stop } = await bench.start({ DATABASE_URL: url.href })
+    await allPolled(ids)
+    link.setMode({ type: 'refuse' })
+    link.cut()
+    await until(() => !health.report().ready, 'the poller is not ready')
+    expect(health.report().alive).toBe(true)
+    link.setMode({ type: 'open' })
+    const back = new Date()
+    await until(
+      async () => (await Promise.all(ids.map(bench.state))).every((s) => s.last_ok_at && s.last_ok_at > back),
+      'all are polled again',
+    )
+    await until(() => health.report().ready, 'the poller is ready again')
+    expect(failures).toEqual([])
+    await stop()
+    await link.close()
+  })
+
+  test('of Kafka does not eat up the request budget: pages are not fetched again and again in vain', async () => {
+    await bench.addUsers(4)
+    const topic = bench.stream.topology.recentlyPlayed
+    const client = createClient({ config: bench.stream.config, log: bench.stream.log, name: 'test' })
+    const kafkaAdmin = client.admin()
+    await kafkaAdmin.connect()
+    await kafkaAdmin.deleteTopics({ topics: [topic.name] })
+    await kafkaAdmin.disconnect()
+    await bench.start()
+    await until(() => apiRequests() >= 6, 'it is tried again')
+    // All four at first, then one at a time, with pauses that double.
+    const asked = apiRequests()
+    const began = Date.now()
+    await until(() => apiRequests() > asked, 'it is tried once more')
+    expect(Date.now() - began).toBeGreaterThan(500)
+    const admin = await openAdmin({ config: bench.stream.config, log: bench.stream.log, name: 'test' })
+    await admin.ensureTopics([topic], 1)
+    await admin.close()
   })
 })

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { openAdmin } from '../../lib/kafka/admin.ts'
+import { createClient } from '../../lib/kafka/client.ts'
 import { claimDue } from '../../services/poller/claims.ts'
 import type { FaultName } from '../../stack/simulators/spotify/faults.ts'
 import type { PollerBench } from '../support/poller.ts'
@@ -92,7 +94,6 @@ describe('a page', () => {
   test('is in the topic before the state says so: while Kafka does not take it nothing moves', async () => {
     const [userId = 0] = await bench.addUsers(1)
     bench.sim.givePlay(0)
-    // A partition fewer than none: the topic is gone.
     await deleteTopic(bench.stream.topology.recentlyPlayed.name)
     const { health } = await bench.start()
     await until(() => answered('recently-played 200') >= 2, 'two polls in vain')
@@ -341,7 +342,6 @@ describe('a user', () => {
 })
 
 async function deleteTopic(name: string): Promise<void> {
-  const { createClient } = await import('../../lib/kafka/client.ts')
   const admin = createClient({ config: bench.stream.config, log: bench.stream.log, name: 'test' }).admin()
   await admin.connect()
   await admin.deleteTopics({ topics: [name] })
@@ -349,7 +349,6 @@ async function deleteTopic(name: string): Promise<void> {
 }
 
 async function createTopic(): Promise<void> {
-  const { openAdmin } = await import('../../lib/kafka/admin.ts')
   const admin = await openAdmin({ config: bench.stream.config, log: bench.stream.log, name: 'test' })
   await admin.ensureTopics([bench.stream.topology.recentlyPlayed], 1)
   await admin.close()

@@ -3,6 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
+import type { Budget } from '../../lib/spotify/budget.ts'
+import { openBudget } from '../../lib/spotify/budget.ts'
 import type { SpotifyClient } from '../../lib/spotify/client.ts'
 import { openSpotifyClient } from '../../lib/spotify/client.ts'
 import type { Refresher } from '../../lib/spotify/refresh.ts'
@@ -28,6 +30,7 @@ let postgres: Postgres
 let sim: SpotifySimulator
 let client: SpotifyClient
 let refresher: Refresher
+let budget: Budget
 let listener = 0
 
 beforeAll(async () => {
@@ -36,7 +39,8 @@ beforeAll(async () => {
   postgres = openPostgres({ url, connections: 8, name: 'test', log: stream.log })
   sim = await startSpotifySimulator({ listeners: 50, refreshTokenRotation: 'always', hangMs: 3_000 })
   client = openSpotifyClient(spotifyTestConfig(sim), { connections: 8 })
-  refresher = createRefresher({ client, sql: postgres, crypto: testCrypto, log: stream.log })
+  budget = openBudget({ sql: postgres, clientId: 'refresh', dailyRequests: 1_000_000 })
+  refresher = createRefresher({ client, budget, sql: postgres, crypto: testCrypto, log: stream.log })
 })
 afterAll(async () => {
   await client.close()
@@ -68,7 +72,7 @@ function refresherAfter(change: () => Promise<unknown>, sql: Postgres = postgres
       return answer
     },
   }
-  return createRefresher({ client: slow, sql, crypto: testCrypto, log: stream.log })
+  return createRefresher({ client: slow, budget, sql, crypto: testCrypto, log: stream.log })
 }
 const tokenRequests = () => sim.stats().answers['token 200'] ?? 0
 
@@ -96,6 +100,7 @@ describe('a refresh', () => {
     const before = await readTokens(postgres, userId)
     const refresh = createRefresher({
       client: own,
+      budget,
       sql: postgres,
       crypto: testCrypto,
       log: stream.log,
@@ -112,7 +117,7 @@ describe('a refresh', () => {
     const before = tokenRequests()
     const results = await Promise.all(Array.from({ length: 10 }, () => refresher.refresh(userId)))
     expect(tokenRequests() - before).toBe(1)
-    expect(results.every((r) => r.type === 'fresh' || r.type === 'busy')).toBe(true)
+    expect(results.every((r) => r.type === 'fresh' || r.type === 'deferred')).toBe(true)
     expect((await refresher.refresh(userId, { rejected: 'x' })).type).toBe('fresh')
   })
 
@@ -141,7 +146,26 @@ describe('a refresh', () => {
       await testCrypto.seal('a dead one'),
     ])
     const late = refresherAfter(() => addUser(postgres, sim, listener))
-    expect((await late.refresh(userId)).type).toBe('busy')
+    expect((await late.refresh(userId)).type).toBe('deferred')
+  })
+
+  test('that the budget does not allow asks nothing, and a rejected access token is not tried again', async () => {
+    const userId = await addUser(postgres, sim, listener)
+    const fresh = await refresher.refresh(userId)
+    const spent = openBudget({ sql: postgres, clientId: `spent-${userId}`, dailyRequests: 1 })
+    await spent.reserve('polling', 1)
+    const poor = createRefresher({
+      client,
+      budget: spent,
+      sql: postgres,
+      crypto: testCrypto,
+      log: stream.log,
+    })
+    const before = tokenRequests()
+    const rejected = fresh.type === 'fresh' ? fresh.accessToken : ''
+    expect((await poor.refresh(userId, { rejected })).type).toBe('deferred')
+    expect(tokenRequests()).toBe(before)
+    expect((await tokensOf(userId)).expiresInMs).toBeLessThanOrEqual(0)
   })
 
   test('of a user without tokens, or with an unreadable one, is told apart', async () => {

@@ -1,6 +1,8 @@
-import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
+import avsc from 'avsc'
 import { LRUCache } from 'lru-cache'
-import { isRetriable, messageOf, RetriableError } from './errors.ts'
+import { messageOf, RetriableError } from './errors.ts'
+import type { RegisteredSchema } from './registry.ts'
+import { openRegistry } from './registry.ts'
 import type { AvroSchema, Topic } from './topology.ts'
 import { subjectOf } from './topology.ts'
 
@@ -29,13 +31,8 @@ export interface Codec {
   decode<V>(bytes: Buffer | null): Promise<Decoded<V>>
 }
 
-interface AvroType {
-  fromBuffer(bytes: Buffer): unknown
-  schema(options: { exportAttrs: boolean }): unknown
-}
-
 interface Reader {
-  type: AvroType
+  type: avsc.Type
   writer: Writer
 }
 
@@ -50,62 +47,48 @@ const unknownForMs = 5 * 60_000
  * @param url the registry's Confluent API, e.g. `http://host:8080/apis/ccompat/v7`
  */
 export function openCodec(url: string): Codec {
-  const registry = new SchemaRegistry(
-    {
-      host: url,
-      retry: { retries: 2, initialRetryTimeInSecs: 0.1, maxRetryTimeInSecs: 1, factor: 0.2, multiplier: 2 },
-    },
-    {},
-  )
+  const registry = openRegistry(url)
   const readers = new Map<number, Reader>()
-  const unknown = new LRUCache<number, true>({ max: 10_000, ttl: unknownForMs })
-  const writerIds = new Map<string, number>()
+  /** Why an id has no reader. */
+  const unreadable = new LRUCache<number, string>({ max: 10_000, ttl: unknownForMs })
+  const lookups = new Map<number, Promise<Reader | string>>()
+  const writers = new Map<string, { id: number; type: avsc.Type }>()
 
-  async function reader(id: number): Promise<Reader | null> {
-    const known = readers.get(id)
-    if (known) return known
-    if (unknown.has(id)) return null
-    try {
-      const type = (await registry.getSchema(id)) as unknown as AvroType
-      const found = { type, writer: { id, schema: type.schema({ exportAttrs: true }) as AvroSchema } }
-      readers.set(id, found)
-      return found
-    } catch (error) {
-      // No status: the registry answered with a schema that is not Avro, or none at all.
-      const status = statusOf(error)
-      if (status !== null && status !== 404) throw registryAway(error)
-      unknown.set(id, true)
-      return null
-    }
+  async function lookUp(id: number): Promise<Reader | string> {
+    const found = toReader(id, await registry.schemaById(id))
+    if (typeof found === 'string') unreadable.set(id, found)
+    else readers.set(id, found)
+    return found
   }
 
-  async function writerId(topic: Topic): Promise<number> {
-    const subject = subjectOf(topic)
-    const known = writerIds.get(subject)
+  /** A reader, or why there is none. Partitions that ask for the same id at a time share one lookup. */
+  async function reader(id: number): Promise<Reader | string> {
+    const known = readers.get(id) ?? unreadable.get(id)
     if (known !== undefined) return known
-    try {
-      const id = await registry.getRegistryIdBySchema(subject, {
-        type: SchemaType.AVRO,
-        schema: JSON.stringify(topic.schema),
-      })
-      writerIds.set(subject, id)
-      return id
-    } catch (error) {
-      if (isNotRegistered(error)) {
-        throw new RetriableError(`The schema of ${subject} is not registered; run: npm run migrate`, {
-          cause: error,
-        })
-      }
-      throw registryAway(error)
+    const lookup = lookups.get(id) ?? lookUp(id).finally(() => lookups.delete(id))
+    lookups.set(id, lookup)
+    return lookup
+  }
+
+  async function writer(topic: Topic): Promise<{ id: number; type: avsc.Type }> {
+    const subject = subjectOf(topic)
+    const known = writers.get(subject)
+    if (known) return known
+    const id = await registry.idOf(subject, topic.schema)
+    if (id === null) {
+      throw new RetriableError(`The schema of ${subject} is not registered; run: npm run migrate`)
     }
+    const found = { id, type: avsc.Type.forSchema(topic.schema as avsc.Schema) }
+    writers.set(subject, found)
+    return found
   }
 
   return {
     async encode(topic, value) {
-      const id = await writerId(topic)
-      return registry.encode(id, value).catch((error: unknown) => {
-        throw statusOf(error) === null && !isRetriable(error) ? error : registryAway(error)
-      })
+      const { id, type } = await writer(topic)
+      const header = Buffer.alloc(headerBytes)
+      header.writeInt32BE(id, 1)
+      return Buffer.concat([header, type.toBuffer(value)])
     },
 
     async decode<V>(bytes: Buffer | null): Promise<Decoded<V>> {
@@ -120,13 +103,7 @@ export function openCodec(url: string): Codec {
       }
       const id = bytes.readInt32BE(1)
       const found = await reader(id)
-      if (!found) {
-        return {
-          type: 'undecodable',
-          reason: 'unknown_schema',
-          message: `The registry does not know schema ${id}`,
-        }
-      }
+      if (typeof found === 'string') return { type: 'undecodable', reason: 'unknown_schema', message: found }
       try {
         return {
           type: 'value',
@@ -140,14 +117,16 @@ export function openCodec(url: string): Codec {
   }
 }
 
-function statusOf(error: unknown): number | null {
-  return error instanceof Error && 'status' in error && typeof error.status === 'number' ? error.status : null
-}
-
-function isNotRegistered(error: unknown): boolean {
-  return error instanceof Error && (error.name === 'ConfluentSchemaRegistryError' || statusOf(error) === 404)
-}
-
-function registryAway(error: unknown): RetriableError {
-  return new RetriableError(`The schema registry does not answer: ${messageOf(error)}`, { cause: error })
+/** What reads values of a schema, or why nothing does. */
+function toReader(id: number, found: RegisteredSchema | null): Reader | string {
+  if (!found) return `The registry does not know schema ${id}`
+  if (found.type !== 'AVRO') return `Schema ${id} is ${found.type}, not Avro`
+  try {
+    const registry = {}
+    for (const text of found.references) avsc.Type.forSchema(JSON.parse(text), { registry })
+    const type = avsc.Type.forSchema(JSON.parse(found.text), { registry })
+    return { type, writer: { id, schema: type.schema({ exportAttrs: true }) as AvroSchema } }
+  } catch (error) {
+    return `Schema ${id} cannot be read: ${messageOf(error)}`
+  }
 }

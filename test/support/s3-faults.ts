@@ -9,6 +9,8 @@ export type S3Fault =
   | { type: 'status'; status: number; code: string }
   /** Done, but the connection breaks before the answer: the client cannot know. */
   | { type: 'lost-answer' }
+  /** Answered by the beginning of JSON, and then the connection breaks. */
+  | { type: 'half-answer' }
   /** The connection breaks in the middle of the body: not done. */
   | { type: 'cut-body' }
   /** Never answered, and not done. */
@@ -40,6 +42,11 @@ export async function openS3Gate(target: string): Promise<S3Gate> {
       return
     }
     if (fault?.type === 'hang') return
+    if (fault?.type === 'half-answer') {
+      res.writeHead(200, { 'content-type': 'application/json', 'content-length': '500' })
+      res.write('{"schema":', () => req.socket.destroy())
+      return
+    }
     if (fault?.type === 'cut-body') {
       await once(req, 'data')
       req.socket.resetAndDestroy()

@@ -119,8 +119,38 @@ export const metrics = {
   }),
   consumerLag: new Gauge({
     name: 'kafka_consumergroup_lag',
-    help: 'Records waiting for a consumer group, by topic and partition; the name that dashboards know.',
+    help: 'Records waiting for a consumer group, by topic and partition; names and labels as in kafka_exporter.',
     labelNames: ['consumergroup', 'topic', 'partition'],
+  }),
+  consumerOffset: new Gauge({
+    name: 'kafka_consumergroup_current_offset',
+    help: 'Offset that a consumer group reads next, by topic and partition.',
+    labelNames: ['consumergroup', 'topic', 'partition'],
+  }),
+  consumerMembers: new Gauge({
+    name: 'kafka_consumergroup_members',
+    help: 'Members of a consumer group.',
+    labelNames: ['consumergroup'],
+  }),
+  partitionEnd: new Gauge({
+    name: 'kafka_topic_partition_current_offset',
+    help: 'Offset that the next record of a partition will get.',
+    labelNames: ['topic', 'partition'],
+  }),
+  partitionStart: new Gauge({
+    name: 'kafka_topic_partition_oldest_offset',
+    help: 'First offset that a partition still has.',
+    labelNames: ['topic', 'partition'],
+  }),
+  consumerLagSeconds: new Gauge({
+    name: 'kafka_consumergroup_group_lag_seconds',
+    help: 'Age of the oldest record that waits for a consumer group, by topic and partition; names and labels as in kafka-lag-exporter.',
+    labelNames: ['cluster_name', 'group', 'topic', 'partition'],
+  }),
+  consumerMaxLagSeconds: new Gauge({
+    name: 'kafka_consumergroup_group_max_lag_seconds',
+    help: 'Age of the oldest record that waits for a consumer group.',
+    labelNames: ['cluster_name', 'group'],
   }),
   alerterBreakerOpen: new Gauge({
     name: 'songswap_alerter_breaker_open',

@@ -43,6 +43,8 @@ export interface Admin extends Resource {
   ensureTopics(topics: Topic[], replicationFactor: number): Promise<string[]>
   /** Offsets of every partition; null: the topic does not exist. */
   readEnds(topic: string): Promise<PartitionEnds[] | null>
+  /** By partition the first offset whose record is not older than this time (Unix ms); its end when all are. */
+  readOffsetsAt(topic: string, timestamp: number): Promise<Map<number, number>>
   /** Lag of a group over its topics. */
   readGroupLag(group: string, topics: string[]): Promise<GroupLag>
 }
@@ -94,6 +96,11 @@ export async function openAdmin(options: ClientOptions): Promise<Admin> {
     },
 
     readEnds,
+
+    async readOffsetsAt(topic, timestamp) {
+      const offsets = await admin.fetchTopicOffsetsByTimestamp(topic, timestamp)
+      return new Map(offsets.map((o) => [o.partition, Number(o.offset)]))
+    },
 
     async readGroupLag(group, topics) {
       const [{ groups }, ...perTopic] = await Promise.all([

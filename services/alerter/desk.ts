@@ -11,6 +11,7 @@ import { triage } from './triage.ts'
 
 /** A partition's share of the next digest. */
 export interface DigestSource {
+  topic: string
   /** Since when reports wait (Unix time in milliseconds); null: none do. */
   waitingSince: number | null
   /** Hands over what waits. `posted` or `failed` is called exactly once, before anything else is handed over. */
@@ -47,6 +48,11 @@ export class AlertDesk {
   /** What the source had not handed over is read again by the partition's next owner. */
   leave(source: DigestSource): void {
     this.#sources.delete(source)
+  }
+
+  /** Whether a partition of the topic is this process's. */
+  owns(topic: string): boolean {
+    return [...this.#sources].some((s) => s.topic === topic)
   }
 
   /**

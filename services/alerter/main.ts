@@ -19,7 +19,8 @@ import { openStanding } from './standing.ts'
 const name = 'alerter'
 
 await runService(name, readConfig, async ({ config, scope, log, health, fail }) => {
-  const { deadLetters, events, groups } = topology(config.kafka.prefix)
+  const streams = topology(config.kafka.prefix)
+  const { deadLetters, events, groups } = streams
   const { webhook, postTimeoutMs: timeoutMs } = config
   const discord = webhook && (await scope.use(openDiscord({ webhook, timeoutMs }), 'discord'))
   const url = config.databaseUrl
@@ -30,30 +31,18 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const desk = new AlertDesk({ memory: new TellingMemory(config), poster, digestMs: config.digestMs, log })
 
   // Both topics by one member: kafkajs hands out every topic of the group to any member.
-  let eventsOwned = 0
   await kafka.consumeInto<unknown>({
     group: groups.alerter,
     topics: [deadLetters, events] satisfies Topic[],
-    open: (topic) => {
-      const sink = openAlertSink({ desk, group: groups.alerter, deadLetterTopic: deadLetters.name })
-      if (topic !== events.name) return sink
-      eventsOwned += 1
-      return {
-        ...sink,
-        close: async () => {
-          eventsOwned -= 1
-          await sink.close()
-        },
-      }
-    },
+    open: (topic) => openAlertSink({ desk, topic, group: groups.alerter, deadLetterTopic: deadLetters.name }),
   })
 
   const sampler = openSampler({
     openAdmin: () => openAdmin({ config: config.kafka, log, name: `${name}-sampler` }),
-    groups: groupTopics(topology(config.kafka.prefix)),
+    groups: groupTopics(streams),
     rules: config.lag,
     intervalMs: config.lagIntervalMs,
-    isChosen: () => eventsOwned > 0,
+    isChosen: () => desk.owns(events.name),
     publish: (notices) =>
       kafka.publish(
         events,

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../lib/errors.ts'
 import type { Notice } from '../../lib/events.ts'
-import type { Admin } from '../../lib/kafka/admin.ts'
+import type { Admin, GroupLag } from '../../lib/kafka/admin.ts'
 import type { Logger } from '../../lib/log.ts'
-import { metrics } from '../../lib/metrics.ts'
 import type { Resource } from '../../lib/scope.ts'
 import type { Topic } from '../../lib/topology.ts'
 import type { GroupSample, LagRules, LagState } from './evaluate.ts'
 import { evaluate } from './evaluate.ts'
+import { hideLag, showLag } from './lag-metrics.ts'
 import type { Standing } from './standing.ts'
 
 export interface SamplerOptions {
@@ -35,24 +35,18 @@ export function openSampler(options: SamplerOptions): Resource {
 
   async function sample(): Promise<void> {
     admin ??= await options.openAdmin()
-    const samples: GroupSample[] = []
+    const lags: GroupLag[] = []
     for (const [group, topics] of groups) {
-      const { members, partitions } = await admin.readGroupLag(
-        group,
-        topics.map((t) => t.name),
-      )
-      samples.push({
-        group,
-        members,
-        partitions: partitions.map((p) => ({ ...p, committed: p.committed ?? p.start })),
-      })
+      const names = topics.map((t) => t.name)
+      lags.push(await admin.readGroupLag(group, names))
     }
-    showLag(samples)
+    const samples = lags.map(toSample)
     state ??= await standing.restore([...groups.keys()])
     const next = evaluate({ before: state, samples, rules, now: Date.now() })
     if (next.notices.length > 0) await publish(next.notices)
     state = next.state
     await standing.keep(next.notices)
+    await showLag(lags, admin)
   }
 
   async function run(): Promise<void> {
@@ -61,7 +55,7 @@ export function openSampler(options: SamplerOptions): Resource {
       if (stop.signal.aborted) return
       if (!isChosen()) {
         state = null
-        metrics.consumerLag.reset()
+        hideLag()
         continue
       }
       await sample().catch((error) => log.warn({ reason: messageOf(error) }, 'lag_not_sampled'))
@@ -78,10 +72,6 @@ export function openSampler(options: SamplerOptions): Resource {
   }
 }
 
-function showLag(samples: readonly GroupSample[]): void {
-  for (const { group, partitions } of samples) {
-    for (const { topic, partition, lag } of partitions) {
-      metrics.consumerLag.set({ consumergroup: group, topic, partition }, lag)
-    }
-  }
+function toSample({ group, members, partitions }: GroupLag): GroupSample {
+  return { group, members, partitions: partitions.map((p) => ({ ...p, committed: p.committed ?? p.start })) }
 }

@@ -46,7 +46,12 @@ test('no offset is returned before Discord holds what lies up to it, and nothing
 
       // One partition's calls come one after the other, those of two partitions at any time.
       const run = async (p: (typeof partitions)[number]) => {
-        const sink = openAlertSink({ desk, group: 'alerter', deadLetterTopic: 'dead-letters' })
+        const sink = openAlertSink({
+          desk,
+          topic: 'dead-letters',
+          group: 'alerter',
+          deadLetterTopic: 'dead-letters',
+        })
         const call = async (batch: string[]): Promise<void> => {
           const records = batch.map((reason, i) => letter(p.partition, p.taken + i, reason))
           const { through } = await (records.length > 0 ? sink.write(records) : sink.tick())

@@ -18,11 +18,12 @@ const empty: Digest = new Map()
  */
 export function openAlertSink(options: {
   desk: AlertDesk
+  topic: string
   group: string
   /** Name of the topic whose records are dead letters; the other one's are events. */
   deadLetterTopic: string
 }): PartitionSink<unknown> {
-  const { desk, group, deadLetterTopic } = options
+  const { desk, topic, group, deadLetterTopic } = options
   let waiting = empty
   /** Offset of the last record taken in, and of the last one settled. */
   let taken: number | null = null
@@ -32,6 +33,7 @@ export function openAlertSink(options: {
   let returned: number | null = null
 
   const source: DigestSource = {
+    topic,
     waitingSince: null,
     handOver() {
       const [digest, through, since] = [waiting, taken, source.waitingSince]

@@ -54,6 +54,20 @@ export const metrics = {
     name: 'songswap_users_due',
     help: 'Users whose poll is due and not leased.',
   }),
+  users: new Gauge({
+    name: 'songswap_users',
+    help: 'Users by status: active, needs_reauth, forbidden, paused. Every poller shows all of them.',
+    labelNames: ['status'],
+  }),
+  usersUnpolled: new Gauge({
+    name: 'songswap_users_unpolled',
+    help: 'Active users without a successful poll for more than so many seconds; within 1200 no play can be lost.',
+    labelNames: ['for_seconds'],
+  }),
+  oldestPollSeconds: new Gauge({
+    name: 'songswap_oldest_poll_age_seconds',
+    help: 'Time since the last successful poll of the active user who has waited longest.',
+  }),
   spotifyRequests: new Counter({
     name: 'songswap_spotify_requests_total',
     help: 'Requests to Spotify by lane (polling, enrichment, accounts) and class of the answer.',

@@ -8,6 +8,7 @@ import { countUsers, isAnyFailing, pullIn } from './claims.ts'
 import { countRefreshes } from './dead-tokens.ts'
 import type { RecentPoll } from './evaluate.ts'
 import { addRecent, evaluateDeadToken, evaluateRecent, toRecentResult } from './evaluate.ts'
+import { showFreshness } from './freshness.ts'
 import { accountsSubject, notices } from './notices.ts'
 import type { Bounds, Fairness } from './plan.ts'
 import { isBudgetShort, longestInterval } from './plan.ts'
@@ -104,6 +105,7 @@ export function createAppState(options: {
       const { due, active } = await countUsers(sql)
       activeUsers = active
       metrics.usersDue.set(due)
+      await showFreshness(sql)
       await pullIn(sql, longestInterval(fairness(state), bounds))
       await endWhatIsOver(state)
       if (isBudgetShort(fairness(state), bounds)) {

@@ -38,7 +38,9 @@ interface Asked {
 const idleMs = 5_000
 /** A pause is looked at again in this time, in case somebody has lifted it. */
 const pauseLookMs = 600_000
-const backoffMaxMs = 600_000
+/** Each attempt at a source that is away costs a request of the budget; one at our own servers costs nothing. */
+const sourceBackoffMaxMs = 300_000
+const serverBackoffMaxMs = 15_000
 const stuckAfterMs = 300_000
 
 /**
@@ -119,7 +121,7 @@ class Lane {
     } catch (error) {
       if (this.#signal.aborted) return idleMs
       if (!isRetriable(error)) throw error
-      this.#fail(messageOf(error))
+      this.#fail(messageOf(error), serverBackoffMaxMs)
       return 0
     } finally {
       this.#busySince = null
@@ -238,7 +240,7 @@ class Lane {
     const { source } = this.#o
     const message = `${source} answers others, but not this: ${reason}`
     this.#end(hopeless, 'failed', { reason: 'lookup_failed', message })
-    this.#fail(reason)
+    this.#fail(reason, sourceBackoffMaxMs)
   }
 
   #end(tickets: readonly Ticket[], result: string, deadLetter: Ticket['deadLetter'] = null): void {
@@ -247,9 +249,9 @@ class Lane {
     for (const { wanted } of tickets) metrics.entitiesEnriched.inc({ kind: wanted.kind, result })
   }
 
-  #fail(reason: string): void {
+  #fail(reason: string, maxMs: number): void {
     this.#failuresInRow += 1
-    this.#block(Math.min(1_000 * 2 ** (this.#failuresInRow - 1), backoffMaxMs), reason)
+    this.#block(Math.min(1_000 * 2 ** (this.#failuresInRow - 1), maxMs), reason)
   }
 
   #block(forMs: number, reason: string): void {

@@ -1,7 +1,7 @@
-import avsc from 'avsc'
+import type avsc from 'avsc'
 import { LRUCache } from 'lru-cache'
-import { messageOf, RetriableError } from './errors.ts'
-import type { RegisteredSchema } from './registry.ts'
+import { messageOf } from './errors.ts'
+import type { Lookup } from './registry.ts'
 import { openRegistry } from './registry.ts'
 import type { AvroSchema, Topic } from './topology.ts'
 import { subjectOf } from './topology.ts'
@@ -51,44 +51,36 @@ export function openCodec(url: string): Codec {
   const readers = new Map<number, Reader>()
   /** Why an id has no reader. */
   const unreadable = new LRUCache<number, string>({ max: 10_000, ttl: unknownForMs })
-  const lookups = new Map<number, Promise<Reader | string>>()
-  const writers = new Map<string, { id: number; type: avsc.Type }>()
-
-  async function lookUp(id: number): Promise<Reader | string> {
-    const found = toReader(id, await registry.schemaById(id))
-    if (typeof found === 'string') unreadable.set(id, found)
-    else readers.set(id, found)
-    return found
-  }
+  const lookups = new Map<number, Promise<Lookup>>()
+  const writerIds = new Map<string, number>()
 
   /** A reader, or why there is none. Partitions that ask for the same id at a time share one lookup. */
   async function reader(id: number): Promise<Reader | string> {
     const known = readers.get(id) ?? unreadable.get(id)
     if (known !== undefined) return known
-    const lookup = lookups.get(id) ?? lookUp(id).finally(() => lookups.delete(id))
+    const lookup = lookups.get(id) ?? registry.lookUp(id).finally(() => lookups.delete(id))
     lookups.set(id, lookup)
-    return lookup
+    const found = await lookup
+    if (found.type === 'unreadable') {
+      unreadable.set(id, found.reason)
+      return found.reason
+    }
+    const schema = found.reader.schema({ exportAttrs: true }) as AvroSchema
+    const fresh = { type: found.reader, writer: { id, schema } }
+    readers.set(id, fresh)
+    return fresh
   }
 
-  async function writer(topic: Topic): Promise<{ id: number; type: avsc.Type }> {
+  async function writerId(topic: Topic): Promise<number> {
     const subject = subjectOf(topic)
-    const known = writers.get(subject)
-    if (known) return known
-    const id = await registry.idOf(subject, topic.schema)
-    if (id === null) {
-      throw new RetriableError(`The schema of ${subject} is not registered; run: npm run migrate`)
-    }
-    const found = { id, type: avsc.Type.forSchema(topic.schema as avsc.Schema) }
-    writers.set(subject, found)
-    return found
+    const id = writerIds.get(subject) ?? (await registry.idOf(subject, topic.schema ?? {}))
+    writerIds.set(subject, id)
+    return id
   }
 
   return {
     async encode(topic, value) {
-      const { id, type } = await writer(topic)
-      const header = Buffer.alloc(headerBytes)
-      header.writeInt32BE(id, 1)
-      return Buffer.concat([header, type.toBuffer(value)])
+      return registry.encode(await writerId(topic), value)
     },
 
     async decode<V>(bytes: Buffer | null): Promise<Decoded<V>> {
@@ -114,19 +106,5 @@ export function openCodec(url: string): Codec {
         return { type: 'undecodable', reason: 'undecodable', message: `Schema ${id}: ${messageOf(error)}` }
       }
     },
-  }
-}
-
-/** What reads values of a schema, or why nothing does. */
-function toReader(id: number, found: RegisteredSchema | null): Reader | string {
-  if (!found) return `The registry does not know schema ${id}`
-  if (found.type !== 'AVRO') return `Schema ${id} is ${found.type}, not Avro`
-  try {
-    const registry = {}
-    for (const text of found.references) avsc.Type.forSchema(JSON.parse(text), { registry })
-    const type = avsc.Type.forSchema(JSON.parse(found.text), { registry })
-    return { type, writer: { id, schema: type.schema({ exportAttrs: true }) as AvroSchema } }
-  } catch (error) {
-    return `Schema ${id} cannot be read: ${messageOf(error)}`
   }
 }

@@ -1,83 +1,106 @@
+import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
+import type avsc from 'avsc'
 import { request } from 'undici'
 import { messageOf, RetriableError } from './errors.ts'
 
-/** A schema as the registry keeps it. */
-export interface RegisteredSchema {
-  /** `AVRO`, `JSON` or `PROTOBUF`. */
-  type: string
-  text: string
-  /** Texts of the schemas that it refers to, each after those that it needs itself. */
-  references: string[]
-}
-
-/**
- * A Confluent schema registry. Every method throws a RetriableError unless the registry itself answered: an
- * outage may look like a page of HTML, a proxy's 404, half an answer or none, and says nothing about a schema.
- */
-export interface Registry {
-  /** null: the registry does not know the id. */
-  schemaById(id: number): Promise<RegisteredSchema | null>
-  /** Id of a schema under a subject; null: it is not registered there. */
-  idOf(subject: string, schema: unknown): Promise<number | null>
-}
-
-const contentType = 'application/vnd.schemaregistry.v1+json'
 const answerWithinMs = 10_000
 
-/** What the registry answers with; https://docs.confluent.io/platform/current/schema-registry/develop/api.html */
-interface Answer {
-  id?: number
-  schema?: string
-  schemaType?: string
-  references?: { subject: string; version: number }[]
-  error_code?: number
+/** What a registry says of a schema id: the type that reads its values, or why there is none. */
+export type Lookup = { type: 'found'; reader: avsc.Type } | { type: 'unreadable'; reason: string }
+
+/** A Confluent schema registry; every method throws a RetriableError while it is away. */
+export interface Registry {
+  lookUp(id: number): Promise<Lookup>
+  /** Id of a schema under a subject. @throws RetriableError also when it is not registered there yet */
+  idOf(subject: string, schema: object): Promise<number>
+  /** Confluent wire format. @throws when the value does not fit the schema: a bug of ours */
+  encode(id: number, value: unknown): Promise<Buffer>
 }
 
 /** @param url the Confluent API, e.g. `http://host:8080/apis/ccompat/v7` */
 export function openRegistry(url: string): Registry {
-  async function call(path: string, body?: unknown): Promise<Answer | null> {
-    try {
-      const answer = await request(`${url}${path}`, {
-        method: body ? 'POST' : 'GET',
-        headers: { accept: contentType, ...(body ? { 'content-type': contentType } : {}) },
-        body: body ? JSON.stringify(body) : null,
-        signal: AbortSignal.timeout(answerWithinMs),
-      })
-      return toAnswer(answer.statusCode, await answer.body.text())
-    } catch (cause) {
-      throw new RetriableError(`The schema registry does not answer: ${messageOf(cause)}`, { cause })
-    }
-  }
+  // Retries belong to the callers, whose partitions pause meanwhile.
+  const connect = () => new SchemaRegistry({ host: url, retry: { retries: 0 } })
+  let client = connect()
 
-  async function references(of: Answer): Promise<string[]> {
-    const texts: string[] = []
-    for (const { subject, version } of of.references ?? []) {
-      const found = await call(`/subjects/${encodeURIComponent(subject)}/versions/${version}`)
-      if (found?.schema) texts.push(...(await references(found)), found.schema)
+  /**
+   * The library waits for ever for the rest of half an answer, and lets all who ask for the same id wait with
+   * it: so every call has its limit, and after a late one the client is replaced.
+   */
+  async function bounded<T>(call: (client: SchemaRegistry) => Promise<T>): Promise<T> {
+    const { promise: late, reject } = Promise.withResolvers<never>()
+    const timer = setTimeout(() => {
+      client = connect()
+      reject(away(new Error(`nothing within ${answerWithinMs / 1000} s`)))
+    }, answerWithinMs)
+    try {
+      return await Promise.race([call(client), late])
+    } finally {
+      clearTimeout(timer)
     }
-    return texts
   }
 
   return {
-    async schemaById(id) {
-      const found = await call(`/schemas/ids/${id}`)
-      if (!found) return null
-      if (typeof found.schema !== 'string') {
-        throw new RetriableError(`The schema registry answers without a schema for id ${id}`)
+    async lookUp(id) {
+      try {
+        const reader: object = await bounded((c) => c.getSchema(id))
+        if (isAvro(reader)) return { type: 'found', reader }
+        return { type: 'unreadable', reason: `Schema ${id} is not Avro` }
+      } catch (error) {
+        if (error instanceof RetriableError) throw error
+        return confirmUnreadable(url, id, error)
       }
-      return { type: found.schemaType ?? 'AVRO', text: found.schema, references: await references(found) }
     },
     async idOf(subject, schema) {
-      const found = await call(`/subjects/${encodeURIComponent(subject)}`, { schema: JSON.stringify(schema) })
-      return found?.id ?? null
+      const avro = { type: SchemaType.AVRO, schema: JSON.stringify(schema) } as SubjectSchema
+      const id: unknown = await bounded((c) => c.getRegistryIdBySchema(subject, avro)).catch((error) => {
+        if (error instanceof RetriableError) throw error
+        if (error instanceof Error && error.name === 'ConfluentSchemaRegistryError') {
+          throw new RetriableError(`The schema of ${subject} is not registered; run: npm run migrate`)
+        }
+        throw away(error)
+      })
+      if (typeof id !== 'number') throw away(new Error(`it answers without an id for ${subject}`))
+      return id
+    },
+    async encode(id, value) {
+      return bounded((c) => c.encode(id, value)).catch((error) => {
+        throw error instanceof Error && 'status' in error ? away(error) : error
+      })
     },
   }
 }
 
-/** null: the registry's own "not found". @throws Error for whatever is no answer of a registry */
-function toAnswer(status: number, text: string): Answer | null {
-  const answer: Answer | null = JSON.parse(text)
-  if (status === 200 && answer !== null && typeof answer === 'object') return answer
-  if (status === 404 && typeof answer?.error_code === 'number') return null
-  throw new Error(`HTTP ${status} ${text.slice(0, 200)}`)
+type SubjectSchema = Parameters<SchemaRegistry['getRegistryIdBySchema']>[1]
+
+/** The registry may hold JSON Schema and Protobuf as well. */
+function isAvro(schema: object): schema is avsc.Type {
+  return 'schema' in schema && typeof schema.schema === 'function'
+}
+
+/**
+ * Asks once more before a schema is taken for unknown or unreadable, since records will be dead-lettered for it.
+ * The library cannot tell the registry's "not found" from what else may answer in an outage: a page of HTML, a
+ * proxy's 404, half an answer. Only JSON of the registry's own form is believed.
+ *
+ * @throws RetriableError for everything else
+ */
+async function confirmUnreadable(url: string, id: number, error: unknown): Promise<Lookup> {
+  const answer = await request(`${url}/schemas/ids/${id}`, { signal: AbortSignal.timeout(answerWithinMs) })
+    .then(async ({ statusCode, body }) => ({ statusCode, json: JSON.parse(await body.text()) }))
+    .catch((cause) => {
+      throw away(cause)
+    })
+  if (answer.statusCode === 404 && typeof answer.json?.error_code === 'number') {
+    return { type: 'unreadable', reason: `The registry does not know schema ${id}` }
+  }
+  const wasAnswered = !(error instanceof Error && 'status' in error)
+  if (answer.statusCode === 200 && typeof answer.json?.schema === 'string' && wasAnswered) {
+    return { type: 'unreadable', reason: `Schema ${id} cannot be read: ${messageOf(error)}` }
+  }
+  throw away(error)
+}
+
+function away(cause: unknown): RetriableError {
+  return new RetriableError(`The schema registry does not answer: ${messageOf(cause)}`, { cause })
 }

@@ -100,7 +100,7 @@ test('the body is the one that was sent, byte for byte, be it two megabytes', as
 })
 
 test('a body that trickles for longer than the timeout is given up', async () => {
-  const slow = await startSpotifySimulator({ listeners: 1, slowBodyMs: 4_000 })
+  const slow = await startSpotifySimulator({ listeners: 1, slowBodyMs: 6_000 })
   const impatient = openSpotifyClient(spotifyTestConfig(slow), { connections: 1 })
   const tokens = await refreshTokens(impatient, slow.refreshToken(0))
   slow.scriptFault({ fault: 'slow_body', endpoint: 'recently-played' })

@@ -18,7 +18,7 @@ import { until } from './until.ts'
 const quickEnv = {
   POLL_MIN_INTERVAL_SECONDS: '1',
   POLL_MAX_INTERVAL_SECONDS: '2',
-  POLL_LEASE_SECONDS: '4',
+  POLL_LEASE_SECONDS: '8',
   POLL_IDLE_SECONDS: '1',
 }
 
@@ -143,6 +143,6 @@ export async function openPollerBench(): Promise<PollerBench> {
 const quietSpotify: Partial<SpotifySimulatorOptions> = {
   plays: 'none',
   listeners: 100,
-  hangMs: 3_000,
+  hangMs: 6_000,
   keepPages: 100,
 }

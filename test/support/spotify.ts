@@ -23,7 +23,7 @@ export function spotifyTestEnv(
     SPOTIFY_CLIENT_ID: `client-${randomBytes(4).toString('hex')}`,
     SPOTIFY_CLIENT_SECRET: 'a-secret',
     SPOTIFY_DAILY_REQUESTS: '1000000',
-    SPOTIFY_TIMEOUT_SECONDS: '1',
+    SPOTIFY_TIMEOUT_SECONDS: '2',
     TOKEN_ENCRYPTION_KEYS: `test:${key}`,
     ...more,
   }

@@ -39,7 +39,11 @@ const fetchMaxBytesPerPartition = 512 * 1024
 const queueMaxBytes = 4 << 20
 /** How long a full queue may hold up the fetch of its neighbours before its partition is paused instead. */
 const roomWithinMs = 200
-const silentAfterMs = 60_000
+/** A member whose heartbeats the coordinator has not confirmed for so long is none any more. */
+const heartlessAfterMs = 2 * sessionTimeoutMs
+/** Connecting and joining take at most the rebalance timeout and a few tries. */
+const joinWithinMs = 90_000
+const watchMs = 5_000
 
 /**
  * A member of a consumer group that lives until it is closed. kafkajs's own restart is off (it can revive a
@@ -54,12 +58,10 @@ export function openConsumer<V>(options: ConsumerOptions<V>): Resource {
   const { group, log } = options
   const stop = new AbortController()
   let term: Term<V> | null = null
-  let lastAttemptAt = Date.now()
 
   async function live(): Promise<void> {
     for (let failures = 0; !stop.signal.aborted; ) {
       term = new Term(options)
-      lastAttemptAt = Date.now()
       const crash = await term.run(stop.signal)
       await term.end(stop.signal.aborted)
       if (stop.signal.aborted) return
@@ -81,10 +83,6 @@ export function openConsumer<V>(options: ConsumerOptions<V>): Resource {
         ready: false,
         detail: `a batch has been in work for ${Math.round(busyForMs / 1000)} s`,
       }
-    }
-    const silentForMs = now - Math.max(term?.lastFetchAt ?? 0, lastAttemptAt)
-    if (silentForMs > silentAfterMs) {
-      return { alive: false, ready: false, detail: `no fetch for ${Math.round(silentForMs / 1000)} s` }
     }
     if (!term?.joined) return { alive: true, ready: false, detail: 'joining the group' }
     if (term.waiting) return { alive: true, ready: false, detail: 'waiting for something it needs' }
@@ -109,9 +107,11 @@ class Term<V> {
   #ending = new Map<string, Promise<void>>()
   readonly #roomWaiters = new Map<string, () => void>()
   #crashed: (reason: string) => void = () => undefined
+  #lastHeartbeatAt = Date.now()
+  #watch: NodeJS.Timeout | null = null
+  #ended = false
   #commitOnce: kafkajs.EachBatchPayload['commitOffsetsIfNecessary'] | null = null
   joined = false
-  lastFetchAt = 0
 
   constructor(options: ConsumerOptions<V>) {
     this.#o = options
@@ -159,11 +159,14 @@ class Term<V> {
       })
     }
     start().catch((error) => this.#crashed(messageOf(error)))
+    this.#watch = setInterval(() => this.#checkPulse(), watchMs)
     return ended
   }
 
   /** Ends the workers, finishing what they have in hand when the stop is orderly, and leaves the group. */
   async end(orderly: boolean): Promise<void> {
+    if (this.#watch) clearInterval(this.#watch)
+    this.#ended = true
     const ending = [...this.#workers.values()].map((w) => (orderly ? w.drain() : w.revoke()))
     await withinMs(Promise.all([...ending, ...this.#ending.values()]), orderly ? 6_000 : 60_000)
     const left = await withinMs(
@@ -182,13 +185,24 @@ class Term<V> {
       if (payload.apiName === 'JoinGroup') this.#fence()
     })
     this.#consumer.on(events.GROUP_JOIN, ({ payload }) => this.#assign(payload.memberAssignment))
-    this.#consumer.on(events.FETCH, () => {
-      this.lastFetchAt = Date.now()
+    this.#consumer.on(events.HEARTBEAT, () => {
+      this.#lastHeartbeatAt = Date.now()
     })
     this.#consumer.on(events.CRASH, ({ payload }) => {
       this.#fence()
       this.#crashed(messageOf(payload.error))
     })
+  }
+
+  /**
+   * kafkajs can stop without a crash: when a coordinator moves while a broker is away, its fetchers wait for one
+   * another for ever. It then sends no heartbeats, and this ends its life.
+   */
+  #checkPulse(): void {
+    const silentMs = Date.now() - this.#lastHeartbeatAt
+    if (silentMs < (this.joined ? heartlessAfterMs : joinWithinMs)) return
+    this.#fence()
+    this.#crashed(`no heartbeat for ${Math.round(silentMs / 1000)} s`)
   }
 
   #fence(): void {
@@ -204,12 +218,15 @@ class Term<V> {
 
   #assign(assignment: kafkajs.IMemberAssignment): void {
     this.#fence()
+    // A join that was under way when the end came: its member is forgotten when its session runs out.
+    if (this.#ended) return
     for (const [topic, partitions] of Object.entries(assignment)) {
       for (const partition of partitions) this.#startWorker(topic, partition)
     }
     // kafkajs keeps pauses over a rebalance; the new workers' queues are empty.
     this.#consumer.resume(this.#consumer.paused())
     this.joined = true
+    this.#lastHeartbeatAt = Date.now()
     this.#o.log.info({ group: this.#o.group, partitions: this.#workers.size }, 'partitions_assigned')
   }
 

@@ -52,8 +52,9 @@ export function createRefresher(options: {
   log: Logger
 }): Refresher {
   const { client, budget, sql, crypto, log } = options
-  // How long a refresher that died keeps the others away: one that lives is done by then.
-  const claimMs = client.timeoutMs + storeWithinMs + 5_000
+  // How long a refresher that died keeps the others away. One that lives is done by then, unless Postgres is
+  // away; but then nobody else can claim either.
+  const claimMs = client.timeoutMs + 5_000
 
   async function store(userId: number, used: StoredTokens, tokens: Tokens): Promise<void> {
     const old = await crypto.open(used.refreshSealed)

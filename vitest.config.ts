@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 /**
  * `unit` is pure code beside its tests, in milliseconds; `integration` meets real Kafka,
- * registry, S3 server and Postgres, started once by its global set-up; `chaos` breaks a cluster of its own.
+ * registry, S3 server and Postgres, started once by its global set-up; `chaos` breaks a cluster of its own;
+ * `compose` brings up the containers.
  */
 export default defineConfig({
   test: {
@@ -31,6 +32,16 @@ export default defineConfig({
           // One cluster at a time: the machine is small, and so are its disks.
           fileParallelism: false,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'compose',
+          include: ['test/compose/**/*.test.ts'],
+          // One project of containers at a time.
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
         },
       },
     ],

@@ -3,6 +3,7 @@ import type { Postgres } from '../../lib/postgres.ts'
 import type { S3 } from '../../lib/s3.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { SpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
+import type { Truth } from '../../stack/simulators/spotify/truth.ts'
 import { byPartition, readWholeArchive } from './archive.ts'
 import type { Stream } from './kafka.ts'
 
@@ -76,7 +77,7 @@ export function playFaults(pages: PublishedPage[], stored: Set<string>): string[
 
 /** What the simulator delivered completely is in the topic: nothing that Spotify showed was dropped on the way. */
 export function deliveryFaults(
-  sim: SpotifySimulator,
+  sim: { truth: Pick<Truth, 'delivered'> },
   users: readonly number[],
   pages: PublishedPage[],
 ): string[] {

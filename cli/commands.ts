@@ -12,4 +12,21 @@ export const commands: readonly Entry[] = [
     summary: 'who is polled: connect, add, list, pause, resume',
     load: () => import('./users.ts'),
   },
+  { usage: 'lag', summary: 'how far each group is behind', load: () => import('./lag.ts') },
+  {
+    usage: 'offsets',
+    summary: 'where the groups stand: show, reset, export, import',
+    load: () => import('./offsets.ts'),
+  },
+  {
+    usage: 'dead-letters',
+    summary: 'records that could not be dealt with: list, show, redrive, discard',
+    load: () => import('./dead-letters.ts'),
+  },
+  {
+    usage: 'gaps',
+    summary: 'where plays are missing: list, show',
+    load: () => import('./gaps.ts'),
+  },
+  { usage: 'events', summary: 'what the services told', load: () => import('./events.ts') },
 ]

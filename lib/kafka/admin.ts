@@ -5,6 +5,8 @@ import type { Topic } from '../topology.ts'
 import { isUnknownTopic, kafkaErrorType } from './broker-error.ts'
 import type { ClientOptions } from './client.ts'
 import { createClient } from './client.ts'
+import type { GroupAdmin } from './group-admin.ts'
+import { groupAdmin } from './group-admin.ts'
 import { pause } from './pause.ts'
 
 /** One partition of a topic as the broker has it. */
@@ -35,7 +37,7 @@ export interface GroupLag {
   partitions: PartitionLag[]
 }
 
-export interface Admin extends Resource {
+export interface Admin extends Resource, GroupAdmin {
   /**
    * Creates what is missing and brings cleanup, retention and partition counts up to date. Safe by several at once.
    * @returns names of the topics that were created
@@ -72,6 +74,8 @@ export async function openAdmin(options: ClientOptions): Promise<Admin> {
   }
 
   return {
+    ...groupAdmin(admin),
+
     async ensureTopics(topics, replicationFactor) {
       const existing = new Set(await admin.listTopics())
       const missing = topics.filter((t) => !existing.has(t.name))

@@ -1,5 +1,6 @@
 import type { UndecodableReason } from '../codec.ts'
 import type { Header, RawRecord } from './record.ts'
+import { headerText } from './record.ts'
 
 /** Every reason for which a record can become a dead letter. */
 export const deadLetterReasons = {
@@ -56,4 +57,51 @@ export function deadLetterHeaders(record: RawRecord, info: DeadLetterInfo): Head
     ...record.headers.filter((h) => !h.name.startsWith(prefix) && h.name !== redriveGroupHeader),
     ...own.map(([name, text]) => ({ name: prefix + name, value: Buffer.from(text, 'utf8') })),
   ]
+}
+
+/** Where a dead letter came from, and why it died, read back from its headers. */
+export interface Obituary {
+  topic: string
+  partition: number
+  offset: number
+  /** Of the original record; Unix time in milliseconds. */
+  timestamp: number
+  group: string
+  /** One of {@link deadLetterReasons}, or a word of an older or newer version. */
+  reason: string
+  message: string
+  attempts: number
+  at: number
+}
+
+/** When a record became a dead letter (Unix ms); null: it is none. */
+export function diedAt(record: Pick<RawRecord, 'headers'>): number | null {
+  return headerNumber(record, 'at')
+}
+
+/** What a record of the dead-letter topic says of itself; null: it was not put there by {@link deadLetterHeaders}. */
+export function readObituary(record: Pick<RawRecord, 'headers'>): Obituary | null {
+  const [topic, group, reason] = ['topic', 'group', 'reason'].map((n) => headerText(record, prefix + n))
+  const [partition, offset, at] = ['partition', 'offset', 'at'].map((n) => headerNumber(record, n))
+  if (!topic || !group || !reason) return null
+  if (typeof partition !== 'number' || typeof offset !== 'number' || typeof at !== 'number') return null
+  return {
+    ...{ topic, partition, offset, group, reason, at },
+    timestamp: headerNumber(record, 'timestamp') ?? at,
+    message: headerText(record, `${prefix}message`) ?? '',
+    attempts: headerNumber(record, 'attempts') ?? 1,
+  }
+}
+
+/** Headers of a record put back for one group: its own ones, as they were before its death. */
+export function redriveHeaders(record: Pick<RawRecord, 'headers'>, group: string): Header[] {
+  return [
+    ...record.headers.filter((h) => !h.name.startsWith(prefix) && h.name !== redriveGroupHeader),
+    { name: redriveGroupHeader, value: Buffer.from(group, 'utf8') },
+  ]
+}
+
+function headerNumber(record: Pick<RawRecord, 'headers'>, name: string): number | null {
+  const text = headerText(record, prefix + name)
+  return text !== null && /^\d{1,16}$/.test(text) ? Number(text) : null
 }

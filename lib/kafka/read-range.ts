@@ -20,6 +20,8 @@ export interface ReadRangeOptions extends ClientOptions {
   onRecords: (records: RawRecord[]) => Promise<void>
   /** Ends the reading early. */
   signal?: AbortSignal
+  /** Most records of each partition; absent: all of its range. */
+  limit?: number
   /** Name of the temporary group; shows in `kafka-consumer-groups` while it reads. */
   group: string
 }
@@ -61,8 +63,9 @@ export async function readRange(options: ReadRangeOptions): Promise<void> {
 async function consume(
   consumer: kafkajs.Consumer,
   open: Map<number, OffsetRange>,
-  { topic, signal, onRecords }: ReadRangeOptions,
+  { topic, signal, onRecords, limit = Number.POSITIVE_INFINITY }: ReadRangeOptions,
 ): Promise<void> {
+  const left = new Map([...open.keys()].map((partition) => [partition, limit]))
   const { promise: finished, resolve, reject } = Promise.withResolvers<void>()
   signal?.addEventListener('abort', () => resolve(), { once: true })
   consumer.on(consumer.events.CRASH, ({ payload }) => {
@@ -75,13 +78,15 @@ async function consume(
     const records = batch.messages
       .map((m) => toRawRecord(topic, batch.partition, m))
       .filter((r) => r.offset >= range.from && r.offset < range.to)
+      .slice(0, left.get(batch.partition))
     for (let i = 0; i < records.length; i += handedAtOnce) {
       await onRecords(records.slice(i, i + handedAtOnce))
       await heartbeat()
     }
     // What a rebalance delivers again is not handed over again.
     range.from = Math.max(range.from, Number(batch.lastOffset()) + 1)
-    if (range.from >= range.to) {
+    left.set(batch.partition, (left.get(batch.partition) ?? 0) - records.length)
+    if (range.from >= range.to || left.get(batch.partition) === 0) {
       open.delete(batch.partition)
       consumer.pause([{ topic, partitions: [batch.partition] }])
     }

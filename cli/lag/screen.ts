@@ -1,0 +1,110 @@
+import type { GroupMember } from '../../lib/kafka/group-admin.ts'
+import type { GroupStanding, PartitionStanding } from '../../lib/lag/watch.ts'
+import type { Verdict } from '../../lib/lag/verdict.ts'
+import type { Output } from '../output.ts'
+import type { Column } from '../table.ts'
+import { toPrintable, toTable } from '../table.ts'
+import { toCount, toPlural, toSpan } from '../words.ts'
+
+type Painter = Pick<Output, 'style' | 'width'>
+
+const groupColumns: Column[] = [
+  { title: 'GROUP', shrinks: true },
+  { title: 'STATE' },
+  { title: 'MEMBERS', align: 'right' },
+  { title: 'LAG', align: 'right' },
+  { title: 'OLDEST', align: 'right' },
+  { title: 'VERDICT' },
+]
+
+const partitionColumns: Column[] = [
+  { title: 'GROUP', shrinks: true },
+  { title: 'TOPIC', shrinks: true },
+  { title: 'P', align: 'right' },
+  { title: 'COMMITTED', align: 'right' },
+  { title: 'END', align: 'right' },
+  { title: 'LAG', align: 'right' },
+  { title: 'OLDEST', align: 'right' },
+  { title: 'VERDICT' },
+]
+
+/**
+ * Groups, then partitions, as lines for a person.
+ *
+ * @param detail.all every partition, else those where records wait
+ * @param detail.members who consumes what
+ */
+export function toLagLines(
+  groups: readonly GroupStanding[],
+  { out, detail }: { out: Painter; detail: { all: boolean; members: boolean } },
+): string[] {
+  const partitions = groups.flatMap((g) =>
+    g.partitions.filter((p) => detail.all || p.lag > 0).map((p) => ({ ...p, group: g.group })),
+  )
+  const members = detail.members ? groups.flatMap(toMemberLines) : []
+  const forgotten = groups.flatMap((g) => toForgottenLine(g))
+  return [
+    ...paint(toTable(groupColumns, groups.map(toGroupRow), out.width), groups, out),
+    ...section(members),
+    ...section(
+      partitions.length > 0
+        ? paint(toTable(partitionColumns, partitions.map(toPartitionRow), out.width), partitions, out)
+        : [],
+    ),
+    ...section(forgotten),
+  ]
+}
+
+function section(lines: string[]): string[] {
+  return lines.length > 0 ? ['', ...lines] : []
+}
+
+function toGroupRow(g: GroupStanding): string[] {
+  return [g.group, g.state, toCount(g.members.length), toCount(g.lag), toAge(g), g.verdict]
+}
+
+function toPartitionRow(p: PartitionStanding & { group: string }): string[] {
+  const committed = p.committed === null ? '-' : String(p.committed)
+  return [
+    p.group,
+    p.topic,
+    String(p.partition),
+    committed,
+    String(p.end),
+    toCount(p.lag),
+    toAge(p),
+    p.verdict,
+  ]
+}
+
+function toAge({ lag, lagMs }: { lag: number; lagMs: number | null }): string {
+  return lag === 0 || lagMs === null ? '-' : toSpan(lagMs)
+}
+
+function toMemberLines({ group, members }: GroupStanding): string[] {
+  if (members.length === 0) return [`${group} has no members`]
+  return members.map((m) => `${group}: ${toPrintable(m.clientId)} at ${m.host} has ${toAssigned(m)}`)
+}
+
+function toAssigned({ assigned }: GroupMember): string {
+  const texts = assigned.filter((a) => a.partitions.length > 0)
+  return texts.map((a) => `${a.topic}:${a.partitions.join(',')}`).join(' ') || 'no partition'
+}
+
+function toForgottenLine({ group, partitions }: GroupStanding): string[] {
+  const lost = partitions.reduce((sum, p) => sum + p.forgotten, 0)
+  return lost > 0
+    ? [`${group}: retention removed ${toPlural(lost, 'record')} that it had not read: songswap restore`]
+    : []
+}
+
+const styles: Partial<Record<Verdict, Parameters<Output['style']>[0]>> = { ok: 'green', warn: 'yellow', unknown: 'dim' }
+
+/** Colours the verdicts, which end the lines; after the layout, which does not know of colours. */
+function paint(table: readonly string[], rows: readonly { verdict: Verdict }[], out: Painter): string[] {
+  return table.map((line, i) => {
+    const verdict = rows[i - 1]?.verdict
+    if (!verdict || !line.endsWith(verdict)) return line
+    return line.slice(0, -verdict.length) + out.style(styles[verdict] ?? 'red', verdict)
+  })
+}

@@ -1,0 +1,110 @@
+import type { Command } from 'commander'
+import { Option } from 'commander'
+import { exitCodes } from '../../lib/lifecycle.ts'
+import { openBroker } from '../broker.ts'
+import type { CliContext } from '../command.ts'
+import { act, examples, notes } from '../command.ts'
+import { CliFault } from '../fault.ts'
+import { resolveGroup } from '../groups.ts'
+import { parseWhole } from '../numbers.ts'
+import { moveGroup } from './move.ts'
+import type { Target } from './plan.ts'
+import type { TopicChoice } from './words.ts'
+import { collectTopic, parseDatetime, parseDuration, parseShift } from './words.ts'
+
+interface Options {
+  allTopics?: true
+  topic?: TopicChoice[]
+  toEarliest?: true
+  toLatest?: true
+  toCurrent?: true
+  toDatetime?: Date
+  byDuration?: number
+  shiftBy?: number
+  toOffset?: number
+  export?: true
+  dryRun?: true
+  execute?: true
+}
+
+const scopes = ['allTopics', 'topic']
+const targets = [
+  ...['toEarliest', 'toLatest', 'toCurrent'],
+  ...['toDatetime', 'byDuration', 'shiftBy', 'toOffset'],
+]
+
+export function define(command: Command): void {
+  command.description(
+    "Moves a group's committed offsets, with the words of kafka-consumer-groups --reset-offsets. Shows what it would do; does it with --execute. To run records again beside the live group, songswap replay is the better tool: it stops nobody.",
+  )
+  const choices: [flags: string, text: string, parse?: (text: string) => unknown][] = [
+    ['--to-earliest', 'to the first record there is'],
+    ['--to-latest', 'to the end: what waits is skipped'],
+    ['--to-current', 'to where it stands'],
+    ['--to-datetime <date>', 'to the first record since then (UTC)', parseDatetime],
+    ['--by-duration <duration>', 'to the first record since so long ago: P7D', parseDuration],
+    ['--shift-by <n>', 'by so many records, back if negative', parseShift],
+    ['--to-offset <n>', 'to this offset', parseWhole],
+  ]
+  command
+    .addOption(new Option('--all-topics', 'all topics that the group reads').conflicts('topic'))
+    .addOption(
+      new Option('--topic <topic>', 'one topic, or topic:0,1 for partitions; repeatable').argParser(
+        (text: string, before: unknown) => collectTopic(text, before as TopicChoice[] | undefined),
+      ),
+    )
+  for (const [flags, text, parse] of choices) {
+    const option = new Option(flags, text)
+    if (parse) option.argParser(parse)
+    command.addOption(option.conflicts(targets.filter((t) => t !== option.attributeName())))
+  }
+  command
+    .option('--export', 'print the new offsets as CSV')
+    .addOption(new Option('--dry-run', 'only show it (the default)').conflicts('execute'))
+    .option('--execute', 'do it')
+  act<Options>(command, reset)
+  examples(command, [
+    'songswap offsets reset loader.history --all-topics --to-earliest',
+    'songswap offsets reset loader.history --all-topics --by-duration P7D',
+    'songswap offsets reset archiver --topic spotify.metadata:0,1 --shift-by -100',
+    'songswap offsets reset alerter --all-topics --to-latest --execute',
+  ])
+  notes(command, [
+    'Targets outside of what a topic has become its first or last offset ("clamped"). A group with members is refused: stop its service first.',
+  ])
+}
+
+async function reset(context: CliContext, options: Options, name = ''): Promise<number> {
+  const target = toTarget(options, Date.now())
+  if (!scopes.some((s) => s in options)) throw usage('--all-topics or --topic is missing')
+  if (!target) throw usage('The target is missing: --to-earliest, --to-latest, --by-duration, …')
+  const broker = await openBroker(context)
+  const { prefix } = broker.client.config
+  const { group, topics } = await resolveGroup(broker.admin, broker.topology, { name, prefix })
+  return moveGroup(context, broker, {
+    group,
+    topics,
+    target,
+    choices: options.topic ?? [],
+    execute: options.execute ?? false,
+    csv: options.export ?? false,
+  })
+}
+
+/** @param now Unix time in milliseconds */
+function toTarget(o: Options, now: number): Target | null {
+  if (o.toEarliest) return { type: 'earliest' }
+  if (o.toLatest) return { type: 'latest' }
+  if (o.toCurrent) return { type: 'current' }
+  if (o.toDatetime) return { type: 'datetime', at: o.toDatetime.getTime() }
+  if (o.byDuration !== undefined) return { type: 'datetime', at: Math.max(0, now - o.byDuration) }
+  if (o.shiftBy !== undefined) return { type: 'shift', by: o.shiftBy }
+  if (o.toOffset !== undefined) return { type: 'offset', offset: o.toOffset }
+  return null
+}
+
+function usage(what: string): CliFault {
+  return new CliFault(what, 'songswap offsets reset --help shows what is possible.', {
+    exitCode: exitCodes.usage,
+  })
+}

@@ -1,0 +1,58 @@
+import type { Command } from 'commander'
+import type { PartitionLag } from '../../lib/kafka/admin.ts'
+import { exitCodes } from '../../lib/lifecycle.ts'
+import { openBroker } from '../broker.ts'
+import type { CliContext } from '../command.ts'
+import { act, examples } from '../command.ts'
+import { resolveGroups } from '../groups.ts'
+import { toTable } from '../table.ts'
+import { toCount, toPlural } from '../words.ts'
+
+export function define(command: Command): void {
+  command.description(
+    'Shows for every partition what the topic has, what the group has committed, and what waits.',
+  )
+  act(command, show)
+  examples(command, ['songswap offsets show', 'songswap offsets show loader.history --json'])
+}
+
+async function show(context: CliContext, _options: object, name?: string): Promise<number> {
+  const { out } = context
+  const { admin, client, topology } = await openBroker(context)
+  const groups = await resolveGroups(admin, topology, {
+    names: name === undefined ? [] : [name],
+    prefix: client.config.prefix,
+  })
+  const standings = await Promise.all([...groups].map(([group, topics]) => admin.readGroupLag(group, topics)))
+  if (out.json) out.printJson(standings)
+  else {
+    const blocks = standings.map(({ group, state, members, partitions }) => [
+      out.style('bold', `${group}  ${state}, ${toPlural(members, 'member')}`),
+      ...toOffsetLines(partitions, out.width),
+    ])
+    out.print(blocks.map((lines) => lines.join('\n')).join('\n\n'))
+  }
+  return exitCodes.stopped
+}
+
+function toOffsetLines(partitions: readonly PartitionLag[], width: number): string[] {
+  return toTable(
+    [
+      { title: 'TOPIC', shrinks: true },
+      { title: 'PARTITION', align: 'right' },
+      { title: 'START', align: 'right' },
+      { title: 'COMMITTED', align: 'right' },
+      { title: 'END', align: 'right' },
+      { title: 'LAG', align: 'right' },
+    ],
+    partitions.map((p) => [
+      p.topic,
+      String(p.partition),
+      String(p.start),
+      p.committed === null ? '-' : String(p.committed),
+      String(p.end),
+      toCount(p.lag),
+    ]),
+    width,
+  )
+}

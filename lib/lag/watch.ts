@@ -1,0 +1,112 @@
+import type { Admin } from '../kafka/admin.ts'
+import type { ClientOptions } from '../kafka/client.ts'
+import type { GroupMember } from '../kafka/group-admin.ts'
+import type { Topic, Topology } from '../topology.ts'
+import type { Ages } from './ages.ts'
+import { readAges } from './ages.ts'
+import type { GroupPosition, PartitionPosition } from './sample.ts'
+import { readPosition, toPlace } from './sample.ts'
+import type { LagSample, Verdict } from './verdict.ts'
+import { addSample, evaluatePartition, worst } from './verdict.ts'
+
+export interface PartitionStanding extends PartitionPosition {
+  /** How long the oldest waiting record has been waiting; 0: nothing waits; null: not known. */
+  lagMs: number | null
+  verdict: Verdict
+}
+
+/** How a group stands in all of its partitions. */
+export interface GroupStanding {
+  group: string
+  state: string
+  members: GroupMember[]
+  lag: number
+  /** The worst of its partitions. */
+  lagMs: number | null
+  verdict: Verdict
+  partitions: PartitionStanding[]
+}
+
+export interface LagWatchOptions {
+  admin: Admin
+  /** For the readers of waiting records. */
+  client: ClientOptions
+  /** Names of the topics that each group reads. */
+  groups: ReadonlyMap<string, readonly string[]>
+  /** How long a record may wait in a healthy group, in milliseconds. */
+  patienceMs: (group: string) => number
+}
+
+/** Samples groups again and again, and judges each by what the last samples show. */
+export class LagWatch {
+  readonly #options: LagWatchOptions
+  readonly #windows = new Map<string, LagSample[]>()
+  readonly #ages = new Map<string, Ages>()
+
+  constructor(options: LagWatchOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Takes one sample of every group.
+   *
+   * @param ages whether to read since when records wait: one record of each partition that has moved
+   * @throws RetriableError when Kafka does not answer; what was sampled before is kept
+   */
+  async sample({ ages }: { ages: boolean }): Promise<GroupStanding[]> {
+    return Promise.all(
+      [...this.#options.groups].map(([group, topics]) => this.#sampleGroup(group, topics, ages)),
+    )
+  }
+
+  async #sampleGroup(group: string, topics: readonly string[], withAges: boolean): Promise<GroupStanding> {
+    const { admin, client } = this.#options
+    const sampled = await readPosition(admin, group, topics)
+    const at = Date.now()
+    if (withAges) this.#ages.set(group, await readAges(client, sampled, this.#ages.get(group)))
+    const partitions = sampled.partitions.map((p) => this.#judge(sampled, p, at))
+    return { ...sampled, partitions, ...toTotals(partitions) }
+  }
+
+  #judge({ group, members }: GroupPosition, partition: PartitionPosition, at: number): PartitionStanding {
+    const key = `${group} ${partition.topic}/${partition.partition}`
+    const { position, lag } = partition
+    const window = addSample(this.#windows.get(key) ?? [], { at, position, lag })
+    this.#windows.set(key, window)
+    const oldestAt = this.#ages.get(group)?.get(toPlace(partition)) ?? null
+    const patienceMs = this.#options.patienceMs(group)
+    return {
+      ...partition,
+      lagMs: lag === 0 ? 0 : oldestAt && Math.max(0, at - oldestAt),
+      verdict: evaluatePartition({ window, members: members.length, oldestAt, patienceMs }),
+    }
+  }
+}
+
+function toTotals(
+  partitions: readonly PartitionStanding[],
+): Pick<GroupStanding, 'lag' | 'lagMs' | 'verdict'> {
+  const known = partitions.flatMap((p) => (p.lagMs === null ? [] : [p.lagMs]))
+  const unknown = partitions.some((p) => p.lag > 0) && Math.max(0, ...known) === 0
+  return {
+    lag: partitions.reduce((sum, p) => sum + p.lag, 0),
+    lagMs: unknown ? null : Math.max(0, ...known),
+    verdict: worst(partitions.map((p) => p.verdict)),
+  }
+}
+
+/** A loader commits every batch. */
+const promptMs = 60_000
+/** Objects fill for five minutes, digests collect for as long, and lookups wait for room in the budget. */
+const seldomMs = 600_000
+
+/** How long a record may wait in each of the stream's own groups before something is wrong. */
+export function patienceOf({ groups }: Topology): (group: string) => number {
+  const seldom = [groups.archiver, groups.alerter, groups.enricher]
+  return (group) => (seldom.includes(group) ? seldomMs : promptMs)
+}
+
+/** Topic names by group, from the topology's {@link Topic}s. */
+export function namesOf(groups: ReadonlyMap<string, readonly Topic[]>): Map<string, string[]> {
+  return new Map([...groups].map(([group, topics]) => [group, topics.map((t) => t.name)]))
+}

@@ -1,6 +1,6 @@
 import type kafkajs from 'kafkajs'
 import type { Codec, Decoded } from '../codec.ts'
-import { messageOf } from '../errors.ts'
+import { messageOf, RetriableError } from '../errors.ts'
 import type { Health, HealthReport } from '../health.ts'
 import { withinMs } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
@@ -44,6 +44,7 @@ const heartlessAfterMs = 2 * sessionTimeoutMs
 /** Connecting and joining take at most the rebalance timeout and a few tries. */
 const joinWithinMs = 90_000
 const watchMs = 5_000
+const commitWithinMs = 10_000
 
 /**
  * A member of a consumer group that lives until it is closed. kafkajs's own restart is off (it can revive a
@@ -255,9 +256,17 @@ class Term<V> {
   /**
    * One request and no retry: kafkajs's own `commitOffsets` would repeat it after a rebalance under the new
    * generation. Here the generation is read when the request is made, so the broker refuses what is stale.
+   *
+   * A request can hang for ever when a coordinator moves; sent late it would take the offset back. So after the
+   * limit this consumer's life ends, and what it still sends is refused.
    */
   async #commit(topic: string, partition: number, nextOffset: number): Promise<void> {
-    await this.#commitOnce?.({ topics: [{ topic, partitions: [{ partition, offset: String(nextOffset) }] }] })
+    const offset = String(nextOffset)
+    const request = this.#commitOnce?.({ topics: [{ topic, partitions: [{ partition, offset }] }] })
+    if (await withinMs(Promise.resolve(request), commitWithinMs)) return
+    this.#fence()
+    this.#crashed('a commit hangs')
+    throw new RetriableError(`No answer to a commit within ${commitWithinMs / 1000} s`)
   }
 
   async #take({ batch, resolveOffset, commitOffsetsIfNecessary }: kafkajs.EachBatchPayload): Promise<void> {

@@ -69,7 +69,7 @@ test('whatever is seen has happened, and what happened is what a watcher sees', 
 test('late plays surface below newer ones', () => {
   const timeline = timelineAt(1_000)
   const late = Array.from({ length: 200 }, (_, listener) => listener).filter((listener) => {
-    for (let now = start; now < start + 60_000; now += 500) {
+    for (let now = start; now < start + 120_000; now += 500) {
       const before = timeline.recent(listener, { now, since: 0 })
       const after = timeline.recent(listener, { now: now + 500, since: 0 })
       const newest = before[0]?.playedAt ?? 0

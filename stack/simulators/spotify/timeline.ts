@@ -43,21 +43,25 @@ interface Range {
 
 /**
  * Maps simulated days onto the wall clock. At speed s a simulated day passes in 24 h / s, and a track of three
- * minutes in 180 s / s: `played_at` is always a plausible, past, real time. At speed 1 days are UTC days.
+ * minutes in 180 s / s: `played_at` is always a plausible, past, real time. At speed 1 days are days of the listener's own time zone.
  */
 export function createTimeline(
   catalogue: Catalogue,
   pace: { speed: number; oddities: OddityShares },
 ): Timeline {
   const days = new LRUCache<string, Play[]>({ max: 1_000 })
-  const toWall = (simulatedMs: number) => epoch + Math.ceil(simulatedMs / pace.speed)
-  const dayAt = (wallMs: number) => Math.floor(((wallMs - epoch) * pace.speed) / dayMs)
+  // Listeners live all over the world: it is always evening somewhere.
+  const aheadMs = (listener: number) => Math.floor(fraction(catalogue.seed, listener, 77) * dayMs)
+  const toWall = (listener: number, simulatedMs: number) =>
+    epoch + Math.ceil((simulatedMs - aheadMs(listener)) / pace.speed)
+  const dayAt = (listener: number, wallMs: number) =>
+    Math.floor(((wallMs - epoch) * pace.speed + aheadMs(listener)) / dayMs)
 
   const playsOf = (listener: number, day: number): Play[] => {
     const key = `${listener}/${day}`
     const known = days.get(key)
     if (known !== undefined) return known
-    const plays = toWallPlays(toDay(catalogue, listener, day), (ms) => toWall(day * dayMs + ms))
+    const plays = toWallPlays(toDay(catalogue, listener, day), (ms) => toWall(listener, day * dayMs + ms))
     const odd = withOddities(plays, {
       catalogue,
       shares: pace.oddities,
@@ -70,8 +74,8 @@ export function createTimeline(
   return {
     recent(listener, { now, since, isAudible = () => true }) {
       const plays: Play[] = []
-      const last = dayAt(now)
-      const first = Math.max(dayAt(since), last - lookBackDays)
+      const last = dayAt(listener, now)
+      const first = Math.max(dayAt(listener, since), last - lookBackDays)
       for (let day = last; day >= first && plays.length < windowSize; day -= 1) {
         for (const play of playsOf(listener, day).toReversed()) {
           if (play.availableAt <= now && play.playedAt > since && isAudible(play)) plays.push(play)
@@ -80,7 +84,7 @@ export function createTimeline(
       return plays.slice(0, windowSize)
     },
     *happened(listener, { now, since }) {
-      for (let day = dayAt(since); day <= dayAt(now); day += 1) {
+      for (let day = dayAt(listener, since); day <= dayAt(listener, now); day += 1) {
         for (const play of playsOf(listener, day)) {
           if (play.playedAt > since && play.playedAt <= now) yield play
         }

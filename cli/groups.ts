@@ -46,9 +46,7 @@ async function committedTopics(admin: Admin, group: string): Promise<string[]> {
 }
 
 function unknownGroup(name: string, own: readonly string[]): CliFault {
-  return new CliFault(
-    `There is no group "${toPrintable(name)}"`,
-    `The stream's groups: ${own.join(', ')}.`,
-    { exitCode: 2 },
-  )
+  return new CliFault(`There is no group "${toPrintable(name)}"`, `The stream's groups: ${own.join(', ')}.`, {
+    exitCode: 2,
+  })
 }

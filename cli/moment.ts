@@ -16,7 +16,9 @@ export function toMoment(text: string, now: Date): Date | null {
 
 /** An ISO date, with or without a time and a zone; without one it is UTC. */
 export function toInstant(text: string): Date | null {
-  const iso = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:[.,]\d{1,3})?)?)(Z|[+-]\d\d:?\d\d)?)?$/.exec(text)
+  const iso = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:[.,]\d{1,3})?)?)(Z|[+-]\d\d:?\d\d)?)?$/.exec(
+    text,
+  )
   if (!iso) return null
   return toValid(new Date(`${iso[1]}T${(iso[2] ?? '00:00').replace(',', '.')}${iso[3] ?? 'Z'}`))
 }

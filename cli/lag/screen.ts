@@ -1,6 +1,6 @@
 import type { GroupMember } from '../../lib/kafka/group-admin.ts'
-import type { GroupStanding, PartitionStanding } from '../../lib/lag/watch.ts'
 import type { Verdict } from '../../lib/lag/verdict.ts'
+import type { GroupStanding, PartitionStanding } from '../../lib/lag/watch.ts'
 import type { Output } from '../output.ts'
 import type { Column } from '../table.ts'
 import { toPrintable, toTable } from '../table.ts'
@@ -98,7 +98,11 @@ function toForgottenLine({ group, partitions }: GroupStanding): string[] {
     : []
 }
 
-const styles: Partial<Record<Verdict, Parameters<Output['style']>[0]>> = { ok: 'green', warn: 'yellow', unknown: 'dim' }
+const styles: Partial<Record<Verdict, Parameters<Output['style']>[0]>> = {
+  ok: 'green',
+  warn: 'yellow',
+  unknown: 'dim',
+}
 
 /** Colours the verdicts, which end the lines; after the layout, which does not know of colours. */
 function paint(table: readonly string[], rows: readonly { verdict: Verdict }[], out: Painter): string[] {

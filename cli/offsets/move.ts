@@ -27,11 +27,7 @@ export interface MoveRequest {
  * Plans a move, shows it, and with `execute` commits it.
  * @throws CliFault when the group has members, or the plan cannot be made
  */
-export async function moveGroup(
-  { out }: CliContext,
-  broker: Broker,
-  request: MoveRequest,
-): Promise<number> {
+export async function moveGroup({ out }: CliContext, broker: Broker, request: MoveRequest): Promise<number> {
   const { group, target, execute } = request
   const { admin } = broker
   const { state, members } = await admin.describeGroup(group)

@@ -17,7 +17,10 @@ export function parseCsv(text: string): { lines: OffsetLine[]; faults: string[] 
   const lines: OffsetLine[] = []
   const faults: string[] = []
   const seen = new Set<string>()
-  for (const [i, raw] of text.replace(/^\uFEFF/, '').split(/\r?\n/).entries()) {
+  for (const [i, raw] of text
+    .replace(/^\uFEFF/, '')
+    .split(/\r?\n/)
+    .entries()) {
     if (raw.trim() === '') continue
     const cells = raw.split(',').map((c) => c.trim().replace(/^"(.*)"$/, '$1'))
     const [topic = '', partition = '', offset = ''] = cells

@@ -1,0 +1,111 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Command, Help, Option } from 'commander'
+import { openCodec } from '../lib/codec.ts'
+import { isRetriable } from '../lib/errors.ts'
+import { eventTypes } from '../lib/events.ts'
+import type { RawRecord } from '../lib/kafka/record.ts'
+import { exitCodes } from '../lib/lifecycle.ts'
+import type { OperationalEvent } from '../lib/topology.ts'
+import { openBroker } from './broker.ts'
+import type { CliContext } from './command.ts'
+import { act, examples, notes } from './command.ts'
+import { readEvents } from './events/read.ts'
+import { describe } from './fault.ts'
+import { interruption } from './interrupt.ts'
+import { parseMoment, toMoment } from './moment.ts'
+import type { Output } from './output.ts'
+import { toPrintable } from './table.ts'
+import { toUtc } from './words.ts'
+
+interface Options {
+  since?: Date
+  type?: string[]
+  subject?: string
+  follow?: true
+}
+
+export function define(command: Command): void {
+  command
+    .description(
+      'What the services told: operational events, oldest first. The alerter posts the same to Discord.',
+    )
+    .option('--since <moment>', '24h, 7d, 2026-11-24T08:15 (default: 24h)', parseMoment)
+    .addOption(new Option('--type <type...>', 'only these types').choices(Object.keys(eventTypes)))
+    .option('--subject <subject>', 'only about this one: user:7, app, group:loader.history')
+    .option('--follow', 'go on with what comes, until Ctrl-C')
+  act<Options>(command, events)
+  examples(command, [
+    'songswap events',
+    'songswap events --follow',
+    'songswap events --since 7d --type user_needs_reauth gap_detected',
+    "songswap events --json | jq -r '[.type, .subject, .message] | @tsv'",
+  ])
+  notes(command, ['--json: one event a line. Events are kept for 30 days.'])
+}
+
+/** Before a follower that lost Kafka tries again. */
+const retryMs = 2_000
+
+async function events(context: CliContext, options: Options): Promise<number> {
+  const { out, scope } = context
+  const now = new Date()
+  const broker = await openBroker(context)
+  const codec = openCodec(broker.client.config.registryUrl)
+  const signal = interruption(scope)
+  let shown = 0
+  const onEvent = (event: OperationalEvent | null, record: RawRecord) => {
+    if (!isMeant(event, record, options)) return
+    shown += 1
+    if (out.json) out.printJsonLine(event ? { ...event, at: new Date(event.at) } : toUndecoded(record))
+    else out.print(event ? toEventLines(event, out).join('\n') : `${record.offset} cannot be decoded`)
+  }
+  const read = {
+    ...{ broker, codec, signal, onEvent },
+    since: options.since ?? toMoment('24h', now) ?? now,
+    follow: options.follow ?? false,
+    positions: new Map<number, number>(),
+  }
+  while (!signal.aborted) {
+    try {
+      await readEvents(read)
+      break
+    } catch (error) {
+      if (!options.follow || !isRetriable(error)) throw error
+      out.say(`${describe(error)}; trying again`)
+      await sleep(retryMs, undefined, { signal }).catch(() => undefined)
+    }
+  }
+  if (shown === 0 && !options.follow) out.say(`There are no events since ${toUtc(read.since)}.`)
+  return exitCodes.stopped
+}
+
+function isMeant(event: OperationalEvent | null, record: RawRecord, options: Options): boolean {
+  const subject = event?.subject ?? record.key?.toString('utf8')
+  if (options.subject !== undefined && subject !== options.subject) return false
+  return options.type === undefined || (event !== null && options.type.includes(event.type))
+}
+
+function toUndecoded({ partition, offset, timestamp }: RawRecord) {
+  return { undecoded: { partition, offset }, at: new Date(timestamp) }
+}
+
+const severityStyle: Record<string, 'red' | 'yellow' | 'dim'> = {
+  critical: 'red',
+  warning: 'yellow',
+  info: 'dim',
+}
+const indent = '  '
+
+/** A line that can be scanned, and the message below it. */
+export function toEventLines(event: OperationalEvent, out: Pick<Output, 'style' | 'width'>): string[] {
+  const resolved = event.state === 'resolved'
+  const word = toPrintable(resolved ? 'resolved' : event.severity)
+  const style = resolved ? 'green' : (severityStyle[event.severity] ?? 'dim')
+  const [type, subject, service] = [event.type, event.subject, event.service].map(toPrintable)
+  const at = toUtc(new Date(event.at))
+  const message = new Help().boxWrap(toPrintable(event.message), out.width - indent.length)
+  return [
+    `${at}  ${out.style(style, word.padEnd(8))}  ${type}  ${subject}  (${service})`,
+    ...message.split('\n').map((line) => indent + line),
+  ]
+}

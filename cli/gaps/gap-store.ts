@@ -1,0 +1,65 @@
+import type { Sql } from '../../lib/postgres.ts'
+
+/** A stretch of time of which plays are missing, or were. */
+export interface GapRow {
+  userId: number
+  /** null: there is no such user any more. */
+  name: string | null
+  after: Date
+  before: Date
+  detectedAt: Date
+  /** null: open. */
+  closedAt: Date | null
+  /** Plays that are stored within it. */
+  plays: number
+}
+
+/** A page that brought plays into a gap in the moment it was closed. */
+export interface ClosingPage {
+  source: string
+  partition: number
+  offset: number
+  plays: number
+}
+
+/**
+ * Gaps, the newest first.
+ *
+ * @param user an id, or else a Spotify id; null: of everybody
+ */
+export async function readGaps(
+  sql: Sql,
+  { user, open, limit }: { user: string | null; open: boolean; limit: number },
+): Promise<GapRow[]> {
+  const { rows } = await sql.query<GapRow>(
+    `select g.user_id as "userId", coalesce(u.display_name, u.spotify_id) as name, g.after, g.before,
+       g.detected_at as "detectedAt", g.closed_at as "closedAt",
+       (select count(*) from plays p
+         where p.user_id = g.user_id and p.played_at > g.after and p.played_at < g.before) as plays
+     from gaps g left join users u on u.id = g.user_id
+     where ($1::text is null or g.user_id::text = $1 or u.spotify_id = $1)
+       and (not $2::boolean or g.closed_at is null)
+     order by g.before desc, g.id desc limit $3`,
+    [user, open, limit],
+  )
+  return rows
+}
+
+/** Whether there is a user of this id or Spotify id. */
+export async function isUser(sql: Sql, user: string): Promise<boolean> {
+  const { rowCount } = await sql.query('select 1 from users where id::text = $1 or spotify_id = $1', [user])
+  return (rowCount ?? 0) > 0
+}
+
+/** The loader closes a gap in the transaction that stores the plays: both bear the same time. */
+export async function readClosingPages(sql: Sql, gap: GapRow): Promise<ClosingPage[]> {
+  const { rows } = await sql.query<ClosingPage>(
+    `select p.source, p.page_partition as partition, p.page_offset as offset, count(*) as plays
+     from plays p join gaps g on g.user_id = p.user_id and g.closed_at = p.ingested_at
+       and p.played_at > g.after and p.played_at < g.before
+     where g.user_id = $1 and g.after = $2 and g.before = $3
+     group by 1, 2, 3 order by 2, 3`,
+    [gap.userId, gap.after, gap.before],
+  )
+  return rows
+}

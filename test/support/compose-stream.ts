@@ -99,3 +99,23 @@ export async function readTruth(project: Project): Promise<{ truth: Pick<Truth, 
     },
   }
 }
+
+/**
+ * Gives every listener of the project's simulator a play every three seconds, night and day: so a play is among
+ * the 50 that Spotify shows for two and a half minutes.
+ *
+ * @returns stops it
+ */
+export function keepPlaying(project: Project, listeners: number): () => void {
+  const give = (listener: number) =>
+    fetch(`http://127.0.0.1:${project.ports.spotify}/_sim/listeners/${listener}/plays`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{}',
+    })
+  const timer = setInterval(() => {
+    // While the simulator's container is down nobody plays anything.
+    void Promise.allSettled(Array.from({ length: listeners }, (_, i) => give(i)))
+  }, 3_000)
+  return () => clearInterval(timer)
+}

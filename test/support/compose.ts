@@ -38,11 +38,14 @@ export interface ProjectOptions {
 
 /** Names a project; nothing is started yet. */
 export async function createProject({ name, files = [], env = {} }: ProjectOptions): Promise<Project> {
-  const [kafka = 0, registry = 0, s3 = 0, postgres = 0, spotify = 0, discord = 0] = await findFreePorts(6)
+  const [kafka = 0, registry = 0, s3 = 0, postgres = 0, spotify = 0, discord = 0, kafka2, kafka3] =
+    await findFreePorts(8)
   const settings = {
     PATH: process.env.PATH,
     HOME: process.env.HOME,
     STACK_KAFKA_PORT: String(kafka),
+    STACK_KAFKA_2_PORT: String(kafka2),
+    STACK_KAFKA_3_PORT: String(kafka3),
     STACK_REGISTRY_PORT: String(registry),
     STACK_S3_PORT: String(s3),
     STACK_POSTGRES_PORT: String(postgres),

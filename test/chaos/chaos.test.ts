@@ -82,5 +82,6 @@ async function sufferAll(name: string, plan: Round<Fault>[], goOn = () => true):
     `${injected} faults, ${verdict.pages} pages, ${verdict.plays} plays, ${verdict.deadLetters} dead letters`,
   )
   expect(Object.entries(verdict.faults).filter(([, found]) => found.length > 0)).toEqual([])
+  expect(await run.replay()).toEqual([])
   await run.fleet.stop()
 }

@@ -52,6 +52,8 @@ export interface Run {
   suffer: (round: Round<Fault>) => Promise<void>
   /** Polls everybody once more, stops the poller, and waits until nothing waits any more. */
   drain: () => Promise<void>
+  /** Lets the loader take every page once more, beside nothing else, and names the tables that changed. */
+  replay: () => Promise<string[]>
   close: () => Promise<void>
 }
 
@@ -186,7 +188,33 @@ export async function startRun(options: { seed: number; load: Load; logDir: stri
     await admin.close()
   }
 
+  async function replay(): Promise<string[]> {
+    await fleet.scale('loader', 0)
+    const before = await checksums(postgres)
+    const raw = createClient(client).admin()
+    await raw.connect()
+    const { loaderHistory } = topics.groups
+    const emptied = async () => (await raw.describeGroups([loaderHistory])).groups[0]?.members.length === 0
+    await until(emptied, 'the group of the loader is empty', 60_000)
+    await raw.resetOffsets({ groupId: loaderHistory, topic: topics.recentlyPlayed.name, earliest: true })
+    await raw.disconnect()
+    await fleet.scale('loader', 1)
+    const admin = await openAdmin(client)
+    await until(
+      async () => {
+        const { partitions } = await admin.readGroupLag(loaderHistory, [topics.recentlyPlayed.name])
+        return partitions.every((p) => p.lag === 0 && p.committed !== null)
+      },
+      'every page was taken again',
+      300_000,
+    )
+    await admin.close()
+    const after = await checksums(postgres)
+    return Object.keys(before).filter((table) => before[table] !== after[table])
+  }
+
   return {
+    replay,
     cluster,
     fleet,
     spotify,
@@ -222,6 +250,26 @@ function startListening({ spotify, load, seed }: { spotify: SpotifySimulator; lo
     for (let i = 0; i < perTurn; i++) spotify.givePlay(random.int(load.listeners))
   }, everyMs)
   return { stop: () => clearInterval(timer) }
+}
+
+/** One checksum a table of the history and the catalogue. */
+async function checksums(postgres: Postgres): Promise<Record<string, string>> {
+  const tables = [
+    'plays',
+    'tracks',
+    'albums',
+    'artists',
+    'track_artists',
+    'rejected_items',
+    'gaps',
+    'track_popularity',
+  ]
+  const sums: Record<string, string> = {}
+  for (const table of tables) {
+    const text = `select coalesce(sum(hashtextextended(t::text, 0)), 0)::text as sum from ${table} t`
+    sums[table] = (await postgres.query<{ sum: string }>(text)).rows[0]?.sum ?? ''
+  }
+  return sums
 }
 
 interface Counts {

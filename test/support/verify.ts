@@ -34,15 +34,16 @@ export interface PublishedPage {
 
 const dayMs = 86_400_000
 
-/** All pages of the topic, in offset order per partition. */
+/** All pages of the topic, in offset order per partition; what is no page has its own accounting. */
 export async function readPublishedPages(stream: Readable): Promise<PublishedPage[]> {
   const records = await stream.readTopic(stream.topology.recentlyPlayed.name)
-  return Promise.all(records.map((record) => toPublishedPage(stream, record)))
+  const pages = await Promise.all(records.map((record) => toPublishedPage(stream, record)))
+  return pages.filter((page) => page !== null)
 }
 
-async function toPublishedPage(stream: Readable, record: RawRecord): Promise<PublishedPage> {
+async function toPublishedPage(stream: Readable, record: RawRecord): Promise<PublishedPage | null> {
   const decoded = await stream.codec.decode<SpotifyResponse>(record.bytes)
-  if (decoded.type !== 'value') throw new Error(`${record.partition}/${record.offset}: ${decoded.message}`)
+  if (decoded.type !== 'value') return null
   const { body, fetchedAt } = decoded.value
   const user = String(record.key)
   const page = JSON.parse(body.toString('utf8')) as { items: PageItem[] }

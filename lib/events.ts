@@ -5,6 +5,7 @@ import type { OperationalEvent } from './topology.ts'
  */
 export const eventTypes = {
   user_needs_reauth: "A user's refresh token is dead: they must connect again.",
+  consent_ending: "A user's consent ends within 30, 7 or 1 days: they should connect again before.",
   user_forbidden: "A user is not on the app's allow-list.",
   user_profile_incomplete: 'A user has no display name; the Spotify id stands in for it.',
   spotify_outage: 'Spotify fails for many users at once: nobody is parked.',

@@ -88,10 +88,9 @@ function checkChoice({ places, options, words }: Decider): void {
     new CliFault(what, `songswap dead-letters ${words.infinitive.toLowerCase()} --help`, {
       exitCode: exitCodes.usage,
     })
-  if (places.length > 0 && (options.all || isFiltered(options))) {
-    throw fault('Give places, or a filter, or --all: not several of them')
-  }
-  if (places.length === 0 && !options.all && !isFiltered(options)) {
+  const ways = [places.length > 0, isFiltered(options), options.all ?? false].filter(Boolean).length
+  if (ways > 1) throw fault('Give places, or a filter, or --all: not several of them')
+  if (ways === 0) {
     throw fault('Which ones? Give PARTITION/OFFSET, a filter (--reason, --group, --topic, --since), or --all')
   }
 }

@@ -5,6 +5,7 @@ import type { Sql } from '../../lib/postgres.ts'
 import type { Scope } from '../../lib/scope.ts'
 import type { BudgetState } from '../../lib/spotify/budget.ts'
 import { openBudget } from '../../lib/spotify/budget.ts'
+import { consentDaysLeft, consentEndsAt, warnedBefore } from '../../lib/spotify/consent.ts'
 import { openDatabase } from '../database.ts'
 import type { UserRow } from '../users/user-store.ts'
 import type { Part } from './part.ts'
@@ -14,6 +15,8 @@ export interface UserSummary {
   byStatus: Record<UserRow['status'], number>
   /** Who is not polled, longest first; the first ones of many. */
   parked: Pick<UserRow, 'id' | 'spotifyId' | 'displayName' | 'status' | 'statusReason' | 'statusChangedAt'>[]
+  /** Whose consent ends within 30 days, soonest first; the first ones of many. */
+  consentsEnding: (Pick<UserRow, 'id' | 'spotifyId' | 'displayName'> & { endsAt: Date; daysLeft: number })[]
 }
 
 export interface PlaySummary {
@@ -40,6 +43,8 @@ export interface DatabaseParts {
   users: Part<UserSummary>
   plays: Part<PlaySummary>
   gaps: Part<{ open: number; users: number }>
+  /** Dead letters that an operator has decided on: by partition and offset in their topic. */
+  decided: Part<{ partition: number; offset: number }[]>
   polling: Part<PollingTraces>
   budget: Part<BudgetState>
 }
@@ -51,14 +56,15 @@ export async function readDatabaseParts(context: {
   log: Logger
 }): Promise<DatabaseParts> {
   const database = await readPart(() => openDatabase(context))
-  const [users, plays, gaps, polling, budget] = await Promise.all([
+  const [users, plays, gaps, decided, polling, budget] = await Promise.all([
     readAfter(database, readUserSummary),
     readAfter(database, readPlays),
     readAfter(database, readGaps),
+    readAfter(database, readDecided),
     readAfter(database, readPolling),
     readAfter(database, (sql) => readBudget(sql, context.env)),
   ])
-  return { users, plays, gaps, polling, budget }
+  return { users, plays, gaps, decided, polling, budget }
 }
 
 const parkedShown = 100
@@ -75,7 +81,22 @@ async function readUserSummary(sql: Sql): Promise<UserSummary> {
   )
   const byStatus = { active: 0, needs_reauth: 0, forbidden: 0, paused: 0 }
   for (const { status, count } of counts.rows) byStatus[status] = count
-  return { byStatus, parked: parked.rows }
+  return { byStatus, parked: parked.rows, consentsEnding: await readConsentsEnding(sql, new Date()) }
+}
+
+async function readConsentsEnding(sql: Sql, now: Date): Promise<UserSummary['consentsEnding']> {
+  const { rows } = await sql.query<
+    Pick<UserRow, 'id' | 'spotifyId' | 'displayName'> & { authorizedAt: Date }
+  >(
+    `select id, spotify_id as "spotifyId", display_name as "displayName", authorized_at as "authorizedAt"
+     from users where authorized_at <= $1 and status <> 'needs_reauth' order by authorized_at limit $2`,
+    [warnedBefore(now), parkedShown],
+  )
+  return rows.map(({ authorizedAt, ...user }) => ({
+    ...user,
+    endsAt: consentEndsAt(authorizedAt),
+    daysLeft: consentDaysLeft(authorizedAt, now),
+  }))
 }
 
 /** Up to this many plays are counted one by one. */
@@ -121,6 +142,11 @@ async function readGaps(sql: Sql): Promise<{ open: number; users: number }> {
     'select count(*) as open, count(distinct user_id) as users from gaps where closed_at is null',
   )
   return rows[0] ?? { open: 0, users: 0 }
+}
+
+async function readDecided(sql: Sql): Promise<{ partition: number; offset: number }[]> {
+  const { rows } = await sql.query('select distinct partition, "offset" from dead_letter_decisions')
+  return rows
 }
 
 /** A poller takes a due user within seconds; one who waits for longer is late. */

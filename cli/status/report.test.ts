@@ -30,9 +30,14 @@ function allWell(): DatabaseParts & KafkaParts {
   const groups = Object.values(t.groups)
   return {
     names: { deadLetters: t.deadLetters.name, groups: t.groups },
-    users: read({ byStatus: { active: 3, needs_reauth: 0, forbidden: 0, paused: 0 }, parked: [] }),
+    users: read({
+      byStatus: { active: 3, needs_reauth: 0, forbidden: 0, paused: 0 },
+      parked: [],
+      consentsEnding: [],
+    }),
     plays: read({ count: 1234, exact: true, newestPlayedAt: ago(50) }),
     gaps: read({ open: 0, users: 0 }),
+    decided: read([]),
     polling: read({ ...quiet, sessions: 1, lastPollAt: ago(4) }),
     budget: read(budget),
     topics: read([
@@ -72,12 +77,39 @@ describe('toPollerStatus', () => {
 describe('toReport', () => {
   test('all is well', () => {
     const report = toReport(allWell(), now)
-    expect(report).toMatchObject({ healthy: true, problems: [], deadLetters: { records: 8 }, unreadable: [] })
+    expect(report).toMatchObject({
+      healthy: true,
+      problems: [],
+      deadLetters: { records: 8, open: 8 },
+      unreadable: [],
+    })
     expect(report.services.map((s) => s.state)).toEqual(Array(5).fill('alive'))
     expect(report.groups?.map((g) => g.lag)).toEqual(Array(5).fill(3))
     expect(report.budget?.pauses).toEqual([
       { lane: 'enrichment', until: new Date('2026-11-24T08:01:00Z'), reason: 'rate_limited' },
     ])
+  })
+
+  test('dead letters that somebody decided on are not open, unless the topic has forgotten them', () => {
+    const decided = read([
+      { partition: 0, offset: 1 },
+      { partition: 0, offset: 2 },
+      { partition: 0, offset: 9 },
+      { partition: 1, offset: 5 },
+    ])
+    expect(toReport({ ...allWell(), decided }, now).deadLetters).toEqual({ records: 8, open: 6 })
+    const unknown = { ...allWell(), decided: away('no answer') }
+    expect(toReport(unknown, now).deadLetters).toEqual({ records: 8, open: null })
+  })
+
+  test('a consent that ends soon is shown, and is no fault', () => {
+    const user = { id: 7, spotifyId: 'a', displayName: 'Ann', endsAt: new Date('2026-11-30'), daysLeft: 5 }
+    const byStatus = { active: 1, needs_reauth: 0, forbidden: 0, paused: 0 }
+    const users = read({ byStatus, parked: [], consentsEnding: [user] })
+    const report = toReport({ ...allWell(), users }, now)
+    expect(report.healthy).toBe(true)
+    const screen = toScreen(report, { width: 80, style: (_style, text) => text }).join('\n')
+    expect(screen).toContain('user 7 (Ann): ends in 5 days, on 2026-11-30')
   })
 
   test('a loader with one of its groups without members is down', () => {
@@ -120,6 +152,7 @@ describe('toReport', () => {
     const users = read({
       byStatus: { active: 0, needs_reauth: 0, forbidden: 1, paused: 0 },
       parked: [parked],
+      consentsEnding: [],
     })
     const report = toReport({ ...allWell(), users, gaps: read({ open: 3, users: 2 }) }, now)
     expect(report.healthy).toBe(true)
@@ -142,6 +175,7 @@ describe('toScreen', () => {
     const users = read({
       byStatus: { active: 0, needs_reauth: 0, forbidden: 30, paused: 0 },
       parked: Array(30).fill(parked),
+      consentsEnding: [],
     })
     const parts = { ...allWell(), users, plays: away('x '.repeat(100)) }
     const lines = toScreen(toReport(parts, now), plain)

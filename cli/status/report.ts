@@ -41,7 +41,8 @@ export interface StatusReport {
   users: UserSummary | null
   plays: PlaySummary | null
   gaps: { open: number; users: number } | null
-  deadLetters: { records: number } | null
+  /** `open`: nobody has decided on them yet; null: not known. */
+  deadLetters: { records: number; open: number | null } | null
   budget: BudgetStatus | null
   unreadable: { part: string; error: string }[]
 }
@@ -69,10 +70,21 @@ export function toReport(parts: DatabaseParts & KafkaParts, now: Date): StatusRe
     users: readValue(parts.users),
     plays: readValue(parts.plays),
     gaps: readValue(parts.gaps),
-    deadLetters: deadLetters ? { records: deadLetters.records } : null,
+    deadLetters: deadLetters ? toDeadLetters(deadLetters, readValue(parts.decided)) : null,
     budget: budget && toBudgetStatus(budget, now),
     unreadable,
   }
+}
+
+function toDeadLetters(
+  { records, partitions }: TopicStatus,
+  decided: { partition: number; offset: number }[] | null,
+): StatusReport['deadLetters'] {
+  const isThere = (place: { partition: number; offset: number }) =>
+    partitions?.some(
+      (p) => p.partition === place.partition && p.start <= place.offset && place.offset < p.end,
+    ) ?? false
+  return { records, open: decided && Math.max(0, records - decided.filter(isThere).length) }
 }
 
 function readValue<T>(part: Part<T>): T | null {
@@ -81,9 +93,18 @@ function readValue<T>(part: Part<T>): T | null {
 
 /** Parts that fail for one reason (their server is away) are told as one. */
 function toUnreadable(parts: DatabaseParts & KafkaParts): StatusReport['unreadable'] {
-  const { users, plays, gaps, polling, budget, topics, groups } = parts
+  const { users, plays, gaps, decided, polling, budget, topics, groups } = parts
   const byError = new Map<string, string[]>()
-  for (const [name, part] of Object.entries({ users, plays, gaps, polling, budget, topics, groups })) {
+  for (const [name, part] of Object.entries({
+    users,
+    plays,
+    gaps,
+    decided,
+    polling,
+    budget,
+    topics,
+    groups,
+  })) {
     if (part.type === 'unreadable') byError.set(part.error, [...(byError.get(part.error) ?? []), name])
   }
   return [...byError].map(([error, names]) => ({ part: names.join(', '), error }))

@@ -79,13 +79,14 @@ function toFacts(report: StatusReport): [string, string][] {
     ['plays', toPlays(report)],
     ['users', toUsers(report)],
     ['open gaps', report.gaps && toGaps(report.gaps)],
-    ['dead letters', report.deadLetters && `${toCount(report.deadLetters.records)} in the topic`],
+    ['dead letters', report.deadLetters && toDeadLetters(report.deadLetters)],
     ['budget', toBudget(report)],
     ...(report.budget?.pauses ?? []).map(({ lane, until, reason }): [string, string] => [
       'paused',
       `${lane} until ${toUtc(until)}: ${toPrintable(reason ?? 'no reason given')}`,
     ]),
     ...toParked(report),
+    ...toConsents(report),
   ]
   return facts.map(([label, text]) => [label, text ?? 'unknown'])
 }
@@ -118,6 +119,25 @@ function toParked({ users }: StatusReport): [string, string][] {
   const shown = users.parked.slice(0, parkedShown).map((u): [string, string] => ['parked', toReason(u)])
   const more = total - shown.length
   return more > 0 ? [...shown, ['parked', `and ${toCount(more)} more: songswap users list`]] : shown
+}
+
+function toDeadLetters({ records, open }: NonNullable<StatusReport['deadLetters']>): string {
+  const kept = `${toCount(records)} in the topic`
+  return open === null ? kept : `${toCount(open)} open, ${kept}`
+}
+
+function toConsents({ users }: StatusReport): [string, string][] {
+  const ending = users?.consentsEnding ?? []
+  const more = ending.length - parkedShown
+  return [
+    ...ending
+      .slice(0, parkedShown)
+      .map((u): [string, string] => [
+        'consent',
+        `user ${u.id} (${toPrintable(u.displayName ?? u.spotifyId)}): ends in ${toPlural(u.daysLeft, 'day')}, on ${u.endsAt.toISOString().slice(0, 10)}: songswap users connect`,
+      ]),
+    ...(more > 0 ? ([['consent', `and ${toCount(more)} more: songswap users list`]] as const) : []),
+  ].map(([label, text]) => [label, text])
 }
 
 function toUnreadableLines(part: string, error: string, out: Painter): string[] {

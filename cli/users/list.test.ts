@@ -1,6 +1,6 @@
 import stringWidth from 'string-width'
 import { expect, test } from 'vitest'
-import { consentDaysLeft } from './consent-age.ts'
+import { consentDaysLeft } from '../../lib/spotify/consent.ts'
 import { toUserLines } from './list.ts'
 import type { UserRow } from './user-store.ts'
 

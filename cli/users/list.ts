@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
+import { consentDaysLeft } from '../../lib/spotify/consent.ts'
 import type { CliContext } from '../command.ts'
 import { act, examples } from '../command.ts'
 import { openDatabase } from '../database.ts'
 import { toPrintable, toTable } from '../table.ts'
 import { toRelative, toUtc } from '../words.ts'
-import { consentDaysLeft } from './consent-age.ts'
 import type { UserRow } from './user-store.ts'
 import { readUsers } from './user-store.ts'
 

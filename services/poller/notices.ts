@@ -5,6 +5,7 @@ import type { ClaimedUser } from './claims.ts'
 type UserWords = Pick<ClaimedUser, 'userId' | 'displayName' | 'spotifyId'>
 
 const app = 'app'
+const weekMs = 7 * 86_400_000
 /** Subject of outages of the accounts service, apart from those of the API. */
 export const accountsSubject = 'accounts'
 
@@ -18,6 +19,20 @@ export const notices = {
     severity: 'warning',
     message: `${nameOf(user)} must connect again: ${reauthReasons[reason] ?? reason}. Their plays are not collected until then: songswap users connect.`,
     details: { reason },
+  }),
+  consentEnding: (user: UserWords, { endsAt, now }: { endsAt: Date; now: Date }): Notice => ({
+    type: 'consent_ending',
+    subject: subjectOf(user),
+    severity: endsAt.getTime() - now.getTime() > weekMs ? 'info' : 'warning',
+    message: `The consent of ${nameOf(user)} ${endsAt > now ? 'ends' : 'ended'} on ${endsAt.toISOString().slice(0, 10)}: refresh tokens live for six months. Their plays are not collected after that until they connect again: songswap users connect.`,
+    details: { endsAt: endsAt.toISOString() },
+  }),
+  consentRenewed: (user: UserWords): Notice => ({
+    type: 'consent_ending',
+    subject: subjectOf(user),
+    severity: 'info',
+    state: 'resolved',
+    message: `${nameOf(user)} has connected again.`,
   }),
   forbidden: (user: UserWords): Notice => ({
     type: 'user_forbidden',

@@ -13,6 +13,7 @@ import type { SpotifyResponse } from '../../lib/topology.ts'
 import { topology } from '../../lib/topology.ts'
 import { createAppState } from './app-state.ts'
 import type { PollerConfig } from './config.ts'
+import { watchConsents } from './consents.ts'
 import { startPollLoop } from './loop.ts'
 
 const name = 'poller'
@@ -50,4 +51,5 @@ export async function startPoller(service: Omit<ServiceContext<PollerConfig>, 's
   }
   const loop = await scope.use(startPollLoop(context, { appState, fail }), 'polls')
   health.register(name, loop.report)
+  await scope.use(watchConsents({ postgres, publish: publishNotice, log }), 'consents')
 }

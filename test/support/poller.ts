@@ -100,7 +100,9 @@ export async function openPollerBench(): Promise<PollerBench> {
     async reset(options = {}) {
       await stopPollers()
       await sim.stop()
-      await postgres.query('truncate users, spotify_tokens, poll_state, incidents, api_pauses')
+      await postgres.query(
+        'truncate users, spotify_tokens, poll_state, consent_warnings, incidents, api_pauses',
+      )
       sim = await startSpotifySimulator({ ...quietSpotify, ...options })
       env = { ...stream.env, ...spotifyTestEnv(sim), ...quickEnv }
       since = Date.now()

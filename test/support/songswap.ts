@@ -20,6 +20,8 @@ export interface Running {
   end(text: string): void
   /** Waits until its standard output or error matches; returns the first group. */
   says(pattern: RegExp): Promise<string>
+  /** Ctrl-C. */
+  interrupt(): void
   ended: Promise<Ended>
 }
 
@@ -49,6 +51,7 @@ export function startSongswap(args: readonly string[], env: Record<string, strin
         () => pattern.exec(heard.stdout)?.[1] ?? pattern.exec(heard.stderr)?.[1],
         `songswap ${args.join(' ')} says ${pattern}, not ${JSON.stringify(heard)}`,
       ),
+    interrupt: () => void child.kill('SIGINT'),
     ended: closed,
   }
 }

@@ -1,0 +1,42 @@
+/**
+ * Refresh tokens die six months after the consent, whatever is done with them
+ * (https://developer.spotify.com/blog/2026-06-18-refresh-token-expiration); counted as 180 days.
+ */
+const consentDays = 180
+const dayMs = 86_400_000
+
+/** Days before the end of a consent at which it is told, each once. */
+const warningDays = [1, 7, 30] as const
+
+export type WarningDays = (typeof warningDays)[number]
+
+/** When a consent that was given at a moment ends. */
+export function consentEndsAt(authorizedAt: Date): Date {
+  return new Date(authorizedAt.getTime() + consentDays * dayMs)
+}
+
+/** Whole days until a consent ends; never negative. */
+export function consentDaysLeft(authorizedAt: Date, now: Date): number {
+  return Math.max(0, Math.floor((consentEndsAt(authorizedAt).getTime() - now.getTime()) / dayMs))
+}
+
+/**
+ * The warning that is due for a consent: the smallest of 1, 7 and 30 days within which it ends. Ones that were
+ * missed (nobody ran) are not made up for.
+ *
+ * @param told the last warning told of this consent; null: none
+ * @returns null: none, or it was told
+ */
+export function dueWarning(
+  authorizedAt: Date,
+  { now, told }: { now: Date; told: number | null },
+): WarningDays | null {
+  const leftMs = consentEndsAt(authorizedAt).getTime() - now.getTime()
+  const due = warningDays.find((days) => leftMs <= days * dayMs) ?? null
+  return due !== null && (told === null || told > due) ? due : null
+}
+
+/** Consents given before this moment have a warning that may be due. */
+export function warnedBefore(now: Date): Date {
+  return new Date(now.getTime() - (consentDays - Math.max(...warningDays)) * dayMs)
+}

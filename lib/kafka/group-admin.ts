@@ -29,11 +29,6 @@ export interface GroupAdmin {
   /** Committed offsets of a group over all topics that it ever committed to, sorted. */
   readCommitted(group: string): Promise<PartitionOffset[]>
   /**
-   * For every partition the first offset whose record is not older than a time (Unix ms); the end of the
-   * partition where no record is.
-   */
-  readOffsetsAt(topic: string, timestamp: number): Promise<Map<number, number>>
-  /**
    * Commits offsets for a group without members.
    * @throws GroupActiveError when the group has members, or gets one meanwhile
    */
@@ -76,11 +71,6 @@ export function groupAdmin(admin: kafkajs.Admin): GroupAdmin {
 
     describeGroup,
     readCommitted,
-
-    async readOffsetsAt(topic, timestamp) {
-      const offsets = await admin.fetchTopicOffsetsByTimestamp(topic, timestamp)
-      return new Map(offsets.map((o) => [o.partition, Number(o.offset)]))
-    },
 
     async setOffsets(group, offsets) {
       const { state } = await describeGroup(group)

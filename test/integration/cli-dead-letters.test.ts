@@ -301,7 +301,7 @@ test('a redriven record is stored when its fault is gone, and else dies again as
     bytes: await bytesOfPage(userId, Buffer.from('<html>')),
     info: { reason: 'invalid_json', at: Date.now() },
   })
-  await startService('loader', stream.env)
+  await startService('loader', { ...stream.env, LOG_LEVEL: 'info' })
   await json(['redrive', good, stillBad, '--execute'])
   const count = async () => {
     const { rows } = await postgres.query('select count(*) as n from plays where user_id = $1', [userId])

@@ -7,6 +7,7 @@ import { defineConfig } from 'vitest/config'
  */
 export default defineConfig({
   test: {
+    disableConsoleIntercept: true,
     reporters: ['default', './test/support/closing-line.ts'],
     projects: [
       {

@@ -19,7 +19,7 @@ const stopWithinMs = 20_000
  */
 export class Fleet {
   readonly #env: Record<string, string>
-  readonly #log: WriteStream
+  readonly #log: number
   readonly #wanted = new Map<ServiceName, number>()
   readonly #running = new Map<ServiceName, Set<ChildProcess>>(serviceNames.map((n) => [n, new Set()]))
   readonly #deaths: string[] = []
@@ -27,7 +27,7 @@ export class Fleet {
 
   constructor(options: { env: Record<string, string>; logDir: string }) {
     this.#env = options.env
-    this.#log = createWriteStream(join(options.logDir, 'services.log'))
+    this.#log = openSync(join(options.logDir, 'services.log'), 'w')
   }
 
   /** Ends that were nobody's order: crashes of the program's own. */
@@ -56,7 +56,7 @@ export class Fleet {
     this.#stopping = true
     const children = [...this.#running.values()].flatMap((set) => [...set])
     const codes = await Promise.all(children.map((child) => this.#end(child, 'SIGTERM')))
-    this.#log.end()
+    closeSync(this.#log)
     if (codes.some((code) => code !== 0))
       throw new Error(`Not every service stopped in good order: ${codes.join(', ')}`)
   }
@@ -79,11 +79,9 @@ export class Fleet {
       ['--import', preload, join(import.meta.dirname, '../../services', name, 'main.ts')],
       {
         env: { PATH: process.env.PATH, LOG_LEVEL: 'info', ...this.#env, HTTP_PORT: '0' },
-        stdio: ['ignore', 'pipe', 'pipe'],
+        stdio: ['ignore', this.#log, this.#log],
       },
     )
-    child.stdout?.pipe(this.#log, { end: false })
-    child.stderr?.pipe(this.#log, { end: false })
     this.#of(name).add(child)
     child.once(
       'exit',

@@ -141,7 +141,7 @@ function report(
     })
     return
   }
-  if (groups.length > 0) out.print(toGroupTable(groups, out.width).join('\n'))
+  if (groups.length > 0) out.print(toGroupTable(groups, { width: out.width, counts: 'chosen' }).join('\n'))
   for (const { place, reason } of failures.slice(0, failuresShown)) {
     out.say(`${place} cannot be ${words.done}: ${toPrintable(reason)}`)
   }

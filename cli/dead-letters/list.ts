@@ -83,16 +83,23 @@ function toListed(letter: Letter) {
   return { partition, offset, state: stateOf(letter), diedAt: new Date(diedAt), obituary, decision }
 }
 
-/** Counts of each group of dead letters, and when the first and the last of it died. */
-export function toGroupTable(groups: readonly LetterSummary[], width: number): string[] {
+/**
+ * Counts of each group of dead letters, and when the first and the last of it died.
+ *
+ * @param counts by state, or of those that a command has chosen
+ */
+export function toGroupTable(
+  groups: readonly LetterSummary[],
+  { width, counts }: { width: number; counts: 'states' | 'chosen' },
+): string[] {
   const now = new Date()
+  const chosen = counts === 'chosen'
   return toTable(
     [
       { title: 'REASON', shrinks: true },
       { title: 'GROUP', shrinks: true },
       { title: 'TOPIC', shrinks: true },
-      { title: 'OPEN', align: 'right' },
-      { title: 'DONE', align: 'right' },
+      ...(chosen ? ['COUNT'] : ['OPEN', 'DONE']).map((title) => ({ title, align: 'right' as const })),
       { title: 'FIRST', align: 'right' },
       { title: 'LAST', align: 'right' },
     ],
@@ -100,8 +107,9 @@ export function toGroupTable(groups: readonly LetterSummary[], width: number): s
       g.reason,
       g.group,
       g.topic,
-      toCount(g.open),
-      toCount(g.redriven + g.discarded),
+      ...(chosen
+        ? [toCount(g.open + g.redriven + g.discarded)]
+        : [toCount(g.open), toCount(g.redriven + g.discarded)]),
       toRelative(g.firstAt, now),
       toRelative(g.lastAt, now),
     ]),
@@ -113,7 +121,7 @@ export function toGroupTable(groups: readonly LetterSummary[], width: number): s
 function toGroupLines(groups: readonly LetterSummary[], width: number): string[] {
   const open = groups.reduce((sum, g) => sum + g.open, 0)
   return [
-    ...toGroupTable(groups, width),
+    ...toGroupTable(groups, { width, counts: 'states' }),
     '',
     'The latest of each (songswap dead-letters show PLACE):',
     ...groups.map((g) => cut(`${g.example.place}  ${g.reason}: ${toPrintable(g.example.message)}`, width)),

@@ -1,3 +1,4 @@
+import { Help } from 'commander'
 import type { GroupMember } from '../../lib/kafka/group-admin.ts'
 import type { Verdict } from '../../lib/lag/verdict.ts'
 import type { GroupStanding, PartitionStanding } from '../../lib/lag/watch.ts'
@@ -41,8 +42,8 @@ export function toLagLines(
   const partitions = groups.flatMap((g) =>
     g.partitions.filter((p) => detail.all || p.lag > 0).map((p) => ({ ...p, group: g.group })),
   )
-  const members = detail.members ? groups.flatMap(toMemberLines) : []
-  const forgotten = groups.flatMap((g) => toForgottenLine(g))
+  const members = detail.members ? groups.flatMap((g) => toMemberLines(g, out.width)) : []
+  const forgotten = groups.flatMap((g) => toForgottenLines(g, out.width))
   return [
     ...paint(toTable(groupColumns, groups.map(toGroupRow), out.width), groups, out),
     ...section(members),
@@ -81,21 +82,35 @@ function toAge({ lag, lagMs }: { lag: number; lagMs: number | null }): string {
   return lag === 0 || lagMs === null ? '-' : toSpan(lagMs)
 }
 
-function toMemberLines({ group, members }: GroupStanding): string[] {
+function toMemberLines({ group, members }: GroupStanding, width: number): string[] {
   if (members.length === 0) return [`${group} has no members`]
-  return members.map((m) => `${group}: ${toPrintable(m.clientId)} at ${m.host} has ${toAssigned(m)}`)
+  return members.flatMap((m) => {
+    const text = `${group}: ${toPrintable(m.clientId)} at ${m.host} has ${toAssigned(m)}`
+    return new Help().boxWrap(text, width).split('\n')
+  })
 }
 
 function toAssigned({ assigned }: GroupMember): string {
   const texts = assigned.filter((a) => a.partitions.length > 0)
-  return texts.map((a) => `${a.topic}:${a.partitions.join(',')}`).join(' ') || 'no partition'
+  return texts.map((a) => `${a.topic}:${toRanges(a.partitions)}`).join(' ') || 'no partition'
 }
 
-function toForgottenLine({ group, partitions }: GroupStanding): string[] {
+/** `0-2,5`: numbers in order, runs of them shortened. */
+export function toRanges(numbers: readonly number[]): string {
+  const runs: [first: number, last: number][] = []
+  for (const n of numbers) {
+    const run = runs.at(-1)
+    if (run?.[1] === n - 1) run[1] = n
+    else runs.push([n, n])
+  }
+  return runs.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(',')
+}
+
+function toForgottenLines({ group, partitions }: GroupStanding, width: number): string[] {
   const lost = partitions.reduce((sum, p) => sum + p.forgotten, 0)
-  return lost > 0
-    ? [`${group}: retention removed ${toPlural(lost, 'record')} that it had not read: songswap restore`]
-    : []
+  if (lost === 0) return []
+  const text = `${group}: retention removed ${toPlural(lost, 'record')} that it had not read: songswap restore`
+  return new Help().boxWrap(text, width).split('\n')
 }
 
 const styles: Partial<Record<Verdict, Parameters<Output['style']>[0]>> = {

@@ -47,7 +47,7 @@ beforeAll(async () => {
     POLL_MIN_INTERVAL_SECONDS: '1',
     POLL_MAX_INTERVAL_SECONDS: '1',
     POLL_IDLE_SECONDS: '1',
-    POLL_LEASE_SECONDS: '4',
+    POLL_LEASE_SECONDS: '8',
     ARCHIVE_OBJECT_AGE_SECONDS: '1',
     LOG_LEVEL: 'info',
   }

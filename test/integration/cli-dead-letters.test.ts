@@ -316,7 +316,10 @@ test('a redriven record is stored when its fault is gone, and else dies again as
     )
   }, 'the other one dies again')
   expect(again).toMatchObject({ group: stream.topology.groups.loaderHistory, attempts: 1 })
-  const states = (await listEach('--since', '5m')).map((l) => [l.obituary?.message, l.state])
+  const states = (await listEach('--since', '5m', '--group', 'loader.history')).map((l) => [
+    l.obituary?.message,
+    l.state,
+  ])
   expect(states).toContainEqual(['mended', 'redriven'])
   expect(states).toContainEqual(['still bad', 'redriven'])
   expect(states.filter(([, state]) => state === 'open')).toHaveLength(1)

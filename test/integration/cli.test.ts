@@ -383,7 +383,7 @@ describe('status', () => {
     expect(report.unreadable).toEqual([])
     expect(report.plays).toEqual({ count: 2, exact: true, newestPlayedAt: '2026-11-24T08:00:01.000Z' })
     expect(report.gaps).toEqual({ open: 1, users: 1 })
-    expect(report.deadLetters).toEqual({ records: 1 })
+    expect(report.deadLetters).toEqual({ records: 1, open: 1 })
     expect(report.budget).toMatchObject({ dailyRequests: 600, left: 600, pauses: [] })
     expect(report.topics.map((t: { partitions: unknown[] }) => t.partitions.length)).toEqual([12, 6, 6, 1, 3])
     expect(report.users.byStatus.active).toBeGreaterThan(0)
@@ -465,7 +465,10 @@ describe('status', () => {
     url.pathname = '/postgres'
     const { stdout } = await runSongswap(['status', '--json'], { ...env, DATABASE_URL: url.href })
     expect(JSON.parse(stdout).unreadable).toEqual([
-      { part: 'users, plays, gaps, polling, budget', error: expect.stringContaining('npm run migrate') },
+      {
+        part: 'users, plays, gaps, decided, polling, budget',
+        error: expect.stringContaining('npm run migrate'),
+      },
     ])
     const list = await runSongswap(['users', 'list'], { ...env, DATABASE_URL: url.href })
     expect(list.code).toBe(1)

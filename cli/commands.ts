@@ -29,4 +29,5 @@ export const commands: readonly Entry[] = [
     load: () => import('./gaps.ts'),
   },
   { usage: 'events', summary: 'what the services told', load: () => import('./events.ts') },
+  { usage: 'audit', summary: 'count again where everything ended', load: () => import('./audit.ts') },
 ]

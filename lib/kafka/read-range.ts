@@ -35,7 +35,7 @@ const handedAtOnce = 500
  * @throws what `onRecords` throws; RetriableError when Kafka does not answer
  */
 export async function readRange(options: ReadRangeOptions): Promise<void> {
-  const open = new Map(options.ranges.filter((r) => r.to > r.from).map((r) => [r.partition, r]))
+  const open = new Map(options.ranges.filter((r) => r.to > r.from).map((r) => [r.partition, { ...r }]))
   if (open.size === 0 || options.signal?.aborted) return
   const client = createClient(options)
   const consumer = client.consumer({

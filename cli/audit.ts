@@ -1,0 +1,163 @@
+import type { Command } from 'commander'
+import { openCodec } from '../lib/codec.ts'
+import { parseEnv, s3Config, s3Env } from '../lib/config.ts'
+import type { OffsetRange } from '../lib/kafka/read-range.ts'
+import { readRange } from '../lib/kafka/read-range.ts'
+import { exitCodes } from '../lib/lifecycle.ts'
+import type { Postgres } from '../lib/postgres.ts'
+import { openS3 } from '../lib/s3.ts'
+import type { SpotifyResponse, Topic } from '../lib/topology.ts'
+import type { Account, Claims, Place } from './audit/account.ts'
+import { addClaims, emptyAccount } from './audit/account.ts'
+import type { Coverage } from './audit/archive.ts'
+import { readCoverage } from './audit/archive.ts'
+import { toClaims } from './audit/claims.ts'
+import { readDead, readReportedBy, readStoredBy } from './audit/evidence.ts'
+import { toAuditLines, toVerdict } from './audit/screen.ts'
+import type { Broker } from './broker.ts'
+import { openBroker } from './broker.ts'
+import type { CliContext } from './command.ts'
+import { act, examples, notes } from './command.ts'
+import { openDatabase } from './database.ts'
+import { interruption } from './interrupt.ts'
+import { parseMoment } from './moment.ts'
+import { openProgress } from './progress.ts'
+
+interface Options {
+  since?: Date
+  archive: boolean
+}
+
+/** A count of everything that entered in a range, and of where it ended. */
+export interface Audit {
+  records: number
+  /** Records that the loader has not taken yet. */
+  waiting: number
+  account: Account
+  /** By topic; null: not looked at. */
+  archive: Record<string, Coverage> | null
+}
+
+export function define(command: Command): void {
+  command
+    .description(
+      'Counts again what entered the stream and where it ended: every item of every page is stored, a duplicate, dropped by name, rejected, or in a dead letter; every record is in the archive. Says in one line whether it adds up.',
+    )
+    .option('--since <moment>', 'only records from then on: 7d, 90m or 2026-11-24T08:15', parseMoment)
+    .option('--no-archive', 'leave the archive out')
+  act<Options>(command, audit)
+  examples(command, ['songswap audit', 'songswap audit --since 1d', 'songswap audit --since 7d --json'])
+  notes(command, [
+    'Reads beside the live groups and moves nothing. What the loader or the archiver have not come to yet counts as waiting, not as a fault.',
+    'Exits with 1 when something does not add up; each line then names the partition and offset.',
+  ])
+}
+
+async function audit(context: CliContext, options: Options): Promise<number> {
+  const { out, scope } = context
+  const [sql, broker] = await Promise.all([openDatabase(context), openBroker(context)])
+  const signal = interruption(scope)
+  const { recentlyPlayed, metadata, groups } = broker.topology
+  const ends = await rangesOf(broker, recentlyPlayed, options.since)
+  const { partitions } = await broker.admin.readGroupLag(groups.loaderHistory, [recentlyPlayed.name])
+  const taken = new Map(partitions.map((p) => [p.partition, p.committed ?? p.start]))
+  const ranges = ends.map((r) => ({
+    ...r,
+    to: Math.max(r.from, Math.min(r.to, taken.get(r.partition) ?? r.from)),
+  }))
+
+  const account = await countItems({ broker, sql, ranges, signal })
+  const archive = options.archive
+    ? await coverTopics(context, broker, [recentlyPlayed, metadata], options.since)
+    : null
+  if (signal.aborted) return exitCodes.fault
+  const result: Audit = { records: sizeOf(ends), waiting: sizeOf(ends) - sizeOf(ranges), account, archive }
+  const verdict = toVerdict(result)
+  if (out.json) out.printJson({ ...result, addsUp: verdict.addsUp })
+  else out.print(toAuditLines(result, out.width).join('\n'))
+  return verdict.addsUp ? exitCodes.stopped : exitCodes.fault
+}
+
+/** What the topic has from a moment on. */
+async function rangesOf({ admin }: Broker, topic: Topic, since: Date | undefined): Promise<OffsetRange[]> {
+  const ends = (await admin.readEnds(topic.name)) ?? []
+  const starts = since ? await admin.readOffsetsAt(topic.name, since.getTime()) : new Map<number, number>()
+  return ends.map(({ partition, start, end }) => ({
+    partition,
+    from: Math.max(start, starts.get(partition) ?? start),
+    to: end,
+  }))
+}
+
+async function countItems(of: {
+  broker: Broker
+  sql: Postgres
+  ranges: OffsetRange[]
+  signal: AbortSignal
+}): Promise<Account> {
+  const { broker, sql, ranges, signal } = of
+  const { client, topology } = broker
+  const topic = topology.recentlyPlayed
+  const group = topology.groups.loaderHistory
+  const codec = openCodec(client.config.registryUrl)
+  const dead: ReadonlySet<Place> = await readDead(broker, { topic: topic.name, group, signal })
+  const account = emptyAccount()
+  const progress = openProgress({ total: sizeOf(ranges), unit: 'records' })
+  await readRange({
+    ...client,
+    topic: topic.name,
+    group: `${client.config.prefix}songswap-audit-${crypto.randomUUID()}`,
+    ranges,
+    signal,
+    onRecords: async (records) => {
+      const batch: Claims[] = []
+      for (const record of records) {
+        const decoded = await codec.decode<SpotifyResponse>(record.bytes)
+        batch.push(toClaims({ ...record, decoded }, group))
+      }
+      const [storedBy, reportedBy] = await Promise.all([
+        readStoredBy(
+          sql,
+          batch.flatMap((c) => c.plays),
+        ),
+        readReportedBy(
+          sql,
+          batch.flatMap((c) => c.rejects),
+        ),
+      ])
+      addClaims(account, batch, { storedBy, reportedBy, dead })
+      progress.add(records.length)
+    },
+  })
+  progress.end()
+  return account
+}
+
+async function coverTopics(
+  { env, scope }: CliContext,
+  broker: Broker,
+  topics: Topic[],
+  since: Date | undefined,
+): Promise<Record<string, Coverage>> {
+  const config = s3Config(parseEnv(s3Env, env))
+  const archive = { s3: await scope.use(openS3(config), 's3'), prefix: config.prefix }
+  const covered: Record<string, Coverage> = {}
+  for (const topic of topics) {
+    const sum: Coverage = { archived: 0, waiting: 0, faults: [] }
+    for (const range of await rangesOf(broker, topic, since)) {
+      const isCompacted = topic.cleanup !== 'delete'
+      const { archived, waiting, faults } = await readCoverage(
+        archive,
+        { name: topic.name, isCompacted },
+        range,
+      )
+      sum.archived += archived
+      sum.waiting += waiting
+      sum.faults.push(...faults)
+    }
+    covered[topic.name] = sum
+  }
+  return covered
+}
+
+const sizeOf = (ranges: readonly OffsetRange[]) => ranges.reduce((n, r) => n + r.to - r.from, 0)

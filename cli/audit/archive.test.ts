@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest'
+import { toCoverage } from './archive.ts'
+
+const objects = (...ranges: [number, number][]) =>
+  ranges.map(([firstOffset, lastOffset]) => ({
+    firstOffset,
+    lastOffset,
+    recordCount: lastOffset - firstOffset + 1,
+  }))
+const range = { partition: 3, from: 0, to: 100, isCompacted: false }
+
+test('objects that follow one another cover the range, and what comes after waits', () => {
+  expect(toCoverage(objects([0, 49], [50, 79]), range)).toEqual({ archived: 80, waiting: 20, faults: [] })
+})
+
+test('a hole is named with its offsets, except where compaction makes them', () => {
+  expect(toCoverage(objects([0, 9], [20, 99]), range).faults).toEqual(['3/10: is in no object, up to 19'])
+  expect(toCoverage(objects([0, 9], [20, 99]), { ...range, isCompacted: true }).faults).toEqual([])
+})
+
+test('an overlap is named', () => {
+  expect(toCoverage(objects([0, 50], [40, 99]), range).faults).toEqual(['3/40: is in two objects'])
+})
+
+test('a range may begin and end inside objects', () => {
+  const inside = { ...range, from: 25, to: 60 }
+  expect(toCoverage(objects([0, 49], [50, 79]), inside)).toEqual({ archived: 35, waiting: 0, faults: [] })
+})

@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Audit } from '../../cli/audit.ts'
+import { openAdmin } from '../../lib/kafka/admin.ts'
+import type { Kafka } from '../../lib/kafka/kafka.ts'
+import type { Postgres } from '../../lib/postgres.ts'
+import { openPostgres } from '../../lib/postgres.ts'
+import { Secret } from '../../lib/secret.ts'
+import type { Stream } from '../support/kafka.ts'
+import { createStream } from '../support/kafka.ts'
+import { item, pageBody } from '../support/pages.ts'
+import { startService } from '../support/service-process.ts'
+import { runSongswap } from '../support/songswap.ts'
+import { until } from '../support/until.ts'
+
+let stream: Stream
+let postgres: Postgres
+let kafka: Kafka
+const minute = 60_000
+const start = Date.now() - 3 * 60 * minute
+
+beforeAll(async () => {
+  stream = await createStream()
+  const url = new Secret(stream.env.DATABASE_URL ?? '')
+  postgres = openPostgres({ url, connections: 1, name: 'test', log: stream.log })
+  kafka = (await stream.openKafka()).kafka
+  await publish(7, [item(start, 'a'), item(start - minute, 'b')])
+  await publish(7, [item(start + minute, 'c'), item(start, 'a'), item(start - minute, 'b')])
+  await publish(8, [
+    item(start, 'a'),
+    { ...item(start - minute, 'b'), track: null },
+    { track: item(start, 'x').track },
+  ])
+  await kafka.publishBytes(stream.topology.recentlyPlayed.name, [{ key: '9', value: Buffer.from('no page') }])
+})
+afterAll(async () => {
+  await postgres.close()
+  await stream.release()
+})
+
+async function publish(user: number, items: unknown[]): Promise<void> {
+  const value = {
+    endpoint: 'recently-played',
+    subject: String(user),
+    source: 'poll',
+    fetchedAt: Date.now(),
+    status: 200,
+    body: pageBody(items),
+  }
+  await kafka.publish(stream.topology.recentlyPlayed, [{ key: String(user), value }])
+}
+
+async function loadAndArchive(): Promise<void> {
+  const env = { ...stream.env, LOG_LEVEL: 'info', ARCHIVE_OBJECT_AGE_SECONDS: '1' }
+  const services = await Promise.all(['loader', 'archiver'].map((name) => startService(name, env)))
+  const admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
+  const { groups, recentlyPlayed } = stream.topology
+  for (const group of [groups.loaderHistory, groups.archiver]) {
+    await until(async () => {
+      const { partitions } = await admin.readGroupLag(group, [recentlyPlayed.name])
+      return partitions.every((p) => p.lag === 0)
+    }, `${group} has caught up`)
+  }
+  await admin.close()
+  await Promise.all(services.map((s) => s.end('SIGTERM')))
+}
+
+async function audit(
+  ...args: string[]
+): Promise<{ code: number | null; result: Audit & { addsUp: boolean } }> {
+  const { code, stdout } = await runSongswap(['audit', '--json', ...args], stream.env)
+  return { code, result: JSON.parse(stdout) }
+}
+
+describe('songswap audit', () => {
+  test('every item and record is counted once, and it adds up', async () => {
+    await loadAndArchive()
+    const { code, result } = await audit()
+    const { account, archive, records, waiting } = result
+    expect({ records, waiting }).toEqual({ records: 4, waiting: 0 })
+    expect(account).toMatchObject({
+      items: 8,
+      stored: 4,
+      duplicates: 2,
+      dropped: { null_track: 1 },
+      rejected: 1,
+      deadPages: 1,
+      missing: 0,
+      faults: [],
+    })
+    expect(archive?.[stream.topology.recentlyPlayed.name]).toEqual({ archived: 4, waiting: 0, faults: [] })
+    expect(code).toBe(0)
+  }, 120_000)
+
+  test('a play that is gone from Postgres is named by its page', async () => {
+    const { rows } = await postgres.query(
+      'delete from plays where user_id = 7 and played_at = $1 returning *',
+      [new Date(start)],
+    )
+    const { code, result } = await audit()
+    await postgres.query('insert into plays select * from json_populate_recordset(null::plays, $1)', [
+      JSON.stringify(rows),
+    ])
+    expect(code).toBe(1)
+    expect(result.account.missing).toBe(2)
+    expect(result.account.faults).toHaveLength(2)
+    expect(result.account.faults[0]).toMatch(/^\d+\/\d+: .* of user 7 at .* is not stored$/)
+  })
+
+  test('what the loader and the archiver have not come to is waiting, and no fault', async () => {
+    await publish(7, [item(start + 2 * minute, 'd')])
+    const { code, result } = await audit()
+    expect(code).toBe(0)
+    expect(result).toMatchObject({ records: 5, waiting: 1, addsUp: true })
+    expect(result.archive?.[stream.topology.recentlyPlayed.name]).toMatchObject({ archived: 4, waiting: 1 })
+  })
+
+  test('records before --since are left out, and the words line up', async () => {
+    const { code, stdout } = await runSongswap(['audit', '--since', '1m', '--no-archive'], stream.env)
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/It adds up: /)
+    expect(stdout.split('\n').every((line) => line.length <= 120)).toBe(true)
+  })
+})

@@ -11,13 +11,8 @@ RUN npm install --no-save --omit=dev --ignore-scripts --loglevel=error \
  && find node_modules -type f \
       \( -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' -o -name '*.md' -o -name '*.markdown' \) -delete
 
-FROM node:24-bookworm-slim
-LABEL org.opencontainers.image.title="songswap-stream" \
-      org.opencontainers.image.description="Collects the Spotify listening history of many people as a stream." \
-      org.opencontainers.image.licenses="UNLICENSED"
-ENV NODE_ENV=production HTTP_HOST=0.0.0.0 HTTP_PORT=8080
+FROM node:24-bookworm-slim AS sources
 WORKDIR /app
-COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json ./
 COPY schemas ./schemas
 COPY db ./db
@@ -26,6 +21,17 @@ COPY stack ./stack
 COPY cli ./cli
 COPY deploy ./deploy
 COPY services ./services
+# A clone may be its owner's alone to read; the image is read by another user.
+RUN chmod -R a+rX .
+
+FROM node:24-bookworm-slim
+LABEL org.opencontainers.image.title="songswap-stream" \
+      org.opencontainers.image.description="Collects the Spotify listening history of many people as a stream." \
+      org.opencontainers.image.licenses="UNLICENSED"
+ENV NODE_ENV=production HTTP_HOST=0.0.0.0 HTTP_PORT=8080
+WORKDIR /app
+COPY --from=dependencies /app/node_modules ./node_modules
+COPY --from=sources /app ./
 # Volumes take their owner from here.
 RUN mkdir /spool && chown node:node /spool
 USER node

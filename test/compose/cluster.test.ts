@@ -24,7 +24,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   stopPlaying?.()
-  await project?.compose('down', '--volumes', '--remove-orphans')
+  await project?.compose('down', '--volumes', '--timeout', '5')
 })
 
 async function plays(): Promise<number> {

@@ -24,7 +24,6 @@ export interface ComposeStream extends Readable {
   count(sql: string): Promise<number>
   /** Records that wait, of all groups; of one topic only where it is named. */
   lag(group?: string): Promise<number>
-  members(group: string): Promise<number>
   close(): Promise<void>
 }
 
@@ -79,7 +78,6 @@ export async function openComposeStream(project: Project): Promise<ComposeStream
       )
       return lags.flatMap((g) => g.partitions).reduce((sum, p) => sum + p.lag, 0)
     },
-    members: async (group) => (await admin.readGroupLag(group, [])).members,
     async close() {
       await Promise.all([postgres.close(), admin.close(), s3.close()])
     },

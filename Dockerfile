@@ -36,7 +36,7 @@ COPY --from=sources /app ./
 RUN mkdir /spool && chown node:node /spool
 USER node
 EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 CMD ["node", "deploy/healthcheck.mjs"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=6 CMD ["node", "deploy/healthcheck.mjs"]
 # Exec form: no shell between the container's signals and the process.
 ENTRYPOINT ["node"]
 CMD ["services/run.ts"]

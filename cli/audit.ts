@@ -144,13 +144,14 @@ async function coverTopics(
   const covered: Record<string, Coverage> = {}
   for (const topic of topics) {
     const sum: Coverage = { archived: 0, waiting: 0, faults: [] }
+    const { partitions } = await broker.admin.readGroupLag(broker.topology.groups.archiver, [topic.name])
+    const committed = new Map(partitions.map((p) => [p.partition, p.committed]))
     for (const range of await rangesOf(broker, topic, since)) {
-      const isCompacted = topic.cleanup !== 'delete'
-      const { archived, waiting, faults } = await readCoverage(
-        archive,
-        { name: topic.name, isCompacted },
-        range,
-      )
+      const { archived, waiting, faults } = await readCoverage(archive, topic.name, {
+        ...range,
+        isCompacted: topic.cleanup !== 'delete',
+        committed: committed.get(range.partition) ?? null,
+      })
       sum.archived += archived
       sum.waiting += waiting
       sum.faults.push(...faults)

@@ -7,7 +7,7 @@ const objects = (...ranges: [number, number][]) =>
     lastOffset,
     recordCount: lastOffset - firstOffset + 1,
   }))
-const range = { partition: 3, from: 0, to: 100, isCompacted: false }
+const range = { partition: 3, from: 0, to: 100, isCompacted: false, committed: 80 }
 
 test('objects that follow one another cover the range, and what comes after waits', () => {
   expect(toCoverage(objects([0, 49], [50, 79]), range)).toEqual({ archived: 80, waiting: 20, faults: [] })
@@ -23,6 +23,20 @@ test('an overlap is named', () => {
 })
 
 test('a range may begin and end inside objects', () => {
-  const inside = { ...range, from: 25, to: 60 }
+  const inside = { ...range, from: 25, to: 60, committed: 100 }
   expect(toCoverage(objects([0, 49], [50, 79]), inside)).toEqual({ archived: 35, waiting: 0, faults: [] })
+})
+
+test('what was committed and is in no object is lost, not waiting', () => {
+  expect(toCoverage(objects([0, 49]), range)).toEqual({
+    archived: 50,
+    waiting: 20,
+    faults: ['3/50: is in no object, up to 79'],
+  })
+  expect(toCoverage([], { ...range, committed: null })).toEqual({ archived: 0, waiting: 100, faults: [] })
+})
+
+test('an object that holds fewer records than its offsets say is named', () => {
+  const short = [{ firstOffset: 0, lastOffset: 99, recordCount: 98 }]
+  expect(toCoverage(short, range).faults).toEqual(['3/0: its object holds 98 records up to 99'])
 })

@@ -5,6 +5,7 @@ import type { Kafka } from '../../lib/kafka/kafka.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
+import { archiveKeys, openTestS3 } from '../support/archive.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { item, pageBody } from '../support/pages.ts'
@@ -23,7 +24,7 @@ beforeAll(async () => {
   const url = new Secret(stream.env.DATABASE_URL ?? '')
   postgres = openPostgres({ url, connections: 1, name: 'test', log: stream.log })
   kafka = (await stream.openKafka()).kafka
-  await publish(7, [item(start, 'a'), item(start - minute, 'b')])
+  await publish(7, [item(start, 'a'), item(start - minute, 'b')], Date.now() - 2 * 86_400_000)
   await publish(7, [item(start + minute, 'c'), item(start, 'a'), item(start - minute, 'b')])
   await publish(8, [
     item(start, 'a'),
@@ -37,7 +38,7 @@ afterAll(async () => {
   await stream.release()
 })
 
-async function publish(user: number, items: unknown[]): Promise<void> {
+async function publish(user: number, items: unknown[], timestamp = Date.now()): Promise<void> {
   const value = {
     endpoint: 'recently-played',
     subject: String(user),
@@ -46,7 +47,7 @@ async function publish(user: number, items: unknown[]): Promise<void> {
     status: 200,
     body: pageBody(items),
   }
-  await kafka.publish(stream.topology.recentlyPlayed, [{ key: String(user), value }])
+  await kafka.publish(stream.topology.recentlyPlayed, [{ key: String(user), value, timestamp }])
 }
 
 async function loadAndArchive(): Promise<void> {
@@ -114,10 +115,28 @@ describe('songswap audit', () => {
     expect(result.archive?.[stream.topology.recentlyPlayed.name]).toMatchObject({ archived: 4, waiting: 1 })
   })
 
-  test('records before --since are left out, and the words line up', async () => {
-    const { code, stdout } = await runSongswap(['audit', '--since', '1m', '--no-archive'], stream.env)
+  test('records before --since are left out', async () => {
+    const [all, recent] = [await audit(), await audit('--since', '1d')]
+    expect(recent.code).toBe(0)
+    expect(recent.result.records).toBe(all.result.records - 1)
+    expect(recent.result.account.items).toBe(all.result.account.items - 2)
+  })
+
+  test('the words end with the verdict', async () => {
+    const { code, stdout } = await runSongswap(['audit', '--no-archive'], stream.env)
     expect(code).toBe(0)
-    expect(stdout).toMatch(/It adds up: /)
-    expect(stdout.split('\n').every((line) => line.length <= 120)).toBe(true)
+    expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^It adds up: 8 items = 4 stored \+ 2 duplicates/)
+  })
+
+  test('an object that is gone from the archive is named by the offsets that it held', async () => {
+    const s3 = openTestS3(stream.env)
+    const keys = await archiveKeys(s3, `${stream.env.S3_PREFIX}/topic=${stream.topology.recentlyPlayed.name}`)
+    await s3.delete(keys[0] ?? '')
+    await s3.close()
+    const { code, result } = await audit()
+    expect(code).toBe(1)
+    expect(result.archive?.[stream.topology.recentlyPlayed.name]?.faults).toEqual([
+      expect.stringMatching(/^\d+\/0: is in no object, up to \d+$/),
+    ])
   })
 })

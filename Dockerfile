@@ -4,9 +4,8 @@
 FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# From the lockfile, as `npm ci` does, which refuses one that lacks other platforms' builds of development tools.
 # No install script is needed by what runs in production; types, source maps and texts are a third of the bytes.
-RUN npm install --no-save --omit=dev --ignore-scripts --loglevel=error \
+RUN npm ci --omit=dev --ignore-scripts --loglevel=error \
  && rm -rf /root/.npm \
  && find node_modules -type f \
       \( -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' -o -name '*.md' -o -name '*.markdown' \) -delete

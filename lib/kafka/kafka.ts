@@ -116,7 +116,8 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
       letters.map(({ record, reason, message }) => ({
         key: record.key,
         value: record.bytes,
-        timestamp: record.timestamp,
+        // Of the death, not of the record: the topic would forget an old record's dead letter at once.
+        timestamp: at,
         headers: deadLetterHeaders(record, { group, reason, message, attempts, at }),
       })),
     )

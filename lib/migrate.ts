@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { runner } from 'node-pg-migrate'
 import { request } from 'undici'
@@ -73,9 +74,9 @@ async function registerSchemas(topics: Topic[], registryUrl: string): Promise<st
   for (const topic of topics.filter((t) => t.schema)) {
     const subject = subjectOf(topic)
     const schema = JSON.stringify(topic.schema)
-    const known = await registryCall(registryUrl, 'POST', `/subjects/${subject}`, { schema })
-    if (known.status === 404) {
+    if (!(await isRegistered(registryUrl, subject, schema))) {
       await expectOk(registryCall(registryUrl, 'POST', `/subjects/${subject}/versions`, { schema }), subject)
+      await untilRegistered(registryUrl, subject, schema)
       fresh.push(subject)
     }
     await expectOk(
@@ -85,6 +86,24 @@ async function registerSchemas(topics: Topic[], registryUrl: string): Promise<st
   }
   return fresh
 }
+
+async function isRegistered(registryUrl: string, subject: string, schema: string): Promise<boolean> {
+  const call = registryCall(registryUrl, 'POST', `/subjects/${subject}`, { schema })
+  if ((await call).status === 404) return false
+  await expectOk(call, subject)
+  return true
+}
+
+/** A registry may answer from what it knew a moment ago; producers look their schema up as soon as we are done. */
+async function untilRegistered(registryUrl: string, subject: string, schema: string): Promise<void> {
+  const deadline = Date.now() + registeredWithinMs
+  while (!(await isRegistered(registryUrl, subject, schema))) {
+    if (Date.now() > deadline) throw new RetriableError(`${subject}: registered, but not found`)
+    await sleep(100)
+  }
+}
+
+const registeredWithinMs = 15_000
 
 interface RegistryAnswer {
   status: number

@@ -67,7 +67,7 @@ export async function openAdmin(options: ClientOptions): Promise<Admin> {
   async function readEnds(topic: string): Promise<PartitionEnds[] | null> {
     // kafkajs retries for seconds what asks for a topic that does not exist.
     if (!(await admin.listTopics()).includes(topic)) return null
-    const offsets = await admin.fetchTopicOffsets(topic)
+    const offsets = await whileLeadersMove(() => admin.fetchTopicOffsets(topic))
     return offsets
       .map(({ partition, low, high }) => ({ partition, start: Number(low), end: Number(high) }))
       .sort((a, b) => a.partition - b.partition)
@@ -169,6 +169,20 @@ async function waitForLeaders(admin: kafkajs.Admin, topics: Topic[]): Promise<vo
 }
 
 const leadersWithinMs = 30_000
+const leaderMovesWithinMs = 5_000
+
+/** Asks again while leadership moves, or a topic has just been made: kafkajs looks up the leader anew each time. */
+async function whileLeadersMove<T>(ask: () => Promise<T>): Promise<T> {
+  for (const deadline = Date.now() + leaderMovesWithinMs; ; ) {
+    try {
+      return await ask()
+    } catch (error) {
+      const moves = ['NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE'].includes(kafkaErrorType(error))
+      if (!moves || Date.now() > deadline) throw error
+      await pause(100)
+    }
+  }
+}
 
 async function hasLeaders(admin: kafkajs.Admin, topic: string): Promise<boolean> {
   try {

@@ -43,7 +43,7 @@ export async function checkRun(run: Run): Promise<Verdict> {
       'delivered, but not published': deliveryFaults(spotify, users, pages),
       'published and stored differ': playFaults(pages, stored),
       'a play twice': rows[0]?.n === stored.size ? [] : [`${rows[0]?.n} rows, ${stored.size} plays`],
-      'order of a user’s pages': orderFaults(pages),
+      'order of a user’s pages': orderFaults(pages, 'newestPlay'),
       'archive of the pages': await archiveFaults(stream, archive, recentlyPlayed.name),
       'archive of the metadata': await archiveFaults(stream, archive, metadata.name),
       'poison not dead-lettered':

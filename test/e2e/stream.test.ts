@@ -112,7 +112,7 @@ describe('the stream', () => {
       expect(pages.length).toBeGreaterThan(listeners)
       expect(deliveryFaults(spotify, users, pages)).toEqual([])
       expect(bodyFaults(spotify, pages)).toEqual([])
-      expect(orderFaults(pages)).toEqual([])
+      expect(orderFaults(pages, 'fetchedAt')).toEqual([])
       expect(playFaults(pages, stored)).toEqual([])
 
       const archive = { s3, prefix: stream.env.S3_PREFIX ?? '' }

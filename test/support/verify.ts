@@ -112,19 +112,21 @@ export function bodyFaults(sim: SpotifySimulator, pages: PublishedPage[]): strin
 }
 
 /**
- * A user's pages lie in one partition, and no page shows less than one before it: by its newest play, since the
- * clock of a poller's host may step.
+ * A user's pages lie in one partition, none before one that is older.
+ *
+ * @param by `fetchedAt` where clocks are right; `newestPlay` where the suite steps them, and no play is odd
  */
-export function orderFaults(pages: PublishedPage[]): string[] {
+export function orderFaults(pages: PublishedPage[], by: 'fetchedAt' | 'newestPlay'): string[] {
   const faults: string[] = []
   for (const [user, own] of Map.groupBy(pages, (p) => p.user)) {
     if (new Set(own.map((p) => p.partition)).size > 1) faults.push(`user ${user} is in several partitions`)
-    let newest = ''
-    for (const page of own.toSorted((a, b) => a.offset - b.offset)) {
-      if (page.newestPlay === null) continue
-      if (page.newestPlay < newest)
+    const ordered = own.filter((p) => p[by] !== null).toSorted((a, b) => a.offset - b.offset)
+    for (const [i, page] of ordered.entries()) {
+      const before = ordered[i - 1]?.[by] ?? null
+      const own = page[by]
+      if (before !== null && own !== null && before > own) {
         faults.push(`user ${user}: offset ${page.offset} is older than the one before`)
-      newest = page.newestPlay
+      }
     }
   }
   return faults

@@ -293,7 +293,7 @@ async function allIsAccounted(): Promise<void> {
       published,
     ),
   ).toEqual([])
-  expect(orderFaults(published)).toEqual([])
+  expect(orderFaults(published, 'fetchedAt')).toEqual([])
   expect(playFaults(published, await readStoredPlays(stream.postgres))).toEqual([])
   const archive = { s3: stream.s3, prefix: 'raw' }
   expect(await archiveFaults(stream, archive, stream.topology.recentlyPlayed.name)).toEqual([])

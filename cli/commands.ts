@@ -8,6 +8,11 @@ export const commands: readonly Entry[] = [
     load: () => import('./status.ts'),
   },
   {
+    usage: 'doctor',
+    summary: 'checks everything from the outside, and says what to do',
+    load: () => import('./doctor.ts'),
+  },
+  {
     usage: 'users',
     summary: 'who is polled: connect, add, list, pause, resume',
     load: () => import('./users.ts'),

@@ -5,6 +5,8 @@ import type { Topic } from '../topology.ts'
 import { isUnknownTopic, kafkaErrorType } from './broker-error.ts'
 import type { ClientOptions } from './client.ts'
 import { createClient } from './client.ts'
+import type { ClusterAdmin } from './cluster-admin.ts'
+import { clusterAdmin } from './cluster-admin.ts'
 import type { GroupAdmin } from './group-admin.ts'
 import { groupAdmin } from './group-admin.ts'
 import { pause } from './pause.ts'
@@ -37,7 +39,7 @@ export interface GroupLag {
   partitions: PartitionLag[]
 }
 
-export interface Admin extends Resource, GroupAdmin {
+export interface Admin extends Resource, GroupAdmin, ClusterAdmin {
   /**
    * Creates what is missing and brings cleanup, retention and partition counts up to date. Safe by several at once.
    * @returns names of the topics that were created
@@ -75,6 +77,7 @@ export async function openAdmin(options: ClientOptions): Promise<Admin> {
 
   return {
     ...groupAdmin(admin),
+    ...clusterAdmin(admin),
 
     async ensureTopics(topics, replicationFactor) {
       const existing = new Set(await admin.listTopics())

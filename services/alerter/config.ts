@@ -39,11 +39,14 @@ const webhookUrl = z
   )
   .transform((v) => new Secret(v))
 
+/** Setting of whoever talks to Discord. */
+export const webhookEnv = { DISCORD_WEBHOOK_URL: webhookUrl.optional() }
+
 const env = {
   ...serviceEnv,
   ...kafkaEnv,
   DATABASE_URL: postgresEnv.DATABASE_URL.optional(),
-  DISCORD_WEBHOOK_URL: webhookUrl.optional(),
+  DISCORD_WEBHOOK_URL: webhookEnv.DISCORD_WEBHOOK_URL,
   ALERT_DIGEST_SECONDS: wholeNumber(1, 86_400).default(300),
   ALERT_QUIET_SECONDS: wholeNumber(1).default(3_600),
   // Discord takes 30 a minute and channel, and does not say so before it refuses.

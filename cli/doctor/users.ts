@@ -1,0 +1,87 @@
+import { parseEnv, tokenKeysEnv } from '../../lib/config.ts'
+import type { Sql } from '../../lib/postgres.ts'
+import { createTokenCrypto, UnreadableTokenError } from '../../lib/spotify/token-crypto.ts'
+import { describe } from '../fault.ts'
+import { toPlural } from '../words.ts'
+import type { Check, DoctorContext, Notes } from './check.ts'
+import type { UserState } from './user-trouble.ts'
+import { toTrouble, toTroubleLines } from './user-trouble.ts'
+
+/** Everybody whose plays are collected: status, consent, scope, last success, open gaps, readable tokens. */
+export const usersCheck: Check = {
+  name: 'users',
+  withinMs: 15_000,
+  hint: 'See the check of Postgres.',
+  async run(context, notes) {
+    const sql = await context.database()
+    const users = await readUserStates(sql)
+    if (users.length === 0) {
+      notes.warn('users', 'nobody is connected', 'songswap users connect')
+      return
+    }
+    noteStatuses(users, notes)
+    await noteKeys(context, sql, notes)
+    noteTroubles(users, notes)
+  },
+}
+
+async function readUserStates(sql: Sql): Promise<UserState[]> {
+  const { rows } = await sql.query<UserState>(
+    `select u.id, u.spotify_id as "spotifyId", u.display_name as "displayName", u.status,
+       u.status_reason as "statusReason", u.authorized_at as "authorizedAt",
+       s.last_ok_at as "lastOkAt", coalesce(s.failures, 0) as failures, s.last_error as "lastError",
+       t.scope, coalesce(g.open, 0) as "openGaps"
+     from users u
+     left join poll_state s on s.user_id = u.id
+     left join spotify_tokens t on t.user_id = u.id
+     left join (select user_id, count(*) as open from gaps where closed_at is null group by user_id) g
+       on g.user_id = u.id
+     order by u.id`,
+  )
+  return rows
+}
+
+function noteStatuses(users: readonly UserState[], notes: Notes): void {
+  const byStatus = [...Map.groupBy(users, (user) => user.status)]
+  const text = byStatus.map(([status, some]) => `${some.length} ${status}`).join(', ')
+  if (users.some((user) => user.status === 'active')) notes.ok('status', text)
+  else notes.fail('status', `nobody is polled: ${text}`, 'songswap users connect, or users resume')
+}
+
+/** One token of each key, not each token: a header tells the key, and opening shows that it is the right one. */
+async function noteKeys({ env }: DoctorContext, sql: Sql, notes: Notes): Promise<void> {
+  const crypto = createTokenCrypto(parseEnv(tokenKeysEnv, env).TOKEN_ENCRYPTION_KEYS)
+  const { rows } = await sql.query<{ sealed: string; count: number }>(
+    `select min(refresh_token) as sealed, count(*) as count from spotify_tokens
+     group by split_part(refresh_token, '.', 1)`,
+  )
+  const faults: string[] = []
+  for (const { sealed, count } of rows) {
+    try {
+      await crypto.open(sealed)
+    } catch (error) {
+      if (!(error instanceof UnreadableTokenError)) throw error
+      faults.push(`${toPlural(count, 'user')}: ${describe(error)}`)
+    }
+  }
+  for (const text of faults) {
+    notes.fail('tokens', text, 'Put the lost key back into TOKEN_ENCRYPTION_KEYS, or let them connect again.')
+  }
+  if (faults.length === 0) notes.ok('tokens', `${toPlural(rows.length, 'key')} in use, at hand`)
+}
+
+function noteTroubles(users: readonly UserState[], notes: Notes): void {
+  const now = new Date()
+  const troubled = users.flatMap((user) => toTrouble(user, now) ?? [])
+  const well = users.length - troubled.length
+  if (troubled.length === 0) {
+    notes.ok('users', `${toPlural(well, 'user')}, no trouble with any`)
+    return
+  }
+  const text = `${troubled.length} of ${toPlural(users.length, 'user')} in trouble, ${well} well`
+  notes.warn('users', text, 'songswap users connect renews a consent; songswap gaps show USER tells of gaps')
+  notes.attach({
+    data: { total: users.length, well, troubled },
+    toLines: (width) => toTroubleLines(troubled, { now, width }),
+  })
+}

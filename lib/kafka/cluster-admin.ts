@@ -1,0 +1,70 @@
+import type kafkajs from 'kafkajs'
+
+export interface BrokerAddress {
+  id: number
+  host: string
+  port: number
+}
+
+/** A topic as the cluster has it. */
+export interface TopicDescription {
+  topic: string
+  partitions: {
+    partition: number
+    /** -1: it has none, and can be neither read nor written. */
+    leader: number
+    replicas: number
+    inSync: number
+  }[]
+  /** Settings by Kafka's names, the broker's defaults included. */
+  settings: Map<string, string>
+}
+
+/** What an admin connection can say of the cluster. */
+export interface ClusterAdmin {
+  readBrokers(): Promise<BrokerAddress[]>
+  /** Those of the topics that exist. */
+  describeTopics(names: readonly string[]): Promise<TopicDescription[]>
+}
+
+/** Kafka's number of the resource type "topic". */
+const topicResource = 2
+
+/** The cluster part of an admin connection. */
+export function clusterAdmin(admin: kafkajs.Admin): ClusterAdmin {
+  return {
+    async readBrokers() {
+      const { brokers } = await admin.describeCluster()
+      return brokers.map(({ nodeId, host, port }) => ({ id: nodeId, host, port })).sort((a, b) => a.id - b.id)
+    },
+
+    async describeTopics(names) {
+      // kafkajs retries for seconds what asks for a topic that does not exist.
+      const existing = new Set(await admin.listTopics())
+      const known = names.filter((name) => existing.has(name))
+      if (known.length === 0) return []
+      const [{ topics }, { resources }] = await Promise.all([
+        admin.fetchTopicMetadata({ topics: [...known] }),
+        admin.describeConfigs({
+          includeSynonyms: false,
+          resources: known.map((name) => ({ type: topicResource, name })),
+        }),
+      ])
+      const settings = new Map(resources.map((r) => [r.resourceName, toSettings(r.configEntries)]))
+      return topics.map(({ name, partitions }) => ({
+        topic: name,
+        partitions: partitions.map((p) => ({
+          partition: p.partitionId,
+          leader: p.leader,
+          replicas: p.replicas.length,
+          inSync: p.isr.length,
+        })),
+        settings: settings.get(name) ?? new Map(),
+      }))
+    },
+  }
+}
+
+function toSettings(entries: readonly kafkajs.ConfigEntries[]): Map<string, string> {
+  return new Map(entries.map((e) => [e.configName, e.configValue]))
+}

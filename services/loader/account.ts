@@ -8,10 +8,14 @@ import { toItemDeadLetter } from './transform.ts'
 export interface HistoryEffect {
   /** New plays, by the page that showed them first. */
   stored: readonly (Place & { stored: number })[]
+  /** Plays that a mended parser reads otherwise; none but in a rerun. */
+  playsRepaired: number
   /** The page that reports a rejected item, by {@link rejectedKey}. */
   reporters: ReadonlyMap<string, Place>
   gapsFound: number
   gapsClosed: number
+  /** Rows of the catalogue that are new or changed. */
+  catalogueRows: number
 }
 
 /** Terminal states of a batch's items; `items` = `stored` + `duplicates` + `dropped` + `rejected`. */
@@ -22,6 +26,8 @@ export interface Account {
   duplicates: number
   dropped: number
   rejected: number
+  /** Of the duplicates: plays whose row was brought up to date. */
+  repaired: number
   gaps: number
 }
 
@@ -34,6 +40,7 @@ export function toAccount({ pages, counts }: HistoryBatch, effect: HistoryEffect
     duplicates: counts.plays - stored,
     dropped: sum(counts.dropped),
     rejected: sum(counts.rejected),
+    repaired: effect.playsRepaired,
     gaps: effect.gapsFound,
   }
 }

@@ -5,6 +5,14 @@ import { upsertObservations } from './observation-store.ts'
 import { upsertTracks } from './track-store.ts'
 
 /**
+ * How rows are written that the database has already.
+ *
+ * - `newer`: a version wins over an older one alone; the same one again costs nothing.
+ * - `repair`: the same version, read by a mended parser, wins also over what an earlier parser made of it.
+ */
+export type WriteMode = 'newer' | 'repair'
+
+/**
  * Upserts of the catalogue, a statement a table. Everywhere the newest version wins by the time of its fetch,
  * so that a replay never turns back newer facts; a field that the newest version lacks (Development Mode
  * removes some) keeps what is known of it.
@@ -13,19 +21,22 @@ import { upsertTracks } from './track-store.ts'
  * for one another in a circle.
  *
  * @param catalogue each key once, each list sorted by key
+ * @returns how many rows are new or changed
  */
-export async function writeCatalogue(sql: Sql, catalogue: Catalogue): Promise<void> {
-  if (catalogue.albums.length > 0) await upsertAlbums(sql, catalogue.albums)
-  if (catalogue.artists.length > 0) await upsertArtists(sql, catalogue.artists)
-  if (catalogue.tracks.length > 0) await upsertTracks(sql, catalogue.tracks)
-  await upsertObservations(sql, 'track_popularity', catalogue.trackPopularity)
-  await upsertObservations(sql, 'artist_popularity', catalogue.artistPopularity)
-  await upsertObservations(sql, 'artist_followers', catalogue.artistFollowers)
-  if (catalogue.features.length > 0) await upsertFeatures(sql, catalogue.features)
+export async function writeCatalogue(sql: Sql, catalogue: Catalogue, mode: WriteMode): Promise<number> {
+  let written = 0
+  if (catalogue.albums.length > 0) written += await upsertAlbums(sql, catalogue.albums, mode)
+  if (catalogue.artists.length > 0) written += await upsertArtists(sql, catalogue.artists, mode)
+  if (catalogue.tracks.length > 0) written += await upsertTracks(sql, catalogue.tracks, mode)
+  written += await upsertObservations(sql, { table: 'track_popularity', mode }, catalogue.trackPopularity)
+  written += await upsertObservations(sql, { table: 'artist_popularity', mode }, catalogue.artistPopularity)
+  written += await upsertObservations(sql, { table: 'artist_followers', mode }, catalogue.artistFollowers)
+  if (catalogue.features.length > 0) written += await upsertFeatures(sql, catalogue.features, mode)
+  return written
 }
 
-async function upsertAlbums(sql: Sql, rows: readonly AlbumRow[]): Promise<void> {
-  await sql.query({
+async function upsertAlbums(sql: Sql, rows: readonly AlbumRow[], mode: WriteMode): Promise<number> {
+  const { rowCount } = await sql.query({
     name: 'loader_albums',
     text: `
       insert into albums as t (id, name, album_type, release_date, images, fetched_at)
@@ -38,7 +49,11 @@ async function upsertAlbums(sql: Sql, rows: readonly AlbumRow[]): Promise<void> 
         release_date = coalesce(excluded.release_date, t.release_date),
         images = coalesce(excluded.images, t.images),
         fetched_at = excluded.fetched_at
-      where excluded.fetched_at > t.fetched_at`,
+      where excluded.fetched_at > t.fetched_at
+        or ($7::boolean and excluded.fetched_at = t.fetched_at
+          and (excluded.name, coalesce(excluded.album_type, t.album_type),
+              coalesce(excluded.release_date, t.release_date), coalesce(excluded.images, t.images))
+            is distinct from (t.name, t.album_type, t.release_date, t.images))`,
     values: [
       rows.map((r) => r.id),
       rows.map((r) => r.name),
@@ -46,8 +61,10 @@ async function upsertAlbums(sql: Sql, rows: readonly AlbumRow[]): Promise<void> 
       rows.map((r) => r.releaseDate),
       rows.map((r) => r.images),
       rows.map((r) => r.fetchedAt),
+      mode === 'repair',
     ],
   })
+  return rowCount ?? 0
 }
 
 /** Names follow `fetched_at`, genres and images `metadata_fetched_at`: a page shows the name alone. */
@@ -60,21 +77,28 @@ const upsertArtistsSql = `
   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::float8[])
     as r (id, name, genres, images, metadata_status, fetched_at, metadata_fetched_at)
   on conflict (id) do update set
-    name = case when excluded.fetched_at > t.fetched_at then excluded.name else t.name end,
+    name = case when excluded.fetched_at > t.fetched_at or ($8::boolean and excluded.fetched_at = t.fetched_at)
+      then excluded.name else t.name end,
     fetched_at = greatest(excluded.fetched_at, t.fetched_at),
     genres = case when excluded.metadata_fetched_at > coalesce(t.metadata_fetched_at, '-infinity')
+        or ($8::boolean and excluded.metadata_fetched_at = t.metadata_fetched_at)
       then coalesce(excluded.genres, t.genres) else t.genres end,
     images = case when excluded.metadata_fetched_at > coalesce(t.metadata_fetched_at, '-infinity')
+        or ($8::boolean and excluded.metadata_fetched_at = t.metadata_fetched_at)
       then coalesce(excluded.images, t.images) else t.images end,
     metadata_fetched_at = greatest(excluded.metadata_fetched_at, t.metadata_fetched_at),
     metadata_status = case when t.metadata_status = 'found' then 'found'
       else coalesce(excluded.metadata_status, t.metadata_status) end
   where excluded.fetched_at > t.fetched_at
     or excluded.metadata_fetched_at > coalesce(t.metadata_fetched_at, '-infinity')
-    or (excluded.metadata_status <> coalesce(t.metadata_status, '') and t.metadata_status is distinct from 'found')`
+    or (excluded.metadata_status <> coalesce(t.metadata_status, '') and t.metadata_status is distinct from 'found')
+    or ($8::boolean and excluded.fetched_at = t.fetched_at and excluded.name <> t.name)
+    or ($8::boolean and excluded.metadata_fetched_at = t.metadata_fetched_at
+      and (coalesce(excluded.genres, t.genres), coalesce(excluded.images, t.images))
+        is distinct from (t.genres, t.images))`
 
-async function upsertArtists(sql: Sql, rows: readonly ArtistRow[]): Promise<void> {
-  await sql.query({
+async function upsertArtists(sql: Sql, rows: readonly ArtistRow[], mode: WriteMode): Promise<number> {
+  const { rowCount } = await sql.query({
     name: 'loader_artists',
     text: upsertArtistsSql,
     values: [
@@ -85,29 +109,37 @@ async function upsertArtists(sql: Sql, rows: readonly ArtistRow[]): Promise<void
       rows.map((r) => r.metadata),
       rows.map((r) => r.fetchedAt),
       rows.map((r) => r.metadataFetchedAt),
+      mode === 'repair',
     ],
   })
+  return rowCount ?? 0
 }
 
-async function upsertFeatures(sql: Sql, rows: readonly FeaturesRow[]): Promise<void> {
+async function upsertFeatures(sql: Sql, rows: readonly FeaturesRow[], mode: WriteMode): Promise<number> {
   const columns = featureNames.join(', ')
-  const arrays = featureNames.map((_, i) => `$${i + 4}::float4[]`).join(', ')
-  await sql.query({
+  const arrays = featureNames.map((_, i) => `$${i + 5}::float4[]`).join(', ')
+  const own = featureNames.map((name) => `excluded.${name}`).join(', ')
+  const known = featureNames.map((name) => `t.${name}`).join(', ')
+  const { rowCount } = await sql.query({
     name: 'loader_audio_features',
     text: `
       insert into audio_features as t (track_id, provider, fetched_at, ${columns})
       select track_id, provider, to_timestamp(fetched_at / 1000), ${columns}
-      from unnest($1::text[], $2::text[], $3::float8[], ${arrays}) as r (track_id, provider, fetched_at, ${columns})
+      from unnest($2::text[], $3::text[], $4::float8[], ${arrays}) as r (track_id, provider, fetched_at, ${columns})
       on conflict (track_id) do update set
         provider = excluded.provider,
         fetched_at = excluded.fetched_at,
         ${featureNames.map((name) => `${name} = excluded.${name}`).join(', ')}
-      where excluded.fetched_at > t.fetched_at`,
+      where excluded.fetched_at > t.fetched_at
+        or ($1::boolean and excluded.fetched_at = t.fetched_at
+          and (excluded.provider, ${own}) is distinct from (t.provider, ${known}))`,
     values: [
+      mode === 'repair',
       rows.map((r) => r.trackId),
       rows.map((r) => r.provider),
       rows.map((r) => r.fetchedAt),
       ...featureNames.map((name) => rows.map((r) => r.values[name])),
     ],
   })
+  return rowCount ?? 0
 }

@@ -35,6 +35,47 @@ export async function readKnownHistory(
   return rows.map((row) => ({ newest: row.newest?.getTime() ?? null, hasOpenGap: row.has_open_gap }))
 }
 
+/** Users of these who were erased. Nothing of theirs may be stored by the transaction that asks. */
+export async function readErased(sql: Sql, userIds: readonly string[]): Promise<Set<string>> {
+  // Keeps a lock on the table until the transaction ends: whoever erases a user waits for it, and is waited for.
+  const { rows } = await sql.query<{ user_id: string }>({
+    name: 'loader_erased_users',
+    text: 'select user_id::text from erased_users where user_id = any ($1::bigint[])',
+    values: [userIds],
+  })
+  return new Set(rows.map((row) => row.user_id))
+}
+
+/**
+ * Brings plays to what the page that stored them is taken for now. Plays that another page stored stay.
+ *
+ * @param plays each key once, sorted by key
+ * @returns how many changed
+ */
+export async function repairPlays(sql: Sql, plays: readonly PlayRow[]): Promise<number> {
+  if (plays.length === 0) return 0
+  const { rowCount } = await sql.query({
+    name: 'loader_repair_plays',
+    text: `
+      update plays p set context_type = r.context_type, context_uri = r.context_uri
+      from unnest($1::bigint[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::int[], $7::bigint[])
+        as r (user_id, played_at, track_id, context_type, context_uri, page_partition, page_offset)
+      where p.user_id = r.user_id and p.played_at = to_timestamp(r.played_at / 1000) and p.track_id = r.track_id
+        and p.page_partition = r.page_partition and p.page_offset = r.page_offset
+        and (p.context_type, p.context_uri) is distinct from (r.context_type, r.context_uri)`,
+    values: [
+      plays.map((p) => p.userId),
+      plays.map((p) => p.playedAt),
+      plays.map((p) => p.trackId),
+      plays.map((p) => p.contextType),
+      plays.map((p) => p.contextUri),
+      plays.map((p) => p.partition),
+      plays.map((p) => p.offset),
+    ],
+  })
+  return rowCount ?? 0
+}
+
 /**
  * Inserts plays that are not there yet; those that are stay as they are.
  *
@@ -117,17 +158,20 @@ export function rejectedKey(userId: string, digest: string): string {
   return `${userId} ${digest}`
 }
 
-/** @returns how many were not known */
-export async function insertGaps(sql: Sql, gaps: readonly Gap[]): Promise<number> {
+/**
+ * @param quiet nobody is to be told of them, nor of their end
+ * @returns how many were not known
+ */
+export async function insertGaps(sql: Sql, gaps: readonly Gap[], quiet: boolean): Promise<number> {
   if (gaps.length === 0) return 0
   const { rowCount } = await sql.query({
     name: 'loader_gaps',
     text: `
-      insert into gaps (user_id, after, before)
-      select user_id, to_timestamp(after / 1000), to_timestamp(before / 1000)
+      insert into gaps (user_id, after, before, quiet, opening_told_at)
+      select user_id, to_timestamp(after / 1000), to_timestamp(before / 1000), $4, case when $4 then now() end
       from unnest($1::bigint[], $2::float8[], $3::float8[]) as r (user_id, after, before)
       on conflict do nothing`,
-    values: [gaps.map((g) => g.userId), gaps.map((g) => g.after), gaps.map((g) => g.before)],
+    values: [gaps.map((g) => g.userId), gaps.map((g) => g.after), gaps.map((g) => g.before), quiet],
   })
   return rowCount ?? 0
 }
@@ -141,7 +185,7 @@ export async function closeGaps(
   const { rowCount } = await sql.query({
     name: 'loader_close_gaps',
     text: `
-      update gaps g set closed_at = now()
+      update gaps g set closed_at = now(), closing_told_at = case when g.quiet then now() end
       from unnest($1::bigint[], $2::float8[], $3::float8[]) as s (user_id, oldest, newest)
       where g.closed_at is null and g.user_id = s.user_id
         and g.after >= to_timestamp(s.oldest / 1000) and g.before <= to_timestamp(s.newest / 1000)`,

@@ -4,12 +4,20 @@ import type { Logger } from '../../lib/log.ts'
 import { metrics } from '../../lib/metrics.ts'
 import type { Postgres, Sql } from '../../lib/postgres.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
-import type { HistoryEffect } from './account.ts'
+import type { Account, HistoryEffect } from './account.ts'
 import { toAccount, toReports } from './account.ts'
 import type { Catalogue } from './catalogue.ts'
 import { writeCatalogue } from './catalogue-store.ts'
 import { findGaps, mayRevealGap, shownStretch } from './gaps.ts'
-import { closeGaps, insertGaps, insertPlays, readKnownHistory, rememberRejected } from './history-store.ts'
+import {
+  closeGaps,
+  insertGaps,
+  insertPlays,
+  readErased,
+  readKnownHistory,
+  rememberRejected,
+  repairPlays,
+} from './history-store.ts'
 import type { HistoryBatch } from './transform.ts'
 import { toHistory } from './transform.ts'
 import type { Written } from './written.ts'
@@ -20,29 +28,38 @@ export interface HistoryOptions {
   /** Called after a commit that may have left something to be published: wanted metadata, gaps. */
   onCommitted: () => void
   log: Logger
+  /**
+   * The records were loaded before, by a parser that may have been wrong: rows that it wrote are brought to what
+   * the parser makes of the same records now, and nobody is told of gaps that are long past.
+   */
+  rerun?: boolean
+  /** Called after each commit. */
+  onAccount?: (account: Account, catalogueRows: number) => void
 }
 
 /**
  * The handler of group `loader.history`: one transaction a batch, all of it or nothing. Running it again on
  * the same records changes nothing and gives the same dead letters.
  */
-export function historyHandler({
-  postgres,
-  written,
-  onCommitted,
-  log,
-}: HistoryOptions): Handler<SpotifyResponse> {
+export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse> {
+  const { written, onCommitted, onAccount, rerun = false, log } = options
   return async (records) => {
     const startedAt = Date.now()
-    const batch = toHistory(records)
-    const catalogue = written.unwritten(batch.catalogue)
-    const effect = await postgres.transaction((sql) => store(sql, { ...batch, catalogue }))
+    const all = toHistory(records)
+    const { batch, effect } = await options.postgres.transaction(async (sql) => {
+      const erased = await readErased(sql, [...new Set(all.pages.map((page) => page.userId))])
+      const kept = erased.size > 0 ? toHistory(records, erased) : all
+      // A rerun does not go by memory: the row may stem from a parser that was wrong.
+      const fresh = rerun ? kept : { ...kept, catalogue: written.unwritten(kept.catalogue) }
+      return { batch: fresh, effect: await store(sql, fresh, rerun) }
+    })
     checkpoint('loader.stored')
     // After the commit only: what was rolled back is not written.
-    written.remember(catalogue)
-    if (mayBePending(catalogue, effect)) onCommitted()
+    if (!rerun) written.remember(batch.catalogue)
+    if (mayBePending(batch.catalogue, effect)) onCommitted()
 
     const account = toAccount(batch, effect)
+    onAccount?.(account, effect.catalogueRows)
     count(batch, effect)
     const { partition, offset } = records[0] ?? {}
     const ms = Date.now() - startedAt
@@ -57,7 +74,7 @@ function mayBePending(catalogue: Catalogue, effect: HistoryEffect): boolean {
 }
 
 /** The order of tables is the same as in every other transaction of this service; see {@link writeCatalogue}. */
-async function store(sql: Sql, batch: HistoryBatch): Promise<HistoryEffect> {
+async function store(sql: Sql, batch: HistoryBatch, rerun: boolean): Promise<HistoryEffect> {
   const { pages } = batch
   const asked = [...pages.keys()].filter((index) => {
     const page = pages[index]
@@ -69,8 +86,9 @@ async function store(sql: Sql, batch: HistoryBatch): Promise<HistoryEffect> {
   )
   const gaps = findGaps(pages, new Map(asked.map((index, i) => [index, known[i]?.newest ?? null])))
 
-  await writeCatalogue(sql, batch.catalogue)
+  const catalogueRows = await writeCatalogue(sql, batch.catalogue, rerun ? 'repair' : 'newer')
   const stored = await insertPlays(sql, batch.plays)
+  const playsRepaired = rerun ? await repairPlays(sql, batch.plays) : 0
   const reporters = await rememberRejected(
     sql,
     batch.rejected.flatMap((item) => {
@@ -78,7 +96,7 @@ async function store(sql: Sql, batch: HistoryBatch): Promise<HistoryEffect> {
       return page ? { ...item, partition: page.partition, offset: page.offset } : []
     }),
   )
-  const gapsFound = await insertGaps(sql, gaps)
+  const gapsFound = await insertGaps(sql, gaps, rerun)
   const mayClose = gapsFound > 0 || known.some((k) => k.hasOpenGap)
   const gapsClosed = mayClose
     ? await closeGaps(
@@ -86,7 +104,7 @@ async function store(sql: Sql, batch: HistoryBatch): Promise<HistoryEffect> {
         pages.flatMap((page) => shownStretch(page) ?? []),
       )
     : 0
-  return { stored, reporters, gapsFound, gapsClosed }
+  return { stored, playsRepaired, reporters, gapsFound, gapsClosed, catalogueRows }
 }
 
 function count(batch: HistoryBatch, effect: HistoryEffect): void {

@@ -5,6 +5,7 @@ import { idOf, isObject, sha256, textOf } from './fields.ts'
 const dropReasons = {
   null_track: 'The track is null: Spotify knows that something was played, not what.',
   not_a_track: 'The item is an episode or a chapter.',
+  erased_user: 'The user was erased: nothing of theirs is kept.',
 } as const
 
 /** Why an item cannot be told: the page is dead-lettered for it, its other items are stored. */

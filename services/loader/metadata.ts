@@ -3,6 +3,7 @@ import type { Logger } from '../../lib/log.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import { writeCatalogue } from './catalogue-store.ts'
+import type { EntityBatch } from './entities.ts'
 import { toEntities } from './entities.ts'
 import type { Written } from './written.ts'
 
@@ -13,15 +14,21 @@ export function metadataHandler(options: {
   /** Called after a commit: artists of a track that was looked up may lack metadata themselves. */
   onCommitted: () => void
   log: Logger
+  /** The records were loaded before, by a parser that may have been wrong; as with the history. */
+  rerun?: boolean
+  /** Called after each commit. */
+  onAccount?: (counts: EntityBatch['counts'], catalogueRows: number) => void
 }): Handler<SpotifyResponse> {
-  const { postgres, written, onCommitted, log } = options
+  const { postgres, written, onCommitted, onAccount, rerun = false, log } = options
   return async (records) => {
     const startedAt = Date.now()
     const batch = toEntities(records)
-    const catalogue = written.unwritten(batch.catalogue)
-    await postgres.transaction((sql) => writeCatalogue(sql, catalogue))
-    written.remember(catalogue)
+    const catalogue = rerun ? batch.catalogue : written.unwritten(batch.catalogue)
+    const mode = rerun ? 'repair' : 'newer'
+    const catalogueRows = await postgres.transaction((sql) => writeCatalogue(sql, catalogue, mode))
+    if (!rerun) written.remember(catalogue)
     onCommitted()
+    onAccount?.(batch.counts, catalogueRows)
 
     const { partition, offset } = records[0] ?? {}
     const fields = { partition, offset, records: records.length, ...batch.counts }

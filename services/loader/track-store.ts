@@ -1,12 +1,35 @@
 import type { Sql } from '../../lib/postgres.ts'
 import type { TrackRow } from './catalogue.ts'
 import { unseen } from './catalogue.ts'
+import type { WriteMode } from './catalogue-store.ts'
 
-/** Upserts tracks with their artists; which version wins is said at {@link writeCatalogue}. */
-export async function upsertTracks(sql: Sql, rows: readonly TrackRow[]): Promise<void> {
-  const won = await upsertVersions(sql, rows)
-  if (won.length > 0) await replaceArtists(sql, won)
+/**
+ * Upserts tracks with their artists; which version wins is said at {@link writeCatalogue}.
+ * @returns how many rows are new or changed
+ */
+export async function upsertTracks(sql: Sql, rows: readonly TrackRow[], mode: WriteMode): Promise<number> {
+  const touched = await upsertVersions(sql, rows, mode)
+  // A track may be right and its artists wrong: a repair looks at those of every version that is in the table.
+  const inTable = mode === 'repair' ? await readVersions(sql, rows) : touched
+  const won = rows.filter((row) => row.fetchedAt !== unseen && inTable.get(row.id) === row.fetchedAt)
+  const artists = won.length > 0 ? await replaceArtists(sql, won) : 0
+  return mode === 'repair' ? touched.size + artists : touched.size
 }
+
+/** Times of the versions that the table has (Unix ms), by id. */
+type Versions = ReadonlyMap<string, number>
+
+async function readVersions(sql: Sql, tracks: readonly TrackRow[]): Promise<Versions> {
+  const { rows } = await sql.query<{ id: string; fetched_at: Date }>({
+    name: 'loader_track_versions',
+    text: 'select id, fetched_at from tracks where id = any ($1::text[])',
+    values: [tracks.map((t) => t.id)],
+  })
+  return new Map(rows.map((row) => [row.id, row.fetched_at.getTime()]))
+}
+
+/** Whether a version is written over the one in the table; $10: repair. */
+const wins = '(excluded.fetched_at > t.fetched_at or ($10::boolean and excluded.fetched_at = t.fetched_at))'
 
 const upsertVersionsSql = `
   insert into tracks as t
@@ -16,14 +39,14 @@ const upsertVersionsSql = `
       $8::text[], $9::text[])
     as r (id, name, duration_ms, explicit, isrc, album_id, fetched_at, metadata, features)
   on conflict (id) do update set
-    name = case when excluded.fetched_at > t.fetched_at then excluded.name else t.name end,
-    duration_ms = case when excluded.fetched_at > t.fetched_at
+    name = case when ${wins} then excluded.name else t.name end,
+    duration_ms = case when ${wins}
       then coalesce(excluded.duration_ms, t.duration_ms) else t.duration_ms end,
-    explicit = case when excluded.fetched_at > t.fetched_at
+    explicit = case when ${wins}
       then coalesce(excluded.explicit, t.explicit) else t.explicit end,
-    isrc = case when excluded.fetched_at > t.fetched_at
+    isrc = case when ${wins}
       then coalesce(excluded.isrc, t.isrc) else t.isrc end,
-    album_id = case when excluded.fetched_at > t.fetched_at
+    album_id = case when ${wins}
       then coalesce(excluded.album_id, t.album_id) else t.album_id end,
     fetched_at = greatest(excluded.fetched_at, t.fetched_at),
     metadata_status = case when t.metadata_status = 'found' then 'found'
@@ -33,10 +56,14 @@ const upsertVersionsSql = `
   where excluded.fetched_at > t.fetched_at
     or (excluded.metadata_status <> coalesce(t.metadata_status, '') and t.metadata_status is distinct from 'found')
     or (excluded.features_status <> coalesce(t.features_status, '') and t.features_status is distinct from 'found')
+    or ($10::boolean and excluded.fetched_at = t.fetched_at
+      and (excluded.name, coalesce(excluded.duration_ms, t.duration_ms), coalesce(excluded.explicit, t.explicit),
+          coalesce(excluded.isrc, t.isrc), coalesce(excluded.album_id, t.album_id))
+        is distinct from (t.name, t.duration_ms, t.explicit, t.isrc, t.album_id))
   returning id, fetched_at`
 
-/** @returns the versions that are in the table now, as they were newer than what was there */
-async function upsertVersions(sql: Sql, rows: readonly TrackRow[]): Promise<TrackRow[]> {
+/** @returns the rows that are new or changed */
+async function upsertVersions(sql: Sql, rows: readonly TrackRow[], mode: WriteMode): Promise<Versions> {
   const { rows: touched } = await sql.query<{ id: string; fetched_at: Date }>({
     name: 'loader_tracks',
     text: upsertVersionsSql,
@@ -50,21 +77,23 @@ async function upsertVersions(sql: Sql, rows: readonly TrackRow[]): Promise<Trac
       rows.map((r) => r.fetchedAt),
       rows.map((r) => r.metadata),
       rows.map((r) => r.features),
+      mode === 'repair',
     ],
   })
-  const inTable = new Map(touched.map((row) => [row.id, row.fetched_at.getTime()]))
-  return rows.filter((row) => row.fetchedAt !== unseen && inTable.get(row.id) === row.fetchedAt)
+  return new Map(touched.map((row) => [row.id, row.fetched_at.getTime()]))
 }
 
 /**
  * Makes the artists of tracks those of the versions that won, also where they are fewer than before. The rows
  * of these tracks are locked by this transaction, so nobody else replaces their artists meanwhile.
+ *
+ * @returns how many are new or changed
  */
-async function replaceArtists(sql: Sql, tracks: readonly TrackRow[]): Promise<void> {
+async function replaceArtists(sql: Sql, tracks: readonly TrackRow[]): Promise<number> {
   const rows = tracks.flatMap((track) =>
     track.artistIds.map((artistId, position) => ({ trackId: track.id, position, artistId })),
   )
-  await sql.query({
+  const { rowCount } = await sql.query({
     name: 'loader_track_artists',
     text: `
       with surplus as (
@@ -83,4 +112,5 @@ async function replaceArtists(sql: Sql, tracks: readonly TrackRow[]): Promise<vo
       tracks.map((t) => t.artistIds.length),
     ],
   })
+  return rowCount ?? 0
 }

@@ -67,8 +67,15 @@ interface Collected {
   counts: ItemCounts
 }
 
-/** Turns records of `spotify.recently-played`, in offset order, into rows. */
-export function toHistory(records: readonly ValueRecord<SpotifyResponse>[]): HistoryBatch {
+/**
+ * Turns records of `spotify.recently-played`, in offset order, into rows.
+ *
+ * @param erased users of whom nothing may be kept: the items of their pages are drops
+ */
+export function toHistory(
+  records: readonly ValueRecord<SpotifyResponse>[],
+  erased: ReadonlySet<string> = new Set(),
+): HistoryBatch {
   const deadLetters: DeadLetter[] = []
   const collected: Collected = {
     pages: [],
@@ -79,7 +86,8 @@ export function toHistory(records: readonly ValueRecord<SpotifyResponse>[]): His
   }
   for (const record of records) {
     const result = toPage(record)
-    if (result.type === 'page') collectPage(collected, result.page, result.items)
+    if (result.type === 'page' && erased.has(result.page.userId)) dropPage(collected, result.items)
+    else if (result.type === 'page') collectPage(collected, result.page, result.items)
     else deadLetters.push({ record, reason: result.reason, message: result.message })
   }
   return {
@@ -90,6 +98,11 @@ export function toHistory(records: readonly ValueRecord<SpotifyResponse>[]): His
     deadLetters,
     counts: collected.counts,
   }
+}
+
+function dropPage({ counts }: Collected, items: readonly unknown[]): void {
+  counts.items += items.length
+  counts.dropped.erased_user = (counts.dropped.erased_user ?? 0) + items.length
 }
 
 function collectPage(into: Collected, page: Page, items: readonly unknown[]): void {

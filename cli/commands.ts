@@ -35,4 +35,9 @@ export const commands: readonly Entry[] = [
   },
   { usage: 'events', summary: 'what the services told', load: () => import('./events.ts') },
   { usage: 'audit', summary: 'count again where everything ended', load: () => import('./audit.ts') },
+  {
+    usage: 'replay <group>',
+    summary: 'run records of a topic again',
+    load: () => import('./replay.ts'),
+  },
 ]

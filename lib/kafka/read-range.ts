@@ -22,6 +22,8 @@ export interface ReadRangeOptions extends ClientOptions {
   signal?: AbortSignal
   /** Most records of each partition; absent: all of its range. */
   limit?: number
+  /** Most records handed over at once; absent: 500. A heartbeat follows each portion: its work stays under a minute. */
+  portion?: number
   /** Name of the temporary group; shows in `kafka-consumer-groups` while it reads. */
   group: string
 }
@@ -63,7 +65,13 @@ export async function readRange(options: ReadRangeOptions): Promise<void> {
 async function consume(
   consumer: kafkajs.Consumer,
   open: Map<number, OffsetRange>,
-  { topic, signal, onRecords, limit = Number.POSITIVE_INFINITY }: ReadRangeOptions,
+  {
+    topic,
+    signal,
+    onRecords,
+    limit = Number.POSITIVE_INFINITY,
+    portion = handedAtOnce,
+  }: ReadRangeOptions,
 ): Promise<void> {
   const left = new Map([...open.keys()].map((partition) => [partition, limit]))
   const { promise: finished, resolve, reject } = Promise.withResolvers<void>()
@@ -79,8 +87,8 @@ async function consume(
       .map((m) => toRawRecord(topic, batch.partition, m))
       .filter((r) => r.offset >= range.from && r.offset < range.to)
       .slice(0, left.get(batch.partition))
-    for (let i = 0; i < records.length; i += handedAtOnce) {
-      await onRecords(records.slice(i, i + handedAtOnce))
+    for (let i = 0; i < records.length && !signal?.aborted; i += portion) {
+      await onRecords(records.slice(i, i + portion))
       await heartbeat()
     }
     // What a rebalance delivers again is not handed over again.

@@ -1,0 +1,138 @@
+import type { Command } from 'commander'
+import { exitCodes } from '../lib/lifecycle.ts'
+import type { Postgres } from '../lib/postgres.ts'
+import type { Topic } from '../lib/topology.ts'
+import type { Broker } from './broker.ts'
+import { openBroker } from './broker.ts'
+import type { CliContext } from './command.ts'
+import { act, examples, notes } from './command.ts'
+import { openDatabase } from './database.ts'
+import { CliFault } from './fault.ts'
+import { resolveGroup } from './groups.ts'
+import { parseWhole } from './numbers.ts'
+import { planReplay } from './replay/plan.ts'
+import { runReplay } from './replay/run.ts'
+import { showPlan } from './replay/screen.ts'
+import type { Bound } from './rerun/bounds.ts'
+import { parseBound, parsePartitions } from './rerun/bounds.ts'
+import type { Run } from './rerun/journal.ts'
+import { beginRun, openRuns, resumeRun } from './rerun/journal.ts'
+import { emptyTally } from './rerun/tally.ts'
+
+export interface ReplayOptions {
+  from?: Bound | null
+  to?: Bound | null
+  partition?: number[]
+  user?: number
+  rate?: number
+  deadLetters: boolean
+  resume?: number | true
+  execute?: true
+}
+
+/** The group whose handler is to run again. */
+export interface Replayed {
+  group: string
+  topics: Topic[]
+  /** The loader's handlers settle at once and may pass records over; the archiver's do neither. */
+  isArchiver: boolean
+}
+
+export function define(command: Command): void {
+  command
+    .description(
+      "Runs a group's handler again over a range of its topic, beside the live group: it goes on and keeps its offsets. For loader.history, loader.metadata and archiver. Rows that a wrong parser wrote are brought to what the parser makes of them now. Shows what it would do; does it with --execute.",
+    )
+    .option('--from <bound>', 'earliest (the default), 7d, a date, or offsets', parseBound)
+    .option('--to <bound>', 'latest (the default), a date, or offsets (not included)', parseBound)
+    .option('--partition <list>', 'only these: 0,3', parsePartitions)
+    .option('--user <id>', 'only the pages of one user', parseWhole)
+    .option('--rate <n>', 'at most so many records a second', parseRate)
+    .option('--no-dead-letters', 'count dead letters, publish none')
+    .option('--resume [run]', 'go on with the latest run that was cut short, or with this one', parseWhole)
+    .option('--execute', 'do it')
+  act<ReplayOptions>(command, replay)
+  examples(command, [
+    'songswap replay loader.history --from 7d',
+    'songswap replay loader.history --from 7d --rate 200 --execute',
+    'songswap replay loader.history --from 3:1200,4:80 --to 3:1300,4:90',
+    'songswap replay loader.history --user 7 --execute',
+    'songswap replay archiver --execute',
+    'songswap replay loader.history --resume --execute',
+  ])
+  notes(command, [
+    'The range ends where the topic ends when the replay starts. Ctrl-C stops it cleanly, and --resume goes on. What was stored before stays or is repaired, so a replay may be run any number of times.',
+    'Records that cannot be dealt with become dead letters again, as in the live group; too many of them stop the replay. Wanted metadata are asked for by the loader, within five minutes.',
+    'The archiver puts what no object holds, up to its own committed offsets; existing objects stay.',
+    'Exits with 1 when it was interrupted or gave up.',
+  ])
+}
+
+function parseRate(text: string): number {
+  return Math.max(1, parseWhole(text))
+}
+
+async function replay(context: CliContext, options: ReplayOptions, name = ''): Promise<number> {
+  const [sql, broker] = await Promise.all([openDatabase(context), openBroker(context)])
+  const replayed = await resolveReplayed(broker, name)
+  checkOptions(replayed, options)
+  const runName = { command: 'replay', subject: replayed.group } as const
+  if (options.resume !== undefined) {
+    const run = await resumeRun(sql, runName, options.resume === true ? null : options.resume)
+    return go(context, { broker, sql, replayed, run, options })
+  }
+  const plan = await planReplay(broker, replayed, options)
+  const fresh = { plan, tally: emptyTally() }
+  if (!options.execute) return go(context, { broker, sql, replayed, run: { id: 0, ...fresh }, options })
+  return go(context, { broker, sql, replayed, run: await beginRun(sql, runName, fresh), options })
+}
+
+interface Going {
+  broker: Broker
+  sql: Postgres
+  replayed: Replayed
+  run: Run
+  options: ReplayOptions
+}
+
+async function go(context: CliContext, going: Going): Promise<number> {
+  if (going.options.execute) return runReplay(context, going)
+  const { sql, replayed, options } = going
+  const unfinished =
+    options.resume === undefined ? await openRuns(sql, { command: 'replay', subject: replayed.group }) : []
+  await showPlan(context, { ...going, unfinished })
+  return exitCodes.stopped
+}
+
+async function resolveReplayed(broker: Broker, name: string): Promise<Replayed> {
+  const { topology, admin, client } = broker
+  const { groups, recentlyPlayed, metadata } = topology
+  const { group } = await resolveGroup(admin, topology, { name, prefix: client.config.prefix })
+  if (group === groups.loaderHistory) return { group, topics: [recentlyPlayed], isArchiver: false }
+  if (group === groups.loaderMetadata) return { group, topics: [metadata], isArchiver: false }
+  if (group === groups.archiver) return { group, topics: [recentlyPlayed, metadata], isArchiver: true }
+  const why =
+    {
+      [groups.enricher]:
+        'It would ask Spotify for the same things again. What is missing is asked for by the loader by itself.',
+      [groups.alerter]: 'It would tell old alerts again. To read them: songswap events',
+    }[group] ?? 'It is no group of the stream.'
+  throw new CliFault(`${group} cannot be replayed`, why, { exitCode: exitCodes.usage })
+}
+
+function checkOptions({ group, isArchiver, topics }: Replayed, options: ReplayOptions): void {
+  const fault = (what: string, hint: string) => new CliFault(what, hint, { exitCode: exitCodes.usage })
+  const { user, from, to, partition, resume } = options
+  if (user !== undefined && (isArchiver || !topics[0]?.name.endsWith('recently-played'))) {
+    throw fault(`--user does not go with ${group}`, 'Only loader.history deals with pages of users.')
+  }
+  const chosen = [from, to, partition, user].some((o) => o !== undefined)
+  if (resume !== undefined && chosen)
+    throw fault(
+      '--resume goes on with the range of its run',
+      'Leave --from, --to, --partition and --user out.',
+    )
+  if (isArchiver && [from, to].some((b) => b?.type === 'offset' || b?.type === 'offsets')) {
+    throw fault('The archiver reads two topics, so offsets say too little', 'Give times.')
+  }
+}

@@ -1,0 +1,53 @@
+import { tmpdir } from 'node:os'
+import { parseEnv, s3Config, s3Env } from '../../lib/config.ts'
+import type { OpenSink } from '../../lib/kafka/kafka.ts'
+import { openS3 } from '../../lib/s3.ts'
+import type { SpotifyResponse, Topic } from '../../lib/topology.ts'
+import { RowFormats } from '../../services/archiver/row-format.ts'
+import { ArchiveSink } from '../../services/archiver/sink.ts'
+import type { ArchiveStore } from '../../services/archiver/store.ts'
+import { openStore } from '../../services/archiver/store.ts'
+import type { CliContext } from '../command.ts'
+import type { Tally } from '../rerun/tally.ts'
+
+const objectBytes = 64 << 20
+/** An age that no object reaches before {@link ArchiveSinks.ripen}. */
+const objectAgeMs = 1
+
+/** Sinks of the archiver: records that no object holds become objects, all others stay as they are. */
+export interface ArchiveSinks {
+  open: OpenSink<SpotifyResponse>
+  /** Says that no record follows: open objects are put at the next tick. */
+  ripen(): void
+}
+
+export async function archiveSinks(
+  { env, scope, log }: CliContext,
+  of: { topics: readonly Topic[]; tally: Tally },
+): Promise<ArchiveSinks> {
+  const config = s3Config(parseEnv(s3Env, env))
+  const store = openStore(await scope.use(openS3(config), 's3'), config.prefix)
+  const counting: ArchiveStore = {
+    ...store,
+    async put(key, object) {
+      const result = await store.put(key, object)
+      if (result === 'put') {
+        of.tally.objectsPut++
+        of.tally.recordsPut += object.summary.recordCount
+      }
+      return result
+    },
+  }
+  const formats = new RowFormats(of.topics)
+  // A clock that stands still until the end: objects close by their size, or where others begin.
+  let time = 0
+  const now = () => time
+  const limits = { objectBytes, objectAgeMs, spoolDir: tmpdir() }
+  return {
+    open: (topic, partition) =>
+      new ArchiveSink({ ...limits, topic, partition, store: counting, formats, now, log }),
+    ripen() {
+      time = Number.POSITIVE_INFINITY
+    },
+  }
+}

@@ -1,0 +1,99 @@
+import { readRange } from '../../lib/kafka/read-range.ts'
+import type { Broker } from '../broker.ts'
+import type { CliContext } from '../command.ts'
+import type { Replayed } from '../replay.ts'
+import type { Plan, Run, Stretch } from '../rerun/journal.ts'
+import { recordsLeft } from '../rerun/journal.ts'
+import { toTable } from '../table.ts'
+import { toPlural, toRelative, toUtc } from '../words.ts'
+
+/** Time of the first and of the last record of a stretch (Unix ms), as far as they could be read. */
+interface Times {
+  first: number | null
+  last: number | null
+}
+
+const readWithinMs = 15_000
+
+/** Shows what a replay would do. */
+export async function showPlan(
+  { out }: CliContext,
+  of: { broker: Broker; replayed: Replayed; run: Run; unfinished: { id: number; updatedAt: Date }[] },
+): Promise<void> {
+  const { broker, run, replayed, unfinished } = of
+  const times = await readTimes(broker, run.plan)
+  const records = recordsLeft(run.plan)
+  const { user } = run.plan.choice
+  if (out.json) {
+    const stretches = run.plan.stretches.map((s) => ({ ...s, ...toIso(times.get(s)) }))
+    out.printJson({ executed: false, group: replayed.group, records, stretches, unfinished })
+    return
+  }
+  const rows = run.plan.stretches.map((s) => {
+    const at = times.get(s)
+    const cells = [s.partition, s.next, s.to, s.to - s.next].map(String)
+    return [
+      s.topic,
+      ...cells,
+      ...[at?.first, at?.last].map((t) => (t == null ? '-' : toUtc(new Date(t)).slice(0, 16))),
+    ]
+  })
+  if (rows.length > 0) out.print(toTable(columns, rows, out.width).join('\n'))
+  for (const { id, updatedAt } of unfinished) {
+    out.say(`Run ${id} was cut short ${toRelative(updatedAt, new Date())}; to go on with it: --resume ${id}`)
+  }
+  if (records === 0) out.say('There is nothing to replay.')
+  else {
+    const whose = typeof user === 'number' ? `, those of user ${user} among ` : ' '
+    const what = toPlural(records, 'record')
+    out.say(`Nothing was changed. Replay ${replayed.group} over${whose}${what} with: --execute`)
+  }
+}
+
+const columns = [
+  { title: 'TOPIC', shrinks: true },
+  { title: 'PART', align: 'right' },
+  { title: 'FROM', align: 'right' },
+  { title: 'TO', align: 'right' },
+  { title: 'RECORDS', align: 'right' },
+  { title: 'FIRST (UTC)' },
+  { title: 'LAST' },
+] as const
+
+function toIso(at: Times | undefined): Record<'firstAt' | 'lastAt', string | null> {
+  const [firstAt = null, lastAt = null] = [at?.first, at?.last].map((t) =>
+    t == null ? null : new Date(t).toISOString(),
+  )
+  return { firstAt, lastAt }
+}
+
+/** One record at each end of each stretch; what does not come in time is left out. */
+async function readTimes(broker: Broker, plan: Plan): Promise<Map<Stretch, Times>> {
+  const times = new Map<Stretch, Times>(plan.stretches.map((s) => [s, { first: null, last: null }]))
+  const signal = AbortSignal.timeout(readWithinMs)
+  const reads = (['first', 'last'] as const).flatMap((end) =>
+    [...Map.groupBy(plan.stretches, (s) => s.topic)].map(([topic, stretches]) =>
+      readRange({
+        ...broker.client,
+        topic,
+        group: `${broker.client.config.prefix}songswap-replay-${crypto.randomUUID()}`,
+        ranges: stretches.map((s) => ({
+          partition: s.partition,
+          from: end === 'first' ? s.next : s.to - 1,
+          to: s.to,
+        })),
+        limit: 1,
+        signal,
+        onRecords: async (records) => {
+          for (const record of records) {
+            const stretch = stretches.find((s) => s.partition === record.partition)
+            const at = stretch && times.get(stretch)
+            if (at) at[end] = record.timestamp
+          }
+        },
+      }),
+    ),
+  )
+  await Promise.all(reads)
+  return times
+}

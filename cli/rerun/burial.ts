@@ -1,0 +1,49 @@
+import { createClient } from '../../lib/kafka/client.ts'
+import { deadLetterHeaders } from '../../lib/kafka/dead-letter.ts'
+import { FloodError, FloodValve } from '../../lib/kafka/flood-valve.ts'
+import type { Producer } from '../../lib/kafka/producer.ts'
+import { openProducer } from '../../lib/kafka/producer.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { Scope } from '../../lib/scope.ts'
+import type { Broker } from '../broker.ts'
+import type { FeederOptions } from './feeder.ts'
+import type { Tally } from './tally.ts'
+import { addDeadLetters } from './tally.ts'
+
+export interface BurialOptions {
+  broker: Broker
+  scope: Scope
+  log: Logger
+  /** Group in whose name the records die. */
+  group: string
+  /** false: they are counted and named only. */
+  publish: boolean
+  tally: Tally
+}
+
+/** Publishes dead letters as the live group does, behind the same flood valve. */
+export function openBurial(options: BurialOptions): FeederOptions['bury'] {
+  const { broker, scope, log, group, publish, tally } = options
+  const valve = new FloodValve(broker.client.config.flood)
+  let producer: Promise<Producer> | null = null
+
+  return async (letters, records) => {
+    if (publish && valve.judge({ records, deadLetters: letters.length }, Date.now()) !== 'pass') {
+      throw new FloodError(0)
+    }
+    if (publish && letters.length > 0) {
+      producer ??= scope.use(openProducer({ client: createClient(broker.client), log }), 'producer')
+      const at = Date.now()
+      await (await producer).publish(
+        broker.topology.deadLetters.name,
+        letters.map(({ record, reason, message }) => ({
+          key: record.key,
+          value: record.bytes,
+          timestamp: record.timestamp,
+          headers: deadLetterHeaders(record, { group, reason, message, attempts: 1, at }),
+        })),
+      )
+    }
+    addDeadLetters(tally, letters)
+  }
+}

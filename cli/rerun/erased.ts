@@ -1,0 +1,7 @@
+import type { Sql } from '../../lib/postgres.ts'
+
+/** Ids of the users who were erased, as record keys say them. */
+export async function readErasedUsers(sql: Sql): Promise<ReadonlySet<string>> {
+  const { rows } = await sql.query<{ user_id: string }>('select user_id::text from erased_users')
+  return new Set(rows.map((row) => row.user_id))
+}

@@ -1,0 +1,129 @@
+import pLimit from 'p-limit'
+import type { OpenSink } from '../../lib/kafka/kafka.ts'
+import type { DecodedRecord } from '../../lib/kafka/record.ts'
+import type { DeadLetter, PartitionSink } from '../../lib/kafka/sink.ts'
+import type { SpotifyResponse } from '../../lib/topology.ts'
+import type { Stretch } from './journal.ts'
+
+/** Records of one partition in offset order, after those that were fed before. */
+export interface Portion {
+  stretch: Stretch
+  /** Those that are wanted. */
+  records: DecodedRecord<SpotifyResponse>[]
+  /** Records that were read for this portion, wanted or not, and the offset of the last of them. */
+  read: number
+  through: number
+}
+
+export interface FeederOptions {
+  openSink: OpenSink<SpotifyResponse>
+  /** Makes the dead letters of so many records durable, before their place is noted down. */
+  bury: (letters: DeadLetter[], records: number) => Promise<void>
+  /** So many more records, of which so many were wanted, have their effect. */
+  onSettled: (settled: { read: number; wanted: number }) => void
+  signal: AbortSignal
+}
+
+/** As many partitions at a time as the loader itself works on. */
+const partitionsAtATime = 3
+const portionsWaiting = 6
+
+interface Lane {
+  sink: PartitionSink<SpotifyResponse>
+  /** Ends when all portions of the partition so far have. */
+  tail: Promise<void>
+  /** Portions whose effect is not durable yet. */
+  held: Portion[]
+}
+
+/**
+ * Feeds sinks as the live consumer does: one call at a time for a partition, several partitions at once; effect,
+ * dead letters, and only then the place (`stretch.next`). After a failure nothing more is written.
+ */
+export class Feeder {
+  readonly #o: FeederOptions
+  readonly #limit = pLimit(partitionsAtATime)
+  readonly #lanes = new Map<Stretch, Lane>()
+  #waiting = 0
+  #wake: (() => void)[] = []
+  #failure: { error: unknown } | null = null
+
+  constructor(options: FeederOptions) {
+    this.#o = options
+  }
+
+  /** Resolves when there is room for more. @throws what a sink threw meanwhile */
+  async feed(portion: Portion): Promise<void> {
+    const lane = this.#lane(portion.stretch)
+    this.#waiting++
+    lane.tail = lane.tail
+      .then(() => this.#limit(() => this.#write(lane, portion)))
+      .catch((error) => {
+        this.#failure ??= { error }
+      })
+      .finally(() => {
+        this.#waiting--
+        for (const wake of this.#wake.splice(0)) wake()
+      })
+    while (this.#waiting >= portionsWaiting && !this.#failure) {
+      await new Promise<void>((resolve) => this.#wake.push(resolve))
+    }
+    if (this.#failure) throw this.#failure.error
+  }
+
+  /** Waits for all that was fed; what sinks still hold becomes durable if their clock says so. */
+  async finish(): Promise<void> {
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.tail))
+    if (this.#failure) throw this.#failure.error
+    if (this.#o.signal.aborted) return
+    for (const [stretch, lane] of this.#lanes) {
+      const { through, deadLetters } = await lane.sink.tick()
+      await this.#settle(stretch, lane, { through, deadLetters, wanted: 0 })
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#failure ??= { error: new Error('The feeder was closed') }
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.tail))
+    for (const { sink } of this.#lanes.values()) await sink.close()
+  }
+
+  #lane(stretch: Stretch): Lane {
+    const known = this.#lanes.get(stretch)
+    if (known) return known
+    const { openSink, signal } = this.#o
+    const sink = openSink(stretch.topic, stretch.partition, signal)
+    const lane = { sink, tail: Promise.resolve(), held: [] }
+    this.#lanes.set(stretch, lane)
+    return lane
+  }
+
+  async #write(lane: Lane, portion: Portion): Promise<void> {
+    if (this.#failure || this.#o.signal.aborted) return
+    const { stretch, records } = portion
+    lane.held.push(portion)
+    if (records.length === 0) {
+      // Nothing wanted, so nothing to wait for; but not before what the sink may hold.
+      await this.#settle(stretch, lane, { through: null, deadLetters: [], wanted: 0 })
+      return
+    }
+    const settled = await lane.sink.write(records)
+    await this.#settle(stretch, lane, { ...settled, wanted: records.length })
+  }
+
+  async #settle(
+    stretch: Stretch,
+    lane: Lane,
+    settled: { through: number | null; deadLetters: DeadLetter[]; wanted: number },
+  ): Promise<void> {
+    await this.#o.bury(settled.deadLetters, settled.wanted)
+    const through = settled.through ?? -1
+    for (let first = lane.held[0]; first; first = lane.held[0]) {
+      const last = first.records.at(-1)
+      if (last && last.offset > through) break
+      lane.held.shift()
+      stretch.next = Math.max(stretch.next, first.through + 1)
+      this.#o.onSettled({ read: first.read, wanted: first.records.length })
+    }
+  }
+}

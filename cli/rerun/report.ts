@@ -1,0 +1,87 @@
+import type { CliContext } from '../command.ts'
+import { toPrintable, toTable } from '../table.ts'
+import { toCount, toPlural, toSpan } from '../words.ts'
+import type { Run } from './journal.ts'
+import { recordsLeft } from './journal.ts'
+import type { Tally } from './tally.ts'
+import { countDeadLetters } from './tally.ts'
+
+/** What a rerun makes: rows of Postgres, objects of the archive, or records of a topic. */
+export type RerunKind = 'rows' | 'archive' | 'topic'
+
+export interface RerunEnd {
+  run: Run
+  kind: RerunKind
+  options: { deadLetters: boolean }
+  ms: number
+  aborted: boolean
+  /** The command that goes on with it. */
+  resume: string
+}
+
+/** Tells how a rerun ended: the reconciliation, and what to do next where it was cut short. */
+export function report({ out }: CliContext, end: RerunEnd): void {
+  const { run, kind, ms, aborted, resume } = end
+  const { tally } = run
+  const left = recordsLeft(run.plan)
+  if (out.json) {
+    out.printJson({ run: run.id, finished: !aborted, left, seconds: ms / 1000, ...tally })
+    return
+  }
+  const table = toTable(
+    [{ title: '' }, { title: 'RECORDS', align: 'right' }, { title: 'ITEMS', align: 'right' }],
+    toRows(tally, kind, end.options.deadLetters).map(([name, ...n]) => [
+      name,
+      ...n.map((c) => (c === null ? '' : toCount(c))),
+    ]),
+    out.width,
+  )
+  out.print(table.join('\n'))
+  for (const example of tally.deadExamples) out.say(`  ${toPrintable(example)}`)
+  for (const { key, reason } of tally.damaged) out.say(`Damaged: ${toPrintable(key)}: ${toPrintable(reason)}`)
+  const rate = ms > 0 ? `, ${toCount(Math.round((tally.read * 1000) / ms))} records/s` : ''
+  if (aborted) {
+    out.say(`\nInterrupted after ${toSpan(ms)}; ${toPlural(left, 'record')} left. Go on with: ${resume}`)
+  } else out.say(`\nDone in ${toSpan(ms)}${rate}.`)
+}
+
+type Line = [name: string, records: number | null, items: number | null]
+
+function toRows(tally: Tally, kind: RerunKind, published: boolean): Line[] {
+  const dead = countDeadLetters(tally)
+  const lines: Line[] = [['read', tally.read, tally.items > 0 ? tally.items : null]]
+  if (tally.passedOver > 0) lines.push(['  passed over', tally.passedOver, null])
+  if (kind === 'topic') lines.push(['  published', tally.published, null])
+  if (kind === 'archive') {
+    lines.push(
+      ['  put into the archive', tally.recordsPut, null],
+      ['  there already', Math.max(0, tally.read - tally.recordsPut), null],
+      ['objects put', tally.objectsPut, null],
+    )
+  }
+  if (kind === 'rows') lines.push(...toRowLines(tally))
+  if (dead > 0)
+    lines.push([published ? 'dead letters, published' : 'dead letters, not published', dead, null])
+  if (tally.forgotten > 0) lines.push(['no longer in the topic', tally.forgotten, null])
+  if (tally.damaged.length > 0) lines.push(['damaged objects', tally.damaged.length, null])
+  return lines
+}
+
+function toRowLines(tally: Tally): Line[] {
+  const lines: Line[] = []
+  if (tally.items > 0) {
+    lines.push(
+      ['  stored new', null, tally.stored],
+      ['  already there', null, tally.alreadyThere],
+      ['  changed', null, tally.changed],
+      ['  dropped by name', null, tally.dropped],
+      ['  rejected', null, tally.rejected],
+    )
+  }
+  if (tally.found + tally.notFound > 0) {
+    lines.push(['  entities', tally.found, null], ['  ids that do not exist', tally.notFound, null])
+  }
+  lines.push(['rows of the catalogue, new or changed', null, tally.catalogueRows])
+  if (tally.gaps > 0) lines.push(['gaps found', null, tally.gaps])
+  return lines
+}

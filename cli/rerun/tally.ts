@@ -1,0 +1,62 @@
+import type { DeadLetter } from '../../lib/kafka/sink.ts'
+
+/** What became of the records of a rerun. Kept in the journal, so plain JSON. */
+export interface Tally {
+  /** Records read within the range. */
+  read: number
+  /** Of these, records of other users or times, or of users who were erased. */
+  passedOver: number
+  /** Records that the topic or the archive no longer had when their turn came. */
+  forgotten: number
+  /** Items of pages; `items` = stored + alreadyThere + changed + dropped + rejected. */
+  items: number
+  stored: number
+  alreadyThere: number
+  changed: number
+  dropped: number
+  rejected: number
+  /** Gaps that were not known. */
+  gaps: number
+  /** Answers about tracks, artists and features: entities, and ids that do not exist. */
+  found: number
+  notFound: number
+  /** Rows of tracks, albums, artists and features, new or changed. */
+  catalogueRows: number
+  /** Objects put into the archive, and the records that they hold. */
+  objectsPut: number
+  recordsPut: number
+  /** Records put back into the topic. */
+  published: number
+  /** By reason. */
+  deadLetters: Record<string, number>
+  /** The first of them: `partition/offset: reason: message`. */
+  deadExamples: string[]
+  /** Objects that could not be read to their end. */
+  damaged: { key: string; reason: string }[]
+}
+
+const examplesKept = 10
+
+export function emptyTally(): Tally {
+  return {
+    ...{ read: 0, passedOver: 0, forgotten: 0 },
+    ...{ items: 0, stored: 0, alreadyThere: 0, changed: 0, dropped: 0, rejected: 0, gaps: 0 },
+    ...{ found: 0, notFound: 0, catalogueRows: 0, objectsPut: 0, recordsPut: 0, published: 0 },
+    deadLetters: {},
+    deadExamples: [],
+    damaged: [],
+  }
+}
+
+export function addDeadLetters(tally: Tally, letters: readonly DeadLetter[]): void {
+  for (const { record, reason, message } of letters) {
+    tally.deadLetters[reason] = (tally.deadLetters[reason] ?? 0) + 1
+    if (tally.deadExamples.length < examplesKept) {
+      tally.deadExamples.push(`${record.partition}/${record.offset}: ${reason}: ${message}`)
+    }
+  }
+}
+
+export function countDeadLetters(tally: Tally): number {
+  return Object.values(tally.deadLetters).reduce((sum, n) => sum + n, 0)
+}

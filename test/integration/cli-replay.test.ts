@@ -1,0 +1,246 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { openAdmin } from '../../lib/kafka/admin.ts'
+import { readObituary } from '../../lib/kafka/dead-letter.ts'
+import type { Kafka } from '../../lib/kafka/kafka.ts'
+import type { Postgres } from '../../lib/postgres.ts'
+import { openPostgres } from '../../lib/postgres.ts'
+import type { S3 } from '../../lib/s3.ts'
+import { Secret } from '../../lib/secret.ts'
+import { archiveKeys, openTestS3 } from '../support/archive.ts'
+import type { Stream } from '../support/kafka.ts'
+import { createStream } from '../support/kafka.ts'
+import { item, pageBody } from '../support/pages.ts'
+import { startService } from '../support/service-process.ts'
+import { runSongswap, startSongswap } from '../support/songswap.ts'
+import { until } from '../support/until.ts'
+
+let stream: Stream
+let postgres: Postgres
+let kafka: Kafka
+let s3: S3
+const minute = 60_000
+const dayMs = 86_400_000
+const start = Date.now() - 3 * 60 * minute
+const users = [7, 8, 9]
+const pagesOfUser = 40
+const pages = users.length * pagesOfUser
+
+beforeAll(async () => {
+  stream = await createStream()
+  const url = new Secret(stream.env.DATABASE_URL ?? '')
+  postgres = openPostgres({ url, connections: 2, name: 'test', log: stream.log })
+  kafka = (await stream.openKafka()).kafka
+  s3 = openTestS3(stream.env)
+  // Each page shows a new play and the one before it; the first page of each user is two days old.
+  for (let i = 0; i < pagesOfUser; i++) {
+    for (const user of users) {
+      const context = { type: 'playlist', uri: `spotify:playlist:${i}` }
+      const plays = [item(start + i * minute, `T${i % 9}`, { context })]
+      if (i > 0) plays.push(item(start + (i - 1) * minute, `T${(i - 1) % 9}`))
+      await publish(user, pageBody(plays), i === 0 ? 2 * dayMs : 0)
+    }
+  }
+})
+beforeEach(async () => {
+  await postgres.query('delete from plays; delete from tracks; delete from track_artists; delete from albums')
+})
+afterAll(async () => {
+  await s3?.close()
+  await postgres?.close()
+  await stream?.release()
+})
+
+async function publish(user: number, body: Buffer, ageMs = 0): Promise<void> {
+  const page = { endpoint: 'recently-played', subject: String(user), source: 'poll', status: 200 }
+  const value = { ...page, fetchedAt: Date.now(), body }
+  await kafka.publish(stream.topology.recentlyPlayed, [
+    { key: String(user), value, timestamp: Date.now() - ageMs },
+  ])
+}
+
+interface Replay {
+  run: number
+  finished: boolean
+  read: number
+  passedOver: number
+  items: number
+  stored: number
+  alreadyThere: number
+  changed: number
+  catalogueRows: number
+  objectsPut: number
+  recordsPut: number
+  deadLetters: Record<string, number>
+}
+
+async function replay(...args: string[]): Promise<Replay> {
+  const { code, stdout, stderr } = await runSongswap(['replay', ...args, '--execute', '--json'], stream.env)
+  expect(code, stderr).toBe(0)
+  return JSON.parse(stdout)
+}
+
+const count = async (sql: string): Promise<number> =>
+  (await postgres.query<{ n: number }>(`select count(*)::int as n from ${sql}`)).rows[0]?.n ?? -1
+
+const contents = async (): Promise<unknown> => {
+  const tables = ['plays', 'tracks', 'track_artists', 'albums', 'artists']
+  const all = tables.map((t) =>
+    postgres.query(`select (to_jsonb(t) - 'ingested_at')::text as row from ${t} t order by 1`),
+  )
+  return (await Promise.all(all)).map((r) => r.rows)
+}
+
+describe('songswap replay loader.history', () => {
+  test('without --execute says what it would do, and does nothing', async () => {
+    const { code, stdout, stderr } = await runSongswap(['replay', 'loader.history'], stream.env)
+    expect(code, stderr).toBe(0)
+    expect(stderr).toContain(`over ${pages} records with: --execute`)
+    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
+    expect(await count('plays')).toBe(0)
+    expect(await count('reruns')).toBe(0)
+  })
+
+  test('stores what is missing, and a second time changes nothing', async () => {
+    const first = await replay('loader.history')
+    expect(first).toMatchObject({ finished: true, read: pages, stored: pages, changed: 0 })
+    expect(first.items).toBe(first.stored + first.alreadyThere)
+    const before = await contents()
+    const second = await replay('loader.history')
+    expect(second).toMatchObject({ read: pages, stored: 0, changed: 0, catalogueRows: 0 })
+    expect(second.alreadyThere).toBe(second.items)
+    expect(await contents()).toEqual(before)
+  })
+
+  test('repairs what a wrong parser wrote: plays, tracks, their artists, albums', async () => {
+    await replay('loader.history')
+    const before = await contents()
+    await postgres.query(`
+      update plays set context_uri = 'wrong' where user_id = 7;
+      delete from plays where user_id = 8;
+      update tracks set name = 'wrong', isrc = null;
+      update albums set release_date = 'wrong';
+      update track_artists set artist_id = 'wrong'`)
+    const mended = await replay('loader.history')
+    expect(mended).toMatchObject({ stored: pagesOfUser, changed: pagesOfUser })
+    expect(mended.catalogueRows).toBeGreaterThanOrEqual(27)
+    expect(await contents()).toEqual(before)
+  })
+
+  test('takes only the user, the time, or the offsets that were asked for', async () => {
+    expect(await replay('loader.history', '--user', '7')).toMatchObject({
+      stored: pagesOfUser,
+      passedOver: pages - pagesOfUser,
+    })
+    expect(await count('plays where user_id <> 7')).toBe(0)
+    expect((await replay('loader.history', '--from', '1d')).read).toBe(pages - users.length)
+    const [record] = (await stream.readTopic(stream.topology.recentlyPlayed.name)).slice(-1)
+    const place = `${record?.partition}:${record?.offset}`
+    const one = await replay('loader.history', '--from', place)
+    expect(one).toMatchObject({ read: 1, items: 2 })
+    const none = await replay('loader.history', '--from', place, '--to', '0')
+    expect(none.read).toBe(0)
+  })
+
+  test('Ctrl-C stops it cleanly, and --resume goes on where it was', async () => {
+    const slow = startSongswap(
+      ['replay', 'loader.history', '--rate', '20', '--execute', '--json'],
+      stream.env,
+    )
+    await until(async () => (await count('plays')) > 0, 'some plays are stored')
+    slow.interrupt()
+    const ended = await slow.ended
+    const cut: Replay = JSON.parse(ended.stdout)
+    expect(ended.code).toBe(1)
+    expect(cut.finished).toBe(false)
+    expect(cut.read).toBeLessThan(pages)
+    const dry = await runSongswap(['replay', 'loader.history'], stream.env)
+    expect(dry.stderr).toContain(`--resume ${cut.run}`)
+
+    const rest = await replay('loader.history', '--resume')
+    expect(rest).toMatchObject({ run: cut.run, finished: true, read: pages, stored: pages })
+    expect(await count('plays')).toBe(pages)
+    const again = await runSongswap(['replay', 'loader.history', '--resume', '--execute'], stream.env)
+    expect(again.code).toBe(1)
+    expect(again.stderr).toContain('There is no unfinished run')
+  })
+
+  test('goes beside the live group, which keeps its members and its offsets', async () => {
+    const loader = await startService('loader', { ...stream.env, LOG_LEVEL: 'info' })
+    const admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
+    const { loaderHistory } = stream.topology.groups
+    const lag = () => admin.readGroupLag(loaderHistory, [stream.topology.recentlyPlayed.name])
+    await until(async () => (await lag()).partitions.every((p) => p.lag === 0), 'the loader has caught up')
+    const before = await lag()
+    await postgres.query('delete from plays')
+    expect((await replay('loader.history')).stored).toBe(pages)
+    expect(await lag()).toEqual(before)
+    const groups = await admin.listGroups()
+    expect(groups.filter((g) => g.startsWith(`${stream.config.prefix}songswap`))).toEqual([])
+    await admin.close()
+    await loader.end('SIGTERM')
+  }, 120_000)
+
+  test('records that cannot be dealt with are dead letters again, unless they are only to be counted', async () => {
+    await publish(7, Buffer.from('{"items":'))
+    const deadInTopic = async () =>
+      (await stream.readTopic(stream.topology.deadLetters.name)).map((r) => readObituary(r)?.reason)
+    const before = (await deadInTopic()).length
+    expect((await replay('loader.history', '--no-dead-letters')).deadLetters).toEqual({ invalid_json: 1 })
+    expect(await deadInTopic()).toHaveLength(before)
+    expect((await replay('loader.history')).deadLetters).toEqual({ invalid_json: 1 })
+    expect((await deadInTopic()).slice(before)).toEqual(['invalid_json'])
+  })
+
+  test('a flood of dead letters stops it', async () => {
+    const env = { ...stream.env, DEAD_LETTER_FLOOD_MIN_COUNT: '1', DEAD_LETTER_FLOOD_PERCENT: '1' }
+    const { code, stderr } = await runSongswap(['replay', 'loader.history', '--execute', '--user', '7'], env)
+    expect(code).toBe(1)
+    expect(stderr).toContain('too many records become dead letters')
+    expect(stderr).toMatch(/--resume \d+ --execute/)
+  })
+
+  test.each([
+    [['enricher'], 2, 'cannot be replayed'],
+    [['nobody'], 2, 'There is no group "nobody"'],
+    [['loader.metadata', '--user', '7'], 2, '--user does not go with'],
+    [['loader.history', '--from', 'tomorrow'], 2, 'Give a span'],
+    [['loader.history', '--resume', '--from', '7d'], 2, '--resume goes on'],
+  ])('refuses %j', async (args, exitCode, words) => {
+    const { code, stderr } = await runSongswap(['replay', ...args], stream.env)
+    expect(code).toBe(exitCode)
+    expect(stderr).toContain(words)
+  })
+})
+
+describe('songswap replay archiver', () => {
+  test('puts what no object holds, the same bytes under the same key, and leaves the others', async () => {
+    const admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
+    const archiver = await startService('archiver', {
+      ...stream.env,
+      LOG_LEVEL: 'info',
+      ARCHIVE_OBJECT_AGE_SECONDS: '1',
+    })
+    const { groups, recentlyPlayed } = stream.topology
+    await until(
+      async () =>
+        (await admin.readGroupLag(groups.archiver, [recentlyPlayed.name])).partitions.every(
+          (p) => p.lag === 0,
+        ),
+      'the archiver has caught up',
+    )
+    await archiver.end('SIGTERM')
+    await admin.close()
+    expect(await replay('archiver')).toMatchObject({ finished: true, objectsPut: 0 })
+
+    const keys = await archiveKeys(s3, stream.env.S3_PREFIX ?? '')
+    const key = keys.at(-1) ?? ''
+    const bytes = Buffer.concat(await (await s3.get(key)).toArray())
+    await s3.delete(key)
+    const { objectsPut, recordsPut, read } = await replay('archiver', '--from', 'earliest')
+    expect(objectsPut).toBe(1)
+    expect(recordsPut).toBeGreaterThan(0)
+    expect(read).toBe(pages + 1)
+    expect(Buffer.concat(await (await s3.get(key)).toArray()).equals(bytes)).toBe(true)
+    expect(await archiveKeys(s3, stream.env.S3_PREFIX ?? '')).toEqual(keys)
+  }, 120_000)
+})

@@ -22,6 +22,7 @@ import { openDatabase } from './database.ts'
 import { interruption } from './interrupt.ts'
 import { parseMoment } from './moment.ts'
 import { openProgress } from './progress.ts'
+import { readErasedUsers } from './rerun/erased.ts'
 
 interface Options {
   since?: Date
@@ -101,6 +102,7 @@ async function countItems(of: {
   const group = topology.groups.loaderHistory
   const codec = openCodec(client.config.registryUrl)
   const dead: ReadonlySet<Place> = await readDead(broker, { topic: topic.name, group, signal })
+  const erased = await readErasedUsers(sql)
   const account = emptyAccount()
   const progress = openProgress({ total: sizeOf(ranges), unit: 'records' })
   await readRange({
@@ -113,7 +115,7 @@ async function countItems(of: {
       const batch: Claims[] = []
       for (const record of records) {
         const decoded = await codec.decode<SpotifyResponse>(record.bytes)
-        batch.push(toClaims({ ...record, decoded }, group))
+        batch.push(toClaims({ ...record, decoded }, { group, erased }))
       }
       const [storedBy, reportedBy] = await Promise.all([
         readStoredBy(

@@ -40,4 +40,14 @@ export const commands: readonly Entry[] = [
     summary: 'run records of a topic again',
     load: () => import('./replay.ts'),
   },
+  {
+    usage: 'restore',
+    summary: 'load from the archive, or put back into a topic',
+    load: () => import('./restore.ts'),
+  },
+  {
+    usage: 'account',
+    summary: 'one person: export, erase; and the keys of all tokens',
+    load: () => import('./account.ts'),
+  },
 ]

@@ -37,6 +37,8 @@ export interface S3 extends Resource {
    * the object may be there: ask again, and the answer is `exists`.
    */
   putIfAbsent(object: PutObject): Promise<'put' | 'exists'>
+  /** Puts an object in place of what is under its key: for erasing people, and nothing else. */
+  replace(object: PutObject): Promise<void>
   /** null: no such object. */
   head(key: string): Promise<ObjectHead | null>
   /** An object's bytes. @throws Error named NoSuchKey when there is none */
@@ -71,25 +73,29 @@ export function openS3(config: S3Config): S3 {
     } while (token)
   }
 
+  const toInput = (object: PutObject) => ({
+    Bucket,
+    Key: object.key,
+    Body: object.open(),
+    ContentLength: object.length,
+    ContentMD5: object.md5,
+    ContentType: object.contentType,
+    Metadata: object.metadata,
+  })
+
   return {
     async putIfAbsent(object) {
-      const command = new PutObjectCommand({
-        Bucket,
-        Key: object.key,
-        Body: object.open(),
-        ContentLength: object.length,
-        ContentMD5: object.md5,
-        ContentType: object.contentType,
-        Metadata: object.metadata,
-        IfNoneMatch: '*',
-      })
       try {
-        await client.send(command)
+        await client.send(new PutObjectCommand({ ...toInput(object), IfNoneMatch: '*' }))
         return 'put'
       } catch (error) {
         if (statusOf(error) === 412) return 'exists'
         return rethrow(error)
       }
+    },
+
+    async replace(object) {
+      await client.send(new PutObjectCommand(toInput(object))).catch(rethrow)
     },
 
     async head(key) {

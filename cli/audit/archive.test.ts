@@ -40,3 +40,11 @@ test('an object that holds fewer records than its offsets say is named', () => {
   const short = [{ firstOffset: 0, lastOffset: 99, recordCount: 98 }]
   expect(toCoverage(short, range).faults).toEqual(['3/0: its object holds 98 records up to 99'])
 })
+
+test('rows of an erased user are holes by design, and others are not', () => {
+  const range = { partition: 0, from: 0, to: 10, isCompacted: false, committed: 10 }
+  const object = { firstOffset: 0, lastOffset: 9, recordCount: 7 }
+  expect(toCoverage([{ ...object, erasedCount: 3 }], range).faults).toEqual([])
+  expect(toCoverage([{ ...object, erasedCount: 2 }], range).faults).toHaveLength(1)
+  expect(toCoverage([object], range).faults).toHaveLength(1)
+})

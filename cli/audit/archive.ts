@@ -32,12 +32,12 @@ export function toCoverage(objects: readonly ObjectSummary[], range: CoveredRang
   const { partition, from, to, isCompacted, committed } = range
   let next = from
   let archived = 0
-  for (const { firstOffset, lastOffset, recordCount } of objects) {
+  for (const { firstOffset, lastOffset, recordCount, erasedCount = 0 } of objects) {
     if (lastOffset < from || firstOffset >= to) continue
     if (firstOffset < next && next > from) faults.push(`${partition}/${firstOffset}: is in two objects`)
     if (firstOffset > next && !isCompacted)
       faults.push(`${partition}/${next}: is in no object, up to ${firstOffset - 1}`)
-    if (!isCompacted && recordCount !== lastOffset - firstOffset + 1) {
+    if (!isCompacted && recordCount + erasedCount !== lastOffset - firstOffset + 1) {
       faults.push(`${partition}/${firstOffset}: its object holds ${recordCount} records up to ${lastOffset}`)
     }
     archived += Math.max(0, Math.min(lastOffset + 1, to) - Math.max(firstOffset, next))

@@ -7,12 +7,16 @@ import type { Claims } from './account.ts'
 /**
  * What a record must have become, by the loader's own pure rules.
  *
- * @param group the loader's group: records redriven to another one are not its business
+ * @param loader.group records redriven to another one are not its business
+ * @param loader.erased users of whom it keeps nothing
  */
-export function toClaims(record: DecodedRecord<SpotifyResponse>, group: string): Claims {
+export function toClaims(
+  record: DecodedRecord<SpotifyResponse>,
+  { group, erased }: { group: string; erased: ReadonlySet<string> },
+): Claims {
   const place = `${record.partition}/${record.offset}`
   const { values, deadLetters } = sift([record], group)
-  const history = toHistory(values)
+  const history = toHistory(values, erased)
   return {
     place,
     plays: history.plays.map((play) => ({

@@ -16,7 +16,7 @@ import { openBurial } from '../rerun/burial.ts'
 import { readErasedUsers } from '../rerun/erased.ts'
 import { Feeder } from '../rerun/feeder.ts'
 import type { Run, Stretch } from '../rerun/journal.ts'
-import { recordsLeft, saveRun } from '../rerun/journal.ts'
+import { keepNotes, recordsLeft } from '../rerun/journal.ts'
 import { loaderPortion, loaderSinks } from '../rerun/loader-sinks.ts'
 import type { Pace } from '../rerun/pace.ts'
 import { openPace } from '../rerun/pace.ts'
@@ -32,8 +32,6 @@ export interface ReplayRun {
   options: ReplayOptions
 }
 
-const savedEveryMs = 2_000
-
 /** Carries a replay out, notes down how far it comes, and reconciles. @returns an exit code */
 export async function runReplay(context: CliContext, going: ReplayRun): Promise<number> {
   const { out, scope } = context
@@ -43,21 +41,15 @@ export async function runReplay(context: CliContext, going: ReplayRun): Promise<
   const progress = openProgress({ total: recordsLeft(run.plan), unit: 'records' })
   const startedAt = Date.now()
   const reader = await openReader(context, { ...going, signal, pace, progress })
-  let saving = Promise.resolve()
-  const timer = setInterval(() => {
-    saving = saveRun(sql, run, false).catch(() => undefined)
-  }, savedEveryMs)
+  const notes = keepNotes(sql, run)
   try {
     await withPatience(reader, { progress: () => run.tally.read, say: out.say, signal })
   } catch (error) {
     if (error instanceof FloodError) throw floodFault(replayed.group, run)
     throw error
   } finally {
-    clearInterval(timer)
     progress.end()
-    await saving
-    // A database that is away keeps the last note that it got.
-    await saveRun(sql, run, !signal.aborted && recordsLeft(run.plan) === 0).catch(() => undefined)
+    await notes.end(!signal.aborted)
   }
   const ms = Date.now() - startedAt
   const resume = `songswap replay ${replayed.group} --resume ${run.id} --execute`

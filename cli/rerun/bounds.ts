@@ -9,7 +9,7 @@ export type Bound =
   /** The same offset in every partition. */
   | { type: 'offset'; offset: number }
   /** An offset for each partition; the others are left out. */
-  | { type: 'offsets'; byPartition: ReadonlyMap<number, number> }
+  | { type: 'offsets'; byPartition: Readonly<Record<number, number>> }
 
 /**
  * `7d`, `-90m`, `2026-11-24T08:15`, `1200`, `0:1200,3:40`.
@@ -19,11 +19,8 @@ export type Bound =
 export function toBound(text: string, now: Date): Bound | null {
   if (/^\d{1,15}$/.test(text)) return { type: 'offset', offset: Number(text) }
   if (/^\d{1,9}:\d{1,15}(,\d{1,9}:\d{1,15})*$/.test(text)) {
-    const pairs = text.split(',').map((pair): [number, number] => {
-      const [partition, offset] = pair.split(':').map(Number)
-      return [partition ?? 0, offset ?? 0]
-    })
-    return { type: 'offsets', byPartition: new Map(pairs) }
+    const pairs = text.split(',').map((pair) => pair.split(':').map(Number))
+    return { type: 'offsets', byPartition: Object.fromEntries(pairs) }
   }
   const at = toMoment(text, now)
   return at && { type: 'time', at: at.getTime() }
@@ -80,18 +77,36 @@ export function toRanges(ends: readonly PartitionEnds[], choice: Choice, at: Off
     .filter((range) => range.from < range.to && names(choice.from, range) && names(choice.to, range))
 }
 
-/** Whether an offset is within a choice that is made by offsets; choices by time let every offset pass. */
-export function isWithin(choice: Choice, place: { partition: number; offset: number }): boolean {
-  const { partition, offset } = place
-  if (!(choice.partitions?.includes(partition) ?? true)) return false
-  if (!names(choice.from, place) || !names(choice.to, place)) return false
-  const from = toOffset(choice.from, partition) ?? 0
-  const to = toOffset(choice.to, partition) ?? Number.POSITIVE_INFINITY
-  return offset >= from && offset < to
+/** A choice as it applies to one partition: offsets and times (Unix ms), `to` not included. */
+export interface Limits {
+  offsets: { from: number; to: number }
+  times: { from: number; to: number }
+}
+
+/** The limits of a partition; null: it is not chosen at all. */
+export function toLimits(choice: Choice, partition: number): Limits | null {
+  const { from, to } = choice
+  if (!(choice.partitions?.includes(partition) ?? true)) return null
+  if (!names(from, { partition }) || !names(to, { partition })) return null
+  return {
+    offsets: {
+      from: toOffset(from, partition) ?? 0,
+      to: toOffset(to, partition) ?? Number.POSITIVE_INFINITY,
+    },
+    times: {
+      from: from?.type === 'time' ? from.at : Number.NEGATIVE_INFINITY,
+      to: to?.type === 'time' ? to.at : Number.POSITIVE_INFINITY,
+    },
+  }
+}
+
+export function isWithin({ offsets, times }: Limits, record: { offset: number; timestamp: number }): boolean {
+  const { offset, timestamp } = record
+  return offset >= offsets.from && offset < offsets.to && timestamp >= times.from && timestamp < times.to
 }
 
 function names(bound: Bound | null, { partition }: { partition: number }): boolean {
-  return bound?.type !== 'offsets' || bound.byPartition.has(partition)
+  return bound?.type !== 'offsets' || partition in bound.byPartition
 }
 
 function toOffset(
@@ -100,6 +115,6 @@ function toOffset(
   atTime?: ReadonlyMap<number, number>,
 ): number | undefined {
   if (bound?.type === 'offset') return bound.offset
-  if (bound?.type === 'offsets') return bound.byPartition.get(partition)
+  if (bound?.type === 'offsets') return bound.byPartition[partition]
   return bound?.type === 'time' ? atTime?.get(partition) : undefined
 }

@@ -38,7 +38,7 @@ export async function beginRun(sql: Sql, name: RunName, run: Omit<Run, 'id'>): P
     'insert into reruns (command, subject, plan, tally) values ($1, $2, $3, $4) returning id',
     [name.command, name.subject, JSON.stringify(run.plan), JSON.stringify(run.tally)],
   )
-  return { id: rows[0]?.id ?? 0, ...run }
+  return { plan: run.plan, tally: run.tally, id: rows[0]?.id ?? 0 }
 }
 
 /**
@@ -60,7 +60,7 @@ export async function resumeRun(sql: Sql, name: RunName, id: number | null): Pro
 }
 
 /** Notes down how far a run has come. Whoever resumes it does again what came after the last note. */
-export async function saveRun(sql: Sql, run: Run, finished: boolean): Promise<void> {
+async function saveRun(sql: Sql, run: Run, finished: boolean): Promise<void> {
   await sql.query(
     `update reruns set plan = $2, tally = $3, updated_at = now(), finished_at = case when $4 then now() end
      where id = $1`,
@@ -81,4 +81,25 @@ export async function openRuns(sql: Sql, name: RunName): Promise<{ id: number; u
 /** Records that are left to be read, by offsets. */
 export function recordsLeft(plan: Plan): number {
   return plan.stretches.reduce((sum, s) => sum + Math.max(0, s.to - s.next), 0)
+}
+
+const savedEveryMs = 2_000
+
+/**
+ * Notes a run down every two seconds until its end. A database that is away keeps the last note that it got: what
+ * came after it is done again by whoever resumes.
+ */
+export function keepNotes(sql: Sql, run: Run): { end: (finished: boolean) => Promise<void> } {
+  let saving = Promise.resolve()
+  const save = (finished: boolean) => {
+    saving = saving.then(() => saveRun(sql, run, finished)).catch(() => undefined)
+    return saving
+  }
+  const timer = setInterval(() => void save(false), savedEveryMs)
+  return {
+    end(finished) {
+      clearInterval(timer)
+      return save(finished && recordsLeft(run.plan) === 0)
+    },
+  }
 }

@@ -3,6 +3,8 @@ export interface ObjectSummary {
   firstOffset: number
   lastOffset: number
   recordCount: number
+  /** Rows that were taken out when a user was erased: holes between the offsets; absent: none. */
+  erasedCount?: number
 }
 
 /** The summary as S3 metadata (without the `x-amz-meta-` that travels before each name). */
@@ -11,6 +13,7 @@ export function summaryMetadata(summary: ObjectSummary): Record<string, string> 
     'first-offset': String(summary.firstOffset),
     'last-offset': String(summary.lastOffset),
     'record-count': String(summary.recordCount),
+    ...(summary.erasedCount ? { 'erased-count': String(summary.erasedCount) } : {}),
   }
 }
 
@@ -20,5 +23,9 @@ export function parseSummary(metadata: Record<string, string>): ObjectSummary | 
     (name) => (/^\d+$/.test(metadata[name] ?? '') ? Number(metadata[name]) : null),
   )
   if (firstOffset == null || lastOffset == null || recordCount == null) return null
-  return { firstOffset, lastOffset, recordCount }
+  const erased = metadata['erased-count'] ?? ''
+  return {
+    ...{ firstOffset, lastOffset, recordCount },
+    ...(/^[1-9]\d*$/.test(erased) ? { erasedCount: Number(erased) } : {}),
+  }
 }

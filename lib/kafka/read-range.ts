@@ -65,13 +65,7 @@ export async function readRange(options: ReadRangeOptions): Promise<void> {
 async function consume(
   consumer: kafkajs.Consumer,
   open: Map<number, OffsetRange>,
-  {
-    topic,
-    signal,
-    onRecords,
-    limit = Number.POSITIVE_INFINITY,
-    portion = handedAtOnce,
-  }: ReadRangeOptions,
+  { topic, signal, onRecords, limit = Number.POSITIVE_INFINITY, portion = handedAtOnce }: ReadRangeOptions,
 ): Promise<void> {
   const left = new Map([...open.keys()].map((partition) => [partition, limit]))
   const { promise: finished, resolve, reject } = Promise.withResolvers<void>()

@@ -143,3 +143,40 @@ function toStored(row: TokenRow): StoredTokens {
     expiresInMs: row.expires_in_ms ?? 0,
   }
 }
+
+/** A user's sealed tokens, as {@link readSealed} gives them. */
+export interface SealedTokens {
+  userId: number
+  refreshSealed: string
+  accessSealed: string | null
+}
+
+/** Sealed tokens of users after an id, by id. */
+export async function readSealed(sql: Sql, afterUserId: number, limit: number): Promise<SealedTokens[]> {
+  const { rows } = await sql.query<SealedTokens>(
+    `select user_id as "userId", refresh_token as "refreshSealed", access_token as "accessSealed"
+     from spotify_tokens where user_id > $1 order by user_id limit $2`,
+    [afterUserId, limit],
+  )
+  return rows
+}
+
+/**
+ * Puts the same tokens, sealed anew, in place of the sealed ones that were read. Not while somebody refreshes:
+ * who does knows the stored value by its bytes, and would not be able to store what Spotify gave in exchange.
+ *
+ * @returns false: the tokens are other ones by now, or are being refreshed
+ */
+export async function reseal(
+  sql: Sql,
+  before: SealedTokens,
+  after: Omit<SealedTokens, 'userId'>,
+): Promise<boolean> {
+  const { rowCount } = await sql.query(
+    `update spotify_tokens set refresh_token = $4, access_token = $5
+     where user_id = $1 and refresh_token = $2 and access_token is not distinct from $3
+       and (refreshing_until is null or refreshing_until <= now())`,
+    [before.userId, before.refreshSealed, before.accessSealed, after.refreshSealed, after.accessSealed],
+  )
+  return rowCount === 1
+}

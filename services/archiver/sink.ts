@@ -161,7 +161,7 @@ export class ArchiveSink implements PartitionSink<unknown> {
     const same =
       archived?.timestamp === record.timestamp &&
       (record.key && archived.key ? record.key.equals(archived.key) : record.key === archived.key)
-    if (same) return
+    if (same || (!archived && (await this.#o.store.hasErased(key)))) return
     const { topic, partition } = this.#o
     throw new RetriableError(
       `The archive holds another record as offset ${record.offset} of ${topic}/${partition}: was the topic made anew? Give it another S3_PREFIX`,

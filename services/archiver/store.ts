@@ -17,6 +17,8 @@ export interface ArchiveStore {
   lastOffset(key: ArchiveKey): Promise<number>
   /** The row that an object holds for an offset; null: none. */
   row(key: ArchiveKey, offset: number): Promise<ArchivedRecord | null>
+  /** Whether rows were taken out of an object because a user was erased. */
+  hasErased(key: ArchiveKey): Promise<boolean>
   /** All objects of a partition by first offset. */
   list(topic: string, partition: number): Promise<ArchiveKey[]>
 }
@@ -67,6 +69,11 @@ export function openStore(s3: S3, prefix: string): ArchiveStore {
         if (row.offset > offset) break
       }
       return null
+    },
+
+    async hasErased(key) {
+      const head = await s3.head(objectKey(prefix, key))
+      return (parseSummary(head?.metadata ?? {})?.erasedCount ?? 0) > 0
     },
 
     list: (topic, partition) => listPartition({ s3, prefix, topic, partition }),

@@ -164,6 +164,7 @@ class History {
       exists: (key) => strike(() => store.exists(key)),
       lastOffset: (key) => strike(() => store.lastOffset(key)),
       row: (key, offset) => strike(() => store.row(key, offset)),
+      hasErased: (key) => strike(() => store.hasErased(key)),
       list: (name, partition) => strike(() => store.list(name, partition)),
     }
   }

@@ -1,0 +1,79 @@
+import { z } from 'zod'
+
+/**
+ * A line of an export: one play with all that is known of its track, in Spotify's own names, and the page that
+ * showed it first. `songswap restore --from-file` reads it back.
+ */
+export const playLine = z.object({
+  userId: z.string().regex(/^[1-9]\d{0,17}$/, 'is no user id'),
+  playedAt: z.iso.datetime(),
+  track: z.record(z.string(), z.unknown()),
+  context: z.object({ type: z.string().nullable(), uri: z.string().nullable() }).nullable(),
+  source: z.string(),
+  page: z.object({ partition: z.int().min(0), offset: z.int().min(0) }),
+  ingestedAt: z.iso.datetime(),
+})
+
+export type PlayLine = z.infer<typeof playLine>
+
+/** Reads a line; says what is wrong with it. */
+export function parsePlayLine(
+  text: string,
+): { type: 'play'; play: PlayLine } | { type: 'fault'; reason: string } {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    return { type: 'fault', reason: 'is no JSON' }
+  }
+  const parsed = playLine.safeParse(json)
+  if (parsed.success) return { type: 'play', play: parsed.data }
+  const [issue] = parsed.error.issues
+  return { type: 'fault', reason: `${issue?.path.join('.') || 'the line'}: ${issue?.message}` }
+}
+
+/** A play as the tables hold it. */
+export interface PlayRow {
+  userId: string
+  playedAt: Date
+  trackId: string
+  contextType: string | null
+  contextUri: string | null
+  source: string
+  partition: number
+  offset: number
+  ingestedAt: Date
+  name: string | null
+  durationMs: number | null
+  explicit: boolean | null
+  isrc: string | null
+  album: Record<string, unknown> | null
+  artists: { id: string; name: string }[] | null
+}
+
+export function toPlayLine(row: PlayRow): PlayLine {
+  const isLocal = row.trackId.startsWith('spotify:')
+  const context =
+    row.contextType === null && row.contextUri === null
+      ? null
+      : { type: row.contextType, uri: row.contextUri }
+  return {
+    userId: row.userId,
+    playedAt: row.playedAt.toISOString(),
+    track: {
+      id: isLocal ? null : row.trackId,
+      uri: isLocal ? row.trackId : `spotify:track:${row.trackId}`,
+      type: 'track',
+      name: row.name ?? '',
+      ...(row.durationMs !== null && { duration_ms: row.durationMs }),
+      ...(row.explicit !== null && { explicit: row.explicit }),
+      ...(row.isrc !== null && { external_ids: { isrc: row.isrc } }),
+      ...(row.album && { album: row.album }),
+      artists: row.artists ?? [],
+    },
+    context,
+    source: row.source,
+    page: { partition: row.partition, offset: row.offset },
+    ingestedAt: row.ingestedAt.toISOString(),
+  }
+}

@@ -1,0 +1,69 @@
+import { toTable } from '../table.ts'
+import { toCount, toPlural, toUtc } from '../words.ts'
+import type { ArchiveErasure } from './erase-archive.ts'
+import type { RowCounts } from './erase-rows.ts'
+import type { Owner } from './find.ts'
+import type { TopicFindings } from './topics.ts'
+
+/** What was removed of a user (or would be), and what remains until when. */
+export interface Receipt {
+  user: Owner
+  executed: boolean
+  at: Date
+  tables: RowCounts
+  archive: ArchiveErasure
+  topics: TopicFindings
+  aborted: boolean
+}
+
+/** The receipt in words. */
+export function toReceiptLines(receipt: Receipt, width: number): string[] {
+  const { user, executed, at, tables, archive, topics } = receipt
+  const who = `user ${user.id}${user.spotifyId === null ? '' : ` (Spotify id ${user.spotifyId})`}`
+  const removed = toTable(
+    [{ title: executed ? 'REMOVED' : 'TO BE REMOVED' }, { title: '', align: 'right' }],
+    [
+      ...Object.entries(tables).map(([table, n]) => [`rows of ${table}`, toCount(n)]),
+      [`records in ${toPlural(archive.objects, 'object')} of the archive`, toCount(archive.records)],
+    ],
+    width,
+  )
+  return [
+    executed ? `Receipt: ${who} was erased on ${toUtc(at)}.` : `Of ${who} there is, on ${toUtc(at)}:`,
+    '',
+    ...removed,
+    '',
+    ...toRemaining(topics, width),
+    ...archive.damaged.map((key) => `Not readable, so not known to be free of the user: ${key}`),
+    ...toEnding(receipt),
+  ]
+}
+
+function toRemaining({ held }: TopicFindings, width: number): string[] {
+  const rows = held
+    .filter((t) => t.records > 0)
+    .map((t) => [t.topic, toCount(t.records), t.until ? toUtc(t.until).slice(0, 10) : '-'])
+  if (rows.length === 0) return ['The topics hold nothing of the user.', '']
+  const columns = [
+    { title: 'REMAINS IN', shrinks: true },
+    { title: 'RECORDS', align: 'right' },
+    { title: 'UNTIL AT THE LATEST' },
+  ] as const
+  return [...toTable(columns, rows, width), '']
+}
+
+function toEnding({ executed, archive, topics, aborted }: Receipt): string[] {
+  if (aborted) return ['Interrupted: this is not all. Run the command again.']
+  if (!executed) return ['Nothing was changed. Erase the user with: --execute']
+  const lines = [
+    'What remains in the topics is loaded by nobody, and cannot be removed one by one.',
+    'Versions that the bucket may keep of the old objects are left to its lifecycle.',
+  ]
+  if (topics.unarchived > 0) {
+    lines.push(
+      `NOT COMPLETE: ${toPlural(topics.unarchived, 'page')} had not reached the archive yet and will. Run the command again when songswap lag shows the archiver at 0.`,
+    )
+  }
+  if (archive.damaged.length > 0) lines.push('NOT COMPLETE: damaged objects, see above.')
+  return lines
+}

@@ -1,0 +1,91 @@
+import { readRange } from '../../lib/kafka/read-range.ts'
+import type { RawRecord } from '../../lib/kafka/record.ts'
+import type { Topic } from '../../lib/topology.ts'
+import type { Broker } from '../broker.ts'
+import type { Owner } from './find.ts'
+
+/** Records of a user that a topic holds and that nobody can remove one by one. */
+export interface HeldRecords {
+  topic: string
+  records: number
+  /** Offsets, as `partition/offset`, of the newest of them. */
+  newest: string | null
+  /** By then the topic has forgotten them. */
+  until: Date | null
+}
+
+export interface TopicFindings {
+  held: HeldRecords[]
+  /** Pages that the archiver has not put into objects yet. */
+  unarchived: number
+}
+
+const dayMs = 86_400_000
+/**
+ * Kafka removes whole segments, and only when the newest record of the segment is old enough; a segment takes
+ * records for seven days (log.roll.hours) at most.
+ */
+const segmentMs = 7 * dayMs
+
+/** Reads the topics that know users, beside all groups, and finds what is of one user. */
+export async function findInTopics(
+  broker: Broker,
+  owner: Owner,
+  options: { signal: AbortSignal; onRecords: (n: number) => void },
+): Promise<TopicFindings> {
+  const { recentlyPlayed, deadLetters, events, groups } = broker.topology
+  const committed = await broker.admin.readCommitted(groups.archiver)
+  const archivedUpTo = new Map(
+    committed.filter((o) => o.topic === recentlyPlayed.name).map((o) => [o.partition, o.offset]),
+  )
+  let unarchived = 0
+  const count = (record: RawRecord) => {
+    if (record.offset >= (archivedUpTo.get(record.partition) ?? 0)) unarchived++
+  }
+  const id = String(owner.id)
+  const held = [
+    await findInTopic(broker, recentlyPlayed, { ...options, key: id, onFound: count }),
+    await findInTopic(broker, deadLetters, { ...options, key: id }),
+    await findInTopic(broker, events, { ...options, key: `user:${id}` }),
+  ]
+  return { held, unarchived }
+}
+
+async function findInTopic(
+  broker: Broker,
+  topic: Topic,
+  of: {
+    key: string
+    signal: AbortSignal
+    onRecords: (n: number) => void
+    onFound?: (record: RawRecord) => void
+  },
+): Promise<HeldRecords> {
+  const found = { records: 0, newest: null as string | null, at: 0 }
+  const key = Buffer.from(of.key, 'latin1')
+  const ends = (await broker.admin.readEnds(topic.name)) ?? []
+  await readRange({
+    ...broker.client,
+    topic: topic.name,
+    group: `${broker.client.config.prefix}songswap-erase-${crypto.randomUUID()}`,
+    ranges: ends.map(({ partition, start, end }) => ({ partition, from: start, to: end })),
+    signal: of.signal,
+    onRecords: async (records) => {
+      of.onRecords(records.length)
+      for (const record of records.filter((r) => r.key?.equals(key))) {
+        found.records++
+        of.onFound?.(record)
+        if (record.timestamp >= found.at) {
+          found.at = record.timestamp
+          found.newest = `${record.partition}/${record.offset}`
+        }
+      }
+    },
+  })
+  const { retentionDays } = topic
+  const until =
+    found.records > 0 && retentionDays !== null
+      ? new Date(found.at + retentionDays * dayMs + segmentMs)
+      : null
+  return { topic: topic.name, records: found.records, newest: found.newest, until }
+}

@@ -1,0 +1,125 @@
+import type { Command } from 'commander'
+import { Option } from 'commander'
+import { exitCodes } from '../lib/lifecycle.ts'
+import { openBroker } from './broker.ts'
+import type { CliContext } from './command.ts'
+import { act, examples, notes } from './command.ts'
+import { openDatabase } from './database.ts'
+import { CliFault } from './fault.ts'
+import { parseWhole } from './numbers.ts'
+import type { Bound } from './rerun/bounds.ts'
+import { parseBound, parsePartitions } from './rerun/bounds.ts'
+import { beginRun, resumeRun } from './rerun/journal.ts'
+import { restoreFile } from './restore/file.ts'
+import type { RestoreChoice } from './restore/plan.ts'
+import { openArchive, planRestore, resolveTopic } from './restore/plan.ts'
+import { runRestore } from './restore/run.ts'
+import { showRestore } from './restore/screen.ts'
+
+export interface RestoreOptions {
+  topic?: string[]
+  from?: Bound | null
+  to?: Bound | null
+  partition?: number[]
+  user?: number
+  rate?: number
+  deadLetters?: true
+  toTopic?: true
+  fromFile?: string
+  as?: number
+  resume?: number | true
+  execute?: true
+}
+
+const rangeOptions = ['topic', 'from', 'to', 'partition'] as const
+
+export function define(command: Command): void {
+  command
+    .description(
+      'Loads records from the archive in S3, which never forgets, by the handlers of the loader: a lost database is built again from nothing. With --to-topic it puts the records back into Kafka instead. Shows what it would do; does it with --execute.',
+    )
+    .option('--topic <topic>', 'only this one; default: pages, then metadata', collect)
+    .option('--from <bound>', 'earliest (the default), 7d, a date, or offsets', parseBound)
+    .option('--to <bound>', 'latest (the default), a date, or offsets (not included)', parseBound)
+    .option('--partition <list>', 'only these: 0,3', parsePartitions)
+    .option('--user <id>', 'only the plays of one user', parseWhole)
+    .option('--rate <n>', 'at most so many records a second', parseRate)
+    .option('--dead-letters', 'publish dead letters too; default: only count them')
+    .addOption(new Option('--to-topic', 'put the records back into their topic').conflicts('deadLetters'))
+    .addOption(
+      new Option('--from-file <file>', 'plays from songswap account export; - is standard input').conflicts([
+        ...rangeOptions,
+        'toTopic',
+        'resume',
+      ]),
+    )
+    .option('--as <id>', 'with --from-file: as the plays of this user', parseWhole)
+    .addOption(
+      new Option('--resume [run]', 'go on with the latest run that was cut short, or with this one')
+        .argParser(parseWhole)
+        .conflicts([...rangeOptions, 'user']),
+    )
+    .option('--execute', 'do it')
+  act<RestoreOptions>(command, restore)
+  examples(command, [
+    'songswap restore',
+    'songswap restore --execute',
+    'songswap restore --topic spotify.recently-played --from 90d --user 7 --execute',
+    'songswap restore --topic spotify.recently-played --from 45d --to 30d --to-topic',
+    'songswap restore --from-file plays.ndjson --execute',
+    'songswap restore --resume --execute',
+  ])
+  notes(command, [
+    'Objects are read by first offset, several partitions at once. A damaged object is named and left out, and the exit code is then 1. What is stored already stays or is repaired, so a restore may be run any number of times, also beside the live loader.',
+    'Times are those of the records; objects are chosen by the dates in their names, with a day to spare on both sides.',
+    'Records that --to-topic puts back keep key, partition, time and headers, and get restore.topic, .partition, .offset and .timestamp. The topic forgets them by their own time: older than its retention they are gone within minutes. Copies that an earlier restore put there are left out.',
+  ])
+}
+
+function collect(text: string, before: string[] = []): string[] {
+  return [...before, text]
+}
+
+function parseRate(text: string): number {
+  return Math.max(1, parseWhole(text))
+}
+
+async function restore(context: CliContext, options: RestoreOptions): Promise<number> {
+  if (options.as !== undefined && options.fromFile === undefined) throw usage('--as goes with --from-file')
+  if (options.fromFile !== undefined) return restoreFile(context, options.fromFile, options)
+  if (options.toTopic && !options.topic && options.resume === undefined)
+    throw usage('--to-topic needs --topic')
+  const [sql, broker] = await Promise.all([openDatabase(context), openBroker(context)])
+  const archive = await openArchive(context)
+  const name = { command: options.toTopic ? 'restore --to-topic' : 'restore', subject: 'archive' } as const
+  const resumed =
+    options.resume === undefined
+      ? null
+      : await resumeRun(sql, name, options.resume === true ? null : options.resume)
+  const choice = (resumed?.plan.choice as RestoreChoice | undefined) ?? toChoice(options, broker.topology)
+  const planned = await planRestore(archive, choice, resumed?.plan.stretches ?? null)
+  const parts = { broker, sql, archive, choice, objects: planned.objects, options }
+  const run = resumed ?? { id: 0, ...planned.fresh }
+  if (!options.execute) {
+    await showRestore(context, { ...parts, run })
+    return exitCodes.stopped
+  }
+  return runRestore(context, { ...parts, run: resumed ?? (await beginRun(sql, name, run)) })
+}
+
+function toChoice(options: RestoreOptions, topology: Parameters<typeof resolveTopic>[1]): RestoreChoice {
+  const { from = null, to = null, partition: partitions = null, user = null } = options
+  const topics = (options.topic ?? [topology.recentlyPlayed.name, topology.metadata.name]).map(
+    (name) => resolveTopic(name, topology).name,
+  )
+  const byOffset = [from, to].some((b) => b?.type === 'offset' || b?.type === 'offsets') || partitions
+  if (byOffset && topics.length > 1) throw usage('Partitions and offsets are those of one --topic')
+  // A user has pages alone: metadata belong to nobody.
+  const own = user === null ? topics : topics.filter((t) => t === topology.recentlyPlayed.name)
+  if (own.length === 0) throw usage('--user goes with spotify.recently-played alone')
+  return { topics: own, from, to, partitions, user }
+}
+
+function usage(what: string): CliFault {
+  return new CliFault(what, 'songswap restore --help shows what is possible.', { exitCode: exitCodes.usage })
+}

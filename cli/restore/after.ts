@@ -1,0 +1,34 @@
+import type { Postgres } from '../../lib/postgres.ts'
+import type { CliContext } from '../command.ts'
+import { toPlural, toUtc } from '../words.ts'
+
+interface Orphan {
+  userId: number
+  plays: number
+  newest: Date
+}
+
+const shown = 10
+
+/**
+ * After a loss of the database the users are gone, and ids would be given from 1 again, to people whose plays are
+ * somebody else's: new ids begin after the highest one that has plays. Names the ids that wait for their user.
+ */
+export async function afterRestore({ out }: CliContext, sql: Postgres): Promise<void> {
+  await sql.query(
+    `select setval(seq, highest) from
+       (select pg_get_serial_sequence('users', 'id') as seq, max(user_id) as highest from plays) p
+     where highest >= (select last_value from users_id_seq)`,
+  )
+  const { rows } = await sql.query<Orphan>(
+    `select user_id as "userId", count(*)::int as plays, max(played_at) as newest from plays p
+     where not exists (select from users u where u.id = p.user_id) group by 1 order by 1`,
+  )
+  if (rows.length === 0 || out.json) return
+  out.say(`\n${toPlural(rows.length, 'user id')} with plays and without an account:`)
+  for (const { userId, plays, newest } of rows.slice(0, shown)) {
+    out.say(`  ${userId}: ${toPlural(plays, 'play')}, the newest of ${toUtc(newest)}`)
+  }
+  if (rows.length > shown) out.say(`  … and ${rows.length - shown} more.`)
+  out.say('Give them their ids back before they connect: docs/operations/postgres-was-lost.md')
+}

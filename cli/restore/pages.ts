@@ -1,0 +1,58 @@
+import type { DecodedRecord } from '../../lib/kafka/record.ts'
+import type { SpotifyResponse } from '../../lib/topology.ts'
+import type { PlayLine } from '../account/play-line.ts'
+
+/**
+ * Fewer than Spotify's window of 50: such a page cannot reveal a gap. Between plays that one page showed there
+ * may be others which the page before had shown.
+ */
+const largestPage = 49
+
+/** Exported plays as the pages that showed them, as far as they lie side by side. */
+export function toPages(plays: readonly PlayLine[], topic: string): DecodedRecord<SpotifyResponse>[] {
+  const pages: PlayLine[][] = []
+  for (const play of plays) {
+    const page = pages.at(-1)
+    const [first] = page ?? []
+    if (page && first && page.length < largestPage && samePage(first, play)) page.push(play)
+    else pages.push([play])
+  }
+  return pages.map((page) => toPage(page, topic))
+}
+
+function samePage(a: PlayLine, b: PlayLine): boolean {
+  return (
+    a.userId === b.userId &&
+    a.source === b.source &&
+    a.ingestedAt === b.ingestedAt &&
+    a.page.partition === b.page.partition &&
+    a.page.offset === b.page.offset
+  )
+}
+
+function toPage(plays: readonly PlayLine[], topic: string): DecodedRecord<SpotifyResponse> {
+  const [first] = plays
+  if (!first) throw new TypeError('A page has at least one play')
+  // When the page was fetched is not exported; it was stored right after, so older facts never win over newer ones.
+  const fetchedAt = Date.parse(first.ingestedAt)
+  const items = plays.map((p) => ({ track: p.track, played_at: p.playedAt, context: p.context }))
+  const value: SpotifyResponse = {
+    endpoint: 'recently-played',
+    subject: first.userId,
+    source: first.source,
+    fetchedAt,
+    status: 200,
+    body: Buffer.from(JSON.stringify({ items })),
+  }
+  return {
+    ...{
+      topic,
+      ...first.page,
+      timestamp: fetchedAt,
+      key: Buffer.from(first.userId),
+      headers: [],
+      bytes: null,
+    },
+    decoded: { type: 'value', value, writer: null },
+  }
+}

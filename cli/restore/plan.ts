@@ -1,0 +1,75 @@
+import { parseEnv, s3Config, s3Env } from '../../lib/config.ts'
+import { exitCodes } from '../../lib/lifecycle.ts'
+import { openS3 } from '../../lib/s3.ts'
+import type { SpotifyResponse, Topic, Topology } from '../../lib/topology.ts'
+import type { CliContext } from '../command.ts'
+import { CliFault } from '../fault.ts'
+import type { Choice } from '../rerun/bounds.ts'
+import type { Plan, Stretch } from '../rerun/journal.ts'
+import type { Tally } from '../rerun/tally.ts'
+import { emptyTally } from '../rerun/tally.ts'
+import { toPrintable } from '../table.ts'
+import type { Archive, ArchiveObject } from './objects.ts'
+import { chooseObjects, describeObjects, listTopic } from './objects.ts'
+
+/** What to restore; kept in the journal, so plain JSON. */
+export interface RestoreChoice extends Choice {
+  topics: readonly string[]
+  user: number | null
+}
+
+export async function openArchive({ env, scope }: CliContext): Promise<Archive> {
+  const config = s3Config(parseEnv(s3Env, env))
+  return { s3: await scope.use(openS3(config), 's3'), prefix: config.prefix }
+}
+
+/** An archived topic, by its name with or without `KAFKA_PREFIX`. @throws CliFault for any other */
+export function resolveTopic(name: string, topology: Topology): Topic<SpotifyResponse> {
+  const archived = [topology.recentlyPlayed, topology.metadata]
+  const found = archived.find(
+    (t) => t.name === name || (t.name.endsWith(name) && name.startsWith('spotify.')),
+  )
+  if (found) return found
+  throw new CliFault(
+    `The archive has no topic "${toPrintable(name)}"`,
+    `It has ${archived.map((t) => t.name).join(' and ')}.`,
+    { exitCode: exitCodes.usage },
+  )
+}
+
+/**
+ * Chooses the objects, and for each partition the offsets that they span.
+ *
+ * @param known of a run to be resumed: its stretches bound what is read
+ */
+export async function planRestore(
+  archive: Archive,
+  choice: RestoreChoice,
+  known: readonly Stretch[] | null,
+): Promise<{ objects: ArchiveObject[]; fresh: { plan: Plan; tally: Tally } }> {
+  const chosen: ArchiveObject[] = []
+  for (const topic of choice.topics) {
+    const keys = chooseObjects(await listTopic(archive, topic), choice)
+    chosen.push(...(await describeObjects(archive, keys)))
+  }
+  const objects = known ? chosen.filter((o) => isLeft(o, known)) : chosen
+  const stretches = [...Map.groupBy(objects, (o) => `${o.topic}/${o.partition}`).values()].map(toStretch)
+  return { objects, fresh: { plan: { stretches, choice: { ...choice } }, tally: emptyTally() } }
+}
+
+function isLeft(
+  { topic, partition, firstOffset, summary }: ArchiveObject,
+  known: readonly Stretch[],
+): boolean {
+  const stretch = known.find((s) => s.topic === topic && s.partition === partition)
+  if (!stretch || firstOffset >= stretch.to) return false
+  return !summary || summary.lastOffset >= stretch.next
+}
+
+function toStretch(objects: readonly ArchiveObject[]): Stretch {
+  const [first] = objects
+  const last = objects.at(-1)
+  const from = first?.firstOffset ?? 0
+  const to = (last?.summary?.lastOffset ?? last?.firstOffset ?? 0) + 1
+  return { topic: first?.topic ?? '', partition: first?.partition ?? 0, from, to, next: from }
+}

@@ -1,0 +1,58 @@
+import { readArchive } from '../../lib/archive/read.ts'
+import type { ArchivedRecord } from '../../lib/archive/row.ts'
+import type { Codec } from '../../lib/codec.ts'
+import { isRetriable, messageOf } from '../../lib/errors.ts'
+import type { DecodedRecord } from '../../lib/kafka/record.ts'
+import type { S3 } from '../../lib/s3.ts'
+import type { AvroSchema, SpotifyResponse } from '../../lib/topology.ts'
+
+export type Row = ArchivedRecord<SpotifyResponse>
+
+/** The object cannot be read, or not to its end. */
+export class DamagedObjectError extends Error {
+  override name = 'DamagedObjectError'
+}
+
+/**
+ * Reads an object's rows in portions.
+ *
+ * @throws DamagedObjectError after the last portion that could be read; an outage of the store as it is
+ */
+export async function* readPortions(
+  s3: S3,
+  path: string,
+  portion: number,
+): AsyncGenerator<{ rows: Row[]; schema: AvroSchema }> {
+  const source = await s3.get(path).catch(rethrow)
+  try {
+    const { schema, rows } = await readArchive(source).catch(rethrow)
+    const iterator = rows[Symbol.asyncIterator]()
+    for (let some: Row[] = []; ; ) {
+      const next = await iterator.next().catch((error: unknown) => ({ failed: error }))
+      const ended = 'failed' in next || next.done
+      if (!ended) some.push(next.value as Row)
+      if (some.length >= portion || (ended && some.length > 0)) {
+        yield { rows: some, schema }
+        some = []
+      }
+      if ('failed' in next) rethrow(next.failed)
+      if (ended) return
+    }
+  } finally {
+    source.destroy()
+  }
+}
+
+/** Whatever is wrong with the bytes is damage; the store being away is not. */
+function rethrow(error: unknown): never {
+  if (isRetriable(error)) throw error
+  const name = error instanceof Error && error.name === 'NoSuchKey' ? 'it is gone' : messageOf(error)
+  throw new DamagedObjectError(name, { cause: error })
+}
+
+/** A row as the record that it was; what could not be decoded when it was archived may be decodable by now. */
+export async function toRecord(row: Row, codec: Codec): Promise<DecodedRecord<SpotifyResponse>> {
+  const { value, raw, ...place } = row
+  if (value === null) return { ...place, bytes: raw, decoded: await codec.decode<SpotifyResponse>(raw) }
+  return { ...place, bytes: null, decoded: { type: 'value', value, writer: null } }
+}

@@ -1,0 +1,190 @@
+import { openCodec } from '../../lib/codec.ts'
+import { createClient } from '../../lib/kafka/client.ts'
+import type { OpenSink } from '../../lib/kafka/kafka.ts'
+import { openProducer } from '../../lib/kafka/producer.ts'
+import { exitCodes } from '../../lib/lifecycle.ts'
+import type { Postgres } from '../../lib/postgres.ts'
+import type { SpotifyResponse } from '../../lib/topology.ts'
+import { subjectOf } from '../../lib/topology.ts'
+import type { Broker } from '../broker.ts'
+import type { CliContext } from '../command.ts'
+import { interruption } from '../interrupt.ts'
+import type { Progress } from '../progress.ts'
+import { openProgress } from '../progress.ts'
+import { isWithin, toLimits } from '../rerun/bounds.ts'
+import { openBurial } from '../rerun/burial.ts'
+import { readErasedUsers } from '../rerun/erased.ts'
+import { Feeder } from '../rerun/feeder.ts'
+import type { Run, Stretch } from '../rerun/journal.ts'
+import { keepNotes } from '../rerun/journal.ts'
+import { loaderPortion, loaderSinks } from '../rerun/loader-sinks.ts'
+import type { Pace } from '../rerun/pace.ts'
+import { openPace } from '../rerun/pace.ts'
+import { withPatience } from '../rerun/patience.ts'
+import { report } from '../rerun/report.ts'
+import type { RestoreOptions } from '../restore.ts'
+import { afterRestore } from './after.ts'
+import type { Framing } from './framing.ts'
+import { openFraming } from './framing.ts'
+import type { Archive, ArchiveObject } from './objects.ts'
+import type { RestoreChoice } from './plan.ts'
+import { resolveTopic } from './plan.ts'
+import type { Row } from './rows.ts'
+import { DamagedObjectError, readPortions, toRecord } from './rows.ts'
+import { isCopy, topicSinks } from './topic-sink.ts'
+
+export interface RestoreRun {
+  broker: Broker
+  sql: Postgres
+  archive: Archive
+  choice: RestoreChoice
+  objects: readonly ArchiveObject[]
+  run: Run
+  options: RestoreOptions
+}
+
+/** Carries a restore out, notes down how far it comes, and reconciles. @returns an exit code */
+export async function runRestore(context: CliContext, going: RestoreRun): Promise<number> {
+  const { out, scope } = context
+  const { sql, run, objects, options } = going
+  const signal = interruption(scope)
+  const pace = openPace(options.rate ?? null, { portion: loaderPortion, signal })
+  const total = objects.reduce((sum, o) => sum + (o.summary?.recordCount ?? 0), 0)
+  const progress = openProgress({ total, unit: 'records' })
+  const startedAt = Date.now()
+  const notes = keepNotes(sql, run)
+  try {
+    for (const topic of going.choice.topics) {
+      const read = await openTopicReader(context, { ...going, topic, signal, pace, progress })
+      await withPatience(read, { progress: () => run.tally.read, say: out.say, signal })
+    }
+  } finally {
+    progress.end()
+    await notes.end(!signal.aborted)
+  }
+  const kind = options.toTopic ? 'topic' : 'rows'
+  const ms = Date.now() - startedAt
+  const resume = `songswap restore${options.toTopic ? ' --to-topic' : ''} --resume ${run.id} --execute`
+  const published = { deadLetters: options.deadLetters ?? false }
+  report(context, { run, kind, options: published, ms, aborted: signal.aborted, resume })
+  if (kind === 'rows') await afterRestore(context, sql)
+  return signal.aborted || run.tally.damaged.length > 0 ? exitCodes.fault : exitCodes.stopped
+}
+
+interface TopicReading extends RestoreRun {
+  topic: string
+  signal: AbortSignal
+  pace: Pace
+  progress: Progress
+}
+
+interface Feeding extends TopicReading {
+  feeder: Feeder
+  toRecords: (
+    rows: Row[],
+    schema: Parameters<Framing['toBytes']>[1],
+  ) => Promise<Parameters<Feeder['feed']>[0]['records']>
+}
+
+/** A function that reads all that is left of a topic and feeds it; may be called again after an outage. */
+async function openTopicReader(context: CliContext, reading: TopicReading): Promise<() => Promise<void>> {
+  const { scope, log } = context
+  const { broker, run, options, signal, progress, objects } = reading
+  const topic = resolveTopic(reading.topic, broker.topology)
+  const { groups } = broker.topology
+  const group = topic === broker.topology.recentlyPlayed ? groups.loaderHistory : groups.loaderMetadata
+  const openSink = await openSinks(context, reading, group)
+  const { tally } = run
+  const bury = openBurial({ broker, scope, log, group, tally, publish: options.deadLetters ?? false })
+  const toRecords = await openConversion(reading, subjectOf(topic))
+  const onSettled = (settled: { read: number; wanted: number }) => {
+    tally.read += settled.read
+    tally.passedOver += settled.read - settled.wanted
+    progress.add(settled.read)
+  }
+  const stretches = run.plan.stretches.filter((s) => s.topic === topic.name)
+
+  return async () => {
+    const feeder = new Feeder({ openSink, bury, onSettled, signal })
+    try {
+      const partitions = stretches.map((stretch) => {
+        const own = objects.filter((o) => o.topic === topic.name && o.partition === stretch.partition)
+        return readPartition({ ...reading, feeder, toRecords }, stretch, own)
+      })
+      // All of them end before the feeder is closed, whichever failed first.
+      const failed = (await Promise.allSettled(partitions)).find((p) => p.status === 'rejected')
+      if (failed) throw failed.reason
+      await feeder.finish()
+      if (!signal.aborted) for (const s of stretches) s.next = s.to
+    } finally {
+      await feeder.close()
+    }
+  }
+}
+
+async function openSinks(
+  { scope, log }: CliContext,
+  { broker, sql, run, options }: TopicReading,
+  group: string,
+): Promise<OpenSink<SpotifyResponse>> {
+  const { tally } = run
+  if (!options.toTopic) return loaderSinks({ group, topology: broker.topology, sql, log, tally })
+  const producer = await scope.use(openProducer({ client: createClient(broker.client), log }), 'producer')
+  return topicSinks(producer, tally)
+}
+
+/** Chosen rows as records, with their bytes where somebody will want them. */
+async function openConversion(reading: TopicReading, subject: string): Promise<Feeding['toRecords']> {
+  const { broker, sql, options, choice } = reading
+  const { registryUrl } = broker.client.config
+  const codec = openCodec(registryUrl)
+  const framing = options.toTopic || options.deadLetters ? openFraming(registryUrl, subject) : null
+  const isPages = reading.topic === broker.topology.recentlyPlayed.name
+  const erased = isPages ? await readErasedUsers(sql) : new Set()
+  const isWanted = (row: Row) => {
+    const owner = row.key?.toString('latin1') ?? ''
+    const limits = toLimits(choice, row.partition)
+    if (!limits || !isWithin(limits, row) || erased.has(owner)) return false
+    if (choice.user !== null && owner !== String(choice.user)) return false
+    return !(options.toTopic && isCopy(row))
+  }
+  return (rows, schema) =>
+    Promise.all(
+      rows.filter(isWanted).map(async (row) => {
+        const record = await toRecord(row, codec)
+        return framing ? { ...record, bytes: await framing.toBytes(row, schema) } : record
+      }),
+    )
+}
+
+async function readPartition(
+  feeding: Feeding,
+  stretch: Stretch,
+  objects: readonly ArchiveObject[],
+): Promise<void> {
+  const { signal, run } = feeding
+  for (const object of objects) {
+    if (signal.aborted) return
+    if (object.summary && object.summary.lastOffset < stretch.next) continue
+    try {
+      await readObject(feeding, stretch, object)
+    } catch (error) {
+      if (!(error instanceof DamagedObjectError)) throw error
+      const known = run.tally.damaged.some((d) => d.key === object.path)
+      if (!known) run.tally.damaged.push({ key: object.path, reason: error.message })
+    }
+  }
+}
+
+async function readObject(feeding: Feeding, stretch: Stretch, object: ArchiveObject): Promise<void> {
+  const { archive, pace, signal, feeder, toRecords } = feeding
+  for await (const { rows, schema } of readPortions(archive.s3, object.path, pace.portion)) {
+    const due = rows.filter((row) => row.offset >= stretch.next && row.offset < stretch.to)
+    const last = due.at(-1)
+    if (signal.aborted) return
+    if (!last) continue
+    await pace.wait(due.length)
+    const records = await toRecords(due, schema)
+    await feeder.feed({ stretch, records, read: due.length, through: last.offset })
+  }
+}

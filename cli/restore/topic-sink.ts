@@ -1,0 +1,44 @@
+import type { OpenSink } from '../../lib/kafka/kafka.ts'
+import type { Producer } from '../../lib/kafka/producer.ts'
+import type { Header, RawRecord } from '../../lib/kafka/record.ts'
+import { headerText } from '../../lib/kafka/record.ts'
+import type { SpotifyResponse } from '../../lib/topology.ts'
+import type { Tally } from '../rerun/tally.ts'
+
+const originHeaders = ['topic', 'partition', 'offset', 'timestamp'] as const
+
+/** Sinks that put records back into their partition, with their time, key and headers, and where they were. */
+export function topicSinks(producer: Producer, tally: Tally): OpenSink<SpotifyResponse> {
+  return () => ({
+    async write(records) {
+      const [first] = records
+      if (!first) return { through: null, deadLetters: [] }
+      await producer.publish(
+        first.topic,
+        records.map((r) => ({
+          key: r.key,
+          value: r.bytes,
+          headers: [...r.headers, ...toOrigin(r)],
+          timestamp: r.timestamp,
+          partition: r.partition,
+        })),
+      )
+      tally.published += records.length
+      return { through: records.at(-1)?.offset ?? null, deadLetters: [] }
+    },
+    tick: async () => ({ through: null, deadLetters: [] }),
+    close: async () => undefined,
+  })
+}
+
+/** Whether a record was put there by a restore: its original lies elsewhere. */
+export function isCopy(record: Pick<RawRecord, 'headers'>): boolean {
+  return headerText(record, 'restore.offset') !== null
+}
+
+function toOrigin(record: RawRecord): Header[] {
+  return originHeaders.map((name) => ({
+    name: `restore.${name}`,
+    value: Buffer.from(String(record[name]), 'utf8'),
+  }))
+}

@@ -1,0 +1,325 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Audit } from '../../cli/audit.ts'
+import { readArchive } from '../../lib/archive/read.ts'
+import { parseSummary } from '../../lib/archive/summary.ts'
+import { openAdmin } from '../../lib/kafka/admin.ts'
+import type { Kafka } from '../../lib/kafka/kafka.ts'
+import type { Postgres } from '../../lib/postgres.ts'
+import { openPostgres } from '../../lib/postgres.ts'
+import type { S3 } from '../../lib/s3.ts'
+import { Secret } from '../../lib/secret.ts'
+import type { TokenCrypto } from '../../lib/spotify/token-crypto.ts'
+import { createTokenCrypto } from '../../lib/spotify/token-crypto.ts'
+import { claimRefresh, storeRefreshed } from '../../lib/spotify/token-store.ts'
+import { archiveKeys, openTestS3 } from '../support/archive.ts'
+import type { Stream } from '../support/kafka.ts'
+import { createStream } from '../support/kafka.ts'
+import { item, localFile, pageBody } from '../support/pages.ts'
+import type { ServiceProcess } from '../support/service-process.ts'
+import { startService } from '../support/service-process.ts'
+import { runSongswap } from '../support/songswap.ts'
+import { until } from '../support/until.ts'
+
+let stream: Stream
+let postgres: Postgres
+let kafka: Kafka
+let s3: S3
+const minute = 60_000
+const start = Date.now() - 3 * 60 * minute
+const pagesOfUser = 5
+
+beforeAll(async () => {
+  stream = await createStream()
+  const url = new Secret(stream.env.DATABASE_URL ?? '')
+  postgres = openPostgres({ url, connections: 4, name: 'test', log: stream.log })
+  kafka = (await stream.openKafka()).kafka
+  s3 = openTestS3(stream.env)
+  for (const spotifyId of ['alice', 'bob', 'carol']) {
+    await postgres.query(
+      `with u as (insert into users (spotify_id) values ($1) returning id),
+         t as (insert into spotify_tokens (user_id, refresh_token) select id, 'sealed' from u)
+       insert into poll_state (user_id) select id from u`,
+      [spotifyId],
+    )
+  }
+  for (let i = 0; i < pagesOfUser; i++) for (const user of [1, 2]) await publish(user, i)
+})
+afterAll(async () => {
+  await s3?.close()
+  await postgres?.close()
+  await stream?.release()
+})
+
+/** Page `i`: a new play, the one before it, a local file, and one item that cannot be told. */
+async function publish(user: number, i: number): Promise<void> {
+  const at = start + i * minute
+  const context = { type: 'album', uri: `spotify:album:${i}` }
+  const plays = [
+    item(at, `T${i}`, { context }),
+    item(at - minute, `T${i - 1}`, { context }),
+    { ...item(at + 1, 'x'), track: localFile(`L${i}`) },
+    { track: item(at, 'R').track },
+  ]
+  const page = { endpoint: 'recently-played', subject: String(user), source: 'poll', status: 200 }
+  const value = { ...page, fetchedAt: Date.now(), body: pageBody(plays) }
+  await kafka.publish(stream.topology.recentlyPlayed, [{ key: String(user), value }])
+}
+
+async function caughtUp(...groups: string[]): Promise<void> {
+  const admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
+  for (const group of groups) {
+    await until(async () => {
+      const { partitions } = await admin.readGroupLag(group, [stream.topology.recentlyPlayed.name])
+      return partitions.every((p) => p.lag === 0)
+    }, `${group} has caught up`)
+  }
+  await admin.close()
+}
+
+const env = () => ({ ...stream.env, LOG_LEVEL: 'info', ARCHIVE_OBJECT_AGE_SECONDS: '1' })
+const account = (...args: string[]) => runSongswap(['account', ...args], stream.env)
+const rows = async <T = Record<string, unknown>>(sql: string): Promise<T[]> =>
+  (await postgres.query(sql)).rows as T[]
+
+const contents = async (user: number): Promise<unknown> => {
+  const plays = await rows(
+    `select (to_jsonb(p) - 'ingested_at')::text as row from plays p where user_id = ${user} order by 1`,
+  )
+  const catalogue = ['tracks', 'albums', 'artists', 'track_artists'].map((t) =>
+    rows(
+      `select (to_jsonb(t) - '{fetched_at,features_status,features_requested_at,metadata_status,metadata_requested_at}'::text[])::text as row from ${t} t order by 1`,
+    ),
+  )
+  return [plays, ...(await Promise.all(catalogue))]
+}
+
+async function audit(): Promise<Audit & { addsUp: boolean }> {
+  return JSON.parse((await runSongswap(['audit', '--json'], stream.env)).stdout)
+}
+
+test('what there is: pages of two users that the live services have dealt with', async () => {
+  const services = await Promise.all(['loader', 'archiver'].map((name) => startService(name, env())))
+  await caughtUp(stream.topology.groups.loaderHistory, stream.topology.groups.archiver)
+  await Promise.all(services.map((s: ServiceProcess) => s.end('SIGTERM')))
+  expect(await rows('select from plays')).toHaveLength(2 * (2 * pagesOfUser + 1))
+}, 120_000)
+
+describe('songswap account export', () => {
+  test('is what restore --from-file reads: the same rows come back', async () => {
+    const { code, stdout, stderr } = await account('export', 'alice')
+    expect(code, stderr).toBe(0)
+    const lines = stdout.trimEnd().split('\n')
+    expect(lines).toHaveLength(2 * pagesOfUser + 1)
+    expect(new Set(lines.map((l) => JSON.parse(l).userId))).toEqual(new Set(['1']))
+
+    const before = await contents(1)
+    await postgres.query(`delete from plays where user_id = 1; delete from tracks; delete from albums;
+      delete from artists; delete from track_artists`)
+    const dry = await runSongswap(['restore', '--from-file', '-'], stream.env, stdout)
+    expect(dry.stdout).toContain(`Load ${lines.length} plays with: --execute`)
+    expect(await rows('select from plays where user_id = 1')).toEqual([])
+    const done = await runSongswap(['restore', '--from-file', '-', '--execute'], stream.env, stdout)
+    expect(done.code, done.stderr).toBe(0)
+    expect(await contents(1)).toEqual(before)
+    expect(await rows('select from gaps')).toEqual([])
+
+    const moved = await runSongswap(
+      ['restore', '--from-file', '-', '--as', '3', '--execute', '--json'],
+      stream.env,
+      stdout,
+    )
+    expect(JSON.parse(moved.stdout)).toMatchObject({ stored: lines.length, rejected: 0, dropped: 0 })
+    await postgres.query('delete from plays where user_id = 3')
+  })
+
+  test('lines that are no plays are named and left out', async () => {
+    const [good = ''] = (await account('export', '1')).stdout.split('\n')
+    const input = `${good}\n{"userId":"1"}\nhello\n`
+    const ended = await runSongswap(['restore', '--from-file', '-', '--execute'], stream.env, input)
+    expect(ended.code).toBe(1)
+    expect(ended.stderr).toMatch(/Line 2: playedAt: /)
+    expect(ended.stderr).toContain('Line 3: is no JSON')
+    const missing = await runSongswap(['restore', '--from-file', '/nowhere'], stream.env)
+    expect(missing.code).toBe(1)
+    expect(missing.stderr).toContain('The file cannot be read')
+  })
+})
+
+interface ReceiptJson {
+  tables: Record<string, number>
+  archive: { objects: number; records: number }
+  topics: { held: { topic: string; records: number; until: string | null }[]; unarchived: number }
+}
+
+async function erase(args: string[], exitCode = 0): Promise<ReceiptJson> {
+  const { code, stdout, stderr } = await account('erase', ...args, '--json')
+  expect(code, stderr).toBe(exitCode)
+  return JSON.parse(stdout)
+}
+
+describe('songswap account erase', () => {
+  /** Keys of the rows of an object, and what its metadata say of them. */
+  async function readObject(key: string) {
+    const owners: string[] = []
+    for await (const row of (await readArchive(await s3.get(key))).rows) owners.push(`${row.key}`)
+    return { owners, summary: parseSummary((await s3.head(key))?.metadata ?? {}) }
+  }
+
+  test('without --execute says what there is, and changes nothing', async () => {
+    const found = await erase(['alice'])
+    expect(found.tables).toMatchObject({ plays: 2 * pagesOfUser + 1, users: 1, spotify_tokens: 1 })
+    expect(found.archive).toMatchObject({ records: pagesOfUser })
+    expect(await rows('select from users')).toHaveLength(3)
+    expect((await account('erase', 'nobody')).code).toBe(1)
+  })
+
+  test('an id that nobody had is not marked: it may be given to somebody', async () => {
+    expect((await account('erase', '4', '--execute')).code).toBe(1)
+    expect(await rows('select from erased_users')).toEqual([])
+  })
+
+  test('removes the user from every table and object, and says what remains until when', async () => {
+    const keys = await archiveKeys(s3, stream.env.S3_PREFIX ?? '')
+    const before = await contents(2)
+    const receipt = await erase(['alice', '--execute'])
+    expect(receipt.tables).toMatchObject({ plays: 2 * pagesOfUser + 1, users: 1, rejected_items: 1 })
+    expect(receipt.archive.records).toBe(pagesOfUser)
+    const [pages] = receipt.topics.held
+    expect(pages?.records).toBe(pagesOfUser)
+    const days = (Date.parse(pages?.until ?? '') - Date.now()) / 86_400_000
+    expect(days).toBeGreaterThan(36)
+    expect(days).toBeLessThan(38)
+
+    for (const table of ['plays', 'gaps', 'rejected_items', 'spotify_tokens', 'poll_state']) {
+      expect(await rows(`select from ${table} where user_id = 1`)).toEqual([])
+    }
+    expect(await contents(2)).toEqual(before)
+    expect(await archiveKeys(s3, stream.env.S3_PREFIX ?? '')).toEqual(keys)
+    const restored = await runSongswap(['restore', '--json', '--execute'], stream.env)
+    expect(JSON.parse(restored.stdout).read).toBe(pagesOfUser)
+    let erased = 0
+    for (const key of keys) {
+      const { owners, summary } = await readObject(key)
+      expect(owners).not.toContain('1')
+      expect(summary?.recordCount).toBe(owners.length)
+      erased += summary?.erasedCount ?? 0
+    }
+    expect(erased).toBe(pagesOfUser)
+  })
+
+  test('again changes nothing and succeeds; the words are a receipt', async () => {
+    const { code, stdout } = await account('erase', '1', '--execute')
+    expect(code).toBe(0)
+    expect(stdout).toContain('Receipt: user 1 was erased on ')
+    expect(stdout).toMatch(/REMAINS IN +RECORDS +UNTIL AT THE LATEST/)
+    for (const line of stdout.split('\n').filter((l) => l.includes('  '))) {
+      expect(line.length).toBeLessThanOrEqual(80)
+    }
+  })
+
+  test('what the topic still holds is not loaded again, by no replay and no live loader; the audit adds up', async () => {
+    await publish(1, 7)
+    const loader = await startService('loader', env())
+    await caughtUp(stream.topology.groups.loaderHistory)
+    expect(await loader.metric('songswap_plays_total', { result: 'dropped' })).toBe(4)
+    await loader.end('SIGTERM')
+    const replay = await runSongswap(['replay', 'loader.history', '--execute', '--json'], stream.env)
+    expect(JSON.parse(replay.stdout)).toMatchObject({ passedOver: pagesOfUser + 1 })
+    expect(await rows('select from plays where user_id = 1')).toEqual([])
+    const { account: counted, addsUp, archive } = await audit()
+    expect(counted.dropped).toMatchObject({ erased_user: (pagesOfUser + 1) * 4 })
+    expect({ addsUp, archive }).toMatchObject({ addsUp: true })
+  }, 120_000)
+
+  test('what had not reached the archive is named, and removed by the next run', async () => {
+    expect((await erase(['1', '--execute'], 1)).topics.unarchived).toBe(1)
+    // An archiver that begins again at the earliest finds its objects in order.
+    const archiver = await startService('archiver', env())
+    await caughtUp(stream.topology.groups.archiver)
+    await archiver.end('SIGTERM')
+    const receipt = await erase(['1', '--execute'])
+    expect(receipt.archive.records).toBe(1)
+    expect(receipt.topics.unarchived).toBe(0)
+    const { addsUp } = await audit()
+    expect(addsUp).toBe(true)
+  }, 120_000)
+
+  test('an archiver that reads again what was erased neither stops nor puts it back', async () => {
+    const keys = await archiveKeys(s3, stream.env.S3_PREFIX ?? '')
+    const replayed = await runSongswap(['replay', 'archiver', '--execute', '--json'], stream.env)
+    expect(replayed.code, replayed.stderr).toBe(0)
+    expect(JSON.parse(replayed.stdout)).toMatchObject({ finished: true, objectsPut: 0 })
+    expect(await archiveKeys(s3, stream.env.S3_PREFIX ?? '')).toEqual(keys)
+  })
+})
+
+describe('songswap account rotate-keys', () => {
+  const key = (kid: string) => ({ kid, key: new Secret(Buffer.alloc(32, kid).toString('base64url')) })
+  const ring = (...kids: string[]) => kids.map((kid) => `${kid}:${key(kid).key.reveal()}`).join(',')
+  const crypto = (...kids: string[]): TokenCrypto => createTokenCrypto(kids.map(key))
+  const rotate = (keys: string, ...args: string[]) =>
+    runSongswap(['account', 'rotate-keys', ...args, '--json'], {
+      ...stream.env,
+      TOKEN_ENCRYPTION_KEYS: keys,
+    })
+  const tokens = (user: number) =>
+    rows<{ refresh_token: string; access_token: string | null }>(
+      `select refresh_token, access_token from spotify_tokens where user_id = ${user}`,
+    )
+  async function store(user: number, by: TokenCrypto): Promise<void> {
+    await postgres.query(
+      'update spotify_tokens set refresh_token = $2, access_token = $3, refreshing_until = null where user_id = $1',
+      [user, await by.seal(`refresh ${user}`), user === 2 ? null : await by.seal(`access ${user}`)],
+    )
+  }
+
+  test('seals all tokens with the first key; afterwards the old one may go', async () => {
+    for (const user of [2, 3]) await store(user, crypto('old'))
+    const dry = await rotate(ring('new', 'old'))
+    expect(JSON.parse(dry.stdout)).toMatchObject({ sealed: 2, current: 0 })
+    expect(crypto('new').isCurrent((await tokens(2))[0]?.refresh_token ?? '')).toBe(false)
+    const done = await rotate(ring('new', 'old'), '--execute')
+    expect(done.code, done.stderr).toBe(0)
+    expect(JSON.parse(done.stdout)).toMatchObject({ sealed: 2, current: 0 })
+    const [two, three] = [(await tokens(2))[0], (await tokens(3))[0]]
+    expect(await crypto('new').open(two?.refresh_token ?? '')).toBe('refresh 2')
+    expect(two?.access_token).toBeNull()
+    expect(await crypto('new').open(three?.access_token ?? '')).toBe('access 3')
+    expect(JSON.parse((await rotate(ring('new'))).stdout)).toMatchObject({ sealed: 0, current: 2 })
+  })
+
+  test('leaves a refresh under way alone: what Spotify gives in exchange is stored, and sealed next', async () => {
+    for (const user of [2, 3]) await store(user, crypto('old'))
+    const claim = await claimRefresh(postgres, 2, 30_000)
+    if (!claim) throw new Error('Nobody else refreshes')
+    const rotation = rotate(ring('new', 'old'), '--execute')
+    await until(
+      async () => crypto('new').isCurrent((await tokens(3))[0]?.refresh_token ?? ''),
+      'the other user is done',
+    )
+    const stored = await storeRefreshed(postgres, 2, {
+      usedSealed: claim.tokens.refreshSealed,
+      refreshSealed: await crypto('old').seal('rotated'),
+      accessSealed: await crypto('old').seal('fresh'),
+      expiresInMs: 3_600_000,
+      scope: null,
+    })
+    expect(stored).toBe(true)
+    const { code, stdout } = await rotation
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ sealed: 2, current: 0, busy: 0 })
+    expect(await crypto('new').open((await tokens(2))[0]?.refresh_token ?? '')).toBe('rotated')
+  })
+
+  test('names tokens whose key is not there, and leaves them', async () => {
+    await store(2, crypto('lost'))
+    await store(3, crypto('old'))
+    const { code, stdout } = await rotate(ring('new', 'old'), '--execute')
+    expect(code).toBe(1)
+    expect(JSON.parse(stdout)).toMatchObject({
+      sealed: 1,
+      unreadable: [{ userId: 2, reason: expect.stringContaining('sealed with key "lost"') }],
+    })
+    expect(await crypto('lost').open((await tokens(2))[0]?.refresh_token ?? '')).toBe('refresh 2')
+  })
+})

@@ -1,0 +1,263 @@
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Kafka } from '../../lib/kafka/kafka.ts'
+import type { RawRecord } from '../../lib/kafka/record.ts'
+import { headerText } from '../../lib/kafka/record.ts'
+import type { Postgres } from '../../lib/postgres.ts'
+import { openPostgres } from '../../lib/postgres.ts'
+import type { S3 } from '../../lib/s3.ts'
+import { Secret } from '../../lib/secret.ts'
+import { metadataKey } from '../../lib/topology.ts'
+import type { TestObject } from '../support/archive.ts'
+import { openTestS3, readWholeArchive } from '../support/archive.ts'
+import type { Stream } from '../support/kafka.ts'
+import { createStream } from '../support/kafka.ts'
+import { idFor, item, localFile, pageBody, track } from '../support/pages.ts'
+import { startService } from '../support/service-process.ts'
+import { runSongswap, startSongswap } from '../support/songswap.ts'
+import { until } from '../support/until.ts'
+
+let stream: Stream
+let postgres: Postgres
+let kafka: Kafka
+let s3: S3
+let objects: TestObject[]
+/** What the live loader made of the same records. */
+let loaded: unknown
+const minute = 60_000
+const dayMs = 86_400_000
+const start = Date.now() - 10 * dayMs
+const users = [7, 8, 9]
+const pagesOfUser = 30
+const pages = users.length * pagesOfUser
+
+beforeAll(async () => {
+  stream = await createStream()
+  const url = new Secret(stream.env.DATABASE_URL ?? '')
+  postgres = openPostgres({ url, connections: 2, name: 'test', log: stream.log })
+  kafka = (await stream.openKafka()).kafka
+  s3 = openTestS3(stream.env)
+  for (let i = 0; i < pagesOfUser; i++) for (const user of users) await publishPage(user, i)
+  for (const user of users) await publishRejected(user)
+  await publishTrack('T0')
+})
+afterAll(async () => {
+  await s3?.close()
+  await postgres?.close()
+  await stream?.release()
+})
+
+/** Page `i` is of day `i / 3` after the start: it shows a play and the one before it. */
+async function publishPage(user: number, i: number): Promise<void> {
+  const at = start + i * (dayMs / 3)
+  const context = i % 2 === 0 ? null : { type: 'album', uri: `spotify:album:${i}` }
+  const plays = [item(at, `T${i % 7}`, { context }), { ...item(at - minute, 'x'), track: localFile(`L${i}`) }]
+  await publish(user, plays, at + minute)
+}
+
+const publishRejected = (user: number) =>
+  publish(user, [{ track: track('R') }, item(start - minute, 'T1')], start + 9 * dayMs)
+
+async function publish(user: number, items: unknown[], at: number): Promise<void> {
+  const page = { endpoint: 'recently-played', subject: String(user), source: 'poll', status: 200 }
+  const value = { ...page, fetchedAt: at, body: pageBody(items) }
+  const headers = [{ name: 'trace', value: Buffer.from(`${user}`) }]
+  await kafka.publish(stream.topology.recentlyPlayed, [{ key: String(user), value, headers, timestamp: at }])
+}
+
+async function publishTrack(name: string): Promise<void> {
+  const id = idFor(name)
+  const body = Buffer.from(JSON.stringify({ ...track(name), name: `${name}, looked up`, popularity: 40 }))
+  const value = { endpoint: 'track', subject: id, source: 'enrich', status: 200, fetchedAt: Date.now(), body }
+  await kafka.publish(stream.topology.metadata, [{ key: metadataKey('track', id), value }])
+}
+
+async function loadAndArchive(): Promise<void> {
+  const env = { ...stream.env, LOG_LEVEL: 'info', ARCHIVE_OBJECT_AGE_SECONDS: '1' }
+  const services = [await startService('loader', env), await startService('archiver', env)]
+  const count = async (sql: string) => (await postgres.query(`select from ${sql}`)).rowCount ?? 0
+  const plays = users.length * (pagesOfUser * 2 + 1)
+  await until(async () => (await count('plays')) === plays, 'all plays are stored')
+  await until(async () => (await count('track_popularity')) === 1, 'the metadata are stored')
+  const archived = async () => {
+    const found = await readWholeArchive(s3, stream.env.S3_PREFIX ?? '')
+    return found.reduce((n, o) => n + o.rows.length, 0)
+  }
+  await until(async () => (await archived()) === pages + users.length + 1, 'all records are archived')
+  await Promise.all(services.map((s) => s.end('SIGTERM')))
+}
+
+/** As after a loss of the database: the tables are there, and nothing in them. */
+async function empty(): Promise<void> {
+  const tables = [
+    ...['plays', 'gaps', 'rejected_items', 'albums', 'tracks', 'artists', 'track_artists', 'reruns', 'users'],
+    ...['track_popularity', 'artist_popularity', 'artist_followers', 'audio_features', 'erased_users'],
+  ]
+  await postgres.query(tables.map((t) => `delete from ${t}`).join('; '))
+  await postgres.query('alter sequence users_id_seq restart')
+}
+
+/** All that the loader writes, but for moments of writing, and for what it asked for. */
+async function contents(
+  tables = ['plays', 'rejected_items', 'tracks', 'artists', 'albums', 'track_artists'],
+) {
+  const left = ['ingested_at', 'first_seen_at', 'metadata_requested_at', 'features_requested_at']
+  const own = [...left, 'features_status', 'metadata_status', 'fetched_at']
+  const all = tables.map((t) =>
+    postgres.query(`select (to_jsonb(t) - $1::text[])::text as row from ${t} t order by 1`, [own]),
+  )
+  return (await Promise.all(all)).map((r) => r.rows)
+}
+
+interface Restored {
+  run: number
+  finished: boolean
+  read: number
+  passedOver: number
+  items: number
+  stored: number
+  alreadyThere: number
+  found: number
+  published: number
+  deadLetters: Record<string, number>
+  damaged: { key: string; reason: string }[]
+}
+
+async function restore(args: string[], exitCode = 0): Promise<Restored> {
+  const ended = await runSongswap(['restore', ...args, '--execute', '--json'], stream.env)
+  expect(ended.code, ended.stderr).toBe(exitCode)
+  return JSON.parse(ended.stdout)
+}
+
+const rows = async <T>(sql: string): Promise<T[]> => (await postgres.query(sql)).rows as T[]
+
+test('what there is to restore: pages and metadata that the live services have dealt with', async () => {
+  await loadAndArchive()
+  objects = await readWholeArchive(s3, stream.env.S3_PREFIX ?? '')
+  loaded = await contents()
+}, 120_000)
+
+describe('songswap restore', () => {
+  beforeEach(empty)
+
+  test('without --execute lists what it would load, and does nothing', async () => {
+    const { code, stdout, stderr } = await runSongswap(['restore'], stream.env)
+    expect(code, stderr).toBe(0)
+    expect(stderr).toContain(
+      `${objects.length} objects with ${pages + users.length + 1} records. Load them with: --execute`,
+    )
+    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
+    expect(await rows('select from plays')).toEqual([])
+  })
+
+  test('rebuilds a lost database from the archive alone: the same rows as the live loader', async () => {
+    const restored = await restore([])
+    expect(restored).toMatchObject({
+      finished: true,
+      read: pages + users.length + 1,
+      stored: users.length * (pagesOfUser * 2 + 1),
+      found: 1,
+      deadLetters: { rejected_item: users.length },
+      damaged: [],
+    })
+    expect(await contents()).toEqual(loaded)
+    // New users get ids that nobody had, and of gaps and dead letters nobody is told.
+    expect(await rows(`insert into users (spotify_id) values ('new') returning id`)).toEqual([{ id: 10 }])
+    expect(await rows('select from gaps where opening_told_at is null')).toEqual([])
+    const dead = await stream.readTopic(stream.topology.deadLetters.name)
+    expect(dead).toHaveLength(users.length)
+    const again = await restore([])
+    expect(again).toMatchObject({ stored: 0, alreadyThere: restored.stored, items: restored.items })
+  })
+
+  test('takes only the topic, the user and the time that were asked for', async () => {
+    const { name } = stream.topology.recentlyPlayed
+    const one = await restore(['--topic', name, '--user', '8'])
+    expect(one).toMatchObject({ stored: pagesOfUser * 2 + 1, found: 0 })
+    const from = new Date(start + 4 * dayMs).toISOString()
+    const to = new Date(start + 6 * dayMs).toISOString()
+    const range = await restore(['--topic', name, '--from', from, '--to', to])
+    expect(range.items).toBe(6 * users.length * 2)
+  })
+
+  test('Ctrl-C stops it cleanly, and --resume goes on where it was', async () => {
+    const slow = startSongswap(['restore', '--rate', '20', '--execute', '--json'], stream.env)
+    await until(async () => (await rows('select from plays limit 1')).length > 0, 'some plays are stored')
+    slow.interrupt()
+    const ended = await slow.ended
+    const cut: Restored = JSON.parse(ended.stdout)
+    expect(ended.code).toBe(1)
+    expect(cut.read).toBeLessThan(pages)
+    const rest = await restore(['--resume'])
+    expect(rest).toMatchObject({ run: cut.run, finished: true, read: pages + users.length + 1 })
+    expect(await contents()).toEqual(loaded)
+  })
+
+  test('names a damaged object and restores all others', async () => {
+    const damaged = objects.find((o) => o.topic === stream.topology.recentlyPlayed.name)
+    if (!damaged) throw new Error('The archive has no pages')
+    const key = damaged.path
+    const bytes = Buffer.concat(await (await s3.get(key)).toArray())
+    const metadata = (await s3.head(key))?.metadata ?? {}
+    await replaceObject(key, bytes.subarray(0, bytes.length - 20), metadata)
+    const restored = await restore([], 1)
+    await replaceObject(key, bytes, metadata)
+    expect(restored.damaged).toEqual([{ key, reason: 'It ends within a block' }])
+    expect(restored.finished).toBe(true)
+    const others = pages + users.length + 1 - damaged.rows.length
+    expect(restored.read).toBe(others)
+  })
+
+  test('--to-topic puts records back as they were, with where they were', async () => {
+    const topic = stream.topology.recentlyPlayed.name
+    const dry = await runSongswap(['restore', '--topic', topic, '--to-topic'], stream.env)
+    expect(dry.stderr).toContain(`${pages + users.length} of these records are in the topic already`)
+    const before = await stream.readTopic(topic)
+    expect(await restore(['--topic', topic, '--to-topic'])).toMatchObject({ published: before.length })
+
+    const after = await stream.readTopic(topic)
+    const copies = after.filter((r) => headerText(r, 'restore.offset') !== null)
+    expect(copies).toHaveLength(before.length)
+    const place = (partition: unknown, offset: unknown) => `${partition}/${offset}`
+    const originals = new Map(before.map((r) => [place(r.partition, r.offset), r]))
+    for (const copy of copies) {
+      const at = (name: string) => headerText(copy, `restore.${name}`)
+      const original = originals.get(place(at('partition'), at('offset')))
+      expect(at('topic')).toBe(topic)
+      expect(at('timestamp')).toBe(String(original?.timestamp))
+      expect(toComparable(copy)).toEqual(original && toComparable(original))
+      originals.delete(place(at('partition'), at('offset')))
+    }
+    expect(originals.size).toBe(0)
+    // Loaded as what they were: the plays name the original pages.
+    const replayed = await runSongswap(['replay', 'loader.history', '--execute'], stream.env)
+    expect(replayed.code, replayed.stderr).toBe(0)
+    expect((await contents(['plays']))[0]).toEqual((loaded as unknown[])[0])
+  })
+
+  test.each([
+    [['--topic', 'metadata.wanted'], 'The archive has no topic'],
+    [['--to-topic'], '--to-topic needs --topic'],
+    [['--from', '0:5'], 'those of one --topic'],
+    [['--from-file', 'x', '--topic', 'y'], 'cannot be used with'],
+  ])('refuses %j', async (args, words) => {
+    const { code, stderr } = await runSongswap(['restore', ...args], stream.env)
+    expect(code).toBe(2)
+    expect(stderr).toContain(words)
+  })
+})
+
+async function replaceObject(key: string, bytes: Buffer, metadata: Record<string, string>): Promise<void> {
+  await s3.replace({
+    ...{ key, metadata, contentType: 'application/avro', length: bytes.length },
+    open: () => Readable.from([bytes], { objectMode: false }),
+    md5: createHash('md5').update(bytes).digest('base64'),
+  })
+}
+
+function toComparable({ partition, timestamp, key, bytes, headers }: RawRecord): unknown {
+  const own = headers.filter((h) => !h.name.startsWith('restore.'))
+  const texts = own.map((h) => `${h.name}=${h.value}`)
+  return { partition, timestamp, key: key?.toString(), bytes: bytes?.toString('base64'), texts }
+}

@@ -64,8 +64,8 @@ export function define(command: Command): void {
   examples(command, [
     'songswap restore',
     'songswap restore --execute',
-    'songswap restore --topic spotify.recently-played --from 90d --user 7 --execute',
-    'songswap restore --topic spotify.recently-played --from 45d --to 30d --to-topic',
+    'songswap restore --from 90d --user 7 --execute',
+    'songswap restore --topic spotify.metadata --to-topic --execute',
     'songswap restore --from-file plays.ndjson --execute',
     'songswap restore --resume --execute',
   ])

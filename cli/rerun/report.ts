@@ -81,7 +81,7 @@ function toRowLines(tally: Tally): Line[] {
   if (tally.found + tally.notFound > 0) {
     lines.push(['  entities', tally.found, null], ['  ids that do not exist', tally.notFound, null])
   }
-  lines.push(['rows of the catalogue, new or changed', null, tally.catalogueRows])
+  lines.push(['rows of the catalogue written', null, tally.catalogueRows])
   if (tally.gaps > 0) lines.push(['gaps found', null, tally.gaps])
   return lines
 }

@@ -20,7 +20,7 @@ export interface Tally {
   /** Answers about tracks, artists and features: entities, and ids that do not exist. */
   found: number
   notFound: number
-  /** Rows of tracks, albums, artists and features, new or changed. */
+  /** Rows of tracks, albums, artists and features that are new, changed, or seen again later. */
   catalogueRows: number
   /** Objects put into the archive, and the records that they hold. */
   objectsPut: number

@@ -12,6 +12,7 @@ import { createStream } from '../support/kafka.ts'
 import { item, pageBody } from '../support/pages.ts'
 import { startService } from '../support/service-process.ts'
 import { runSongswap, startSongswap } from '../support/songswap.ts'
+import { openTcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 
 let stream: Stream
@@ -179,6 +180,24 @@ describe('songswap replay loader.history', () => {
     await admin.close()
     await loader.end('SIGTERM')
   }, 120_000)
+
+  test('waits for a database that goes away, and ends as if nothing had been', async () => {
+    const url = new URL(stream.env.DATABASE_URL ?? '')
+    const link = await openTcpProxy({ port: Number(url.port) })
+    url.port = String(link.port)
+    const env = { ...stream.env, DATABASE_URL: url.href }
+    const going = startSongswap(['replay', 'loader.history', '--rate', '40', '--execute', '--json'], env)
+    await until(async () => (await count('plays')) > 0, 'some plays are stored')
+    link.setMode({ type: 'refuse' })
+    link.cut()
+    await going.says(/(Waiting: )/)
+    link.setMode({ type: 'open' })
+    const { code, stdout, stderr } = await going.ended
+    await link.close()
+    expect(code, stderr).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ finished: true, read: pages })
+    expect(await count('plays')).toBe(pages)
+  })
 
   test('records that cannot be dealt with are dead letters again, unless they are only to be counted', async () => {
     await publish(7, Buffer.from('{"items":'))

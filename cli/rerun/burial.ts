@@ -39,7 +39,8 @@ export function openBurial(options: BurialOptions): FeederOptions['bury'] {
         letters.map(({ record, reason, message }) => ({
           key: record.key,
           value: record.bytes,
-          timestamp: record.timestamp,
+          // Of the death, as in the live group: the topic would forget an old record's dead letter at once.
+          timestamp: at,
           headers: deadLetterHeaders(record, { group, reason, message, attempts: 1, at }),
         })),
       )

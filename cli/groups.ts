@@ -23,11 +23,22 @@ export async function resolveGroups(
   const foreign = (await admin.listGroups()).filter((g) => !own.has(g))
   const resolved = new Map<string, string[]>()
   for (const name of wanted.names) {
-    const group = toPhysical(name, [...own.keys(), ...foreign], wanted.prefix)
+    const group = pickGroup(name, { own: [...own.keys()], foreign, prefix: wanted.prefix })
     if (group === null) throw unknownGroup(name, [...own.keys()])
     resolved.set(group, own.get(group) ?? (await committedTopics(admin, group)))
   }
   return resolved
+}
+
+/**
+ * The group that an operator means. The stream's own come first: where installations share a cluster, the plain
+ * name may be the physical one of somebody else's group.
+ */
+export function pickGroup(
+  name: string,
+  of: { own: readonly string[]; foreign: readonly string[]; prefix: string },
+): string | null {
+  return toPhysical(name, of.own, of.prefix) ?? toPhysical(name, of.foreign, of.prefix)
 }
 
 /** The one group that the operator named. */

@@ -1,0 +1,47 @@
+import type { Load } from './load.ts'
+import { measureLoaders } from './loader.ts'
+import type { Measurement } from './measure.ts'
+import { watchServers } from './measure.ts'
+import { startProcess } from './service.ts'
+import type { ServerName } from './stack.ts'
+
+export interface Bench {
+  /** The benchmark that its rate is compared with. */
+  floor?: string
+  /** Part of `npm run bench` without a name. */
+  isUsual: boolean
+  /** Most runs, where one is long or says all. */
+  runs?: number
+  run(load: Load): Promise<Measurement>
+}
+
+/** Every benchmark by the name that `npm run bench -- NAME` takes. */
+export const benches: Record<string, Bench> = {
+  parse: floor('parse'),
+  'parse-latin1': floor('parse-latin1'),
+  consume: floor('consume', 'kafka'),
+  unnest: floor('unnest', 'postgres'),
+  copy: floor('copy', 'postgres'),
+  loader: { floor: 'parse', isUsual: true, run: (load) => measureLoaders(load, 1) },
+  'loader-pair': { floor: 'loader', isUsual: true, run: (load) => measureLoaders(load, 2) },
+}
+
+function floor(name: string, ...servers: ServerName[]): Bench {
+  return {
+    isUsual: true,
+    async run({ stack, pages }) {
+      const serverCpu = watchServers(stack, servers)
+      const env = { ...stack.env, BENCH_SHAPE: JSON.stringify(pages.shape) }
+      const process = startProcess('test/bench/floors-main.ts', env, [name])
+      const done = await process.line((line) => line.msg === 'done')
+      return {
+        pages: Number(done.pages),
+        seconds: Number(done.seconds),
+        cpuSeconds: Number(done.cpuSeconds),
+        serverCpuSeconds: serverCpu(),
+        peakRssMb: null,
+        details: {},
+      }
+    },
+  }
+}

@@ -1,0 +1,149 @@
+import { openCodec } from '../../lib/codec.ts'
+import { kafkaConfig, kafkaEnv, parseEnv, postgresEnv } from '../../lib/config.ts'
+import { Health } from '../../lib/health.ts'
+import { openKafka } from '../../lib/kafka/kafka.ts'
+import { openLog } from '../../lib/log.ts'
+import { openPostgres } from '../../lib/postgres.ts'
+import { topology } from '../../lib/topology.ts'
+import { insertPlays } from '../../services/loader/history-store.ts'
+import type { PlayRow } from '../../services/loader/transform.ts'
+import { copyPlays } from './copy.ts'
+import { expectEqual } from './measure.ts'
+import type { Pages } from './pages.ts'
+import { trackId } from './pages.ts'
+
+/** What a floor took, preparations left out. */
+export interface FloorResult {
+  pages: number
+  seconds: number
+  cpuSeconds: number
+}
+
+/**
+ * The least that a service could cost: what it cannot do without, and nothing else. Each runs in a process of
+ * its own; the parsing ones need no server.
+ */
+export const floors: Record<string, (pages: Pages) => Promise<FloorResult>> = {
+  /** One `JSON.parse` a page, as any parser of pages would. */
+  parse: async (pages) => parseAll(pages, (body) => body.toString('utf8')),
+  /** The same where bytes are taken for characters. */
+  'parse-latin1': async (pages) => parseAll(pages, (body) => body.toString('latin1')),
+  consume,
+  unnest: (pages) => writeAll(pages, insertPlays),
+  copy: (pages) => writeAll(pages, copyPlays),
+}
+
+const heldAtOnce = 250
+
+function parseAll(pages: Pages, read: (body: Buffer) => string): FloorResult {
+  const clock = startClock()
+  let items = 0
+  for (let index = 0; index < pages.count; index += heldAtOnce) {
+    clock.pause()
+    const count = Math.min(heldAtOnce, pages.count - index)
+    const bodies = Array.from({ length: count }, (_, i) => pages.page(index + i).body)
+    clock.resume()
+    for (const body of bodies) items += JSON.parse(read(body)).items.length
+  }
+  expectEqual('Items', items, pages.count * 50)
+  return clock.result(pages.count)
+}
+
+/** The topic through our own consumer and codec, to a handler that does nothing. */
+async function consume(pages: Pages): Promise<FloorResult> {
+  const config = kafkaConfig(parseEnv(kafkaEnv, process.env))
+  const log = openLog('floor', 'error')
+  const codec = openCodec(config.registryUrl)
+  const fail = (error: unknown) => log.error({ err: error }, 'failed')
+  const kafka = await openKafka({ config, codec, log, health: new Health(), name: 'floor', fail })
+  const { promise: done, resolve } = Promise.withResolvers<void>()
+  let clock: Clock | null = null
+  let seen = 0
+  await kafka.consume({
+    group: `${config.prefix}bench.consume.${process.pid}`,
+    topic: topology(config.prefix).recentlyPlayed,
+    batchMaxRecords: 100,
+    batchMaxBytes: 16 << 20,
+    handler: async (records) => {
+      clock ??= startClock()
+      seen += records.filter((record) => record.value.body.length > 0).length
+      if (seen === pages.count) resolve()
+      return []
+    },
+  })
+  await done
+  const result = (clock as Clock | null)?.result(pages.count)
+  await kafka.close()
+  if (!result) throw new Error('Nothing was consumed')
+  return result
+}
+
+/** As many as 100 pages bring, as the pages overlap by half. */
+const playsPerTransaction = 2_500
+const connections = 3
+
+/** Every play once, sorted, in transactions of {@link playsPerTransaction} over three connections. */
+async function writeAll(pages: Pages, write: typeof insertPlays): Promise<FloorResult> {
+  const url = parseEnv(postgresEnv, process.env).DATABASE_URL
+  const postgres = openPostgres({ url, connections, name: 'floor', log: openLog('floor', 'error') })
+  await postgres.query('truncate plays')
+  const rows = Iterator.from(toRows(pages)).toArray()
+  const starts = Array.from({ length: Math.ceil(rows.length / playsPerTransaction) }, (_, i) => i)
+  const clock = startClock()
+  const work = async () => {
+    for (let i = starts.shift(); i !== undefined; i = starts.shift()) {
+      const part = rows.slice(i * playsPerTransaction, (i + 1) * playsPerTransaction)
+      await postgres.transaction((sql) => write(sql, part))
+    }
+  }
+  await Promise.all(Array.from({ length: connections }, work))
+  const result = clock.result(pages.count)
+  const { rows: counted } = await postgres.query<{ n: number }>('select count(*) as n from plays')
+  expectEqual('Plays', counted[0]?.n, rows.length)
+  await postgres.close()
+  return result
+}
+
+function* toRows(pages: Pages): Generator<PlayRow> {
+  for (const { userId, playedAt, track } of pages.plays()) {
+    yield {
+      userId: String(userId),
+      playedAt,
+      trackId: trackId(track),
+      contextType: 'playlist',
+      contextUri: 'spotify:playlist:37i9dQZF1DXcBWIGoYBM5M',
+      source: 'poll',
+      partition: userId % 12,
+      offset: 0,
+    }
+  }
+}
+
+interface Clock {
+  pause(): void
+  resume(): void
+  result(pages: number): FloorResult
+}
+
+function startClock(): Clock {
+  let seconds = 0
+  let cpuSeconds = 0
+  let startedAt = performance.now()
+  let cpuBefore = process.cpuUsage()
+  const pause = () => {
+    const { user, system } = process.cpuUsage(cpuBefore)
+    seconds += (performance.now() - startedAt) / 1000
+    cpuSeconds += (user + system) / 1e6
+  }
+  return {
+    pause,
+    resume() {
+      startedAt = performance.now()
+      cpuBefore = process.cpuUsage()
+    },
+    result(pages) {
+      pause()
+      return { pages, seconds, cpuSeconds }
+    },
+  }
+}

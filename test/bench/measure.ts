@@ -1,0 +1,42 @@
+import type { ServerName, Stack } from './stack.ts'
+
+/** What one run of a benchmark gave. */
+export interface Measurement {
+  pages: number
+  seconds: number
+  /** CPU of the process, or of all processes, under measurement. */
+  cpuSeconds: number
+  /** CPU that the servers used meanwhile. */
+  serverCpuSeconds: Partial<Record<ServerName, number>>
+  /** Of the largest of the processes; null where it says nothing. */
+  peakRssMb: number | null
+  /** What else was seen, by name; units in the names. */
+  details: Record<string, number>
+}
+
+/** CPU of servers since this was called. */
+export function watchServers(stack: Stack, names: readonly ServerName[]): () => Measurement['serverCpuSeconds'] {
+  const before = names.map((name) => stack.cpu(name))
+  return () => Object.fromEntries(names.map((name, i) => [name, stack.cpu(name) - (before[i] ?? 0)]))
+}
+
+/** Waits until something holds; asks every 20 ms. @throws after `withinMs` */
+export async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 300_000) {
+  for (const deadline = Date.now() + withinMs; !(await holds()); ) {
+    if (Date.now() > deadline) throw new Error(`Not within ${withinMs / 1000} s: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** @throws when a result is not what it must be: a benchmark that does wrong things fast counts for nothing */
+export function expectEqual(what: string, actual: unknown, expected: unknown): void {
+  if (JSON.stringify(actual) === JSON.stringify(expected)) return
+  throw new Error(`${what}: ${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`)
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const upper = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
+}

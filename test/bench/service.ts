@@ -1,0 +1,97 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+/** A line of a process's log. */
+export type LogLine = Readonly<Record<string, unknown>>
+
+/** A process of this repository under measurement. */
+export interface Service {
+  readonly pid: number
+  /** Every JSON line that it wrote. */
+  readonly lines: readonly LogLine[]
+  /** Resolves with the first line, past or to come, that fits. @throws when the process ends before */
+  line(fits: (line: LogLine) => boolean): Promise<LogLine>
+  /** Text of its `/metrics`. */
+  metrics(): Promise<string>
+  /** SIGTERM, and waits for the end. @throws unless it ends with exit code 0 */
+  stop(): Promise<void>
+}
+
+const running = new Set<Service>()
+
+/** Ends whatever a benchmark that failed left running. */
+export async function stopServices(): Promise<void> {
+  await Promise.all([...running].map((service) => service.stop().catch(() => undefined)))
+}
+
+/** @param entry relative to the repository, e.g. `services/loader/main.ts` */
+export function startProcess(entry: string, env: Record<string, string>, args: string[] = []): Service {
+  const file = fileURLToPath(new URL(`../../${entry}`, import.meta.url))
+  const flags = process.env.BENCH_NODE_FLAGS?.split(' ').filter(Boolean) ?? []
+  const child = spawn(process.execPath, [...flags, file, ...args], {
+    env: { PATH: process.env.PATH, ...env, HTTP_PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const lines: LogLine[] = []
+  const waiting = new Set<() => void>()
+  let ended = false
+  const wake = () => {
+    for (const check of waiting) check()
+  }
+  const exited = once(child, 'exit').finally(() => {
+    ended = true
+    running.delete(service)
+    wake()
+  })
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    lines.push(toLine(text))
+    wake()
+  })
+  const service: Service = {
+    pid: child.pid ?? 0,
+    lines,
+    line: (fits) =>
+      new Promise((resolve, reject) => {
+        const check = () => {
+          const found = lines.find(fits)
+          if (!found && !ended) return
+          waiting.delete(check)
+          if (found) resolve(found)
+          else reject(new Error(`${entry} has ended: ${JSON.stringify(lines.slice(-3))}`))
+        }
+        waiting.add(check)
+        check()
+      }),
+    async metrics() {
+      const { port } = await service.line((line) => line.msg === 'started')
+      return (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+    },
+    async stop() {
+      child.kill('SIGTERM')
+      const [code] = await exited
+      if (code !== 0) throw new Error(`${entry} ended with ${code}: ${JSON.stringify(lines.slice(-3))}`)
+    },
+  }
+  running.add(service)
+  return service
+}
+
+function toLine(text: string): LogLine {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return { msg: text }
+  }
+}
+
+/** Sum of a metric's series whose labels hold all of `labels`. */
+export function metricOf(text: string, name: string, labels: Record<string, string> = {}): number {
+  const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+    .filter((line) => wanted.every((label) => line.includes(label)))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
+}

@@ -23,9 +23,24 @@ export function storable(text: string): string {
   return wellFormed.includes('\0') ? wellFormed.replaceAll('\0', replacement) : wellFormed
 }
 
-/** Storable text, or null. */
+/** Reads a text of parsed JSON: storable, or null when it is none. */
+export type ReadText = (value: unknown) => string | null
+
+/** Reads a text of JSON that was parsed as it was meant. */
 export function textOf(value: unknown): string | null {
   return typeof value === 'string' ? storable(value) : null
+}
+
+const beyondAscii = /[^\0-\x7f]/
+
+/**
+ * Reads a text of JSON without escapes by `\u` whose bytes were taken for Latin-1: what comes out is what
+ * decoding all of it as UTF-8 had given, as a text begins and ends with a quote, which is ASCII. NUL and halves
+ * of surrogate pairs cannot stand in such JSON.
+ */
+export function latin1TextOf(value: unknown): string | null {
+  if (typeof value !== 'string') return null
+  return beyondAscii.test(value) ? Buffer.from(value, 'latin1').toString('utf8') : value
 }
 
 /** A whole number from `min` up, within 32 bits, or null. */
@@ -51,18 +66,18 @@ export function float32Of(value: unknown): number | null {
  * The id of a track, album or artist: `id`, else `uri` (local files have no id), else null. One that is too
  * long for an index is cut and made unique by its digest.
  */
-export function idOf(entity: JsonObject): string | null {
-  const text = textOf(entity.id) || textOf(entity.uri)
+export function idOf(entity: JsonObject, read: ReadText = textOf): string | null {
+  const text = read(entity.id) || read(entity.uri)
   if (!text) return null
   if (text.length <= maxIdLength) return text
   return `${text.slice(0, 200).toWellFormed()}:sha256:${sha256(text)}`
 }
 
 /** Images as JSON text: address and size of each; null when the field is absent. */
-export function imagesOf(value: unknown): string | null {
+export function imagesOf(value: unknown, read: ReadText = textOf): string | null {
   if (!Array.isArray(value)) return null
   const images = value.filter(isObject).map((image) => ({
-    url: textOf(image.url),
+    url: read(image.url),
     height: int32Of(image.height),
     width: int32Of(image.width),
   }))

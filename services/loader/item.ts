@@ -1,4 +1,4 @@
-import type { JsonObject } from './fields.ts'
+import type { JsonObject, ReadText } from './fields.ts'
 import { idOf, isObject, sha256, textOf } from './fields.ts'
 
 /** Lawful items that are no plays of tracks; they end here, counted by name. */
@@ -36,8 +36,8 @@ const futureToleranceMs = 24 * 60 * 60_000
 
 const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/
 
-/** Decides what one item of a page is. `fetchedAt` is the page's, Unix ms. */
-export function toItem(item: unknown, fetchedAt: number): Item {
+/** Decides what one item of a page is. `fetchedAt` is the page's, Unix ms; `read` reads the page's texts. */
+export function toItem(item: unknown, fetchedAt: number, read: ReadText = textOf): Item {
   if (!isObject(item)) return { type: 'rejected', reason: 'invalid_item' }
   const { track, played_at: playedAtText } = item
   const playedAt = typeof playedAtText === 'string' ? toTime(playedAtText) : null
@@ -46,7 +46,7 @@ export function toItem(item: unknown, fetchedAt: number): Item {
   if (typeof track.type === 'string' && track.type !== 'track') {
     return { type: 'drop', reason: 'not_a_track', playedAt }
   }
-  const trackId = idOf(track)
+  const trackId = idOf(track, read)
   if (trackId === null) return { type: 'rejected', reason: 'missing_track_id' }
   if (playedAtText === undefined || playedAtText === null) {
     return { type: 'rejected', reason: 'missing_played_at' }
@@ -57,9 +57,12 @@ export function toItem(item: unknown, fetchedAt: number): Item {
 }
 
 /** Type and uri of what the track was played from; null for liked songs, searches and queues. */
-export function contextOf(item: unknown): { type: string | null; uri: string | null } {
+export function contextOf(
+  item: unknown,
+  read: ReadText = textOf,
+): { type: string | null; uri: string | null } {
   const context = isObject(item) && isObject(item.context) ? item.context : {}
-  return { type: textOf(context.type), uri: textOf(context.uri) }
+  return { type: read(context.type), uri: read(context.uri) }
 }
 
 /**

@@ -3,7 +3,8 @@ import { redriveGroupHeader } from '../../lib/kafka/dead-letter.ts'
 import type { RawRecord, ValueRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
-import { isObject, storable } from './fields.ts'
+import type { ReadText } from './fields.ts'
+import { isObject, latin1TextOf, storable, textOf } from './fields.ts'
 
 /** One recently-played response of a user. */
 export interface Page {
@@ -23,7 +24,7 @@ export interface Page {
 }
 
 export type PageResult =
-  | { type: 'page'; page: Page; items: readonly unknown[] }
+  | { type: 'page'; page: Page; items: readonly unknown[]; read: ReadText }
   | { type: 'dead-letter'; reason: DeadLetterReason; message: string }
 
 /** Headers of a record restored from the archive: the place of the original. */
@@ -36,9 +37,11 @@ const maxTimeMs = 253_402_300_799_999
 /**
  * Reads one record of `spotify.recently-played`.
  *
+ * @param way `plain` decodes all of the body; `fast` is for pages of plays, whose texts are then to be read with
+ *   the `read` that comes back, and gives the same
  * @returns dead letters `invalid_key`, `invalid_record`, `unexpected_status`, `invalid_json`, `invalid_page`
  */
-export function toPage(record: ValueRecord<SpotifyResponse>): PageResult {
+export function toPage(record: ValueRecord<SpotifyResponse>, way: 'plain' | 'fast'): PageResult {
   const { value } = record
   const userId = record.key?.toString('latin1') ?? ''
   if (!userIdPattern.test(userId))
@@ -52,7 +55,7 @@ export function toPage(record: ValueRecord<SpotifyResponse>): PageResult {
   if (!isTime(value.fetchedAt)) return deadLetter('invalid_record', `fetchedAt is ${value.fetchedAt}`)
   if (value.status !== 200) return deadLetter('unexpected_status', `The status is ${value.status}`)
 
-  const body = parseJson(value.body)
+  const body = parsePage(value.body, way)
   if (body.type === 'invalid') return deadLetter('invalid_json', body.message)
   if (!isObject(body.json) || !Array.isArray(body.json.items)) {
     return deadLetter('invalid_page', 'The body has no list of items')
@@ -69,13 +72,30 @@ export function toPage(record: ValueRecord<SpotifyResponse>): PageResult {
       size: body.json.items.length,
     },
     items: body.json.items,
+    read: body.read,
   }
 }
 
+type Parsed = { type: 'json'; json: unknown } | { type: 'invalid'; message: string }
+
+/**
+ * A name beyond Latin-1 anywhere in a page makes all of it a string of two bytes a character, which costs a third
+ * of the parse. JSON's own characters are ASCII, so its bytes can be taken for Latin-1 and the few texts that are
+ * stored be decoded one by one; only `\u` escapes could then not be told from bytes.
+ */
+function parsePage(body: Buffer, way: 'plain' | 'fast'): Parsed & { read: ReadText } {
+  if (way === 'fast' && !body.includes('\\u')) {
+    try {
+      return { type: 'json', json: JSON.parse(body.toString('latin1')), read: latin1TextOf }
+    } catch {
+      // What is wrong with it is said in its own characters.
+    }
+  }
+  return { ...parseJson(body), read: textOf }
+}
+
 /** JSON of a response body, or why it is none. */
-export function parseJson(
-  body: Buffer,
-): { type: 'json'; json: unknown } | { type: 'invalid'; message: string } {
+export function parseJson(body: Buffer): Parsed {
   try {
     return { type: 'json', json: JSON.parse(body.toString('utf8')) }
   } catch (error) {

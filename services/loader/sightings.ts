@@ -1,10 +1,17 @@
 import type { AlbumRow, ArtistRow, Catalogue, FeaturesRow, Finding, TrackRow } from './catalogue.ts'
 import { compareText } from './catalogue.ts'
-import type { JsonObject } from './fields.ts'
+import type { JsonObject, ReadText } from './fields.ts'
 import { countOf, imagesOf, int32Of, isObject, textOf, textsOf } from './fields.ts'
 import { Observations } from './observations.ts'
 import type { Version } from './versions.ts'
-import { toAlbumRow, toArtistRows, toTrackRow, toVersion, unseenArtist, unseenTrack } from './versions.ts'
+import {
+  toAlbumRow,
+  toArtistRows,
+  toTrackRow,
+  toTrackVersion,
+  unseenArtist,
+  unseenTrack,
+} from './versions.ts'
 
 /** When an answer was fetched: Unix ms, and its UTC date. */
 export interface FetchedAt {
@@ -31,11 +38,11 @@ export class Sightings {
   readonly #artistPopularity = new Observations()
   readonly #artistFollowers = new Observations()
 
-  /** A track as a page or an answer shows it. */
-  addTrack(id: string, track: JsonObject, fetched: FetchedAt): void {
+  /** A track as a page or an answer shows it, and how its texts are read. */
+  addTrack(id: string, track: JsonObject, fetched: FetchedAt, read: ReadText = textOf): void {
     const known = this.#tracks.get(id)
     if (!known || known.fetchedAt < fetched.at) {
-      const version = toVersion(track, fetched.at)
+      const version = toTrackVersion(track, fetched.at, read)
       if (!known || known.fetchedAt < version.fetchedAt) this.#tracks.set(id, version)
     }
     this.#trackPopularity.add(id, int32Of(track.popularity), fetched)
@@ -43,7 +50,7 @@ export class Sightings {
 
   /** A whole artist, as an answer shows it. */
   addArtist(id: string, artist: JsonObject, fetched: FetchedAt): void {
-    const version = { entity: artist, fetchedAt: fetched.at }
+    const version = { entity: artist, fetchedAt: fetched.at, read: textOf }
     const known = this.#artists.get(id)
     this.#artists.set(id, known ? merge(known, version) : version)
     this.#artistPopularity.add(id, int32Of(artist.popularity), fetched)
@@ -100,7 +107,7 @@ export class Sightings {
 /** The newer version, with the fields that only the older one has. */
 function merge(a: Version, b: Version): Version {
   const [older, newer] = a.fetchedAt < b.fetchedAt ? [a, b] : [b, a]
-  return { entity: { ...older.entity, ...newer.entity }, fetchedAt: newer.fetchedAt }
+  return { entity: { ...older.entity, ...newer.entity }, fetchedAt: newer.fetchedAt, read: newer.read }
 }
 
 /** Joins what an answer says of an artist with the name that tracks of the same batch show. */

@@ -172,6 +172,75 @@ describe('the catalogue', () => {
   })
 })
 
+describe('a page is read the same', () => {
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }).map((s) => s.toWellFormed().replaceAll(/\p{Cc}/gu, '')),
+    fc.constantFrom('é', 'Ärger', '日本の歌', '“Live”', 'a"b\\c', '😀', '\u0080', 'Ã©', ''),
+  )
+  const anyTrack = fc.record({ name: text, uri: text, album: text, artist: text, isrc: text }).map((t) =>
+    track('x', {
+      id: null,
+      uri: `spotify:local:${t.uri}`,
+      name: t.name,
+      album: {
+        id: t.album,
+        name: t.album,
+        album_type: t.name,
+        release_date: t.isrc,
+        images: [{ url: t.uri }],
+      },
+      artists: [{ id: t.artist, name: t.artist }],
+      external_ids: { isrc: t.isrc },
+    }),
+  )
+  const anyItem = fc.record({
+    track: fc.oneof({ weight: 9, arbitrary: anyTrack }, { weight: 1, arbitrary: fc.constant(null) }),
+    played_at: fc.constantFrom(...[1, 2, 3].map((n) => new Date(at(n)).toISOString())),
+    context: fc.record({ type: text, uri: text }),
+  })
+  // An escape anywhere makes the whole page be decoded first.
+  const escaped = (body: Buffer) => Buffer.concat([Buffer.from('{"x":"\\u0041",'), body.subarray(1)])
+  const told = (body: Buffer) => {
+    const batch = toHistory([pageRecord([], { fetchedAt, value: { body } })])
+    const pages = batch.pages.map(({ page, ...span }) => ({ ...span, size: page.size }))
+    const deadLetters = batch.deadLetters.map(({ reason }) => reason)
+    return { ...batch, pages, deadLetters }
+  }
+
+  test('whether its bytes are taken for Latin-1 or decoded first', () => {
+    fc.assert(
+      fc.property(fc.array(anyItem, { maxLength: 5 }), (items) => {
+        const body = Buffer.from(JSON.stringify({ items }))
+        expect(told(body)).toEqual(told(escaped(body)))
+      }),
+    )
+  })
+
+  test('even where its bytes are no UTF-8', () => {
+    fc.assert(
+      fc.property(
+        fc.array(anyItem, { minLength: 1, maxLength: 3 }),
+        fc.nat(),
+        fc.nat(255),
+        (items, where, byte) => {
+          const body = Buffer.from(JSON.stringify({ items }))
+          body[1 + (where % (body.length - 1))] = byte
+          fc.pre(!body.includes('\\u'))
+          expect(told(body)).toEqual(told(escaped(body)))
+        },
+      ),
+      { numRuns: 1_000 },
+    )
+  })
+
+  test('with an item that cannot be told: what is said of it shows its own characters', () => {
+    const bad = { ...item(at(1), 'Ärger „日本“'), played_at: 'gestern' }
+    const message = (more: object) => one({ ...bad, ...more }).rejected[0]
+    expect(message({})).toMatchObject({ trackName: 'Ärger „日本“' })
+    expect(message({ x: '\\u' })).toEqual(message({}))
+  })
+})
+
 describe('accounting', () => {
   test('every item of any page ends once: a play, a drop or a rejection', () => {
     const anything = fc.oneof(

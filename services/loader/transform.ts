@@ -4,9 +4,9 @@ import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { Catalogue } from './catalogue.ts'
 import { compareText, dayOf } from './catalogue.ts'
 import type { PageSpan } from './gaps.ts'
-import type { DropReason, RejectReason } from './item.ts'
+import type { DropReason, Item, RejectReason } from './item.ts'
 import { contextOf, digestOf, toItem, trackNameOf } from './item.ts'
-import type { Page } from './page.ts'
+import type { Page, PageResult } from './page.ts'
 import { toPage } from './page.ts'
 import { Sightings } from './sightings.ts'
 
@@ -85,9 +85,9 @@ export function toHistory(
     counts: { items: 0, plays: 0, dropped: {}, rejected: {} },
   }
   for (const record of records) {
-    const result = toPage(record)
+    const result = readPage(record)
     if (result.type === 'page' && erased.has(result.page.userId)) dropPage(collected, result.items)
-    else if (result.type === 'page') collectPage(collected, result.page, result.items)
+    else if (result.type === 'page') collectPage(collected, result)
     else deadLetters.push({ record, reason: result.reason, message: result.message })
   }
   return {
@@ -100,19 +100,34 @@ export function toHistory(
   }
 }
 
+type ReadPage = Extract<PageResult, { type: 'page' }> & { told: readonly Item[] }
+
+/** A page with an item that cannot be told is read in full: what is said of such items shows all of them. */
+function readPage(record: ValueRecord<SpotifyResponse>): ReadPage | Exclude<PageResult, { type: 'page' }> {
+  const fast = tell(toPage(record, 'fast'))
+  const isTold = fast.type !== 'page' || fast.told.every((item) => item.type !== 'rejected')
+  return isTold ? fast : tell(toPage(record, 'plain'))
+}
+
+function tell(result: PageResult): ReadPage | Exclude<PageResult, { type: 'page' }> {
+  if (result.type !== 'page') return result
+  const { page, items, read } = result
+  return { ...result, told: items.map((raw) => toItem(raw, page.fetchedAt, read)) }
+}
+
 function dropPage({ counts }: Collected, items: readonly unknown[]): void {
   counts.items += items.length
   counts.dropped.erased_user = (counts.dropped.erased_user ?? 0) + items.length
 }
 
-function collectPage(into: Collected, page: Page, items: readonly unknown[]): void {
+function collectPage(into: Collected, { page, items, told, read }: ReadPage): void {
   const { fetchedAt, userId } = page
   const { counts } = into
   const fetched = { at: fetchedAt, day: dayOf(fetchedAt) }
   let oldest: number | null = null
   let newest: number | null = null
-  for (const [index, raw] of items.entries()) {
-    const item = toItem(raw, fetchedAt)
+  for (const [index, item] of told.entries()) {
+    const raw = items[index]
     counts.items++
     if (item.type === 'rejected') {
       const { reason } = item
@@ -129,16 +144,19 @@ function collectPage(into: Collected, page: Page, items: readonly unknown[]): vo
     }
     counts.plays++
     if (item.playedAt <= fetchedAt && (newest === null || item.playedAt > newest)) newest = item.playedAt
-    into.sightings.addTrack(item.trackId, item.track, fetched)
+    into.sightings.addTrack(item.trackId, item.track, fetched, read)
     const key = `${userId} ${item.playedAt} ${item.trackId}`
-    if (!into.plays.has(key)) into.plays.set(key, toPlayRow(page, item, raw))
+    if (!into.plays.has(key)) into.plays.set(key, toPlayRow(page, item, contextOf(raw, read)))
   }
   const isWindow = page.source !== 'import'
   into.pages.push({ page, userId, fetchedAt, size: page.size, oldest, newest, isWindow })
 }
 
-function toPlayRow(page: Page, play: { playedAt: number; trackId: string }, raw: unknown): PlayRow {
-  const context = contextOf(raw)
+function toPlayRow(
+  page: Page,
+  play: { playedAt: number; trackId: string },
+  context: ReturnType<typeof contextOf>,
+): PlayRow {
   return {
     userId: page.userId,
     playedAt: play.playedAt,

@@ -1,62 +1,82 @@
 import type { AlbumRow, ArtistRow, TrackRow } from './catalogue.ts'
 import { unseen } from './catalogue.ts'
-import type { JsonObject } from './fields.ts'
-import { idOf, imagesOf, int32Of, isObject, textOf } from './fields.ts'
+import type { JsonObject, ReadText } from './fields.ts'
+import { idOf, imagesOf, int32Of, isObject } from './fields.ts'
 
 /** An entity as an answer shows it. */
 export interface Version {
   entity: JsonObject
   /** Unix time in milliseconds; {@link unseen} when the answer shows no more than the id. */
   fetchedAt: number
+  read: ReadText
 }
 
 /**
  * Spotify empties the names of tracks that it has withdrawn. Such a version says nothing, and must not win
- * over an older one that does.
+ * over an older one that does. Holds what is stored of the track alone: the lists of markets are most of its
+ * memory.
  */
-export function toVersion(entity: JsonObject, fetchedAt: number): Version {
-  return { entity, fetchedAt: textOf(entity.name) ? fetchedAt : unseen }
+export function toTrackVersion(track: JsonObject, fetchedAt: number, read: ReadText): Version {
+  const { id, uri, name, duration_ms, explicit, external_ids, artists } = track
+  const entity = {
+    id,
+    uri,
+    name,
+    duration_ms,
+    explicit,
+    external_ids,
+    artists,
+    album: storedAlbum(track.album),
+  }
+  return { entity, fetchedAt: read(name) ? fetchedAt : unseen, read }
 }
 
-export function toTrackRow(id: string, { entity, fetchedAt }: Version): TrackRow {
+function storedAlbum(album: unknown): JsonObject | null {
+  if (!isObject(album)) return null
+  const { id, uri, name, album_type, release_date, images } = album
+  return { id, uri, name, album_type, release_date, images }
+}
+
+export function toTrackRow(id: string, version: Version): TrackRow {
+  const { entity, fetchedAt, read } = version
   if (fetchedAt === unseen) return unseenTrack(id)
   const externalIds = isObject(entity.external_ids) ? entity.external_ids : {}
   return {
     ...unseenTrack(id),
-    name: textOf(entity.name) ?? '',
+    name: read(entity.name) ?? '',
     durationMs: int32Of(entity.duration_ms),
     explicit: typeof entity.explicit === 'boolean' ? entity.explicit : null,
-    isrc: textOf(externalIds.isrc),
-    albumId: isObject(entity.album) ? idOf(entity.album) : null,
-    artistIds: toArtistRows({ entity, fetchedAt }).map((artist) => artist.id),
+    isrc: read(externalIds.isrc),
+    albumId: isObject(entity.album) ? idOf(entity.album, read) : null,
+    artistIds: toArtistRows(version).map((artist) => artist.id),
     fetchedAt,
   }
 }
 
 /** The track's album; null when it has none that can be told, as with local files. */
-export function toAlbumRow({ entity, fetchedAt }: Version): AlbumRow | null {
+export function toAlbumRow({ entity, fetchedAt, read }: Version): AlbumRow | null {
   const album = isObject(entity.album) ? entity.album : {}
-  const id = idOf(album)
-  const name = textOf(album.name)
+  const id = idOf(album, read)
+  const name = read(album.name)
   if (id === null || !name) return null
   return {
     id,
     name,
-    albumType: textOf(album.album_type),
-    releaseDate: textOf(album.release_date),
-    images: imagesOf(album.images),
+    albumType: read(album.album_type),
+    releaseDate: read(album.release_date),
+    images: imagesOf(album.images, read),
     fetchedAt,
   }
 }
 
 /** The track's artists that have an id, in order, by name alone; those of local files have none. */
-export function toArtistRows({ entity, fetchedAt }: Version): ArtistRow[] {
+export function toArtistRows({ entity, fetchedAt, read }: Version): ArtistRow[] {
   if (!Array.isArray(entity.artists)) return []
   const rows: ArtistRow[] = []
   for (const artist of entity.artists) {
-    const id = isObject(artist) ? idOf(artist) : null
+    const id = isObject(artist) ? idOf(artist, read) : null
     if (id === null) continue
-    const name = textOf(artist.name)
+    const name = read(artist.name)
     rows.push(name ? { ...unseenArtist(id), name, fetchedAt } : unseenArtist(id))
   }
   return rows

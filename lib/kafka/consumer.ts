@@ -35,7 +35,7 @@ export interface ConsumerOptions<V> {
 const sessionTimeoutMs = 12_000
 const heartbeatMs = 2_000
 const fetchWaitMs = 500
-const fetchMaxBytesPerPartition = 512 * 1024
+const fetchMaxBytesPerPartition = 128 * 1024
 const queueMaxBytes = 4 << 20
 /** How long a full queue may hold up the fetch of its neighbours before its partition is paused instead. */
 const roomWithinMs = 200

@@ -1,7 +1,10 @@
+import pLimit from 'p-limit'
 import { openCodec } from '../../lib/codec.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
+import type { Handler } from '../../lib/kafka/sink.ts'
 import { runService } from '../../lib/lifecycle.ts'
 import { openPostgres } from '../../lib/postgres.ts'
+import type { SpotifyResponse } from '../../lib/topology.ts'
 import { topology } from '../../lib/topology.ts'
 import { readConfig } from './config.ts'
 import { historyHandler } from './history.ts'
@@ -11,8 +14,9 @@ import { Outbox } from './outbox.ts'
 import { Written } from './written.ts'
 
 const name = 'loader'
-/** Three for batches, one for the outbox. */
-const connections = 4
+/** Batches in work at a time, of all partitions: while one waits for Postgres another one is parsed. */
+const batchesInWork = 3
+const connections = batchesInWork + 1
 
 await runService(name, readConfig, async ({ config, scope, log, health, fail }) => {
   const topics = topology(config.kafka.prefix)
@@ -24,17 +28,22 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
 
   const written = new Written()
   const parts = { postgres, written, onCommitted: () => outbox.wake(), log }
+  const turns = pLimit(batchesInWork)
+  const inTurn =
+    (handler: Handler<SpotifyResponse>): Handler<SpotifyResponse> =>
+    (records, signal) =>
+      turns(() => handler(records, signal))
   const limits = { batchMaxRecords: config.batchPages, batchMaxBytes: config.batchMaxBytes }
   await kafka.consume({
     ...limits,
     group: topics.groups.loaderHistory,
     topic: topics.recentlyPlayed,
-    handler: historyHandler(parts),
+    handler: inTurn(historyHandler(parts)),
   })
   await kafka.consume({
     ...limits,
     group: topics.groups.loaderMetadata,
     topic: topics.metadata,
-    handler: metadataHandler(parts),
+    handler: inTurn(metadataHandler(parts)),
   })
 })

@@ -43,8 +43,7 @@ class CopyIn {
   }
 }
 
-const columns =
-  'user_id, played_at, track_id, context_type, context_uri, source, page_partition, page_offset'
+const columns = 'user_id, played_at, track_id, context_type, context_uri, source, page_partition, page_offset'
 
 /** As {@link insertPlays}, by COPY: it knows no conflict, so the plays must all be new. */
 export async function copyPlays(sql: Sql, plays: readonly PlayRow[]): Promise<[]> {

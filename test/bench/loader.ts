@@ -26,7 +26,9 @@ export async function measureLoaders(
   )
   const share = topics.recentlyPlayed.partitions / processes
   const isReady = (line: LogLine) =>
-    line.msg === 'partitions_assigned' && line.group === topics.groups.loaderHistory && line.partitions === share
+    line.msg === 'partitions_assigned' &&
+    line.group === topics.groups.loaderHistory &&
+    line.partitions === share
   await Promise.all(loaders.map((loader) => loader.line(isReady)))
   const startedAt = Date.now()
   const before = loadedPages(loaders)
@@ -41,7 +43,7 @@ export async function measureLoaders(
     cpuSeconds: cpu.reduce((a, b) => a + b, 0),
     serverCpuSeconds: serverCpu(),
     peakRssMb: Math.max(...loaders.map((loader) => peakRssMb(loader.pid))),
-    details: {},
+    details: { pagesPerBatch: pages.count / stored(loaders).length },
   }
   await Promise.all(loaders.map((loader) => loader.stop()))
   await checkTables(database.DATABASE_URL, load)

@@ -15,7 +15,10 @@ export interface Measurement {
 }
 
 /** CPU of servers since this was called. */
-export function watchServers(stack: Stack, names: readonly ServerName[]): () => Measurement['serverCpuSeconds'] {
+export function watchServers(
+  stack: Stack,
+  names: readonly ServerName[],
+): () => Measurement['serverCpuSeconds'] {
   const before = names.map((name) => stack.cpu(name))
   return () => Object.fromEntries(names.map((name, i) => [name, stack.cpu(name) - (before[i] ?? 0)]))
 }

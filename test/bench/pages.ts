@@ -163,7 +163,9 @@ function artistJson(n: number): string {
 function albumJson(n: number, artists: string): string {
   const id = spotifyId('album', n)
   const images = [640, 300, 64]
-    .map((size) => `{"height":${size},"url":"https://i.scdn.co/image/ab67616d0000${size}${id}","width":${size}}`)
+    .map(
+      (size) => `{"height":${size},"url":"https://i.scdn.co/image/ab67616d0000${size}${id}","width":${size}}`,
+    )
     .join(',')
   return `{"album_type":"album","artists":[${artists}],"available_markets":${marketsJson},"external_urls":{"spotify":"https://open.spotify.com/album/${id}"},"href":"https://api.spotify.com/v1/albums/${id}","id":"${id}","images":[${images}],"name":"Album No. ${n} (Deluxe Édition)","release_date":"${1960 + (n % 65)}-0${1 + (n % 9)}-1${n % 10}","release_date_precision":"day","total_tracks":${4 + (n % 9)},"type":"album","uri":"spotify:album:${id}"}`
 }

@@ -36,7 +36,12 @@ export function toReport(results: ReadonlyMap<string, Measurement[]>, pages: Pag
     memoryGb: Math.round(totalmem() / 1e9),
     node: process.version,
   }
-  return { at: new Date().toISOString().slice(0, 19), machine, shape: { ...pages.shape, pages: pages.count }, rows }
+  return {
+    at: new Date().toISOString().slice(0, 19),
+    machine,
+    shape: { ...pages.shape, pages: pages.count },
+    rows,
+  }
 }
 
 function toRow(name: string, runs: Measurement[], rateOf: (name: string) => number): Row {
@@ -53,7 +58,10 @@ function toRow(name: string, runs: Measurement[], rateOf: (name: string) => numb
     ofFloor: floor === undefined || Number.isNaN(floorRate) ? null : { name: floor, ratio: rate / floorRate },
     cpuSecondsPer1000: medianOf((m) => (m.cpuSeconds / m.pages) * 1000),
     serverCpuSecondsPer1000: Object.fromEntries(
-      servers.map((server) => [server, medianOf((m) => ((m.serverCpuSeconds[server] ?? 0) / m.pages) * 1000)]),
+      servers.map((server) => [
+        server,
+        medianOf((m) => ((m.serverCpuSeconds[server] ?? 0) / m.pages) * 1000),
+      ]),
     ),
     peakRssMb: runs.some((m) => m.peakRssMb === null) ? null : medianOf((m) => m.peakRssMb ?? 0),
     details: Object.fromEntries(

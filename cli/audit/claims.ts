@@ -16,7 +16,7 @@ export function toClaims(
 ): Claims {
   const place = `${record.partition}/${record.offset}`
   const { values, deadLetters } = sift([record], group)
-  const history = toHistory(values, erased)
+  const history = toHistory(values, { erased })
   return {
     place,
     plays: history.plays.map((play) => ({

@@ -8,21 +8,29 @@ import { scrub } from '../log.ts'
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs
 
 /** Node's default of 16 KiB costs more CPU than parsing the page. */
-const chunkSize = 1 << 20
+const maxChunkSize = 1 << 20
+/** Pages shrink 14 times: with this one chunk holds what comes out. */
+const expansion = 20
 
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   compress: ({ buffer }: { buffer: Buffer }) =>
     new Promise<Buffer>((resolve, reject) => {
       const params = { [constants.ZSTD_c_compressionLevel]: 3 }
-      zstdCompress(buffer, { chunkSize, params }, (error, result) =>
+      zstdCompress(buffer, { chunkSize: chunkSizeFor(buffer.length), params }, (error, result) =>
         error ? reject(error) : resolve(result),
       )
     }),
   decompress: (buffer: Buffer) =>
     new Promise<Buffer>((resolve, reject) => {
-      zstdDecompress(buffer, { chunkSize }, (error, result) => (error ? reject(error) : resolve(result)))
+      zstdDecompress(buffer, { chunkSize: chunkSizeFor(buffer.length * expansion) }, (error, result) =>
+        error ? reject(error) : resolve(result),
+      )
     }),
 })
+
+function chunkSizeFor(bytes: number): number {
+  return Math.min(Math.max(bytes, 1 << 12), maxChunkSize)
+}
 
 interface RequestQueue {
   pending: unknown[]

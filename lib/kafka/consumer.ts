@@ -9,7 +9,7 @@ import type { Resource } from '../scope.ts'
 import type { Topic } from '../topology.ts'
 import type { ClientOptions } from './client.ts'
 import { createClient } from './client.ts'
-import type { SettledBatch } from './partition-worker.ts'
+import type { InTurn, SettledBatch } from './partition-worker.ts'
 import { PartitionWorker } from './partition-worker.ts'
 import { backoffMs, pause } from './pause.ts'
 import type { DecodedRecord, RawRecord } from './record.ts'
@@ -27,6 +27,7 @@ export interface ConsumerOptions<V> {
   batchMaxRecords: number
   batchMaxBytes: number
   stuckAfterMs: number
+  inTurn: InTurn
   health: Health
   fail: (error: unknown) => void
   log: Logger
@@ -232,7 +233,7 @@ class Term<V> {
   }
 
   #startWorker(topic: string, partition: number): void {
-    const { group, log, open, publishDeadLetters, batchMaxRecords, batchMaxBytes, fail } = this.#o
+    const { group, log, open, publishDeadLetters, batchMaxRecords, batchMaxBytes, inTurn, fail } = this.#o
     const name = `${topic}/${partition}`
     const worker = new PartitionWorker<V>({
       group,
@@ -241,6 +242,7 @@ class Term<V> {
       batchMaxRecords,
       batchMaxBytes,
       queueMaxBytes,
+      inTurn,
       open: (signal) => open(topic, partition, signal),
       decode: (record) => this.#decode(record),
       publishDeadLetters,

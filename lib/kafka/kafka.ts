@@ -13,7 +13,7 @@ import { openConsumer } from './consumer.ts'
 import { deadLetterHeaders } from './dead-letter.ts'
 import { FloodError, FloodValve } from './flood-valve.ts'
 import { handlerSink } from './handler-sink.ts'
-import type { SettledBatch } from './partition-worker.ts'
+import type { InTurn, SettledBatch } from './partition-worker.ts'
 import { openProducer } from './producer.ts'
 import type { Header } from './record.ts'
 import type { Handler, PartitionSink } from './sink.ts'
@@ -42,6 +42,8 @@ interface ConsumeOptions {
   batchMaxBytes?: number
   /** A batch in work for longer than this makes `/healthz` fail. */
   stuckAfterMs?: number
+  /** Bounds how many batches are in work at a time; absent: one of every partition. */
+  inTurn?: InTurn
 }
 
 export interface Kafka extends Resource {
@@ -76,7 +78,8 @@ export interface KafkaOptions {
   fail: (error: unknown) => void
 }
 
-const defaults = { batchMaxRecords: 500, batchMaxBytes: 8 << 20, stuckAfterMs: 300_000 }
+const atOnce: InTurn = (work) => work()
+const defaults = { batchMaxRecords: 500, batchMaxBytes: 8 << 20, stuckAfterMs: 300_000, inTurn: atOnce }
 
 /** A consumer that stopped for a flood of dead letters tries again this often. */
 const floodTrialMs = 5_000

@@ -7,11 +7,16 @@ import { backoffMs, pause } from './pause.ts'
 import type { DecodedRecord, RawRecord } from './record.ts'
 import type { PartitionSink, Settled } from './sink.ts'
 
-/** A batch whose effect is durable. */
-export interface SettledBatch extends Settled {
+interface Effect extends Settled {
   records: number
+}
+
+/** A batch whose effect is durable. */
+export interface SettledBatch extends Effect {
   attempts: number
 }
+
+const nothing: Effect = { through: null, deadLetters: [], records: 0 }
 
 export interface WorkerOptions<V> {
   group: string
@@ -24,6 +29,8 @@ export interface WorkerOptions<V> {
   /** Bytes in the queue above which {@link PartitionWorker.full} is true. */
   queueMaxBytes: number
   decode: (record: RawRecord) => Promise<DecodedRecord<V>>
+  /** Runs work when its turn has come: how much is in work at a time, over all partitions, is bounded there. */
+  inTurn: InTurn
   /** @throws FloodError when they would be too many: the batch is handled again later */
   publishDeadLetters: (outcome: SettledBatch) => Promise<void>
   /** @throws when the group did not take it; the next commit covers it then */
@@ -34,6 +41,9 @@ export interface WorkerOptions<V> {
   onBug: (error: unknown) => void
   log: Logger
 }
+
+/** Runs a piece of work, at once or later, and gives back its result. */
+export type InTurn = <T>(work: () => Promise<T>) => Promise<T>
 
 const tickMs = 1_000
 
@@ -113,8 +123,7 @@ export class PartitionWorker<V> {
   async #run(): Promise<void> {
     try {
       while (!this.#stop.signal.aborted) {
-        const batch = this.#take()
-        if (batch.length > 0) await this.#process(batch)
+        if (this.#queue.length > 0) await this.#process()
         else if (await this.#idle()) await this.#tick()
       }
       await this.#commitPending()
@@ -153,18 +162,25 @@ export class PartitionWorker<V> {
     return idle && !this.#stop.signal.aborted
   }
 
-  async #process(batch: RawRecord[]): Promise<void> {
-    const { group, topic } = this.#o
-    const end = metrics.batchSeconds.startTimer({ group })
-    await this.#untilSettled('batch', batch.length, async () =>
-      this.#sink.write(await this.#decodeAll(batch)),
+  async #process(): Promise<void> {
+    const { group, topic, inTurn } = this.#o
+    let batch: RawRecord[] = []
+    await this.#untilSettled('batch', () =>
+      inTurn(async () => {
+        if (this.#stop.signal.aborted) return nothing
+        // As late as can be: what came while it waited for its turn goes with it.
+        if (batch.length === 0) batch = this.#take()
+        const end = metrics.batchSeconds.startTimer({ group })
+        const settled = await this.#sink.write(await this.#decodeAll(batch))
+        end()
+        return { ...settled, records: batch.length }
+      }),
     )
     metrics.recordsConsumed.inc({ group, topic }, batch.length)
-    end()
   }
 
   async #tick(): Promise<void> {
-    await this.#untilSettled('tick', 0, () => this.#sink.tick())
+    await this.#untilSettled('tick', async () => ({ ...(await this.#sink.tick()), records: 0 }))
     await this.#commitPending()
   }
 
@@ -178,12 +194,12 @@ export class PartitionWorker<V> {
    * Repeats an effect through outages until it succeeds or the term ends; then settles it, through outages too.
    * A flood is judged anew each time, so the effect is repeated then: its cause may be gone.
    */
-  async #untilSettled(what: string, records: number, effect: () => Promise<Settled>): Promise<void> {
+  async #untilSettled(what: string, effect: () => Promise<Effect>): Promise<void> {
     let done: SettledBatch | null = null
     for (let attempts = 1; !this.#stop.signal.aborted || done; attempts++) {
       this.#busySince = Date.now()
       try {
-        done ??= { ...(await effect()), records, attempts }
+        done ??= { ...(await effect()), attempts }
         await this.#settle(done)
         return
       } catch (error) {

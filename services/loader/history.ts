@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { checkpoint } from '../../lib/checkpoint.ts'
 import type { Handler } from '../../lib/kafka/sink.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -18,6 +19,7 @@ import {
   rememberRejected,
   repairPlays,
 } from './history-store.ts'
+import type { ShownPage } from './shown-page.ts'
 import type { HistoryBatch } from './transform.ts'
 import { toHistory } from './transform.ts'
 import type { Written } from './written.ts'
@@ -37,25 +39,33 @@ export interface HistoryOptions {
   onAccount?: (account: Account, catalogueRows: number) => void
 }
 
+/** Memory for the last page of each user, in bytes. */
+const shownMaxBytes = 32 << 20
+/** Rows may be taken away, or the database be restored: pages are read in full again then. */
+const shownForMs = 15 * 60_000
+
 /**
  * The handler of group `loader.history`: one transaction a batch, all of it or nothing. Running it again on
  * the same records changes nothing and gives the same dead letters.
  */
 export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse> {
   const { written, onCommitted, onAccount, rerun = false, log } = options
+  // A rerun does not go by memory: rows may stem from a parser that was wrong.
+  const memory = rerun ? null : { written, shown: openShown() }
   return async (records) => {
     const startedAt = Date.now()
-    const all = toHistory(records)
+    const before = memory ? { shown: memory.shown } : {}
+    const all = toHistory(records, before)
     const { batch, effect } = await options.postgres.transaction(async (sql) => {
       const erased = await readErased(sql, [...new Set(all.pages.map((page) => page.userId))])
-      const kept = erased.size > 0 ? toHistory(records, erased) : all
-      // A rerun does not go by memory: the row may stem from a parser that was wrong.
-      const fresh = rerun ? kept : { ...kept, catalogue: written.unwritten(kept.catalogue) }
+      const kept = erased.size > 0 ? toHistory(records, { ...before, erased }) : all
+      const fresh = memory ? { ...kept, catalogue: memory.written.unwritten(kept.catalogue) } : kept
       return { batch: fresh, effect: await store(sql, fresh, rerun) }
     })
     checkpoint('loader.stored')
     // After the commit only: what was rolled back is not written.
-    if (!rerun) written.remember(batch.catalogue)
+    memory?.written.remember(batch.catalogue)
+    for (const [userId, page] of batch.shown) memory?.shown.set(userId, page)
     if (mayBePending(batch.catalogue, effect)) onCommitted()
 
     const account = toAccount(batch, effect)
@@ -66,6 +76,11 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
     log.info({ partition, offset, records: records.length, ...account, ms }, 'history_stored')
     return [...batch.deadLetters, ...toReports(batch, effect)]
   }
+}
+
+function openShown(): LRUCache<string, ShownPage> {
+  const sizeCalculation = (page: ShownPage) => page.body.length
+  return new LRUCache({ maxSize: shownMaxBytes, sizeCalculation, ttl: shownForMs, ttlResolution: 1_000 })
 }
 
 /** Whether the commit may have left artists or tracks without metadata, or gaps that nobody was told of. */

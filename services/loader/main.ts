@@ -1,10 +1,8 @@
 import pLimit from 'p-limit'
 import { openCodec } from '../../lib/codec.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
-import type { Handler } from '../../lib/kafka/sink.ts'
 import { runService } from '../../lib/lifecycle.ts'
 import { openPostgres } from '../../lib/postgres.ts'
-import type { SpotifyResponse } from '../../lib/topology.ts'
 import { topology } from '../../lib/topology.ts'
 import { readConfig } from './config.ts'
 import { historyHandler } from './history.ts'
@@ -29,21 +27,18 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const written = new Written()
   const parts = { postgres, written, onCommitted: () => outbox.wake(), log }
   const turns = pLimit(batchesInWork)
-  const inTurn =
-    (handler: Handler<SpotifyResponse>): Handler<SpotifyResponse> =>
-    (records, signal) =>
-      turns(() => handler(records, signal))
-  const limits = { batchMaxRecords: config.batchPages, batchMaxBytes: config.batchMaxBytes }
+  const { batchPages: batchMaxRecords, batchMaxBytes } = config
+  const limits = { batchMaxRecords, batchMaxBytes, inTurn: <T>(work: () => Promise<T>) => turns(work) }
   await kafka.consume({
     ...limits,
     group: topics.groups.loaderHistory,
     topic: topics.recentlyPlayed,
-    handler: inTurn(historyHandler(parts)),
+    handler: historyHandler(parts),
   })
   await kafka.consume({
     ...limits,
     group: topics.groups.loaderMetadata,
     topic: topics.metadata,
-    handler: inTurn(metadataHandler(parts)),
+    handler: metadataHandler(parts),
   })
 })

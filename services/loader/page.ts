@@ -5,6 +5,8 @@ import { headerText } from '../../lib/kafka/record.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { ReadText } from './fields.ts'
 import { isObject, latin1TextOf, storable, textOf } from './fields.ts'
+import type { Cut } from './shown-page.ts'
+import { cutEnd } from './shown-page.ts'
 
 /** One recently-played response of a user. */
 export interface Page {
@@ -39,9 +41,14 @@ const maxTimeMs = 253_402_300_799_999
  *
  * @param way `plain` decodes all of the body; `fast` is for pages of plays, whose texts are then to be read with
  *   the `read` that comes back, and gives the same
+ * @param cut what is to be read of the body; null: all of it
  * @returns dead letters `invalid_key`, `invalid_record`, `unexpected_status`, `invalid_json`, `invalid_page`
  */
-export function toPage(record: ValueRecord<SpotifyResponse>, way: 'plain' | 'fast'): PageResult {
+export function toPage(
+  record: ValueRecord<SpotifyResponse>,
+  way: 'plain' | 'fast',
+  cut: Cut | null = null,
+): PageResult {
   const { value } = record
   const userId = record.key?.toString('latin1') ?? ''
   if (!userIdPattern.test(userId))
@@ -55,7 +62,7 @@ export function toPage(record: ValueRecord<SpotifyResponse>, way: 'plain' | 'fas
   if (!isTime(value.fetchedAt)) return deadLetter('invalid_record', `fetchedAt is ${value.fetchedAt}`)
   if (value.status !== 200) return deadLetter('unexpected_status', `The status is ${value.status}`)
 
-  const body = parsePage(value.body, way)
+  const body = parsePage(cut ? cut.rest : value.body, way, cut ? cutEnd : '')
   if (body.type === 'invalid') return deadLetter('invalid_json', body.message)
   if (!isObject(body.json) || !Array.isArray(body.json.items)) {
     return deadLetter('invalid_page', 'The body has no list of items')
@@ -69,7 +76,7 @@ export function toPage(record: ValueRecord<SpotifyResponse>, way: 'plain' | 'fas
       source: storable(value.source),
       ...placeOf(record),
       redriven: headerText(record, redriveGroupHeader) !== null,
-      size: body.json.items.length,
+      size: body.json.items.length + (cut?.repeated ?? 0),
     },
     items: body.json.items,
     read: body.read,
@@ -83,21 +90,21 @@ type Parsed = { type: 'json'; json: unknown } | { type: 'invalid'; message: stri
  * of the parse. JSON's own characters are ASCII, so its bytes can be taken for Latin-1 and the few texts that are
  * stored be decoded one by one; only `\u` escapes could then not be told from bytes.
  */
-function parsePage(body: Buffer, way: 'plain' | 'fast'): Parsed & { read: ReadText } {
+function parsePage(body: Buffer, way: 'plain' | 'fast', end: string): Parsed & { read: ReadText } {
   if (way === 'fast' && !body.includes('\\u')) {
     try {
-      return { type: 'json', json: JSON.parse(body.toString('latin1')), read: latin1TextOf }
+      return { type: 'json', json: JSON.parse(body.toString('latin1') + end), read: latin1TextOf }
     } catch {
       // What is wrong with it is said in its own characters.
     }
   }
-  return { ...parseJson(body), read: textOf }
+  return { ...parseJson(body, end), read: textOf }
 }
 
-/** JSON of a response body, or why it is none. */
-export function parseJson(body: Buffer): Parsed {
+/** JSON of a response body and the text after it, or why it is none. */
+export function parseJson(body: Buffer, end = ''): Parsed {
   try {
-    return { type: 'json', json: JSON.parse(body.toString('utf8')) }
+    return { type: 'json', json: JSON.parse(body.toString('utf8') + end) }
   } catch (error) {
     return { type: 'invalid', message: `${body.length} bytes: ${(error as SyntaxError).message}` }
   }

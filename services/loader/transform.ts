@@ -8,6 +8,8 @@ import type { DropReason, Item, RejectReason } from './item.ts'
 import { contextOf, digestOf, toItem, trackNameOf } from './item.ts'
 import type { Page, PageResult } from './page.ts'
 import { toPage } from './page.ts'
+import type { ShownPage } from './shown-page.ts'
+import { cutRepeated, toShownPage } from './shown-page.ts'
 import { Sightings } from './sightings.ts'
 
 export interface PlayRow {
@@ -48,7 +50,17 @@ export interface HistoryBatch {
   rejected: readonly RejectedItem[]
   /** Records that are no pages. */
   deadLetters: readonly DeadLetter[]
+  /** The newest page of each user that the next one may be compared with. */
+  shown: ReadonlyMap<string, ShownPage>
   counts: ItemCounts
+}
+
+/** What is known before a batch. */
+export interface Before {
+  /** Users of whom nothing may be kept: the items of their pages are drops. */
+  erased?: ReadonlySet<string>
+  /** Pages whose plays are stored, by user; without it every page is read in full. */
+  shown?: { get(userId: string): ShownPage | undefined }
 }
 
 interface ItemCounts {
@@ -59,6 +71,8 @@ interface ItemCounts {
   rejected: Partial<Record<RejectReason, number>>
 }
 
+const dayMs = 86_400_000
+
 interface Collected {
   pages: HistoryPage[]
   plays: Map<string, PlayRow>
@@ -67,16 +81,13 @@ interface Collected {
   counts: ItemCounts
 }
 
-/**
- * Turns records of `spotify.recently-played`, in offset order, into rows.
- *
- * @param erased users of whom nothing may be kept: the items of their pages are drops
- */
+/** Turns records of `spotify.recently-played`, in offset order, into rows. */
 export function toHistory(
   records: readonly ValueRecord<SpotifyResponse>[],
-  erased: ReadonlySet<string> = new Set(),
+  before: Before = {},
 ): HistoryBatch {
   const deadLetters: DeadLetter[] = []
+  const shown = new Map<string, ShownPage>()
   const collected: Collected = {
     pages: [],
     plays: new Map(),
@@ -85,10 +96,17 @@ export function toHistory(
     counts: { items: 0, plays: 0, dropped: {}, rejected: {} },
   }
   for (const record of records) {
-    const result = readPage(record)
-    if (result.type === 'page' && erased.has(result.page.userId)) dropPage(collected, result.items)
-    else if (result.type === 'page') collectPage(collected, result)
-    else deadLetters.push({ record, reason: result.reason, message: result.message })
+    const userId = record.value.subject
+    const result = readPage(record, before.shown && (shown.get(userId) ?? before.shown.get(userId)))
+    if (result.type !== 'page') {
+      deadLetters.push({ record, reason: result.reason, message: result.message })
+    } else if (before.erased?.has(userId)) {
+      dropPage(collected, result.page)
+    } else {
+      collectPage(collected, result)
+      const latest = before.shown ? toLatest(record, result) : null
+      if (latest) shown.set(userId, latest)
+    }
   }
   return {
     pages: collected.pages,
@@ -96,31 +114,58 @@ export function toHistory(
     catalogue: collected.sightings.toCatalogue(),
     rejected: collected.rejected,
     deadLetters,
+    shown,
     counts: collected.counts,
   }
 }
 
-type ReadPage = Extract<PageResult, { type: 'page' }> & { told: readonly Item[] }
+type ReadPage = Extract<PageResult, { type: 'page' }> & {
+  told: readonly Item[]
+  /** When plays that follow these items were played (Unix ms); they are known, and were not read again. */
+  repeated: readonly number[]
+}
+type Unread = Exclude<PageResult, { type: 'page' }>
 
 /** A page with an item that cannot be told is read in full: what is said of such items shows all of them. */
-function readPage(record: ValueRecord<SpotifyResponse>): ReadPage | Exclude<PageResult, { type: 'page' }> {
-  const fast = tell(toPage(record, 'fast'))
+function readPage(record: ValueRecord<SpotifyResponse>, before: ShownPage | undefined): ReadPage | Unread {
+  const fast = (before && readRest(record, before)) ?? tell(toPage(record, 'fast'))
   const isTold = fast.type !== 'page' || fast.told.every((item) => item.type !== 'rejected')
   return isTold ? fast : tell(toPage(record, 'plain'))
 }
 
-function tell(result: PageResult): ReadPage | Exclude<PageResult, { type: 'page' }> {
+/**
+ * Reads what a page shows beyond the one before. What is repeated has been told under the same date, so that its
+ * numbers of the day are known too. null: the page is to be read in full.
+ */
+function readRest(record: ValueRecord<SpotifyResponse>, before: ShownPage): ReadPage | null {
+  const { value } = record
+  const days = [value, before].map(({ fetchedAt }) => Math.floor(fetchedAt / dayMs))
+  if (value.fetchedAt < before.fetchedAt || days[0] !== days[1]) return null
+  const cut = cutRepeated(value.body, before)
+  if (!cut) return null
+  const rest = tell(toPage(record, 'fast', cut))
+  return rest.type === 'page' ? { ...rest, repeated: before.playedAt.slice(0, cut.repeated) } : null
+}
+
+function tell(result: PageResult): ReadPage | Unread {
   if (result.type !== 'page') return result
   const { page, items, read } = result
-  return { ...result, told: items.map((raw) => toItem(raw, page.fetchedAt, read)) }
+  return { ...result, told: items.map((raw) => toItem(raw, page.fetchedAt, read)), repeated: [] }
 }
 
-function dropPage({ counts }: Collected, items: readonly unknown[]): void {
-  counts.items += items.length
-  counts.dropped.erased_user = (counts.dropped.erased_user ?? 0) + items.length
+/** The page as the user's next one may be compared with it; null when it shows more than plays. */
+function toLatest({ value }: ValueRecord<SpotifyResponse>, { told, repeated }: ReadPage): ShownPage | null {
+  const plays = told.flatMap((item) => (item.type === 'play' ? item.playedAt : []))
+  if (plays.length < told.length) return null
+  return toShownPage({ body: value.body, fetchedAt: value.fetchedAt, playedAt: [...plays, ...repeated] })
 }
 
-function collectPage(into: Collected, { page, items, told, read }: ReadPage): void {
+function dropPage({ counts }: Collected, { size }: Page): void {
+  counts.items += size
+  counts.dropped.erased_user = (counts.dropped.erased_user ?? 0) + size
+}
+
+function collectPage(into: Collected, { page, items, told, read, repeated }: ReadPage): void {
   const { fetchedAt, userId } = page
   const { counts } = into
   const fetched = { at: fetchedAt, day: dayOf(fetchedAt) }
@@ -147,6 +192,12 @@ function collectPage(into: Collected, { page, items, told, read }: ReadPage): vo
     into.sightings.addTrack(item.trackId, item.track, fetched, read)
     const key = `${userId} ${item.playedAt} ${item.trackId}`
     if (!into.plays.has(key)) into.plays.set(key, toPlayRow(page, item, contextOf(raw, read)))
+  }
+  for (const playedAt of repeated) {
+    counts.items++
+    counts.plays++
+    if (oldest === null || playedAt < oldest) oldest = playedAt
+    if (playedAt <= fetchedAt && (newest === null || playedAt > newest)) newest = playedAt
   }
   const isWindow = page.source !== 'import'
   into.pages.push({ page, userId, fetchedAt, size: page.size, oldest, newest, isWindow })

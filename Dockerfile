@@ -27,7 +27,8 @@ FROM node:24-bookworm-slim
 LABEL org.opencontainers.image.title="songswap-stream" \
       org.opencontainers.image.description="Collects the Spotify listening history of many people as a stream." \
       org.opencontainers.image.licenses="UNLICENSED"
-ENV NODE_ENV=production HTTP_HOST=0.0.0.0 HTTP_PORT=8080
+# The flag: services/node-flags.ts says why.
+ENV NODE_ENV=production NODE_OPTIONS=--max-semi-space-size=8 HTTP_HOST=0.0.0.0 HTTP_PORT=8080
 WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=sources /app ./

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { nodeFlags } from '../services/node-flags.ts'
 import { portSetting, type RequiredPort } from './infra/ports.ts'
 import type { ServerSpec } from './infra/server.ts'
 
@@ -37,7 +38,7 @@ export function toSpec(
     name,
     dataDir: options.dataDir,
     command: process.execPath,
-    args: [join(options.root, entry)],
+    args: [...nodeFlags, join(options.root, entry)],
     cwd: options.root,
     env: options.env,
     stopSignal: 'SIGTERM',

@@ -65,7 +65,9 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
     checkpoint('loader.stored')
     // After the commit only: what was rolled back is not written.
     memory?.written.remember(batch.catalogue)
-    for (const [userId, page] of batch.shown) memory?.shown.set(userId, page)
+    // A copy: the body is a part of its whole batch as it came from Kafka.
+    for (const [userId, page] of batch.shown)
+      memory?.shown.set(userId, { ...page, body: Buffer.from(page.body) })
     if (mayBePending(batch.catalogue, effect)) onCommitted()
 
     const account = toAccount(batch, effect)

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { nodeFlags } from '../../services/node-flags.ts'
 
 /** A line of a process's log. */
 export type LogLine = Readonly<Record<string, unknown>>
@@ -30,7 +31,7 @@ export async function stopServices(): Promise<void> {
 export function startProcess(entry: string, env: Record<string, string>, args: string[] = []): Service {
   const file = fileURLToPath(new URL(`../../${entry}`, import.meta.url))
   const flags = process.env.BENCH_NODE_FLAGS?.split(' ').filter(Boolean) ?? []
-  const child = spawn(process.execPath, [...flags, file, ...args], {
+  const child = spawn(process.execPath, [...nodeFlags, ...flags, file, ...args], {
     env: { PATH: process.env.PATH, ...env, HTTP_PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -1,3 +1,4 @@
+import { measureArchiver } from './archiver.ts'
 import type { Load } from './load.ts'
 import { measureLoaders } from './loader.ts'
 import type { Measurement } from './measure.ts'
@@ -6,8 +7,8 @@ import { startProcess } from './service.ts'
 import type { ServerName } from './stack.ts'
 
 export interface Bench {
-  /** The benchmark that its rate is compared with. */
-  floor?: string
+  /** The benchmarks that its rate is compared with. */
+  floors?: readonly string[]
   /** Part of `npm run bench` without a name. */
   isUsual: boolean
   /** Most runs, where one is long or says all. */
@@ -22,8 +23,10 @@ export const benches: Record<string, Bench> = {
   consume: floor('consume', 'kafka'),
   unnest: floor('unnest', 'postgres'),
   copy: floor('copy', 'postgres'),
-  loader: { floor: 'parse', isUsual: true, run: (load) => measureLoaders(load, 1) },
-  'loader-pair': { floor: 'loader', isUsual: true, run: (load) => measureLoaders(load, 2) },
+  's3-put': floor('s3-put', 's3'),
+  loader: { floors: ['parse'], isUsual: true, run: (load) => measureLoaders(load, 1) },
+  'loader-pair': { floors: ['loader'], isUsual: true, run: (load) => measureLoaders(load, 2) },
+  archiver: { floors: ['consume', 's3-put'], isUsual: true, run: measureArchiver },
 }
 
 function floor(name: string, ...servers: ServerName[]): Bench {

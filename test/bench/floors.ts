@@ -1,9 +1,14 @@
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { zstdCompressSync } from 'node:zlib'
+import { zstdOptions } from '../../lib/archive/container.ts'
 import { openCodec } from '../../lib/codec.ts'
-import { kafkaConfig, kafkaEnv, parseEnv, postgresEnv } from '../../lib/config.ts'
+import { kafkaConfig, kafkaEnv, parseEnv, postgresEnv, s3Config, s3Env } from '../../lib/config.ts'
 import { Health } from '../../lib/health.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
 import { openLog } from '../../lib/log.ts'
 import { openPostgres } from '../../lib/postgres.ts'
+import { openS3 } from '../../lib/s3.ts'
 import { topology } from '../../lib/topology.ts'
 import { insertPlays } from '../../services/loader/history-store.ts'
 import type { PlayRow } from '../../services/loader/transform.ts'
@@ -31,6 +36,7 @@ export const floors: Record<string, (pages: Pages) => Promise<FloorResult>> = {
   consume,
   unnest: (pages) => writeAll(pages, insertPlays),
   copy: (pages) => writeAll(pages, copyPlays),
+  's3-put': putAll,
 }
 
 const heldAtOnce = 250
@@ -116,6 +122,65 @@ function* toRows(pages: Pages): Generator<PlayRow> {
       partition: userId % 12,
       offset: 0,
     }
+  }
+}
+
+/** As many as the topic has partitions. */
+const putsAtOnce = 12
+const objectBytes = 2 << 20
+const blockBytes = 1 << 20
+
+/** Objects of the archiver's size with the pages' bytes, compressed before the clock runs. */
+async function putAll(pages: Pages): Promise<FloorResult> {
+  const s3 = openS3(s3Config(parseEnv(s3Env, process.env)))
+  const objects = toObjects(pages).entries().toArray()
+  const clock = startClock()
+  const work = async () => {
+    for (let next = objects.shift(); next; next = objects.shift()) {
+      const [n, body] = next
+      const result = await s3.putIfAbsent({
+        key: `floor-${process.pid}/${n}`,
+        open: () => Readable.from([body], { objectMode: false }),
+        length: body.length,
+        md5: createHash('md5').update(body).digest('base64'),
+        contentType: 'application/avro',
+        metadata: {},
+      })
+      expectEqual('Put', result, 'put')
+    }
+  }
+  await Promise.all(Array.from({ length: putsAtOnce }, work))
+  const result = clock.result(pages.count)
+  await s3.close()
+  return result
+}
+
+function toObjects(pages: Pages): Buffer[] {
+  const objects: Buffer[] = []
+  const take = takeBlocks(blockBytes, (block) => whole.add(zstdCompressSync(block, zstdOptions)))
+  const whole = takeBlocks(objectBytes, (object) => objects.push(object))
+  for (let index = 0; index < pages.count; index++) take.add(pages.page(index).body)
+  take.end()
+  whole.end()
+  return objects
+}
+
+/** Joins buffers until together they have a size. */
+function takeBlocks(size: number, onBlock: (block: Buffer) => void) {
+  let parts: Buffer[] = []
+  let length = 0
+  const end = () => {
+    if (length > 0) onBlock(Buffer.concat(parts))
+    parts = []
+    length = 0
+  }
+  return {
+    end,
+    add(part: Buffer) {
+      parts.push(part)
+      length += part.length
+      if (length >= size) end()
+    },
   }
 }
 

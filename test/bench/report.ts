@@ -9,8 +9,8 @@ interface Row {
   name: string
   pagesPerSecond: number
   playsPerSecond: number
-  /** Rate as a share of the floor's rate, where it has a floor that was measured too. */
-  ofFloor: { name: string; ratio: number } | null
+  /** Rate as a share of the rate of each of its floors that was measured too. */
+  ofFloors: { name: string; ratio: number }[]
   cpuSecondsPer1000: number
   serverCpuSecondsPer1000: Record<string, number>
   peakRssMb: number | null
@@ -46,8 +46,7 @@ export function toReport(results: ReadonlyMap<string, Measurement[]>, pages: Pag
 
 function toRow(name: string, runs: Measurement[], rateOf: (name: string) => number): Row {
   const rate = rateOf(name)
-  const floor = benches[name]?.floor
-  const floorRate = floor === undefined ? Number.NaN : rateOf(floor)
+  const floors = (benches[name]?.floors ?? []).map((floor) => ({ name: floor, ratio: rate / rateOf(floor) }))
   const medianOf = (pick: (m: Measurement) => number) => median(runs.map(pick))
   const keysOf = (pick: (m: Measurement) => object) => [...new Set(runs.flatMap((m) => Object.keys(pick(m))))]
   const servers = keysOf((m) => m.serverCpuSeconds) as (keyof Measurement['serverCpuSeconds'])[]
@@ -55,7 +54,7 @@ function toRow(name: string, runs: Measurement[], rateOf: (name: string) => numb
     name,
     pagesPerSecond: rate,
     playsPerSecond: rate * playsPerPage,
-    ofFloor: floor === undefined || Number.isNaN(floorRate) ? null : { name: floor, ratio: rate / floorRate },
+    ofFloors: floors.filter(({ ratio }) => !Number.isNaN(ratio)),
     cpuSecondsPer1000: medianOf((m) => (m.cpuSeconds / m.pages) * 1000),
     serverCpuSecondsPer1000: Object.fromEntries(
       servers.map((server) => [
@@ -78,7 +77,7 @@ export function toTable({ at, machine, shape, rows }: Report): string {
     row.name,
     row.pagesPerSecond.toFixed(0),
     row.playsPerSecond.toFixed(0),
-    row.ofFloor ? `${(row.ofFloor.ratio * 100).toFixed(0)} % of ${row.ofFloor.name}` : '',
+    row.ofFloors.map(({ name, ratio }) => `${(ratio * 100).toFixed(0)} % of ${name}`).join(', '),
     `${row.cpuSecondsPer1000.toFixed(2)}${serversText(row.serverCpuSecondsPer1000)}`,
     row.peakRssMb === null ? '' : row.peakRssMb.toFixed(0),
     Object.entries(row.details)

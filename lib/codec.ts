@@ -1,4 +1,4 @@
-import type avsc from 'avsc'
+import avsc from 'avsc'
 import { LRUCache } from 'lru-cache'
 import { messageOf } from './errors.ts'
 import type { Lookup } from './registry.ts'
@@ -25,7 +25,8 @@ export interface Codec {
   /** Confluent wire format: a zero byte, the schema's id (4 bytes), Avro binary. */
   encode<V>(topic: Topic<V>, value: V): Promise<Buffer>
   /**
-   * Decodes with the writer's schema; fields that it lacks are absent.
+   * Decodes with the writer's schema; fields that it lacks are absent. Fields of type `bytes` are parts of the
+   * value's bytes, not copies.
    * @throws RetriableError while the registry is away: nothing is said about the value then
    */
   decode<V>(bytes: Buffer | null): Promise<Decoded<V>>
@@ -37,6 +38,28 @@ interface Reader {
 }
 
 const headerBytes = 5
+
+/** avsc's reader, as far as it is needed here; its types do not show it. */
+interface Tap {
+  buf: Buffer
+  pos: number
+  readLong(): number
+}
+
+/** Reads bytes in place: avsc makes room for each value, fills it with zeros and copies, 100 kB a page. */
+class BytesInPlace extends avsc.types.BytesType {
+  _read(tap: Tap): Buffer {
+    const length = tap.readLong()
+    const start = tap.pos
+    // A position past the end is how avsc learns that a value is truncated.
+    tap.pos = length < 0 ? tap.buf.length + 1 : start + length
+    return tap.buf.subarray(start, tap.pos)
+  }
+}
+
+function viewBytes(schema: unknown): avsc.Type | undefined {
+  return schema === 'bytes' ? new BytesInPlace() : undefined
+}
 /** An id that the registry does not know may become known (a restored registry): asked again after this time. */
 const unknownForMs = 5 * 60_000
 
@@ -66,7 +89,8 @@ export function openCodec(url: string): Codec {
       return found.reason
     }
     const schema = found.reader.schema({ exportAttrs: true }) as AvroSchema
-    const fresh = { type: found.reader, writer: { id, schema } }
+    const type = avsc.Type.forSchema(schema as avsc.Schema, { typeHook: viewBytes })
+    const fresh = { type, writer: { id, schema } }
     readers.set(id, fresh)
     return fresh
   }

@@ -1,17 +1,14 @@
 import type { Hash } from 'node:crypto'
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { promisify } from 'node:util'
-import { zstdCompress } from 'node:zlib'
-import { encodeBlock, encodeHeader, syncMarker, zstdOptions } from '../../lib/archive/container.ts'
+import { encodeBlock, encodeHeader, syncMarker } from '../../lib/archive/container.ts'
 import type { ArchivedRecord } from '../../lib/archive/row.ts'
 import type { ObjectSummary } from '../../lib/archive/summary.ts'
+import { compressBlock } from './compressor.ts'
 import { RowBlock } from './row-block.ts'
 import type { ArchiverRow, RowFormat } from './row-format.ts'
 import { asRaw } from './row-format.ts'
 import { Spool } from './spool.ts'
-
-const compress = promisify(zstdCompress)
 
 /** Rows of one block before compression. */
 const blockBytes = 1 << 20
@@ -147,9 +144,7 @@ export class ObjectBuilder {
   async #encodeBlock(): Promise<Buffer> {
     this.#format ??= this.#options.fallback
     const { rows, bytes } = this.#block
-    // Some readers refuse zstd frames that do not say how large their content is.
-    const compressed = await compress(bytes, { ...zstdOptions, pledgedSrcSize: bytes.length })
-    const block = encodeBlock(rows, compressed, this.#sync)
+    const block = encodeBlock(rows, await compressBlock(bytes), this.#sync)
     if (this.#spool.length > 0) return block
     return Buffer.concat([encodeHeader(this.#format.schema, this.#sync), block])
   }

@@ -73,6 +73,15 @@ async function register(
   return id
 }
 
+test('a body is decoded in place, and no beginning of a value is taken for all of it', async () => {
+  const bytes = await codec.encode(topic, page)
+  const decoded = await codec.decode<SpotifyResponse>(bytes)
+  expect(decoded.type === 'value' && decoded.value.body.buffer).toBe(bytes.buffer)
+  for (let length = 5; length < bytes.length; length++) {
+    expect(await codec.decode(bytes.subarray(0, length))).toMatchObject({ reason: 'undecodable' })
+  }
+})
+
 test('what is encoded is decoded as it was, with the schema that it was written with', async () => {
   const bytes = await codec.encode(topic, page)
   expect(bytes[0]).toBe(0)

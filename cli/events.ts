@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, Help, Option } from 'commander'
 import { openCodec } from '../lib/codec.ts'
 import { isRetriable } from '../lib/errors.ts'
 import { eventTypes } from '../lib/events.ts'
+import { pause } from '../lib/kafka/pause.ts'
 import type { RawRecord } from '../lib/kafka/record.ts'
 import { exitCodes } from '../lib/lifecycle.ts'
 import type { OperationalEvent } from '../lib/topology.ts'
@@ -72,7 +72,7 @@ async function events(context: CliContext, options: Options): Promise<number> {
     } catch (error) {
       if (!options.follow || !isRetriable(error)) throw error
       out.say(`${describe(error)}; trying again`)
-      await sleep(retryMs, undefined, { signal }).catch(() => undefined)
+      await pause(retryMs, signal)
     }
   }
   if (shown === 0 && !options.follow) out.say(`There are no events since ${toUtc(read.since)}.`)

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { createLogUpdate } from 'log-update'
 import { isRetriable } from '../lib/errors.ts'
+import { pause } from '../lib/kafka/pause.ts'
 import { isBad, worst } from '../lib/lag/verdict.ts'
 import type { GroupStanding } from '../lib/lag/watch.ts'
 import { LagWatch, patienceOf } from '../lib/lag/watch.ts'
@@ -63,7 +63,7 @@ async function lag(context: CliContext, options: Options, ...names: string[]): P
   const waitMs = (options.for * 1000) / (samplesTaken - 1)
   for (let i = 1; options.for > 0 && i < samplesTaken && !signal.aborted; i++) {
     await watch.sample({ ages: false })
-    await sleep(waitMs, undefined, { signal }).catch(() => undefined)
+    await pause(waitMs, signal)
   }
   if (signal.aborted) return exitCodes.fault
   const standings = await watch.sample({ ages: true })
@@ -95,7 +95,7 @@ async function follow(watch: LagWatch, { context, options, detail, signal }: Fol
     else if (!out.json) out.print(['', title, ...lines].join('\n'))
     else if (typeof shown === 'string') out.say(shown)
     else out.printJsonLine(toDocument(shown))
-    await sleep(options.interval * 1000, undefined, { signal }).catch(() => undefined)
+    await pause(options.interval * 1000, signal)
   }
   screen?.done()
   return exitCodes.stopped

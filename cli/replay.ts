@@ -14,9 +14,10 @@ import { planReplay } from './replay/plan.ts'
 import { runReplay } from './replay/run.ts'
 import { showPlan } from './replay/screen.ts'
 import type { Bound } from './rerun/bounds.ts'
-import { parseBound, parsePartitions } from './rerun/bounds.ts'
+import { parseFrom, parsePartitions, parseTo } from './rerun/bounds.ts'
 import type { Run } from './rerun/journal.ts'
 import { beginRun, openRuns, resumeRun } from './rerun/journal.ts'
+import { parseRate } from './rerun/pace.ts'
 import { emptyTally } from './rerun/tally.ts'
 
 export interface ReplayOptions {
@@ -43,8 +44,8 @@ export function define(command: Command): void {
     .description(
       "Runs a group's handler again over a range of its topic, beside the live group: it goes on and keeps its offsets. For loader.history, loader.metadata and archiver. Rows that a wrong parser wrote are brought to what the parser makes of them now. Shows what it would do; does it with --execute.",
     )
-    .option('--from <bound>', 'earliest (the default), 7d, a date, or offsets', parseBound)
-    .option('--to <bound>', 'latest (the default), a date, or offsets (not included)', parseBound)
+    .option('--from <bound>', 'earliest (the default), 7d, a date, or offsets', parseFrom)
+    .option('--to <bound>', 'latest (the default), a date, or offsets (not included)', parseTo)
     .option('--partition <list>', 'only these: 0,3', parsePartitions)
     .option('--user <id>', 'only the pages of one user', parseWhole)
     .option('--rate <n>', 'at most so many records a second', parseRate)
@@ -68,17 +69,14 @@ export function define(command: Command): void {
   ])
 }
 
-function parseRate(text: string): number {
-  return Math.max(1, parseWhole(text))
-}
-
 async function replay(context: CliContext, options: ReplayOptions, name = ''): Promise<number> {
   const [sql, broker] = await Promise.all([openDatabase(context), openBroker(context)])
   const replayed = await resolveReplayed(broker, name)
   checkOptions(replayed, options)
   const runName = { command: 'replay', subject: replayed.group } as const
   if (options.resume !== undefined) {
-    const run = await resumeRun(sql, runName, options.resume === true ? null : options.resume)
+    const id = options.resume === true ? null : options.resume
+    const run = await resumeRun(sql, runName, { id, execute: options.execute ?? false })
     return go(context, { broker, sql, replayed, run, options })
   }
   const plan = await planReplay(broker, replayed, options)

@@ -8,8 +8,9 @@ import { openDatabase } from './database.ts'
 import { CliFault } from './fault.ts'
 import { parseWhole } from './numbers.ts'
 import type { Bound } from './rerun/bounds.ts'
-import { parseBound, parsePartitions } from './rerun/bounds.ts'
-import { beginRun, resumeRun } from './rerun/journal.ts'
+import { parseFrom, parsePartitions, parseTo } from './rerun/bounds.ts'
+import { beginRun, openRuns, resumeRun } from './rerun/journal.ts'
+import { parseRate } from './rerun/pace.ts'
 import { restoreFile } from './restore/file.ts'
 import type { RestoreChoice } from './restore/plan.ts'
 import { openArchive, planRestore, resolveTopic } from './restore/plan.ts'
@@ -39,8 +40,8 @@ export function define(command: Command): void {
       'Loads records from the archive in S3, which never forgets, by the handlers of the loader: a lost database is built again from nothing. With --to-topic it puts the records back into Kafka instead. Shows what it would do; does it with --execute.',
     )
     .option('--topic <topic>', 'only this one; default: pages, then metadata', collect)
-    .option('--from <bound>', 'earliest (the default), 7d, a date, or offsets', parseBound)
-    .option('--to <bound>', 'latest (the default), a date, or offsets (not included)', parseBound)
+    .option('--from <bound>', 'earliest (the default), 7d, a date, or offsets', parseFrom)
+    .option('--to <bound>', 'latest (the default), a date, or offsets (not included)', parseTo)
     .option('--partition <list>', 'only these: 0,3', parsePartitions)
     .option('--user <id>', 'only the plays of one user', parseWhole)
     .option('--rate <n>', 'at most so many records a second', parseRate)
@@ -72,16 +73,12 @@ export function define(command: Command): void {
   notes(command, [
     'Objects are read by first offset, several partitions at once. A damaged object is named and left out, and the exit code is then 1. What is stored already stays or is repaired, so a restore may be run any number of times, also beside the live loader.',
     'Times are those of the records; objects are chosen by the dates in their names, with a day to spare on both sides.',
-    'Records that --to-topic puts back keep key, partition, time and headers, and get restore.topic, .partition, .offset and .timestamp. The topic forgets them by their own time: older than its retention they are gone within minutes. Copies that an earlier restore put there are left out.',
+    'Records that --to-topic puts back keep key, partition, time and headers, and get restore.topic, .partition, .offset and .timestamp. The topic forgets them by their own time: older than its retention they are gone within minutes. Copies that an earlier restore put there are left out. The loader takes a copy for the record that it was; what could not be dealt with becomes a dead letter again.',
   ])
 }
 
 function collect(text: string, before: string[] = []): string[] {
   return [...before, text]
-}
-
-function parseRate(text: string): number {
-  return Math.max(1, parseWhole(text))
 }
 
 async function restore(context: CliContext, options: RestoreOptions): Promise<number> {
@@ -92,19 +89,17 @@ async function restore(context: CliContext, options: RestoreOptions): Promise<nu
   const [sql, broker] = await Promise.all([openDatabase(context), openBroker(context)])
   const archive = await openArchive(context)
   const name = { command: options.toTopic ? 'restore --to-topic' : 'restore', subject: 'archive' } as const
+  const { resume, execute = false } = options
   const resumed =
-    options.resume === undefined
-      ? null
-      : await resumeRun(sql, name, options.resume === true ? null : options.resume)
+    resume === undefined ? null : await resumeRun(sql, name, { id: resume === true ? null : resume, execute })
   const choice = (resumed?.plan.choice as RestoreChoice | undefined) ?? toChoice(options, broker.topology)
   const planned = await planRestore(archive, choice, resumed?.plan.stretches ?? null)
   const parts = { broker, sql, archive, choice, objects: planned.objects, options }
-  const run = resumed ?? { id: 0, ...planned.fresh }
-  if (!options.execute) {
-    await showRestore(context, { ...parts, run })
-    return exitCodes.stopped
+  if (execute) {
+    return runRestore(context, { ...parts, run: resumed ?? (await beginRun(sql, name, planned.fresh)) })
   }
-  return runRestore(context, { ...parts, run: resumed ?? (await beginRun(sql, name, run)) })
+  await showRestore(context, { ...parts, unfinished: resumed ? [] : await openRuns(sql, name) })
+  return exitCodes.stopped
 }
 
 function toChoice(options: RestoreOptions, topology: Parameters<typeof resolveTopic>[1]): RestoreChoice {

@@ -34,9 +34,13 @@ export async function countRows(sql: Sql, owner: Owner): Promise<RowCounts> {
  * is locked first: a loader that has looked into it before has committed by then, and its rows are removed too; one
  * that looks later sees the mark.
  *
+ * @returns also whether a poller had the user in hand, whose page may still be on its way
  * @throws a retriable error when a loader does not let go of the table in time
  */
-export function removeRows(postgres: Postgres, owner: Owner): Promise<RowCounts> {
+export function removeRows(
+  postgres: Postgres,
+  owner: Owner,
+): Promise<{ tables: RowCounts; polling: boolean }> {
   return postgres.transaction(async (sql) => {
     await sql.query(`set local lock_timeout = '30s'`)
     await sql.query('lock table erased_users in access exclusive mode')
@@ -46,10 +50,14 @@ export function removeRows(postgres: Postgres, owner: Owner): Promise<RowCounts>
       `select setval('users_id_seq', $1::bigint) from users_id_seq where last_value < $1::bigint`,
       [owner.id],
     )
+    const claimed = await sql.query(
+      'select from poll_state where user_id = $1 and leased_until > now() for update',
+      [owner.id],
+    )
     const counts: RowCounts = {}
     for (const [table, rows] of tables) {
       counts[table] = (await sql.query(`delete from ${table} where ${rows}`, [owner.id])).rowCount ?? 0
     }
-    return counts
+    return { tables: counts, polling: claimed.rowCount === 1 }
   })
 }

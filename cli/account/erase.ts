@@ -17,7 +17,7 @@ import type { Owner } from './find.ts'
 import { findOwner } from './find.ts'
 import type { Receipt } from './receipt.ts'
 import { toReceiptLines } from './receipt.ts'
-import { findInTopics } from './topics.ts'
+import { findInTopics, readArchivedUpTo } from './topics.ts'
 
 interface Options {
   execute?: true
@@ -60,14 +60,18 @@ async function erase(context: CliContext, options: Options, user = ''): Promise<
     if (!isCertain && isNothing(found)) throw unknown(user)
     if (!execute) return tell(context, found)
   }
+  // Whoever is killed from here on leaves no receipt, and soon no Spotify id that leads to the user.
+  context.out.say(
+    `Erasing user ${owner.id}. If it is cut short: songswap account erase ${owner.id} --execute`,
+  )
   return tell(context, await asOnlyEraser(sql, () => eraseAll({ ...parts, execute })))
 }
 
 function tell({ out }: CliContext, receipt: Receipt): number {
   if (out.json) out.printJson(receipt)
   else out.print(toReceiptLines(receipt, out.width).join('\n'))
-  const { executed, topics, archive, aborted } = receipt
-  const isLeft = executed && (topics.unarchived > 0 || archive.damaged.length > 0)
+  const { executed, topics, archive, polling, aborted } = receipt
+  const isLeft = executed && (topics.unarchived > 0 || polling || archive.damaged.length > 0)
   return aborted || isLeft ? exitCodes.fault : exitCodes.stopped
 }
 
@@ -84,16 +88,19 @@ interface Erasing {
 async function eraseAll(erasing: Erasing): Promise<Receipt> {
   const { sql, broker, owner, execute, signal } = erasing
   const at = new Date()
-  const tables = execute ? await removeRows(sql, owner) : await countRows(sql, owner)
+  const { tables, polling } = execute
+    ? await removeRows(sql, owner)
+    : { tables: await countRows(sql, owner), polling: false }
+  const archivedUpTo = await readArchivedUpTo(broker)
   const objects = openProgress({ total: null, unit: 'objects' })
   const topic = broker.topology.recentlyPlayed.name
   const onObject = () => objects.add(1)
   const archive = await eraseFromArchive(erasing.archive, { topic, owner, execute, signal, onObject })
   objects.end()
   const records = openProgress({ total: null, unit: 'records' })
-  const topics = await findInTopics(broker, owner, { signal, onRecords: records.add })
+  const topics = await findInTopics(broker, owner, { archivedUpTo, signal, onRecords: records.add })
   records.end()
-  return { user: owner, executed: execute, at, tables, archive, topics, aborted: signal.aborted }
+  return { user: owner, executed: execute, at, tables, archive, topics, polling, aborted: signal.aborted }
 }
 
 function isNothing({ tables, archive, topics, aborted }: Receipt): boolean {

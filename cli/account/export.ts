@@ -8,7 +8,7 @@ import { openDatabase } from '../database.ts'
 import { CliFault } from '../fault.ts'
 import { interruption } from '../interrupt.ts'
 import { openProgress } from '../progress.ts'
-import { toPlural } from '../words.ts'
+import { toCount, toPlural } from '../words.ts'
 import { findOwner } from './find.ts'
 import type { PlayRow } from './play-line.ts'
 import { toPlayLine } from './play-line.ts'
@@ -52,7 +52,9 @@ async function exportPlays(context: CliContext, _options: object, user = ''): Pr
     progress.add(portion.length)
   }
   progress.end()
-  out.say(`${toPlural(written, 'play')} of ${toPlural(total, 'play')} written.`)
+  out.say(
+    `${toPlural(written, 'play')} written${signal.aborted ? ` of ${toCount(total)}: interrupted` : ''}.`,
+  )
   return signal.aborted ? exitCodes.fault : exitCodes.stopped
 }
 

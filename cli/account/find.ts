@@ -11,23 +11,27 @@ export interface Owner {
   erasedAt: Date | null
 }
 
+/** Candidates, the surest first: the id of somebody, the id of somebody who was erased, a Spotify id. */
+const candidatesSql = `
+  select id, "spotifyId", "erasedAt" from (
+    select 1 as rank, id, spotify_id as "spotifyId", null::timestamptz as "erasedAt" from users where id::text = $1
+    union all
+    select 2, user_id, null, erased_at from erased_users where user_id::text = $1
+    union all
+    select 3, id, spotify_id, null from users where spotify_id = $1
+  ) candidates order by rank limit 1`
+
 /**
- * @param user an id, or else a Spotify id
+ * @param user an id, or else a Spotify id; Spotify ids may be numbers too
  * @throws CliFault when it can be neither
  */
 export async function findOwner(sql: Sql, user: string): Promise<Owner> {
-  const { rows } = await sql.query<Owner>(
-    `select id, spotify_id as "spotifyId", null as "erasedAt" from users where id::text = $1 or spotify_id = $1
-     order by (id::text = $1) desc limit 1`,
-    [user],
-  )
+  const { rows } = await sql.query<Owner>(candidatesSql, [user])
   if (rows[0]) return rows[0]
-  if (/^[1-9]\d{0,14}$/.test(user)) {
-    const erased = await sql.query<{ at: Date }>(
-      'select erased_at as at from erased_users where user_id = $1',
-      [user],
-    )
-    return { id: Number(user), spotifyId: null, erasedAt: erased.rows[0]?.at ?? null }
-  }
-  throw new CliFault(`There is no user "${toPrintable(user)}"`, 'songswap users list shows them all.')
+  // The rows are gone with the database: what is left elsewhere goes by the id.
+  if (/^[1-9]\d{0,14}$/.test(user)) return { id: Number(user), spotifyId: null, erasedAt: null }
+  throw new CliFault(
+    `There is no user "${toPrintable(user)}"`,
+    'songswap users list shows them all; those who were erased go by their id.',
+  )
 }

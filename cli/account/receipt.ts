@@ -13,6 +13,8 @@ export interface Receipt {
   tables: RowCounts
   archive: ArchiveErasure
   topics: TopicFindings
+  /** A poller was asking for a page of the user. */
+  polling: boolean
   aborted: boolean
 }
 
@@ -52,7 +54,7 @@ function toRemaining({ held }: TopicFindings, width: number): string[] {
   return [...toTable(columns, rows, width), '']
 }
 
-function toEnding({ executed, archive, topics, aborted }: Receipt): string[] {
+function toEnding({ executed, archive, topics, polling, aborted }: Receipt): string[] {
   if (aborted) return ['Interrupted: this is not all. Run the command again.']
   if (!executed) return ['Nothing was changed. Erase the user with: --execute']
   const lines = [
@@ -62,6 +64,11 @@ function toEnding({ executed, archive, topics, aborted }: Receipt): string[] {
   if (topics.unarchived > 0) {
     lines.push(
       `NOT COMPLETE: ${toPlural(topics.unarchived, 'page')} had not reached the archive yet and will. Run the command again when songswap lag shows the archiver at 0.`,
+    )
+  }
+  if (polling) {
+    lines.push(
+      'NOT COMPLETE: a poll was under way, and its page may still come. Run the command again later.',
     )
   }
   if (archive.damaged.length > 0) lines.push('NOT COMPLETE: damaged objects, see above.')

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { parseEnv, tokenKeysEnv } from '../../lib/config.ts'
+import { pause } from '../../lib/kafka/pause.ts'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { TokenCrypto } from '../../lib/spotify/token-crypto.ts'
@@ -75,7 +75,7 @@ async function goThrough(
 ): Promise<Tally> {
   const tally: Tally = { current: 0, sealed: 0, unreadable: [], busy: 0 }
   for (let pass = 0; pass < passes && !options.signal.aborted; pass++) {
-    if (pass > 0) await sleep(betweenPassesMs, undefined, { signal: options.signal }).catch(() => undefined)
+    if (pass > 0) await pause(betweenPassesMs, options.signal)
     const seen = { current: 0, unreadable: [] as Tally['unreadable'], busy: 0, sealed: 0 }
     for (let after = 0; !options.signal.aborted; ) {
       const batch = await readSealed(sql, after, batchSize)

@@ -16,7 +16,7 @@ export interface HeldRecords {
 
 export interface TopicFindings {
   held: HeldRecords[]
-  /** Pages that the archiver has not put into objects yet. */
+  /** Pages that the archiver had not put into objects when the archive was listed. */
   unarchived: number
 }
 
@@ -25,22 +25,31 @@ const dayMs = 86_400_000
  * Kafka removes whole segments, and only when the newest record of the segment is old enough; a segment takes
  * records for seven days (log.roll.hours) at most.
  */
-const segmentMs = 7 * dayMs
+export const segmentDays = 7
+
+/** Offsets of pages up to which the archiver has put everything into objects, by partition. */
+export async function readArchivedUpTo({ admin, topology }: Broker): Promise<ReadonlyMap<number, number>> {
+  const committed = await admin.readCommitted(topology.groups.archiver)
+  return new Map(
+    committed.filter((o) => o.topic === topology.recentlyPlayed.name).map((o) => [o.partition, o.offset]),
+  )
+}
 
 /** Reads the topics that know users, beside all groups, and finds what is of one user. */
 export async function findInTopics(
   broker: Broker,
   owner: Owner,
-  options: { signal: AbortSignal; onRecords: (n: number) => void },
+  options: {
+    /** As it was before the archive was listed: what came into objects meanwhile may not have been seen there. */
+    archivedUpTo: ReadonlyMap<number, number>
+    signal: AbortSignal
+    onRecords: (n: number) => void
+  },
 ): Promise<TopicFindings> {
-  const { recentlyPlayed, deadLetters, events, groups } = broker.topology
-  const committed = await broker.admin.readCommitted(groups.archiver)
-  const archivedUpTo = new Map(
-    committed.filter((o) => o.topic === recentlyPlayed.name).map((o) => [o.partition, o.offset]),
-  )
+  const { recentlyPlayed, deadLetters, events } = broker.topology
   let unarchived = 0
   const count = (record: RawRecord) => {
-    if (record.offset >= (archivedUpTo.get(record.partition) ?? 0)) unarchived++
+    if (record.offset >= (options.archivedUpTo.get(record.partition) ?? 0)) unarchived++
   }
   const id = String(owner.id)
   const held = [
@@ -85,7 +94,7 @@ async function findInTopic(
   const { retentionDays } = topic
   const until =
     found.records > 0 && retentionDays !== null
-      ? new Date(found.at + retentionDays * dayMs + segmentMs)
+      ? new Date(found.at + (retentionDays + segmentDays) * dayMs)
       : null
   return { topic: topic.name, records: found.records, newest: found.newest, until }
 }

@@ -11,13 +11,13 @@ import type { CliContext } from '../command.ts'
 import type { Tally } from '../rerun/tally.ts'
 
 const objectBytes = 64 << 20
-/** An age that no object reaches before {@link ArchiveSinks.ripen}. */
+/** By the clock below, which {@link ArchiveSinks.ripen} alone moves. */
 const objectAgeMs = 1
 
 /** Sinks of the archiver: records that no object holds become objects, all others stay as they are. */
 export interface ArchiveSinks {
   open: OpenSink<SpotifyResponse>
-  /** Says that no record follows: open objects are put at the next tick. */
+  /** Says that no record follows: objects that are open now are put at the next tick. */
   ripen(): void
 }
 
@@ -39,7 +39,7 @@ export async function archiveSinks(
     },
   }
   const formats = new RowFormats(of.topics)
-  // A clock that stands still until the end: objects close by their size, or where others begin.
+  // A clock that stands still while records come: objects close by their size, or where others begin.
   let time = 0
   const now = () => time
   const limits = { objectBytes, objectAgeMs, spoolDir: tmpdir() }
@@ -47,7 +47,7 @@ export async function archiveSinks(
     open: (topic, partition) =>
       new ArchiveSink({ ...limits, topic, partition, store: counting, formats, now, log }),
     ripen() {
-      time = Number.POSITIVE_INFINITY
+      time += objectAgeMs
     },
   }
 }

@@ -1,27 +1,25 @@
 import { openCodec } from '../../lib/codec.ts'
-import { FloodError } from '../../lib/kafka/flood-valve.ts'
 import { readRange } from '../../lib/kafka/read-range.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
+import { segmentDays } from '../account/topics.ts'
 import type { Broker } from '../broker.ts'
 import type { CliContext } from '../command.ts'
-import { CliFault } from '../fault.ts'
 import { interruption } from '../interrupt.ts'
-import type { Progress } from '../progress.ts'
-import { openProgress } from '../progress.ts'
 import type { Replayed, ReplayOptions } from '../replay.ts'
 import { openBurial } from '../rerun/burial.ts'
+import { carryOut } from '../rerun/carry-out.ts'
 import { readErasedUsers } from '../rerun/erased.ts'
 import { Feeder } from '../rerun/feeder.ts'
 import type { Run, Stretch } from '../rerun/journal.ts'
-import { keepNotes, recordsLeft } from '../rerun/journal.ts'
+import { recordsLeft } from '../rerun/journal.ts'
 import { loaderPortion, loaderSinks } from '../rerun/loader-sinks.ts'
 import type { Pace } from '../rerun/pace.ts'
 import { openPace } from '../rerun/pace.ts'
-import { withPatience } from '../rerun/patience.ts'
 import { report } from '../rerun/report.ts'
+import { countSettled } from '../rerun/tally.ts'
 import { archiveSinks } from './archive-sinks.ts'
 
 export interface ReplayRun {
@@ -32,66 +30,53 @@ export interface ReplayRun {
   options: ReplayOptions
 }
 
-/** Carries a replay out, notes down how far it comes, and reconciles. @returns an exit code */
+/** Carries a replay out and reconciles. @returns an exit code */
 export async function runReplay(context: CliContext, going: ReplayRun): Promise<number> {
-  const { out, scope } = context
   const { sql, run, replayed, options } = going
-  const signal = interruption(scope)
+  const signal = interruption(context.scope)
   const pace = openPace(options.rate ?? null, { portion: loaderPortion, signal })
-  const progress = openProgress({ total: recordsLeft(run.plan), unit: 'records' })
-  const startedAt = Date.now()
-  const reader = await openReader(context, { ...going, signal, pace, progress })
-  const notes = keepNotes(sql, run)
-  try {
-    await withPatience(reader, { progress: () => run.tally.read, say: out.say, signal })
-  } catch (error) {
-    if (error instanceof FloodError) throw floodFault(replayed.group, run)
-    throw error
-  } finally {
-    progress.end()
-    await notes.end(!signal.aborted)
-  }
-  const ms = Date.now() - startedAt
   const resume = `songswap replay ${replayed.group} --resume ${run.id} --execute`
-  report(context, {
-    ...going,
-    kind: replayed.isArchiver ? 'archive' : 'rows',
-    ms,
-    aborted: signal.aborted,
-    resume,
+  const ms = await carryOut(context, {
+    ...{ sql, run, signal, resume, total: recordsLeft(run.plan) },
+    async *parts(onRead) {
+      yield await openReader(context, { ...going, signal, pace, onRead })
+    },
   })
+  const kind = replayed.isArchiver ? 'archive' : 'rows'
+  report(context, { run, kind, options, ms, aborted: signal.aborted, resume })
+  if (run.tally.recordsPut > 0) await nameErased(context, going)
   return signal.aborted ? exitCodes.fault : exitCodes.stopped
 }
 
-function floodFault(group: string, run: Run): CliFault {
-  const [example = ''] = run.tally.deadExamples
-  return new CliFault(
-    `Stopped: too many records become dead letters. ${example}`.trim(),
-    `Mend the cause and go on: songswap replay ${group} --resume ${run.id} --execute (or with --no-dead-letters)`,
+/** The topic holds pages of erased users until it forgets them: an object put anew has them again. */
+async function nameErased({ out }: CliContext, { sql, replayed }: ReplayRun): Promise<void> {
+  const keptDays = Math.max(...replayed.topics.map((t) => t.retentionDays ?? 0))
+  const { rows } = await sql.query<{ user_id: number }>(
+    `select user_id from erased_users where erased_at > now() - $1 * interval '1 day' order by 1`,
+    [keptDays + segmentDays],
   )
+  if (rows.length === 0) return
+  out.say('\nThe new objects may hold pages of users who were erased. Erase them there too:')
+  for (const { user_id } of rows) out.say(`  songswap account erase ${user_id} --execute`)
 }
 
 interface Reading extends ReplayRun {
   signal: AbortSignal
   pace: Pace
-  progress: Progress
+  onRead: (records: number) => void
 }
 
 /** A function that reads all that is left and feeds it to the sinks; may be called again after an outage. */
 async function openReader(context: CliContext, reading: Reading): Promise<() => Promise<void>> {
   const { scope, log } = context
-  const { broker, sql, replayed, run, options, signal, progress } = reading
+  const { broker, sql, replayed, run, options, signal, onRead } = reading
   const { tally } = run
   const { group, topics, isArchiver } = replayed
   const archive = isArchiver ? await archiveSinks(context, { topics, tally }) : null
   const openSink = archive?.open ?? loaderSinks({ group, topology: broker.topology, sql, log, tally })
   const bury = openBurial({ broker, scope, log, group, tally, publish: options.deadLetters })
   const wanted = await openChoice(reading)
-  const onSettled = (settled: { read: number; wanted: number }) => {
-    tally.read += settled.read
-    tally.passedOver += settled.read - settled.wanted
-    progress.add(settled.read)
-  }
+  const onSettled = countSettled(tally, onRead)
 
   return async () => {
     const feeder = new Feeder({ openSink, bury, onSettled, signal })
@@ -101,8 +86,7 @@ async function openReader(context: CliContext, reading: Reading): Promise<() => 
         await skipForgotten(broker, run, stretches)
         await readTopic(reading, { stretches, feeder, wanted })
       }
-      archive?.ripen()
-      await feeder.finish()
+      await feeder.finish(archive?.ripen)
       // The last offsets of a range may be gone from a compacted topic.
       if (!signal.aborted) for (const s of run.plan.stretches) s.next = s.to
     } finally {

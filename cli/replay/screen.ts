@@ -2,10 +2,10 @@ import { readRange } from '../../lib/kafka/read-range.ts'
 import type { Broker } from '../broker.ts'
 import type { CliContext } from '../command.ts'
 import type { Replayed } from '../replay.ts'
-import type { Plan, Run, Stretch } from '../rerun/journal.ts'
-import { recordsLeft } from '../rerun/journal.ts'
+import type { OpenRun, Plan, Run, Stretch } from '../rerun/journal.ts'
+import { recordsLeft, toOpenRunLines } from '../rerun/journal.ts'
 import { toTable } from '../table.ts'
-import { toPlural, toRelative, toUtc } from '../words.ts'
+import { toPlural, toUtc } from '../words.ts'
 
 /** Time of the first and of the last record of a stretch (Unix ms), as far as they could be read. */
 interface Times {
@@ -18,7 +18,7 @@ const readWithinMs = 15_000
 /** Shows what a replay would do. */
 export async function showPlan(
   { out }: CliContext,
-  of: { broker: Broker; replayed: Replayed; run: Run; unfinished: { id: number; updatedAt: Date }[] },
+  of: { broker: Broker; replayed: Replayed; run: Run; unfinished: OpenRun[] },
 ): Promise<void> {
   const { broker, run, replayed, unfinished } = of
   const times = await readTimes(broker, run.plan)
@@ -39,9 +39,7 @@ export async function showPlan(
     ]
   })
   if (rows.length > 0) out.print(toTable(columns, rows, out.width).join('\n'))
-  for (const { id, updatedAt } of unfinished) {
-    out.say(`Run ${id} was cut short ${toRelative(updatedAt, new Date())}; to go on with it: --resume ${id}`)
-  }
+  for (const line of toOpenRunLines(unfinished, new Date())) out.say(line)
   if (records === 0) out.say('There is nothing to replay.')
   else {
     const whose = typeof user === 'number' ? `, those of user ${user} among ` : ' '

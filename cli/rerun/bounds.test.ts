@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Bound, Choice } from './bounds.ts'
-import { isWithin, parseBound, toBound, toLimits, toRanges } from './bounds.ts'
+import { isWithin, parseFrom, parseTo, toBound, toLimits, toRanges } from './bounds.ts'
 
 const now = new Date('2026-11-24T12:00:00Z')
 const all: Choice = { from: null, to: null, partitions: null }
@@ -25,8 +25,9 @@ describe('what an operator writes', () => {
   })
 
   test('earliest and latest are the ends of the topic', () => {
-    expect([parseBound('earliest'), parseBound('latest')]).toEqual([null, null])
-    expect(() => parseBound('soon')).toThrow('Give a span')
+    expect([parseFrom('earliest'), parseTo('latest')]).toEqual([null, null])
+    for (const slip of ['latest', 'soon']) expect(() => parseFrom(slip)).toThrow('Give earliest, a span')
+    expect(() => parseTo('earliest')).toThrow('Give latest, a span')
   })
 })
 

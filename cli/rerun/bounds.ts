@@ -26,13 +26,19 @@ export function toBound(text: string, now: Date): Bound | null {
   return at && { type: 'time', at: at.getTime() }
 }
 
-/** For `--from` and `--to`; null stands for the end of the topic that the option means without a value. */
-export function parseBound(text: string): Bound | null {
-  if (text === 'earliest' || text === 'latest') return null
+/** For `--from`; null: from the first record. */
+export const parseFrom = (text: string): Bound | null => parseBound(text, 'earliest')
+
+/** For `--to`; null: up to the end. */
+export const parseTo = (text: string): Bound | null => parseBound(text, 'latest')
+
+/** `--to earliest` is no slip that may mean everything. */
+function parseBound(text: string, open: 'earliest' | 'latest'): Bound | null {
+  if (text === open) return null
   const bound = toBound(text, new Date())
   if (bound) return bound
   throw new InvalidArgumentError(
-    'Give a span (7d), a date (2026-11-24T08:15), an offset, or PARTITION:OFFSET,….',
+    `Give ${open}, a span (7d), a date (2026-11-24T08:15), an offset, or PARTITION:OFFSET,….`,
   )
 }
 

@@ -27,6 +27,8 @@ export interface FeederOptions {
 /** As many partitions at a time as the loader itself works on. */
 const partitionsAtATime = 3
 const portionsWaiting = 6
+/** A sink may need several: what a twin's object lacks goes into another one. */
+const mostRounds = 1_000
 
 interface Lane {
   sink: PartitionSink<SpotifyResponse>
@@ -71,14 +73,21 @@ export class Feeder {
     if (this.#failure) throw this.#failure.error
   }
 
-  /** Waits for all that was fed; what sinks still hold becomes durable if their clock says so. */
-  async finish(): Promise<void> {
+  /**
+   * Waits until the effect of all that was fed is durable.
+   *
+   * @param ripen says that no record follows, to sinks that hold some back until their clock moves
+   */
+  async finish(ripen: () => void = () => undefined): Promise<void> {
     await Promise.all([...this.#lanes.values()].map((lane) => lane.tail))
     if (this.#failure) throw this.#failure.error
-    if (this.#o.signal.aborted) return
-    for (const [stretch, lane] of this.#lanes) {
-      const { through, deadLetters } = await lane.sink.tick()
-      await this.#settle(stretch, lane, { through, deadLetters, wanted: 0 })
+    const holding = () => [...this.#lanes].filter(([, lane]) => lane.held.length > 0)
+    for (let round = 0; holding().length > 0 && !this.#o.signal.aborted; round++) {
+      if (round >= mostRounds) throw new Error('A sink does not settle what it was given')
+      ripen()
+      for (const [stretch, lane] of holding()) {
+        await this.#settle(stretch, lane, { ...(await lane.sink.tick()), wanted: 0 })
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Sql } from '../../lib/postgres.ts'
 import { CliFault } from '../fault.ts'
+import { toRelative } from '../words.ts'
 import type { Tally } from './tally.ts'
 
 /** One partition of a rerun and how far it has come. */
@@ -33,9 +34,14 @@ export interface RunName {
   subject: string
 }
 
+/** Longer than the pauses between two notes: a run whose process was killed is free again after as long. */
+const leaseSeconds = 10
+const lease = `now() + interval '${leaseSeconds} seconds'`
+
 export async function beginRun(sql: Sql, name: RunName, run: Omit<Run, 'id'>): Promise<Run> {
   const { rows } = await sql.query<{ id: number }>(
-    'insert into reruns (command, subject, plan, tally) values ($1, $2, $3, $4) returning id',
+    `insert into reruns (command, subject, plan, tally, leased_until) values ($1, $2, $3, $4, ${lease})
+     returning id`,
     [name.command, name.subject, JSON.stringify(run.plan), JSON.stringify(run.tally)],
   )
   return { plan: run.plan, tally: run.tally, id: rows[0]?.id ?? 0 }
@@ -44,38 +50,71 @@ export async function beginRun(sql: Sql, name: RunName, run: Omit<Run, 'id'>): P
 /**
  * The run to go on with.
  *
- * @param id null: the latest that was not finished
- * @throws CliFault when there is none
+ * @param of.id null: the latest that was not finished
+ * @param of.execute it is taken over: nobody else can, until it ends
+ * @throws CliFault when there is none, or when its process is still at work
  */
-export async function resumeRun(sql: Sql, name: RunName, id: number | null): Promise<Run> {
+export async function resumeRun(
+  sql: Sql,
+  name: RunName,
+  of: { id: number | null; execute: boolean },
+): Promise<Run> {
+  const known = (await openRuns(sql, name)).find(({ id }) => of.id === null || id === of.id)
+  if (!known) {
+    const what = of.id === null ? 'unfinished run' : `unfinished run ${of.id}`
+    throw new CliFault(
+      `There is no ${what} of ${name.command} ${name.subject}`,
+      'Start one without --resume.',
+    )
+  }
   const { rows } = await sql.query<Run>(
-    `select id, plan, tally from reruns
-     where command = $1 and subject = $2 and finished_at is null and ($3::bigint is null or id = $3)
-     order by id desc limit 1`,
-    [name.command, name.subject, id],
+    `update reruns set leased_until = case when $2 then ${lease} end
+     where id = $1 and finished_at is null and (leased_until is null or leased_until < now())
+     returning id, plan, tally`,
+    [known.id, of.execute],
   )
   if (rows[0]) return rows[0]
-  const what = id === null ? 'unfinished run' : `unfinished run ${id}`
-  throw new CliFault(`There is no ${what} of ${name.command} ${name.subject}`, 'Start one without --resume.')
+  throw new CliFault(
+    `Run ${known.id} is at work`,
+    `Stop it first. After a kill it can be resumed ${leaseSeconds} seconds later.`,
+  )
 }
 
 /** Notes down how far a run has come. Whoever resumes it does again what came after the last note. */
-async function saveRun(sql: Sql, run: Run, finished: boolean): Promise<void> {
+async function saveRun(sql: Sql, run: Run, state: 'going' | 'stopped' | 'finished'): Promise<void> {
   await sql.query(
-    `update reruns set plan = $2, tally = $3, updated_at = now(), finished_at = case when $4 then now() end
+    `update reruns set plan = $2, tally = $3, updated_at = now(),
+       leased_until = case when $4 = 'going' then ${lease} end,
+       finished_at = case when $4 = 'finished' then now() end
      where id = $1`,
-    [run.id, JSON.stringify(run.plan), JSON.stringify(run.tally), finished],
+    [run.id, JSON.stringify(run.plan), JSON.stringify(run.tally), state],
   )
 }
 
+export interface OpenRun {
+  id: number
+  updatedAt: Date
+  /** Its process is alive, or was a few seconds ago. */
+  isGoing: boolean
+}
+
 /** Unfinished runs of a command, latest first. */
-export async function openRuns(sql: Sql, name: RunName): Promise<{ id: number; updatedAt: Date }[]> {
-  const { rows } = await sql.query<{ id: number; updatedAt: Date }>(
-    `select id, updated_at as "updatedAt" from reruns
+export async function openRuns(sql: Sql, name: RunName): Promise<OpenRun[]> {
+  const { rows } = await sql.query<OpenRun>(
+    `select id, updated_at as "updatedAt", coalesce(leased_until >= now(), false) as "isGoing" from reruns
      where command = $1 and subject = $2 and finished_at is null order by id desc`,
     [name.command, name.subject],
   )
   return rows
+}
+
+/** A line on each unfinished run. */
+export function toOpenRunLines(runs: readonly OpenRun[], now: Date): string[] {
+  return runs.map(({ id, updatedAt, isGoing }) =>
+    isGoing
+      ? `Run ${id} is at work.`
+      : `Run ${id} was cut short ${toRelative(updatedAt, now)}; to go on with it: --resume ${id}`,
+  )
 }
 
 /** Records that are left to be read, by offsets. */
@@ -91,15 +130,15 @@ const savedEveryMs = 2_000
  */
 export function keepNotes(sql: Sql, run: Run): { end: (finished: boolean) => Promise<void> } {
   let saving = Promise.resolve()
-  const save = (finished: boolean) => {
-    saving = saving.then(() => saveRun(sql, run, finished)).catch(() => undefined)
+  const save = (state: Parameters<typeof saveRun>[2]) => {
+    saving = saving.then(() => saveRun(sql, run, state)).catch(() => undefined)
     return saving
   }
-  const timer = setInterval(() => void save(false), savedEveryMs)
+  const timer = setInterval(() => void save('going'), savedEveryMs)
   return {
     end(finished) {
       clearInterval(timer)
-      return save(finished && recordsLeft(run.plan) === 0)
+      return save(finished && recordsLeft(run.plan) === 0 ? 'finished' : 'stopped')
     },
   }
 }

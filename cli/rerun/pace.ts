@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../lib/kafka/pause.ts'
+import { parseWhole } from '../numbers.ts'
 
 /** Keeps to a rate. */
 export interface Pace {
@@ -20,7 +21,12 @@ export function openPace(perSecond: number | null, options: { portion: number; s
       const ms = dueAt - now
       // Time that passed unused is not made up for: the rate is what the database is to be spared from.
       dueAt = Math.max(dueAt, now) + (records * 1000) / perSecond
-      if (ms > 0) await sleep(ms, undefined, { signal }).catch(() => undefined)
+      if (ms > 0) await pause(ms, signal)
     },
   }
+}
+
+/** For an option of commander's. */
+export function parseRate(text: string): number {
+  return Math.max(1, parseWhole(text))
 }

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isRetriable } from '../../lib/errors.ts'
 import { FloodError } from '../../lib/kafka/flood-valve.ts'
+import { pause } from '../../lib/kafka/pause.ts'
 import { describe } from '../fault.ts'
 
 /** Without any progress for this long a command gives up; what it did is noted down. */
@@ -35,7 +35,7 @@ export async function withPatience(
       }
       if (Date.now() - since > patienceMs) throw error
       say(`Waiting: ${describe(error)}`)
-      await sleep(pauseMs, undefined, { signal }).catch(() => undefined)
+      await pause(pauseMs, signal)
       if (signal.aborted) return
     }
   }

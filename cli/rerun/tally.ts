@@ -48,6 +48,18 @@ export function emptyTally(): Tally {
   }
 }
 
+/** Counts what a feeder settles. @param onRead so many more records */
+export function countSettled(
+  tally: Tally,
+  onRead: (records: number) => void,
+): (settled: { read: number; wanted: number }) => void {
+  return ({ read, wanted }) => {
+    tally.read += read
+    tally.passedOver += read - wanted
+    onRead(read)
+  }
+}
+
 export function addDeadLetters(tally: Tally, letters: readonly DeadLetter[]): void {
   for (const { record, reason, message } of letters) {
     tally.deadLetters[reason] = (tally.deadLetters[reason] ?? 0) + 1

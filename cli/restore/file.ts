@@ -1,9 +1,7 @@
 import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import type { DecodedRecord } from '../../lib/kafka/record.ts'
 import { exitCodes } from '../../lib/lifecycle.ts'
-import type { SpotifyResponse } from '../../lib/topology.ts'
+import type { Postgres } from '../../lib/postgres.ts'
 import type { PlayLine } from '../account/play-line.ts'
 import { parsePlayLine } from '../account/play-line.ts'
 import { openBroker } from '../broker.ts'
@@ -15,9 +13,11 @@ import { openProgress } from '../progress.ts'
 import { loaderSinks } from '../rerun/loader-sinks.ts'
 import { withPatience } from '../rerun/patience.ts'
 import { report } from '../rerun/report.ts'
+import type { Tally } from '../rerun/tally.ts'
 import { addDeadLetters, emptyTally } from '../rerun/tally.ts'
 import type { RestoreOptions } from '../restore.ts'
 import { toPlural } from '../words.ts'
+import { afterRestore } from './after.ts'
 import { toPages } from './pages.ts'
 
 const playsAtATime = 2_000
@@ -29,72 +29,77 @@ export async function restoreFile(
   path: string,
   options: RestoreOptions,
 ): Promise<number> {
-  const { out, scope, log } = context
+  const { out, scope } = context
   const sql = await openDatabase(context)
-  const { topology } = await openBroker(context)
   const signal = interruption(scope)
   const tally = emptyTally()
-  const group = topology.groups.loaderHistory
-  const sink = loaderSinks({ group, topology, sql, log, tally })(topology.recentlyPlayed.name, 0, signal)
+  const load = await openLoad(context, { sql, tally, signal })
   const progress = openProgress({ total: null, unit: 'plays' })
   const startedAt = Date.now()
   const faults: string[] = []
   let plays = 0
-  for await (const portion of readPortions(openFile(path), { options, faults })) {
-    if (signal.aborted) break
+  for await (const portion of readPortions(openFile(path), { options, faults, signal })) {
     plays += portion.length
+    if (options.execute) await load(portion)
     progress.add(portion.length)
-    if (options.execute) await load(toPages(portion, topology.recentlyPlayed.name))
   }
   progress.end()
-
-  async function load(records: DecodedRecord<SpotifyResponse>[]): Promise<void> {
-    const write = async () => {
-      const { deadLetters } = await sink.write(records)
-      addDeadLetters(tally, deadLetters)
-      tally.read += records.length
-    }
-    await withPatience(write, { progress: () => tally.read, say: out.say, signal })
-  }
 
   for (const fault of faults.slice(0, faultsShown)) out.say(fault)
   if (faults.length > faultsShown) out.say(`… and ${toPlural(faults.length - faultsShown, 'line')} more.`)
   const isWhole = faults.length === 0 && !signal.aborted
+  const code = isWhole ? exitCodes.stopped : exitCodes.fault
   if (!options.execute) {
     if (out.json) out.printJson({ executed: false, plays, faults })
     else out.print(`Nothing was changed. Load ${toPlural(plays, 'play')} with: --execute`)
-    return isWhole ? exitCodes.stopped : exitCodes.fault
+    return code
   }
   const run = { id: 0, plan: { stretches: [], choice: {} }, tally }
   const resume = 'the same command: what is stored stays'
   const [ms, aborted] = [Date.now() - startedAt, signal.aborted]
   report(context, { run, kind: 'rows', options: { deadLetters: false }, ms, aborted, resume })
-  return isWhole ? exitCodes.stopped : exitCodes.fault
+  await afterRestore(context, sql)
+  return code
+}
+
+/** Loads plays by the handler of the loader, and waits outages out. */
+async function openLoad(
+  context: CliContext,
+  { sql, tally, signal }: { sql: Postgres; tally: Tally; signal: AbortSignal },
+): Promise<(plays: PlayLine[]) => Promise<void>> {
+  const { topology } = await openBroker(context)
+  const { name } = topology.recentlyPlayed
+  const parts = { group: topology.groups.loaderHistory, topology, sql, log: context.log, tally }
+  const sink = loaderSinks(parts)(name, 0, signal)
+  return async (plays) => {
+    const pages = toPages(plays, name)
+    const write = async () => {
+      const { deadLetters } = await sink.write(pages)
+      addDeadLetters(tally, deadLetters)
+      tally.read += pages.length
+    }
+    await withPatience(write, { progress: () => tally.read, say: context.out.say, signal })
+  }
 }
 
 function openFile(path: string): Readable {
   return path === '-' ? process.stdin : createReadStream(path)
 }
 
-/** Reads lines; what is no play is named in `faults`, with its number. @throws CliFault when the file cannot be read */
+/**
+ * Reads lines until the end or Ctrl-C; what is no play is named in `faults`, with its number.
+ *
+ * @throws CliFault when the file cannot be read
+ */
 async function* readPortions(
   source: Readable,
-  { options, faults }: { options: RestoreOptions; faults: string[] },
+  { options, faults, signal }: { options: RestoreOptions; faults: string[]; signal: AbortSignal },
 ): AsyncGenerator<PlayLine[]> {
   let [portion, number]: [PlayLine[], number] = [[], 0]
-  const failed = new Promise<never>((_, reject) => source.once('error', reject))
-  failed.catch(() => undefined)
-  const lines = createInterface({ input: source, crlfDelay: Number.POSITIVE_INFINITY })[
-    Symbol.asyncIterator
-  ]()
-  for (;;) {
-    const next = await Promise.race([lines.next(), failed]).catch((cause) => {
-      throw new CliFault(`The file cannot be read: ${describe(cause)}`, 'Is the path right?', { cause })
-    })
-    if (next.done) break
+  for await (const line of readLines(source, signal)) {
     number++
-    if (next.value.trim() === '') continue
-    const parsed = parsePlayLine(next.value)
+    if (line.trim() === '') continue
+    const parsed = parsePlayLine(line)
     if (parsed.type === 'fault') faults.push(`Line ${number}: ${parsed.reason}`)
     else if (options.user === undefined || parsed.play.userId === String(options.user)) {
       portion.push(options.as === undefined ? parsed.play : { ...parsed.play, userId: String(options.as) })
@@ -103,5 +108,22 @@ async function* readPortions(
     yield portion
     portion = []
   }
-  if (portion.length > 0) yield portion
+  if (portion.length > 0 && !signal.aborted) yield portion
+}
+
+async function* readLines(source: Readable, signal: AbortSignal): AsyncGenerator<string> {
+  // A terminal on which nobody types would hold a Ctrl-C up.
+  signal.addEventListener('abort', () => source.destroy(), { once: true })
+  try {
+    let rest = ''
+    for await (const chunk of source.setEncoding('utf8')) {
+      const lines = (rest + chunk).split('\n')
+      rest = lines.pop() ?? ''
+      yield* lines
+    }
+    yield rest
+  } catch (cause) {
+    if (signal.aborted) return
+    throw new CliFault(`The file cannot be read: ${describe(cause)}`, 'Is the path right?', { cause })
+  }
 }

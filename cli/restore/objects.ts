@@ -6,6 +6,7 @@ import { parseSummary } from '../../lib/archive/summary.ts'
 import type { S3 } from '../../lib/s3.ts'
 import type { Choice } from '../rerun/bounds.ts'
 import { toLimits } from '../rerun/bounds.ts'
+import { DamagedObjectError, readPortions } from './rows.ts'
 
 /** A bucket and the prefix of the archive in it. */
 export interface Archive {
@@ -18,12 +19,12 @@ export interface ArchiveObject extends ArchiveKey {
   path: string
   /** In bytes. */
   length: number
-  /** null: a tool that copied the archive has dropped it. */
-  summary: ObjectSummary | null
+  summary: ObjectSummary
 }
 
 const dayMs = 86_400_000
 const headsAtATime = 16
+const rowsAtATime = 100
 
 /** All objects of a topic, by partition and first offset. */
 export async function listTopic({ s3, prefix }: Archive, topic: string): Promise<ArchiveKey[]> {
@@ -55,7 +56,7 @@ export function chooseObjects(keys: readonly ArchiveKey[], choice: Choice): Arch
   })
 }
 
-/** Asks for size and metadata of each. Objects that are gone meanwhile have no length and no summary. */
+/** Asks for size and metadata of each. Objects that are gone meanwhile have no length and no records. */
 export async function describeObjects(
   { s3, prefix }: Archive,
   keys: readonly ArchiveKey[],
@@ -66,8 +67,27 @@ export async function describeObjects(
       limit(async () => {
         const path = objectKey(prefix, key)
         const head = await s3.head(path)
-        return { ...key, path, length: head?.length ?? 0, summary: parseSummary(head?.metadata ?? {}) }
+        const object = { ...key, path, length: head?.length ?? 0 }
+        return { ...object, summary: parseSummary(head?.metadata ?? {}) ?? (await readSummary(s3, object)) }
       }),
     ),
   )
+}
+
+/**
+ * What the rows say, where a tool that copied the archive has dropped the metadata. Of a damaged object, as far
+ * as it can be read.
+ */
+async function readSummary(s3: S3, object: Omit<ArchiveObject, 'summary'>): Promise<ObjectSummary> {
+  const { firstOffset } = object
+  let [lastOffset, recordCount] = [firstOffset, 0]
+  try {
+    for await (const { rows } of readPortions(s3, object, rowsAtATime)) {
+      recordCount += rows.length
+      lastOffset = rows.at(-1)?.offset ?? lastOffset
+    }
+  } catch (error) {
+    if (!(error instanceof DamagedObjectError)) throw error
+  }
+  return { firstOffset, lastOffset, recordCount }
 }

@@ -63,13 +63,13 @@ function isLeft(
 ): boolean {
   const stretch = known.find((s) => s.topic === topic && s.partition === partition)
   if (!stretch || firstOffset >= stretch.to) return false
-  return !summary || summary.lastOffset >= stretch.next
+  return summary.lastOffset >= stretch.next
 }
 
 function toStretch(objects: readonly ArchiveObject[]): Stretch {
   const [first] = objects
   const last = objects.at(-1)
   const from = first?.firstOffset ?? 0
-  const to = (last?.summary?.lastOffset ?? last?.firstOffset ?? 0) + 1
+  const to = (last?.summary.lastOffset ?? 0) + 1
   return { topic: first?.topic ?? '', partition: first?.partition ?? 0, from, to, next: from }
 }

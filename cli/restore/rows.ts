@@ -1,3 +1,4 @@
+import type { ArchiveKey } from '../../lib/archive/key.ts'
 import { readArchive } from '../../lib/archive/read.ts'
 import type { ArchivedRecord } from '../../lib/archive/row.ts'
 import type { Codec } from '../../lib/codec.ts'
@@ -20,17 +21,17 @@ export class DamagedObjectError extends Error {
  */
 export async function* readPortions(
   s3: S3,
-  path: string,
+  object: ArchiveKey & { path: string },
   portion: number,
 ): AsyncGenerator<{ rows: Row[]; schema: AvroSchema }> {
-  const source = await s3.get(path).catch(rethrow)
+  const source = await s3.get(object.path).catch(rethrow)
   try {
     const { schema, rows } = await readArchive(source).catch(rethrow)
-    const iterator = rows[Symbol.asyncIterator]()
+    const iterator = ownRows(rows, object)
     for (let some: Row[] = []; ; ) {
       const next = await iterator.next().catch((error: unknown) => ({ failed: error }))
       const ended = 'failed' in next || next.done
-      if (!ended) some.push(next.value as Row)
+      if (!ended) some.push(next.value)
       if (some.length >= portion || (ended && some.length > 0)) {
         yield { rows: some, schema }
         some = []
@@ -43,9 +44,27 @@ export async function* readPortions(
   }
 }
 
+/**
+ * Rows as they are, checked against the object's name: one that was copied from elsewhere, or written by another
+ * program, would put plays under places that are not theirs, or none at all without a word.
+ */
+async function* ownRows(
+  rows: AsyncIterable<ArchivedRecord>,
+  { topic, partition, firstOffset }: ArchiveKey,
+): AsyncGenerator<Row> {
+  let next = firstOffset
+  for await (const row of rows) {
+    if (row.topic !== topic || row.partition !== partition || !(row.offset >= next)) {
+      throw new DamagedObjectError(`Its rows are not those that its name says, from offset ${next} on`)
+    }
+    next = row.offset + 1
+    yield row as Row
+  }
+}
+
 /** Whatever is wrong with the bytes is damage; the store being away is not. */
 function rethrow(error: unknown): never {
-  if (isRetriable(error)) throw error
+  if (isRetriable(error) || error instanceof DamagedObjectError) throw error
   const name = error instanceof Error && error.name === 'NoSuchKey' ? 'it is gone' : messageOf(error)
   throw new DamagedObjectError(name, { cause: error })
 }

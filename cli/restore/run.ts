@@ -9,19 +9,17 @@ import { subjectOf } from '../../lib/topology.ts'
 import type { Broker } from '../broker.ts'
 import type { CliContext } from '../command.ts'
 import { interruption } from '../interrupt.ts'
-import type { Progress } from '../progress.ts'
-import { openProgress } from '../progress.ts'
 import { isWithin, toLimits } from '../rerun/bounds.ts'
 import { openBurial } from '../rerun/burial.ts'
+import { carryOut } from '../rerun/carry-out.ts'
 import { readErasedUsers } from '../rerun/erased.ts'
 import { Feeder } from '../rerun/feeder.ts'
 import type { Run, Stretch } from '../rerun/journal.ts'
-import { keepNotes } from '../rerun/journal.ts'
 import { loaderPortion, loaderSinks } from '../rerun/loader-sinks.ts'
 import type { Pace } from '../rerun/pace.ts'
 import { openPace } from '../rerun/pace.ts'
-import { withPatience } from '../rerun/patience.ts'
 import { report } from '../rerun/report.ts'
+import { countSettled } from '../rerun/tally.ts'
 import type { RestoreOptions } from '../restore.ts'
 import { afterRestore } from './after.ts'
 import type { Framing } from './framing.ts'
@@ -43,28 +41,20 @@ export interface RestoreRun {
   options: RestoreOptions
 }
 
-/** Carries a restore out, notes down how far it comes, and reconciles. @returns an exit code */
+/** Carries a restore out and reconciles. @returns an exit code */
 export async function runRestore(context: CliContext, going: RestoreRun): Promise<number> {
-  const { out, scope } = context
-  const { sql, run, objects, options } = going
-  const signal = interruption(scope)
+  const { sql, run, objects, options, choice } = going
+  const signal = interruption(context.scope)
   const pace = openPace(options.rate ?? null, { portion: loaderPortion, signal })
-  const total = objects.reduce((sum, o) => sum + (o.summary?.recordCount ?? 0), 0)
-  const progress = openProgress({ total, unit: 'records' })
-  const startedAt = Date.now()
-  const notes = keepNotes(sql, run)
-  try {
-    for (const topic of going.choice.topics) {
-      const read = await openTopicReader(context, { ...going, topic, signal, pace, progress })
-      await withPatience(read, { progress: () => run.tally.read, say: out.say, signal })
-    }
-  } finally {
-    progress.end()
-    await notes.end(!signal.aborted)
-  }
-  const kind = options.toTopic ? 'topic' : 'rows'
-  const ms = Date.now() - startedAt
   const resume = `songswap restore${options.toTopic ? ' --to-topic' : ''} --resume ${run.id} --execute`
+  const ms = await carryOut(context, {
+    ...{ sql, run, signal, resume, total: objects.reduce((sum, o) => sum + o.summary.recordCount, 0) },
+    async *parts(onRead) {
+      for (const topic of choice.topics)
+        yield await openTopicReader(context, { ...going, topic, signal, pace, onRead })
+    },
+  })
+  const kind = options.toTopic ? 'topic' : 'rows'
   const published = { deadLetters: options.deadLetters ?? false }
   report(context, { run, kind, options: published, ms, aborted: signal.aborted, resume })
   if (kind === 'rows') await afterRestore(context, sql)
@@ -75,7 +65,7 @@ interface TopicReading extends RestoreRun {
   topic: string
   signal: AbortSignal
   pace: Pace
-  progress: Progress
+  onRead: (records: number) => void
 }
 
 interface Feeding extends TopicReading {
@@ -89,7 +79,7 @@ interface Feeding extends TopicReading {
 /** A function that reads all that is left of a topic and feeds it; may be called again after an outage. */
 async function openTopicReader(context: CliContext, reading: TopicReading): Promise<() => Promise<void>> {
   const { scope, log } = context
-  const { broker, run, options, signal, progress, objects } = reading
+  const { broker, run, options, signal, onRead, objects } = reading
   const topic = resolveTopic(reading.topic, broker.topology)
   const { groups } = broker.topology
   const group = topic === broker.topology.recentlyPlayed ? groups.loaderHistory : groups.loaderMetadata
@@ -97,11 +87,7 @@ async function openTopicReader(context: CliContext, reading: TopicReading): Prom
   const { tally } = run
   const bury = openBurial({ broker, scope, log, group, tally, publish: options.deadLetters ?? false })
   const toRecords = await openConversion(reading, subjectOf(topic))
-  const onSettled = (settled: { read: number; wanted: number }) => {
-    tally.read += settled.read
-    tally.passedOver += settled.read - settled.wanted
-    progress.add(settled.read)
-  }
+  const onSettled = countSettled(tally, onRead)
   const stretches = run.plan.stretches.filter((s) => s.topic === topic.name)
 
   return async () => {
@@ -165,7 +151,7 @@ async function readPartition(
   const { signal, run } = feeding
   for (const object of objects) {
     if (signal.aborted) return
-    if (object.summary && object.summary.lastOffset < stretch.next) continue
+    if (object.summary.lastOffset < stretch.next) continue
     try {
       await readObject(feeding, stretch, object)
     } catch (error) {
@@ -178,7 +164,7 @@ async function readPartition(
 
 async function readObject(feeding: Feeding, stretch: Stretch, object: ArchiveObject): Promise<void> {
   const { archive, pace, signal, feeder, toRecords } = feeding
-  for await (const { rows, schema } of readPortions(archive.s3, object.path, pace.portion)) {
+  for await (const { rows, schema } of readPortions(archive.s3, object, pace.portion)) {
     const due = rows.filter((row) => row.offset >= stretch.next && row.offset < stretch.to)
     const last = due.at(-1)
     if (signal.aborted) return

@@ -1,6 +1,7 @@
 import type { Broker } from '../broker.ts'
 import type { CliContext } from '../command.ts'
-import type { Run } from '../rerun/journal.ts'
+import type { OpenRun } from '../rerun/journal.ts'
+import { toOpenRunLines } from '../rerun/journal.ts'
 import type { RestoreOptions } from '../restore.ts'
 import type { Column } from '../table.ts'
 import { toTable } from '../table.ts'
@@ -13,7 +14,7 @@ interface Shown {
   broker: Broker
   choice: RestoreChoice
   objects: readonly ArchiveObject[]
-  run: Run
+  unfinished: OpenRun[]
   options: RestoreOptions
 }
 
@@ -28,18 +29,16 @@ interface TopicSum {
   lastDate: string | null
   /** Records of these objects whose offsets the topic still has. */
   inTopic: number
-  /** Objects whose metadata do not say what they hold. */
-  unknown: number
 }
 
 const dayMs = 86_400_000
 
 /** Shows what a restore would do. */
 export async function showRestore({ out }: CliContext, shown: Shown): Promise<void> {
-  const { objects, choice, options } = shown
+  const { objects, choice, options, unfinished } = shown
   const sums = await Promise.all(choice.topics.map((topic) => sumTopic(shown, topic)))
   if (out.json) {
-    out.printJson({ executed: false, choice, topics: sums, objects: objects.map((o) => o.path) })
+    out.printJson({ executed: false, choice, topics: sums, objects: objects.map((o) => o.path), unfinished })
     return
   }
   const rows = sums.map((s) => {
@@ -48,6 +47,7 @@ export async function showRestore({ out }: CliContext, shown: Shown): Promise<vo
   })
   out.print(toTable(columns, rows, out.width).join('\n'))
   const records = sums.reduce((n, s) => n + s.records, 0)
+  for (const line of toOpenRunLines(unfinished, new Date())) out.say(line)
   if (objects.length === 0) return out.say('There is nothing to restore.')
   for (const line of sums.flatMap((s) => toWarnings(s, shown))) out.say(line)
   const whose = choice.user === null ? '' : `, those of user ${choice.user} among them`
@@ -76,24 +76,20 @@ async function sumTopic({ broker, objects }: Shown, topic: string): Promise<Topi
     topic,
     objects: own.length,
     bytes: sum((o) => o.length),
-    records: sum((o) => o.summary?.recordCount ?? 0),
+    records: sum((o) => o.summary.recordCount),
     firstDate: dates[0] ?? null,
     lastDate: dates.at(-1) ?? null,
     inTopic: sum(({ partition, summary }) => {
       const ends = starts.get(partition)
-      if (!summary || !ends) return 0
+      if (!ends) return 0
       const first = Math.max(summary.firstOffset, ends.start)
       return Math.max(0, Math.min(summary.lastOffset + 1, ends.end) - first)
     }),
-    unknown: own.filter((o) => !o.summary).length,
   }
 }
 
 function toWarnings(sum: TopicSum, { broker, options }: Shown): string[] {
   const lines: string[] = []
-  if (sum.unknown > 0) {
-    lines.push(`${toPlural(sum.unknown, 'object')} of ${sum.topic} do not say how much they hold.`)
-  }
   if (!options.toTopic) return lines
   const { retentionDays } = resolveTopic(sum.topic, broker.topology)
   if (sum.inTopic > 0) {

@@ -3,6 +3,7 @@ import { RetriableError } from '../errors.ts'
 import { withinMs } from '../lifecycle.ts'
 import type { ClientOptions } from './client.ts'
 import { createClient } from './client.ts'
+import { pause } from './pause.ts'
 import type { RawRecord } from './record.ts'
 import { toRawRecord } from './record.ts'
 
@@ -29,16 +30,54 @@ export interface ReadRangeOptions extends ClientOptions {
 }
 
 const handedAtOnce = 500
+/** A broker that has just started, or has lost its coordinator, takes nobody into a group for some seconds. */
+const joinWithinMs = 15_000
+const joinPauseMs = 500
+
+/** What is left of a range. */
+interface Left {
+  from: number
+  to: number
+  /** Records that may still be handed over. */
+  records: number
+}
+
+/** kafkajs gave up: a broker is away, or the group cannot be joined now. */
+class BrokeOffError extends RetriableError {
+  override name = 'BrokeOffError'
+}
 
 /**
  * Reads ranges of a topic once, beside every consumer group and without moving any of their offsets. kafkajs
- * cannot read without a group, so it joins a temporary one, commits nothing, and removes it at the end.
+ * cannot read without a group, so it joins a temporary one, commits nothing, and removes it at the end. It joins
+ * again after what breaks off, and no record is handed over twice.
  *
- * @throws what `onRecords` throws; RetriableError when Kafka does not answer
+ * @throws what `onRecords` throws; RetriableError when Kafka does not answer, or hands over nothing for 15 seconds
  */
 export async function readRange(options: ReadRangeOptions): Promise<void> {
-  const open = new Map(options.ranges.filter((r) => r.to > r.from).map((r) => [r.partition, { ...r }]))
-  if (open.size === 0 || options.signal?.aborted) return
+  const { ranges, limit = Number.POSITIVE_INFINITY, signal } = options
+  const open = new Map(
+    ranges.filter((r) => r.to > r.from).map((r) => [r.partition, { from: r.from, to: r.to, records: limit }]),
+  )
+  const reading = { handedAt: performance.now(), open }
+  while (open.size > 0 && !signal?.aborted) {
+    try {
+      await readOnce(reading, options)
+    } catch (error) {
+      const isLate = performance.now() - reading.handedAt > joinWithinMs
+      if (!(error instanceof BrokeOffError) || isLate) throw error
+      await pause(joinPauseMs, signal)
+    }
+  }
+}
+
+interface Reading {
+  open: Map<number, Left>
+  /** When records were handed over last, by the monotonic clock. */
+  handedAt: number
+}
+
+async function readOnce(reading: Reading, options: ReadRangeOptions): Promise<void> {
   const client = createClient(options)
   const consumer = client.consumer({
     groupId: options.group,
@@ -49,49 +88,45 @@ export async function readRange(options: ReadRangeOptions): Promise<void> {
     allowAutoTopicCreation: false,
     retry: { retries: 5, restartOnFailure: async () => false },
   })
+  const working = { batch: Promise.resolve() }
   try {
     await consumer.connect()
     await consumer.subscribe({ topics: [options.topic], fromBeginning: true })
-    await consume(consumer, open, options)
+    await consume(consumer, { ...options, reading, working })
   } finally {
     await withinMs(
       consumer.disconnect().catch(() => undefined),
       5_000,
     )
     await removeGroup(client, options.group)
+    // Whoever joins again goes on after what this one has handed over.
+    await working.batch
   }
 }
 
-async function consume(
-  consumer: kafkajs.Consumer,
-  open: Map<number, OffsetRange>,
-  { topic, signal, onRecords, limit = Number.POSITIVE_INFINITY, portion = handedAtOnce }: ReadRangeOptions,
-): Promise<void> {
-  const left = new Map([...open.keys()].map((partition) => [partition, limit]))
+interface Consuming extends ReadRangeOptions {
+  reading: Reading
+  /** Ends with the batch in hand; never rejects. */
+  working: { batch: Promise<void> }
+}
+
+async function consume(consumer: kafkajs.Consumer, options: Consuming): Promise<void> {
+  const { topic, signal, reading, working } = options
+  const { open } = reading
   const { promise: finished, resolve, reject } = Promise.withResolvers<void>()
   signal?.addEventListener('abort', () => resolve(), { once: true })
   consumer.on(consumer.events.CRASH, ({ payload }) => {
-    reject(new RetriableError(`Reading ${topic} broke off`, { cause: payload.error }))
+    reject(new BrokeOffError(`Reading ${topic} broke off`, { cause: payload.error }))
   })
 
-  async function take({ batch, heartbeat }: kafkajs.EachBatchPayload): Promise<void> {
-    const range = open.get(batch.partition)
-    if (!range || signal?.aborted) return
-    const records = batch.messages
-      .map((m) => toRawRecord(topic, batch.partition, m))
-      .filter((r) => r.offset >= range.from && r.offset < range.to)
-      .slice(0, left.get(batch.partition))
-    for (let i = 0; i < records.length && !signal?.aborted; i += portion) {
-      await onRecords(records.slice(i, i + portion))
-      await heartbeat()
-    }
-    // What a rebalance delivers again is not handed over again.
-    range.from = Math.max(range.from, Number(batch.lastOffset()) + 1)
-    left.set(batch.partition, (left.get(batch.partition) ?? 0) - records.length)
-    if (range.from >= range.to || left.get(batch.partition) === 0) {
-      open.delete(batch.partition)
-      consumer.pause([{ topic, partitions: [batch.partition] }])
-    }
+  async function take(payload: kafkajs.EachBatchPayload): Promise<void> {
+    const { partition } = payload.batch
+    const left = open.get(partition)
+    if (!left || signal?.aborted) return
+    await handOver(left, payload, options)
+    if (signal?.aborted || (left.from < left.to && left.records > 0)) return
+    open.delete(partition)
+    consumer.pause([{ topic, partitions: [partition] }])
     if (open.size === 0) resolve()
   }
 
@@ -99,11 +134,39 @@ async function consume(
     autoCommit: false,
     // One partition after the other: `onRecords` is never called twice at a time.
     partitionsConsumedConcurrently: 1,
-    eachBatch: (payload) => take(payload).catch(reject),
+    eachBatch: (payload) => {
+      working.batch = take(payload).catch(reject)
+      return working.batch
+    },
   })
   // `run` has made the group by now, and fetches later: so the first fetch begins where it should.
-  for (const { partition, from } of open.values()) consumer.seek({ topic, partition, offset: String(from) })
+  for (const [partition, { from }] of open) consumer.seek({ topic, partition, offset: String(from) })
   await Promise.race([running.then(() => finished), finished])
+}
+
+/** Hands a batch over in portions; what was handed over is never handed over again, whatever happens between. */
+async function handOver(
+  left: Left,
+  { batch, heartbeat }: kafkajs.EachBatchPayload,
+  { topic, signal, onRecords, portion = handedAtOnce, reading }: Consuming,
+): Promise<void> {
+  const records = batch.messages
+    .map((m) => toRawRecord(topic, batch.partition, m))
+    .filter((r) => r.offset >= left.from && r.offset < left.to)
+    .slice(0, left.records)
+  for (let i = 0; i < records.length; i += portion) {
+    if (signal?.aborted) return
+    const some = records.slice(i, i + portion)
+    await onRecords(some)
+    left.from = (some.at(-1)?.offset ?? left.from) + 1
+    left.records -= some.length
+    reading.handedAt = performance.now()
+    await heartbeat().catch((cause) => {
+      throw new BrokeOffError(`Reading ${topic} broke off`, { cause })
+    })
+  }
+  // Compaction leaves offsets out: what the batch spans is read.
+  if (left.records > 0) left.from = Math.max(left.from, Number(batch.lastOffset()) + 1)
 }
 
 async function removeGroup(client: kafkajs.Kafka, group: string): Promise<void> {

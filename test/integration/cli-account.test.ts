@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Audit } from '../../cli/audit.ts'
 import { readArchive } from '../../lib/archive/read.ts'
 import { parseSummary } from '../../lib/archive/summary.ts'
@@ -15,9 +15,10 @@ import { archiveKeys, openTestS3 } from '../support/archive.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { item, localFile, pageBody } from '../support/pages.ts'
+import { openS3Gate } from '../support/s3-faults.ts'
 import type { ServiceProcess } from '../support/service-process.ts'
 import { startService } from '../support/service-process.ts'
-import { runSongswap } from '../support/songswap.ts'
+import { runSongswap, startSongswap } from '../support/songswap.ts'
 import { until } from '../support/until.ts'
 
 let stream: Stream
@@ -149,6 +150,7 @@ interface ReceiptJson {
   tables: Record<string, number>
   archive: { objects: number; records: number }
   topics: { held: { topic: string; records: number; until: string | null }[]; unarchived: number }
+  polling: boolean
 }
 
 async function erase(args: string[], exitCode = 0): Promise<ReceiptJson> {
@@ -250,6 +252,75 @@ describe('songswap account erase', () => {
     expect(replayed.code, replayed.stderr).toBe(0)
     expect(JSON.parse(replayed.stdout)).toMatchObject({ finished: true, objectsPut: 0 })
     expect(await archiveKeys(s3, stream.env.S3_PREFIX ?? '')).toEqual(keys)
+  })
+
+  test('what reaches the archive while it is being read is named, and removed by the next run', async () => {
+    const [dave] = await rows<{ id: number }>(
+      `with u as (insert into users (spotify_id) values ('dave') returning id)
+       insert into poll_state (user_id, leased_until) select id, now() + interval '1 min' from u
+       returning user_id as id`,
+    )
+    const id = dave?.id ?? 0
+    const archive = async () => {
+      const archiver = await startService('archiver', env())
+      await caughtUp(stream.topology.groups.archiver)
+      await archiver.end('SIGTERM')
+    }
+    await publish(id, 1)
+    await archive()
+    await publish(id, 2)
+    const gate = await openS3Gate(stream.env.S3_ENDPOINT ?? '')
+    onTestFinished(() => gate.close())
+    let isFirst = true
+    gate.onAnswer = async (method, path) => {
+      if (method !== 'GET' || !path.includes('list-type=2') || !isFirst) return
+      isFirst = false
+      // The archive has been listed, and the eraser does not know yet.
+      await archive()
+    }
+    const gated = { ...stream.env, S3_ENDPOINT: gate.endpoint }
+    const ended = await runSongswap(['account', 'erase', 'dave', '--execute', '--json'], gated)
+    expect(ended.code, ended.stderr).toBe(1)
+    expect(ended.stderr).toContain(`If it is cut short: songswap account erase ${id} --execute`)
+    const first: ReceiptJson = JSON.parse(ended.stdout)
+    expect(first).toMatchObject({ archive: { records: 1 }, topics: { unarchived: 1 }, polling: true })
+    const second = await erase([String(id), '--execute'])
+    expect(second).toMatchObject({ archive: { records: 1 }, topics: { unarchived: 0 }, polling: false })
+    expect(await erase([String(id), '--execute'])).toMatchObject({ archive: { records: 0 } })
+  }, 120_000)
+
+  test('killed in the middle, it goes on by the id', async () => {
+    const [erin] = await rows<{ id: number }>(`insert into users (spotify_id) values ('erin') returning id`)
+    const id = erin?.id ?? 0
+    await publish(id, 3)
+    const archiver = await startService('archiver', env())
+    await caughtUp(stream.topology.groups.archiver)
+    await archiver.end('SIGTERM')
+    const gate = await openS3Gate(stream.env.S3_ENDPOINT ?? '')
+    onTestFinished(() => gate.close())
+    gate.onRequest = (method) => (method === 'PUT' ? { type: 'hang' } : null)
+    const gated = { ...stream.env, S3_ENDPOINT: gate.endpoint }
+    const killed = startSongswap(['account', 'erase', 'erin', '--execute'], gated)
+    await killed.says(/(Erasing user)/)
+    await until(async () => (await rows(`select from users where id = ${id}`)).length === 0, 'rows are gone')
+    killed.kill()
+    await killed.ended
+    expect((await account('erase', 'erin')).stderr).toContain('go by their id')
+    expect(await erase([String(id), '--execute'])).toMatchObject({ archive: { records: 1 } })
+  }, 120_000)
+
+  test('the id of an erased user is never taken for the Spotify id of somebody else', async () => {
+    await rows(`insert into users (spotify_id) values ('1')`)
+    expect(await erase(['1'])).toMatchObject({ user: { id: 1, spotifyId: null }, tables: { users: 0 } })
+  })
+
+  test('a replay of the archiver that puts pages of erased users back says so', async () => {
+    const [key = ''] = await archiveKeys(s3, stream.env.S3_PREFIX ?? '')
+    await s3.delete(key)
+    const { code, stderr } = await runSongswap(['replay', 'archiver', '--execute'], stream.env)
+    expect(code, stderr).toBe(0)
+    expect(stderr).toContain('songswap account erase 1 --execute')
+    await erase(['1', '--execute'])
   })
 })
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import { readObituary } from '../../lib/kafka/dead-letter.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
@@ -6,10 +6,11 @@ import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import type { S3 } from '../../lib/s3.ts'
 import { Secret } from '../../lib/secret.ts'
-import { archiveKeys, openTestS3 } from '../support/archive.ts'
+import { archiveKeys, openTestS3, readWholeArchive } from '../support/archive.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { item, pageBody } from '../support/pages.ts'
+import { openS3Gate } from '../support/s3-faults.ts'
 import { startService } from '../support/service-process.ts'
 import { runSongswap, startSongswap } from '../support/songswap.ts'
 import { openTcpProxy } from '../support/tcp-proxy.ts'
@@ -165,6 +166,51 @@ describe('songswap replay loader.history', () => {
     expect(again.stderr).toContain('There is no unfinished run')
   })
 
+  test('killed anywhere, it is resumed: read once more is what came after the last note, and nothing is doubled', async () => {
+    await replay('loader.history')
+    const whole = await contents()
+    await postgres.query('delete from plays')
+    const slow = startSongswap(['replay', 'loader.history', '--rate', '30', '--execute'], stream.env)
+    await until(async () => (await count('plays')) > 80, 'more is stored than was noted down')
+    slow.kill()
+    await slow.ended
+    const [run] = (
+      await postgres.query<{ id: number; read: number }>(
+        `select id, (tally->>'read')::int as read from reruns order by id desc limit 1`,
+      )
+    ).rows
+    expect(run?.read).toBeLessThan(await count('plays'))
+
+    const early = await runSongswap(['replay', 'loader.history', '--resume', '--execute'], stream.env)
+    expect(early.code).toBe(1)
+    expect(early.stderr).toContain(`Run ${run?.id} is at work`)
+    const leased = () => count('reruns where leased_until > now()')
+    await until(async () => (await leased()) === 0, 'the lease of the killed process has ended')
+    const rest = await replay('loader.history', '--resume')
+    expect(rest).toMatchObject({ run: run?.id, finished: true, read: pages, changed: 0 })
+    expect(rest.items).toBe(rest.stored + rest.alreadyThere)
+    expect(rest.items).toBe(2 * pages - users.length)
+    expect(await contents()).toEqual(whole)
+  }, 60_000)
+
+  test('two at once store each play once, and a running one is not resumed', async () => {
+    const args = ['replay', 'loader.history', '--execute', '--json']
+    const slow = startSongswap([...args, '--rate', '40'], stream.env)
+    await until(async () => (await count('plays')) > 0, 'the first one is at work')
+    const dry = await runSongswap(['replay', 'loader.history'], stream.env)
+    expect(dry.stderr).toMatch(/Run \d+ is at work\./)
+    const resumed = await runSongswap([...args, '--resume'], stream.env)
+    expect(resumed.code).toBe(1)
+    const fast = await replay('loader.history')
+    const ended = await slow.ended
+    expect(ended.code, ended.stderr).toBe(0)
+    const first: Replay = JSON.parse(ended.stdout)
+    expect(first).toMatchObject({ finished: true, read: pages })
+    expect(fast).toMatchObject({ finished: true, read: pages })
+    expect(first.stored + fast.stored).toBe(pages)
+    expect(await count('plays')).toBe(pages)
+  }, 60_000)
+
   test('goes beside the live group, which keeps its members and its offsets', async () => {
     const loader = await startService('loader', { ...stream.env, LOG_LEVEL: 'info' })
     const admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
@@ -172,11 +218,14 @@ describe('songswap replay loader.history', () => {
     const lag = () => admin.readGroupLag(loaderHistory, [stream.topology.recentlyPlayed.name])
     await until(async () => (await lag()).partitions.every((p) => p.lag === 0), 'the loader has caught up')
     const before = await lag()
+    const ownGroups = async () =>
+      (await admin.listGroups()).filter((g) => g.startsWith(`${stream.config.prefix}songswap`))
+    // The group of a killed replay is forgotten by the broker a minute later.
+    const groups = await ownGroups()
     await postgres.query('delete from plays')
     expect((await replay('loader.history')).stored).toBe(pages)
     expect(await lag()).toEqual(before)
-    const groups = await admin.listGroups()
-    expect(groups.filter((g) => g.startsWith(`${stream.config.prefix}songswap`))).toEqual([])
+    expect((await ownGroups()).filter((g) => !groups.includes(g))).toEqual([])
     await admin.close()
     await loader.end('SIGTERM')
   }, 120_000)
@@ -222,7 +271,9 @@ describe('songswap replay loader.history', () => {
     [['enricher'], 2, 'cannot be replayed'],
     [['nobody'], 2, 'There is no group "nobody"'],
     [['loader.metadata', '--user', '7'], 2, '--user does not go with'],
-    [['loader.history', '--from', 'tomorrow'], 2, 'Give a span'],
+    [['loader.history', '--from', 'tomorrow'], 2, 'Give earliest, a span'],
+    [['loader.history', '--to', 'earliest'], 2, 'Give latest, a span'],
+    [['loader.history', '--from', 'latest'], 2, 'Give earliest, a span'],
     [['loader.history', '--resume', '--from', '7d'], 2, '--resume goes on'],
   ])('refuses %j', async (args, exitCode, words) => {
     const { code, stderr } = await runSongswap(['replay', ...args], stream.env)
@@ -262,4 +313,26 @@ describe('songswap replay archiver', () => {
     expect(Buffer.concat(await (await s3.get(key)).toArray()).equals(bytes)).toBe(true)
     expect(await archiveKeys(s3, stream.env.S3_PREFIX ?? '')).toEqual(keys)
   }, 120_000)
+
+  test('two at once: what the shorter object of the other lacks goes into another one', async () => {
+    const prefix = stream.env.S3_PREFIX ?? ''
+    for (const key of await archiveKeys(s3, prefix)) await s3.delete(key)
+    const gate = await openS3Gate(stream.env.S3_ENDPOINT ?? '')
+    onTestFinished(() => gate.close())
+    let isFirst = true
+    gate.onRequest = async (method) => {
+      if (method !== 'PUT' || !isFirst) return null
+      isFirst = false
+      // The first pages of all users, which are two days old: the other one's objects begin alike and end sooner.
+      expect((await replay('archiver', '--to', '1d')).recordsPut).toBe(users.length)
+      return null
+    }
+    const env = { ...stream.env, S3_ENDPOINT: gate.endpoint }
+    const { code, stdout, stderr } = await runSongswap(['replay', 'archiver', '--execute', '--json'], env)
+    expect(code, stderr).toBe(0)
+    const { read, recordsPut }: Replay = JSON.parse(stdout)
+    expect(recordsPut).toBe(read - users.length)
+    const archived = await readWholeArchive(s3, prefix)
+    expect(archived.reduce((n, o) => n + o.rows.length, 0)).toBe(read)
+  }, 60_000)
 })

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { openAdmin } from '../../lib/kafka/admin.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
@@ -209,7 +210,59 @@ describe('songswap restore', () => {
     expect(restored.read).toBe(others)
   })
 
-  test('--to-topic puts records back as they were, with where they were', async () => {
+  test('an archive that a tool has copied without metadata is restored to its last row', async () => {
+    const kept = await Promise.all(
+      objects.map(async ({ path }) => ({
+        path,
+        bytes: Buffer.concat(await (await s3.get(path)).toArray()),
+        metadata: (await s3.head(path))?.metadata ?? {},
+      })),
+    )
+    for (const { path, bytes } of kept) await replaceObject(path, bytes, {})
+    const dry = await runSongswap(['restore'], stream.env)
+    const restored = await restore([])
+    for (const { path, bytes, metadata } of kept) await replaceObject(path, bytes, metadata)
+    expect(dry.stderr).toContain(`${objects.length} objects with ${pages + users.length + 1} records.`)
+    expect(restored).toMatchObject({ read: pages + users.length + 1, damaged: [] })
+    expect(await contents()).toEqual(loaded)
+  })
+
+  test('an object with the rows of another one is named, and puts no play in a wrong place', async () => {
+    const { name } = stream.topology.recentlyPlayed
+    const [one, other] = objects
+      .filter((o) => o.topic === name)
+      .filter((o, i, all) => o.partition !== all[0]?.partition || i === 0)
+    if (!one || !other) throw new Error('All pages lie in one partition')
+    const bytes = Buffer.concat(await (await s3.get(one.path)).toArray())
+    const metadata = (await s3.head(one.path))?.metadata ?? {}
+    await replaceObject(one.path, Buffer.concat(await (await s3.get(other.path)).toArray()), metadata)
+    const restored = await restore(['--topic', name], 1)
+    await replaceObject(one.path, bytes, metadata)
+    expect(restored.damaged).toEqual([
+      { key: one.path, reason: 'Its rows are not those that its name says, from offset 0 on' },
+    ])
+    expect(await rows(`select from plays where page_partition = ${one.partition}`)).toEqual([])
+    expect(restored.stored).toBeGreaterThan(0)
+  })
+
+  test('killed anywhere, it is resumed and ends with the same rows', async () => {
+    const slow = startSongswap(['restore', '--rate', '25', '--execute'], stream.env)
+    await until(async () => (await rows('select from plays')).length > 120, 'more is stored than was noted')
+    slow.kill()
+    await slow.ended
+    await until(
+      async () => (await rows('select from reruns where leased_until > now()')).length === 0,
+      'the lease of the killed process has ended',
+    )
+    const dry = await runSongswap(['restore'], stream.env)
+    expect(dry.stderr).toMatch(/Run \d+ was cut short .*--resume \d+/)
+    const rest = await restore(['--resume'])
+    expect(rest).toMatchObject({ finished: true, read: pages + users.length + 1 })
+    expect(await contents()).toEqual(loaded)
+  }, 60_000)
+
+  test('--to-topic puts records back as they were, with where they were, and the live loader doubles nothing', async () => {
+    await restore([])
     const topic = stream.topology.recentlyPlayed.name
     const dry = await runSongswap(['restore', '--topic', topic, '--to-topic'], stream.env)
     expect(dry.stderr).toContain(`${pages + users.length} of these records are in the topic already`)
@@ -230,11 +283,35 @@ describe('songswap restore', () => {
       originals.delete(place(at('partition'), at('offset')))
     }
     expect(originals.size).toBe(0)
-    // Loaded as what they were: the plays name the original pages.
-    const replayed = await runSongswap(['replay', 'loader.history', '--execute'], stream.env)
-    expect(replayed.code, replayed.stderr).toBe(0)
-    expect((await contents(['plays']))[0]).toEqual((loaded as unknown[])[0])
+    // The live loader takes the copies for what they were; what could not be dealt with is a dead letter again.
+    const dead = (await stream.readTopic(stream.topology.deadLetters.name)).length
+    const loader = await startService('loader', { ...stream.env, LOG_LEVEL: 'info' })
+    const admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
+    const lag = async () =>
+      (await admin.readGroupLag(stream.topology.groups.loaderHistory, [topic])).partitions
+    await until(async () => (await lag()).every((p) => p.lag === 0), 'the loader has read the copies')
+    await admin.close()
+    await loader.end('SIGTERM')
+    expect(await stream.readTopic(stream.topology.deadLetters.name)).toHaveLength(dead + users.length)
+    expect(await contents()).toEqual(loaded)
   })
+
+  test('the live loader goes on in a rebuilt database: no gap is told of, and new pages are stored', async () => {
+    await restore([])
+    const [latest] = await rows<{ at: Date }>('select max(played_at) as at from plays where user_id = 7')
+    const newest = latest?.at.getTime() ?? 0
+    // A full window that begins with the newest play that was restored.
+    const window = Array.from({ length: 50 }, (_, i) => item(newest + i * 1_000, i === 0 ? 'T1' : `W${i}`))
+    await publish(7, window.toReversed(), newest + minute)
+    const loader = await startService('loader', { ...stream.env, LOG_LEVEL: 'info' })
+    await until(
+      async () =>
+        (await rows(`select from plays where played_at > '${latest?.at.toISOString()}'`)).length === 49,
+      'the new plays are stored',
+    )
+    await loader.end('SIGTERM')
+    expect(await rows('select from gaps')).toEqual([])
+  }, 60_000)
 
   test.each([
     [['--topic', 'metadata.wanted'], 'The archive has no topic'],

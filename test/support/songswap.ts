@@ -22,6 +22,8 @@ export interface Running {
   says(pattern: RegExp): Promise<string>
   /** Ctrl-C. */
   interrupt(): void
+  /** kill -9. */
+  kill(): void
   ended: Promise<Ended>
 }
 
@@ -52,6 +54,7 @@ export function startSongswap(args: readonly string[], env: Record<string, strin
         `songswap ${args.join(' ')} says ${pattern}, not ${JSON.stringify(heard)}`,
       ),
     interrupt: () => void child.kill('SIGINT'),
+    kill: () => void child.kill('SIGKILL'),
     ended: closed,
   }
 }

@@ -3,6 +3,7 @@ import { kafkaEnv, parseEnv } from '../../lib/config.ts'
 import { RetriableError } from '../../lib/errors.ts'
 import type { AvroSchema } from '../../lib/topology.ts'
 import { allTopics, schemaCompatibility, subjectOf, topology } from '../../lib/topology.ts'
+import { describe } from '../fault.ts'
 import type { Check, Finding } from './check.ts'
 
 const answerWithinMs = 4_000
@@ -25,7 +26,13 @@ export const registryCheck: Check = {
     const registered = allTopics(topology(prefix)).flatMap((topic) =>
       topic.schema ? [{ subject: subjectOf(topic), schema: topic.schema }] : [],
     )
-    const findings = await Promise.all(registered.map((one) => judgeSubject(url, one)))
+    const findings = await Promise.all(
+      registered.map((one) =>
+        judgeSubject(url, one).catch((error): Finding[] => [
+          { state: 'fail', subject: one.subject, text: describe(error), hint: registryCheck.hint },
+        ]),
+      ),
+    )
     for (const finding of findings.flat()) notes.add(finding)
   },
 }
@@ -37,7 +44,7 @@ async function judgeSubject(
 ): Promise<Finding[]> {
   const fail = (text: string, hint: string): Finding => ({ state: 'fail', subject, text, hint })
   const known = await ask(url, 'POST', `/subjects/${subject}`, toBody(schema))
-  if (known.status !== 200 && known.status !== 404) throw unexpected(subject, known)
+  if (known.status !== 200 && known.status !== 404) throw unexpected(known)
   const isMissing = known.status === 404 && fieldOf(known.json, 'error_code') !== schemaNotFound
   if (isMissing) return [fail('it is not registered', 'npm run migrate registers it.')]
 
@@ -64,7 +71,7 @@ async function readLevel(url: string, subject: string): Promise<string> {
   const own = await ask(url, 'GET', `/config/${subject}`)
   const { status, json } = own.status === 404 ? await ask(url, 'GET', '/config') : own
   const level = fieldOf(json, 'compatibilityLevel')
-  if (status !== 200 || typeof level !== 'string') throw unexpected(subject, { status, json })
+  if (status !== 200 || typeof level !== 'string') throw unexpected({ status, json })
   return level
 }
 
@@ -73,7 +80,7 @@ async function wouldTake(url: string, subject: string, schema: object): Promise<
   const path = `/compatibility/subjects/${subject}/versions/latest`
   const { status, json } = await ask(url, 'POST', path, toBody(schema))
   const answer = fieldOf(json, 'is_compatible')
-  if (status !== 200 || typeof answer !== 'boolean') throw unexpected(subject, { status, json })
+  if (status !== 200 || typeof answer !== 'boolean') throw unexpected({ status, json })
   return answer
 }
 
@@ -121,9 +128,9 @@ function fieldOf(json: unknown, name: string): unknown {
   return typeof json === 'object' && json !== null ? Reflect.get(json, name) : undefined
 }
 
-function unexpected(subject: string, { status, json }: RegistryAnswer): RetriableError {
+function unexpected({ status, json }: RegistryAnswer): RetriableError {
   const message = fieldOf(json, 'message')
   return new RetriableError(
-    `${subject}: the registry answers ${status}${typeof message === 'string' ? ` ${message}` : ''}`,
+    `the registry answers ${status}${typeof message === 'string' ? ` ${message}` : ''}`,
   )
 }

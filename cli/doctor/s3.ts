@@ -18,7 +18,13 @@ export const s3Check: Check = {
     const key = [config.prefix, '.doctor', randomUUID()].filter(Boolean).join('/')
     const place = `bucket ${config.bucket} at ${config.endpoint ?? `Amazon, ${config.region}`}`
     const body = randomBytes(1024)
-    await put(s3, key, body)
+    try {
+      await put(s3, key, body)
+    } catch (error) {
+      // The object is there when its answer alone was lost.
+      if (await s3.head(key).catch(() => null)) await noteDelete(s3, key, notes)
+      throw error
+    }
     try {
       notes.ok('put', `an object of ${body.length} bytes into ${place}`)
       await noteConditional(s3, key, notes)

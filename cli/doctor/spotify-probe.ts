@@ -60,7 +60,10 @@ export async function probeSpotify(probe: Probe): Promise<number> {
   return 2
 }
 
-/** Takes a request out of the budget, as one of accounts: what is kept for polling must not stop the doctor. */
+/**
+ * Takes a request out of the budget, as one of accounts: what is kept for polling must not stop the doctor, nor may
+ * a pause for credentials or a Premium that somebody may have mended meanwhile.
+ */
 async function mayAsk({ books, config, notes }: Probe, lane: Lane, subject: string): Promise<boolean> {
   if (!books) return true
   const { pausedForMs, reason } = books.state.lanes[lane]
@@ -69,8 +72,8 @@ async function mayAsk({ books, config, notes }: Probe, lane: Lane, subject: stri
     notes.warn(subject, `not asked: ${reason} for ${toSpan(pausedForMs)} more${known}`, 'Look again then.')
     return false
   }
-  const { refusal } = await books.budget.reserve('accounts', 1)
-  if (refusal?.reason !== 'spent') return true
+  const { refusal } = await books.budget.reserve('accounts', 1, { despitePause: true })
+  if (!refusal) return true
   notes.warn(subject, `not asked: ${refusal.detail}`, 'Look again when the window has ended.')
   return false
 }

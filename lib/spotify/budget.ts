@@ -50,8 +50,10 @@ export interface Budget {
   /**
    * Takes up to `count` requests from the window of 24 hours that begins with its first request. Polling and
    * accounts may use all of it, enrichment only what polling does not need. Grants a part when there is less.
+   *
+   * @param options.despitePause for whoever finds out whether the cause of the pause is gone
    */
-  reserve(lane: Lane, count: number): Promise<Reservation>
+  reserve(lane: Lane, count: number, options?: { despitePause: boolean }): Promise<Reservation>
   /** Acts on an answer: stores the pause it asks for, or ends a row of pauses. Call it after each request. */
   settle(lane: Lane, outcome: Outcome): Promise<Pause | null>
   /** Stores a pause; one that lasts longer already stays. */
@@ -98,11 +100,11 @@ export function openBudget(options: { sql: Sql; clientId: string; dailyRequests:
   return {
     read,
     pause,
-    async reserve(lane, count) {
+    async reserve(lane, count, { despitePause } = { despitePause: false }) {
       const cap = await capOf(lane)
-      const granted = await take(sql, { clientId, lane, count, cap })
+      const granted = await take(sql, { clientId, lane, count, cap, despitePause })
       if (granted === count) return { granted, refusal: null }
-      return { granted, refusal: toRefusal(await read(), lane) }
+      return { granted, refusal: toRefusal(await read(), lane, despitePause) }
     },
     async settle(lane, outcome) {
       const wanted = toPause(lane, outcome)
@@ -113,9 +115,10 @@ export function openBudget(options: { sql: Sql; clientId: string; dailyRequests:
   }
 }
 
-function toRefusal(state: BudgetState, lane: Lane): Refusal {
+function toRefusal(state: BudgetState, lane: Lane, despitePause: boolean): Refusal {
   const { pausedForMs, reason } = state.lanes[lane]
-  if (pausedForMs > 0) return { reason: 'paused', detail: reason ?? 'paused', retryAfterMs: pausedForMs }
+  if (pausedForMs > 0 && !despitePause)
+    return { reason: 'paused', detail: reason ?? 'paused', retryAfterMs: pausedForMs }
   const detail = `${state.left} of ${state.dailyRequests} requests left in this window`
   if (lane === 'enrichment' && state.left > 0) {
     return { reason: 'kept_for_polling', detail, retryAfterMs: Math.min(keptRetryMs, state.remainingMs) }
@@ -188,9 +191,9 @@ async function ensureLanes(sql: Sql, clientId: string): Promise<void> {
  */
 async function take(
   sql: Sql,
-  order: { clientId: string; lane: Lane; count: number; cap: number },
+  order: { clientId: string; lane: Lane; count: number; cap: number; despitePause: boolean },
 ): Promise<number> {
-  const { clientId, lane, count, cap } = order
+  const { clientId, lane, count, cap, despitePause } = order
   const run = () =>
     sql.query<{ granted: number }>({
       name: 'budget_take',
@@ -204,7 +207,7 @@ async function take(
             coalesce(bool_or(paused_until > now()) filter (where lane = $2), false) as paused
           from locked
         ), grant_of as (
-          select running, case when paused then 0 else greatest(0, least($3::bigint, $4::bigint - used)) end as granted
+          select running, case when paused and not $6 then 0 else greatest(0, least($3::bigint, $4::bigint - used)) end as granted
           from state
         )
         update api_pauses p set
@@ -214,7 +217,7 @@ async function take(
         from grant_of g
         where p.client_id = $1 and p.lane = any($5) and (p.lane = $2 or not g.running)
         returning p.lane = $2 as own, g.granted::int as granted`,
-      values: [clientId, lane, count, cap, lanes],
+      values: [clientId, lane, count, cap, lanes, despitePause],
     })
   const first = await run()
   if (first.rows[0]) return first.rows[0].granted

@@ -40,7 +40,8 @@ export function toSpec(
     command: process.execPath,
     args: [...nodeFlags, join(options.root, entry)],
     cwd: options.root,
-    env: options.env,
+    // Compiled once: a second start is faster, and the compiler of TypeScript stays out of memory.
+    env: { NODE_COMPILE_CACHE: join(options.dataDir, 'compile-cache'), ...options.env },
     stopSignal: 'SIGTERM',
     isReady: async () => (await fetch(`http://127.0.0.1:${port}${readyPath}`)).ok,
   }

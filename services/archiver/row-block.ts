@@ -12,6 +12,8 @@ const prefixType = avsc.Type.forSchema({
 const rawType = avsc.Type.forSchema(['null', 'bytes'])
 
 const initialBytes = 16 << 10
+/** The buffer doubles while small; then it grows by little, as there is one for each partition. */
+const growthBytes = 128 << 10
 /** Length of the union's index before a value. */
 const unionIndexBytes = 1
 
@@ -60,7 +62,8 @@ export class RowBlock {
     let end = type.encode(value, this.#buffer, this.#length)
     if (end < 0) {
       const needed = this.#buffer.length - end
-      const larger = Buffer.allocUnsafe(Math.max(needed, this.#buffer.length * 2))
+      const growth = Math.min(this.#buffer.length, growthBytes)
+      const larger = Buffer.allocUnsafe(Math.max(needed, this.#buffer.length + growth))
       this.#buffer.copy(larger, 0, 0, this.#length)
       this.#buffer = larger
       end = type.encode(value, this.#buffer, this.#length)

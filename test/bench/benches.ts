@@ -1,8 +1,12 @@
 import { measureArchiver } from './archiver.ts'
+import { measureGrowth } from './growth.ts'
+import { measureIdle } from './idle.ts'
+import { measureLatency } from './latency.ts'
 import type { Load } from './load.ts'
 import { measureLoaders } from './loader.ts'
 import type { Measurement } from './measure.ts'
 import { watchServers } from './measure.ts'
+import { measurePoller } from './poller.ts'
 import { startProcess } from './service.ts'
 import type { ServerName } from './stack.ts'
 
@@ -27,6 +31,10 @@ export const benches: Record<string, Bench> = {
   loader: { floors: ['parse'], isUsual: true, run: (load) => measureLoaders(load, 1) },
   'loader-pair': { floors: ['loader'], isUsual: true, run: (load) => measureLoaders(load, 2) },
   archiver: { floors: ['consume', 's3-put'], isUsual: true, run: measureArchiver },
+  poller: { isUsual: true, run: measurePoller },
+  latency: { isUsual: true, runs: 1, run: measureLatency },
+  idle: { isUsual: true, runs: 1, run: measureIdle },
+  growth: { isUsual: false, runs: 1, run: measureGrowth },
 }
 
 function floor(name: string, ...servers: ServerName[]): Bench {

@@ -75,10 +75,10 @@ export function toTable({ at, machine, shape, rows }: Report): string {
   const heads = ['', 'pages/s', 'plays/s', 'of its floor', 'CPU s per 1,000 pages', 'peak RSS MB', '']
   const lines = rows.map((row) => [
     row.name,
-    row.pagesPerSecond.toFixed(0),
-    row.playsPerSecond.toFixed(0),
+    rateText(row.pagesPerSecond),
+    rateText(row.playsPerSecond),
     row.ofFloors.map(({ name, ratio }) => `${(ratio * 100).toFixed(0)} % of ${name}`).join(', '),
-    `${row.cpuSecondsPer1000.toFixed(2)}${serversText(row.serverCpuSecondsPer1000)}`,
+    `${Number.isFinite(row.cpuSecondsPer1000) ? row.cpuSecondsPer1000.toFixed(2) : ''}${serversText(row.serverCpuSecondsPer1000)}`,
     row.peakRssMb === null ? '' : row.peakRssMb.toFixed(0),
     Object.entries(row.details)
       .map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`)
@@ -87,6 +87,11 @@ export function toTable({ at, machine, shape, rows }: Report): string {
   const table = [heads, heads.map((_, i) => (i === 0 ? '---' : '---:')), ...lines]
   const caption = `${at}, ${machine.cores} × ${machine.cpu}, ${machine.memoryGb} GB, Node ${machine.node}; ${shape.pages} pages, ${shape.users} users`
   return `${caption}\n\n${table.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n`
+}
+
+/** Where there was nothing to do there is no rate. */
+function rateText(rate: number): string {
+  return rate === 0 ? '' : rate.toFixed(0)
 }
 
 function serversText(servers: Record<string, number>): string {

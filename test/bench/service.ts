@@ -96,3 +96,14 @@ export function metricOf(text: string, name: string, labels: Record<string, stri
     .filter((line) => wanted.every((label) => line.includes(label)))
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
 }
+
+/** Estimates a quantile from a histogram's buckets, as Prometheus does: even within a bucket. */
+export function histogramQuantile(text: string, name: string, share: number): number {
+  const pattern = new RegExp(`^${name}_bucket\\{le="([^"]+)"\\} (\\d+)`, 'gm')
+  const buckets = [...text.matchAll(pattern)].map(([, le, n]) => ({ le: Number(le), n: Number(n) }))
+  const rank = share * metricOf(text, `${name}_count`)
+  const at = buckets.findIndex(({ n }) => n >= rank)
+  const below = buckets[at - 1] ?? { le: 0, n: 0 }
+  const bucket = buckets[at] ?? { le: Number.NaN, n: 0 }
+  return below.le + ((bucket.le - below.le) * (rank - below.n)) / (bucket.n - below.n)
+}

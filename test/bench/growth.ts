@@ -1,0 +1,48 @@
+import { Client } from 'pg'
+import type { Load } from './load.ts'
+import { measureLoaders } from './loader.ts'
+import type { Measurement } from './measure.ts'
+
+const playsPerUser = 5_000
+/** Other users than those of the pages. */
+const firstUser = 1_000_000
+const million = 1_000_000
+
+/**
+ * The loader with so many million plays of other users in the table, GROWTH_MILLIONS in turn. What is returned is
+ * the last of them; the rates of all are in the details. 50 million plays need 12 GB of disk.
+ */
+export async function measureGrowth(load: Load): Promise<Measurement> {
+  const sizes = (process.env.GROWTH_MILLIONS ?? '1,10,50').split(',').map(Number)
+  const rates: Record<string, number> = {}
+  let last: Measurement | null = null
+  for (const millions of sizes) {
+    last = await measureLoaders(load, 1, (url) => fillPlays(url, millions * million))
+    rates[`pagesPerSecondAt${millions}M`] = last.pages / last.seconds
+  }
+  if (!last) throw new Error('GROWTH_MILLIONS names no size')
+  return { ...last, details: { ...last.details, ...rates } }
+}
+
+/** Rows first and the index after them: the same table as if they had come one by one, sooner. */
+async function fillPlays(databaseUrl: string, count: number): Promise<void> {
+  const client = new Client({ connectionString: databaseUrl })
+  await client.connect()
+  try {
+    await client.query(`set maintenance_work_mem = '1GB'`)
+    await client.query('alter table plays drop constraint plays_pkey')
+    await client.query(
+      `insert into plays (user_id, played_at, track_id, context_type, context_uri, source, page_partition, page_offset)
+       select $2 + n / $3, timestamptz '2020-01-01' + (n % $3) * interval '5 minutes',
+         substr(md5((n % 100000)::text), 1, 22), 'playlist', 'spotify:playlist:37i9dQZF1DXcBWIGoYBM5M', 'poll',
+         n % 12, n
+       from generate_series(0, $1::bigint - 1) n`,
+      [count, firstUser, playsPerUser],
+    )
+    await client.query('alter table plays add primary key (user_id, played_at, track_id)')
+    await client.query('vacuum analyze plays')
+    await client.query('checkpoint')
+  } finally {
+    await client.end()
+  }
+}

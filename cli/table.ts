@@ -1,3 +1,4 @@
+import { Help } from 'commander'
 import stringWidth from 'string-width'
 
 export interface Column {
@@ -78,4 +79,11 @@ export function toPrintable(text: string): string {
   return text
     .replace(/[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '\u{fffd}')
     .toWellFormed()
+}
+
+/** Text as lines of so many columns; words that are longer than a line (addresses) are cut across lines. */
+export function wrap(text: string, width: number): string[] {
+  if (text === '') return []
+  const lines = new Help().boxWrap(toPrintable(text), width).split('\n')
+  return lines.flatMap((line) => line.match(new RegExp(`.{1,${width}}`, 'gu')) ?? [])
 }

@@ -13,6 +13,7 @@ import type { Archive } from '../restore/objects.ts'
 import { openArchive } from '../restore/plan.ts'
 import { eraseFromArchive } from './erase-archive.ts'
 import { countRows, removeRows } from './erase-rows.ts'
+import { putErasedMark } from './erased-marks.ts'
 import type { Owner } from './find.ts'
 import { findOwner } from './find.ts'
 import type { Receipt } from './receipt.ts'
@@ -91,6 +92,7 @@ async function eraseAll(erasing: Erasing): Promise<Receipt> {
   const { tables, polling } = execute
     ? await removeRows(sql, owner)
     : { tables: await countRows(sql, owner), polling: false }
+  if (execute) await putErasedMark(erasing.archive, owner.id)
   const archivedUpTo = await readArchivedUpTo(broker)
   const objects = openProgress({ total: null, unit: 'objects' })
   const topic = broker.topology.recentlyPlayed.name

@@ -1,4 +1,4 @@
-import { toTable } from '../table.ts'
+import { toTable, wrap } from '../table.ts'
 import { toCount, toPlural, toUtc } from '../words.ts'
 import type { ArchiveErasure } from './erase-archive.ts'
 import type { RowCounts } from './erase-rows.ts'
@@ -37,7 +37,7 @@ export function toReceiptLines(receipt: Receipt, width: number): string[] {
     '',
     ...toRemaining(topics, width),
     ...archive.damaged.map((key) => `Not readable, so not known to be free of the user: ${key}`),
-    ...toEnding(receipt),
+    ...toEnding(receipt).flatMap((line) => wrap(line, width)),
   ]
 }
 

@@ -1,5 +1,5 @@
 import type { Audit } from '../audit.ts'
-import { toTable } from '../table.ts'
+import { toTable, wrap } from '../table.ts'
 import { toCount, toPlural } from '../words.ts'
 
 /** Most faults that are shown one by one. */
@@ -56,6 +56,6 @@ export function toAuditLines(audit: Audit, width: number): string[] {
     ...faults.slice(0, faultsShown),
     ...(more > 0 ? [`… and ${toCount(more)} more (--json shows all)`] : []),
     ...(faults.length > 0 ? [''] : []),
-    toVerdict(audit).text,
+    ...wrap(toVerdict(audit).text, width),
   ]
 }

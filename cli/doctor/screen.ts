@@ -1,6 +1,5 @@
-import { Help } from 'commander'
 import type { Output } from '../output.ts'
-import { toPrintable } from '../table.ts'
+import { wrap } from '../table.ts'
 import { toPlural } from '../words.ts'
 import type { CheckReport, Finding, State } from './check.ts'
 
@@ -43,11 +42,4 @@ function toFindingLines({ state, subject, text, hint }: Finding, out: Painter): 
     ...rest.map((line) => indent + line),
     ...wrap(hint === null ? '' : `→ ${hint}`, width).map((line) => indent + out.style('dim', line)),
   ]
-}
-
-/** Words that are longer than a line (addresses) are cut across lines. */
-function wrap(text: string, width: number): string[] {
-  if (text === '') return []
-  const lines = new Help().boxWrap(toPrintable(text), width).split('\n')
-  return lines.flatMap((line) => line.match(new RegExp(`.{1,${width}}`, 'gu')) ?? [])
 }

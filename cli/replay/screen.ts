@@ -42,9 +42,10 @@ export async function showPlan(
   for (const line of toOpenRunLines(unfinished, new Date())) out.say(line)
   if (records === 0) out.say('There is nothing to replay.')
   else {
-    const whose = typeof user === 'number' ? `, those of user ${user} among ` : ' '
-    const what = toPlural(records, 'record')
-    out.say(`Nothing was changed. Replay ${replayed.group} over${whose}${what} with: --execute`)
+    const whose = typeof user === 'number' ? `, of which those of user ${user} count,` : ''
+    out.say(
+      `Nothing was changed. Replay ${replayed.group} over ${toPlural(records, 'record')}${whose} with: --execute`,
+    )
   }
 }
 

@@ -40,7 +40,7 @@ export async function carryOut({ out }: CliContext, undertaking: Undertaking): P
     }
   } catch (error) {
     if (error instanceof FloodError) throw floodFault(run, resume)
-    out.say(`Run ${run.id} was cut short. Go on with: ${resume}`)
+    out.say(`Run ${run.id} was cut short. Go on with:\n  ${resume}`)
     throw error
   } finally {
     progress.end()

@@ -1,5 +1,5 @@
 import type { CliContext } from '../command.ts'
-import { toPrintable, toTable } from '../table.ts'
+import { cut, toPrintable, toTable } from '../table.ts'
 import { toCount, toPlural, toSpan } from '../words.ts'
 import type { Run } from './journal.ts'
 import { recordsLeft } from './journal.ts'
@@ -37,12 +37,17 @@ export function report({ out }: CliContext, end: RerunEnd): void {
     out.width,
   )
   out.print(table.join('\n'))
-  for (const example of tally.deadExamples) out.say(`  ${toPrintable(example)}`)
+  for (const example of tally.deadExamples) out.say(cut(`  ${toPrintable(example)}`, out.width))
   for (const { key, reason } of tally.damaged) out.say(`Damaged: ${toPrintable(key)}: ${toPrintable(reason)}`)
   const rate = ms > 0 ? `, ${toCount(Math.round((tally.read * 1000) / ms))} records/s` : ''
   if (aborted) {
-    out.say(`\nInterrupted after ${toSpan(ms)}; ${toPlural(left, 'record')} left. Go on with: ${resume}`)
-  } else out.say(`\nDone in ${toSpan(ms)}${rate}.`)
+    out.say(`\nInterrupted after ${toTook(ms)}; ${toPlural(left, 'record')} left. Go on with:\n  ${resume}`)
+  } else out.say(`\nDone in ${toTook(ms)}${rate}.`)
+}
+
+/** `0.4s` as long as it is short, else as any span. */
+function toTook(ms: number): string {
+  return ms < 10_000 ? `${(ms / 1000).toFixed(1)}s` : toSpan(ms)
 }
 
 type Line = [name: string, records: number | null, items: number | null]

@@ -1,5 +1,6 @@
 import type { Postgres } from '../../lib/postgres.ts'
 import type { CliContext } from '../command.ts'
+import type { Output } from '../output.ts'
 import { toPlural, toUtc } from '../words.ts'
 
 interface Orphan {
@@ -12,23 +13,43 @@ const shown = 10
 
 /**
  * After a loss of the database the users are gone, and ids would be given from 1 again, to people whose plays are
- * somebody else's: new ids begin after the highest one that has plays. Names the ids that wait for their user.
+ * somebody else's: new ids begin after the highest one that anybody had. Names the ids that wait for their user, and
+ * those who were erased and are there again.
  */
 export async function afterRestore({ out }: CliContext, sql: Postgres): Promise<void> {
   await sql.query(
     `select setval(seq, highest) from
-       (select pg_get_serial_sequence('users', 'id') as seq, max(user_id) as highest from plays) p
+       (select pg_get_serial_sequence('users', 'id') as seq, greatest(
+         (select max(user_id) from plays), (select max(user_id) from erased_users)) as highest) p
      where highest >= (select last_value from users_id_seq)`,
   )
+  if (out.json) return
+  await nameOrphans(out, sql)
+  await nameReturned(out, sql)
+}
+
+async function nameOrphans(out: Output, sql: Postgres): Promise<void> {
   const { rows } = await sql.query<Orphan>(
     `select user_id as "userId", count(*)::int as plays, max(played_at) as newest from plays p
-     where not exists (select from users u where u.id = p.user_id) group by 1 order by 1`,
+     where not exists (select from users u where u.id = p.user_id)
+       and not exists (select from erased_users e where e.user_id = p.user_id) group by 1 order by 1`,
   )
-  if (rows.length === 0 || out.json) return
+  if (rows.length === 0) return
   out.say(`\n${toPlural(rows.length, 'user id')} with plays and without an account:`)
   for (const { userId, plays, newest } of rows.slice(0, shown)) {
     out.say(`  ${userId}: ${toPlural(plays, 'play')}, the newest of ${toUtc(newest)}`)
   }
   if (rows.length > shown) out.say(`  … and ${rows.length - shown} more.`)
   out.say('Give them their ids back before they connect: docs/operations/postgres-was-lost.md')
+}
+
+/** Where the loader was quicker than the restore, or an old dump was loaded. */
+async function nameReturned(out: Output, sql: Postgres): Promise<void> {
+  const { rows } = await sql.query<{ id: number }>(
+    `select user_id as id from erased_users e where exists (select from users where id = e.user_id)
+       or exists (select from plays where user_id = e.user_id) order by 1`,
+  )
+  if (rows.length === 0) return
+  out.say('\nThese were erased, and something of theirs is in the database again. Erase it:')
+  for (const { id } of rows) out.say(`  songswap account erase ${id} --execute`)
 }

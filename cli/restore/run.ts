@@ -6,6 +6,7 @@ import { exitCodes } from '../../lib/lifecycle.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import { subjectOf } from '../../lib/topology.ts'
+import { restoreErasedMarks } from '../account/erased-marks.ts'
 import type { Broker } from '../broker.ts'
 import type { CliContext } from '../command.ts'
 import { interruption } from '../interrupt.ts'
@@ -43,13 +44,14 @@ export interface RestoreRun {
 
 /** Carries a restore out and reconciles. @returns an exit code */
 export async function runRestore(context: CliContext, going: RestoreRun): Promise<number> {
-  const { sql, run, objects, options, choice } = going
+  const { sql, run, archive, objects, options, choice } = going
   const signal = interruption(context.scope)
   const pace = openPace(options.rate ?? null, { portion: loaderPortion, signal })
   const resume = `songswap restore${options.toTopic ? ' --to-topic' : ''} --resume ${run.id} --execute`
   const ms = await carryOut(context, {
     ...{ sql, run, signal, resume, total: objects.reduce((sum, o) => sum + o.summary.recordCount, 0) },
     async *parts(onRead) {
+      if (!options.toTopic) await restoreErasedMarks(archive, sql)
       for (const topic of choice.topics)
         yield await openTopicReader(context, { ...going, topic, signal, pace, onRead })
     },

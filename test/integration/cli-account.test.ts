@@ -309,6 +309,57 @@ describe('songswap account erase', () => {
     expect(await erase([String(id), '--execute'])).toMatchObject({ archive: { records: 1 } })
   }, 120_000)
 
+  test('waits for the loader that has a page of the user in hand, and removes what it stores', async () => {
+    const [frank] = await rows<{ id: number }>(`insert into users (spotify_id) values ('frank') returning id`)
+    const id = frank?.id ?? 0
+    const erasing = await postgres.transaction(async (sql) => {
+      // As the loader: it looks for users who were erased, and stores afterwards.
+      await sql.query('select from erased_users where user_id = $1', [id])
+      const running = startSongswap(['account', 'erase', 'frank', '--execute', '--json'], stream.env)
+      await until(
+        async () =>
+          (await rows(`select from pg_locks where not granted and relation = 'erased_users'::regclass`))
+            .length > 0,
+        'the eraser waits',
+      )
+      await sql.query(
+        `insert into plays (user_id, played_at, track_id, source, page_partition, page_offset)
+         values ($1, now(), 'a', 'poll', 0, 0)`,
+        [id],
+      )
+      return running
+    })
+    const { code, stdout, stderr } = await erasing.ended
+    expect(code, stderr).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ tables: { plays: 1, users: 1 } })
+    expect(await rows(`select from plays where user_id = ${id}`)).toEqual([])
+  })
+
+  test('a lost database does not bring them back, not even from the topic', async () => {
+    await rows('delete from erased_users; delete from plays')
+    const restored = await runSongswap(['restore', '--execute'], stream.env)
+    expect(restored.code, restored.stderr).toBe(0)
+    expect(restored.stderr).not.toContain('were erased')
+    expect(await rows('select user_id from erased_users where user_id = 1')).toHaveLength(1)
+    const replayed = await runSongswap(['replay', 'loader.history', '--execute'], stream.env)
+    expect(replayed.code, replayed.stderr).toBe(0)
+    expect(await rows('select from plays where user_id = 1')).toEqual([])
+    expect(await rows('select from plays where user_id = 2')).not.toEqual([])
+    // Nor is the id given again.
+    await rows('alter sequence users_id_seq restart')
+    await runSongswap(['restore', '--topic', 'spotify.metadata', '--execute'], stream.env)
+    const [next] = await rows<{ id: number }>(`insert into users (spotify_id) values ('gina') returning id`)
+    const [last] = await rows<{ id: number }>('select max(user_id) as id from erased_users')
+    expect(next?.id).toBeGreaterThan(last?.id ?? Number.POSITIVE_INFINITY)
+  })
+
+  test('a dump from before the erasure is told of', async () => {
+    await rows(`insert into users (id, spotify_id) overriding system value values (1, 'alice')`)
+    const { stderr } = await runSongswap(['restore', '--execute'], stream.env)
+    expect(stderr).toMatch(/These were erased[\s\S]*songswap account erase 1 --execute/)
+    await erase(['alice', '--execute'])
+  })
+
   test('the id of an erased user is never taken for the Spotify id of somebody else', async () => {
     await rows(`insert into users (spotify_id) values ('1')`)
     expect(await erase(['1'])).toMatchObject({ user: { id: 1, spotifyId: null }, tables: { users: 0 } })
@@ -380,6 +431,31 @@ describe('songswap account rotate-keys', () => {
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ sealed: 2, current: 0, busy: 0 })
     expect(await crypto('new').open((await tokens(2))[0]?.refresh_token ?? '')).toBe('rotated')
+  })
+
+  test('killed in the middle, it leaves every token readable, and the next run does the rest', async () => {
+    for (const user of [2, 3]) await store(user, crypto('old'))
+    await postgres.transaction(async (sql) => {
+      await sql.query('select from spotify_tokens where user_id = 3 for update')
+      const killed = startSongswap(['account', 'rotate-keys', '--execute'], {
+        ...stream.env,
+        TOKEN_ENCRYPTION_KEYS: ring('new', 'old'),
+      })
+      await until(
+        async () => crypto('new').isCurrent((await tokens(2))[0]?.refresh_token ?? ''),
+        'the first user is done',
+      )
+      killed.kill()
+      await killed.ended
+    })
+    const refresh = async (user: number) =>
+      crypto('new', 'old').open((await tokens(user))[0]?.refresh_token ?? '')
+    expect([await refresh(2), await refresh(3)]).toEqual(['refresh 2', 'refresh 3'])
+    const done = await rotate(ring('new', 'old'), '--execute')
+    expect(done.code, done.stderr).toBe(0)
+    const { sealed, current } = JSON.parse(done.stdout)
+    expect(sealed + current).toBe(2)
+    expect(await crypto('new').open((await tokens(3))[0]?.refresh_token ?? '')).toBe('refresh 3')
   })
 
   test('names tokens whose key is not there, and leaves them', async () => {

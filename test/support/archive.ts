@@ -13,14 +13,17 @@ export function openTestS3(env: Record<string, string>): S3 {
   return openS3(s3Config(parseEnv(s3Env, env)))
 }
 
-/** All keys of a world's archive. S3Proxy lists a file that is being written, under its key and a UUID: left out. */
+/**
+ * All keys of a world's archive, without the marks of erased users. S3Proxy lists a file that is being written,
+ * under its key and a UUID: left out.
+ */
 export async function archiveKeys(s3: S3, prefix: string): Promise<string[]> {
   const keys: string[] = []
-  for await (const key of s3.list(`${prefix}/`)) if (!beingWritten.test(key)) keys.push(key)
+  for await (const key of s3.list(`${prefix}/`)) if (!noObject.test(key)) keys.push(key)
   return keys
 }
 
-const beingWritten = /\.avro-[0-9a-f]{8}-[0-9a-f-]{27}$/
+const noObject = /\.avro-[0-9a-f]{8}-[0-9a-f-]{27}$|\/erased\/user=\d+$/
 
 /** One object as it is in the bucket. */
 export interface TestObject extends ArchiveKey {

@@ -33,6 +33,8 @@ const handedAtOnce = 500
 /** A broker that has just started, or has lost its coordinator, takes nobody into a group for some seconds. */
 const joinWithinMs = 15_000
 const joinPauseMs = 500
+/** After so long without a record it is asked whether there are any left. */
+const quietMs = 3_000
 
 /** What is left of a range. */
 interface Left {
@@ -89,11 +91,14 @@ async function readOnce(reading: Reading, options: ReadRangeOptions): Promise<vo
     retry: { retries: 5, restartOnFailure: async () => false },
   })
   const working = { batch: Promise.resolve() }
+  const ended = new AbortController()
   try {
     await consumer.connect()
     await consumer.subscribe({ topics: [options.topic], fromBeginning: true })
-    await consume(consumer, { ...options, reading, working })
+    const forgotten = untilForgotten(client, { topic: options.topic, reading, signal: ended.signal })
+    await Promise.race([consume(consumer, { ...options, reading, working }), forgotten])
   } finally {
+    ended.abort()
     await withinMs(
       consumer.disconnect().catch(() => undefined),
       5_000,
@@ -101,6 +106,34 @@ async function readOnce(reading: Reading, options: ReadRangeOptions): Promise<vo
     await removeGroup(client, options.group)
     // Whoever joins again goes on after what this one has handed over.
     await working.batch
+  }
+}
+
+/**
+ * Retention may remove what is still to be read, and of an empty partition nothing ever comes: it is not waited for.
+ * Resolves when nothing is left; never while records come.
+ */
+async function untilForgotten(
+  client: kafkajs.Kafka,
+  { topic, reading, signal }: { topic: string; reading: Reading; signal: AbortSignal },
+): Promise<void> {
+  const { open } = reading
+  const admin = client.admin()
+  while (open.size > 0) {
+    await pause(quietMs, signal)
+    if (signal.aborted) return
+    if (performance.now() - reading.handedAt < quietMs) continue
+    try {
+      await admin.connect()
+      for (const { partition, low } of await admin.fetchTopicOffsets(topic)) {
+        const left = open.get(partition)
+        if (left && Number(low) >= left.to) open.delete(partition)
+      }
+    } catch {
+      // A broker that is away: the consumer tells.
+    } finally {
+      await admin.disconnect()
+    }
   }
 }
 

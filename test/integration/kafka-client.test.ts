@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Admin } from '../../lib/kafka/admin.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import { createClient } from '../../lib/kafka/client.ts'
+import { readRange } from '../../lib/kafka/read-range.ts'
 import type { Topic } from '../../lib/topology.ts'
 import { allTopics } from '../../lib/topology.ts'
 import type { Stream } from '../support/kafka.ts'
@@ -40,6 +41,29 @@ describe('the client', () => {
     process.off('warning', onWarning)
     expect(checks.count() - before).toBeLessThan(5)
     expect(warnings).not.toContain('TimeoutNegativeWarning')
+  })
+
+  test('a reader does not wait for what retention has removed meanwhile', async () => {
+    const topic = `${stream.config.prefix}forgotten`
+    await admin.ensureTopics([{ ...bytesTopic, name: topic, partitions: 2 }], 1)
+    const { kafka } = await stream.openKafka()
+    const records = ['a', 'b', 'c'].map((text) => ({ key: 'k', value: Buffer.from(text) }))
+    await kafka.publishBytes(topic, records)
+    const ends = (await admin.readEnds(topic)) ?? []
+    const full = ends.find((e) => e.end === 3)
+    const raw = createClient({ config: stream.config, log: stream.log, name: 'test' }).admin()
+    await raw.connect()
+    await raw.deleteTopicRecords({ topic, partitions: [{ partition: full?.partition ?? 0, offset: '3' }] })
+    await raw.disconnect()
+    let read = 0
+    await readRange({
+      ...{ config: stream.config, log: stream.log, name: 'test', topic, group: `${topic}-reader` },
+      ranges: ends.map(({ partition, end }) => ({ partition, from: 0, to: end })),
+      onRecords: async (some) => {
+        read += some.length
+      },
+    })
+    expect(read).toBe(0)
   })
 
   test("keys land on the partition that Java's client chooses", async () => {

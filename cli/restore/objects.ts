@@ -1,7 +1,5 @@
-import pLimit from 'p-limit'
 import type { ArchiveKey } from '../../lib/archive/key.ts'
 import { archiveDate, objectKey, parseObjectKey, topicPrefix } from '../../lib/archive/key.ts'
-import type { ObjectSummary } from '../../lib/archive/summary.ts'
 import { parseSummary } from '../../lib/archive/summary.ts'
 import type { S3 } from '../../lib/s3.ts'
 import type { Choice } from '../rerun/bounds.ts'
@@ -14,16 +12,13 @@ export interface Archive {
   prefix: string
 }
 
-/** An object of the archive, as its key and its metadata tell. */
+/** An object of the archive and the offsets that it covers, both ends included. */
 export interface ArchiveObject extends ArchiveKey {
   path: string
-  /** In bytes. */
-  length: number
-  summary: ObjectSummary
+  lastOffset: number
 }
 
 const dayMs = 86_400_000
-const headsAtATime = 16
 const rowsAtATime = 100
 
 /** All objects of a topic, by partition and first offset. */
@@ -56,38 +51,41 @@ export function chooseObjects(keys: readonly ArchiveKey[], choice: Choice): Arch
   })
 }
 
-/** Asks for size and metadata of each. Objects that are gone meanwhile have no length and no records. */
-export async function describeObjects(
+/**
+ * What chosen objects cover. Each ends where the next one of its partition begins, so only the last of a partition
+ * has to be asked: an archive of a year has a million objects.
+ *
+ * @param chosen of `keys`
+ * @param keys all of the topic, by partition and first offset
+ */
+export async function coverOffsets(
   { s3, prefix }: Archive,
+  chosen: readonly ArchiveKey[],
   keys: readonly ArchiveKey[],
 ): Promise<ArchiveObject[]> {
-  const limit = pLimit(headsAtATime)
-  return Promise.all(
-    keys.map((key) =>
-      limit(async () => {
-        const path = objectKey(prefix, key)
-        const head = await s3.head(path)
-        const object = { ...key, path, length: head?.length ?? 0 }
-        return { ...object, summary: parseSummary(head?.metadata ?? {}) ?? (await readSummary(s3, object)) }
-      }),
-    ),
-  )
+  const following = new Map(keys.map((key, i) => [key, keys[i + 1]]))
+  const objects: ArchiveObject[] = []
+  for (const key of chosen) {
+    const object = { ...key, path: objectKey(prefix, key) }
+    const next = following.get(key)
+    const isLast = next?.partition !== key.partition
+    objects.push({ ...object, lastOffset: isLast ? await readLast(s3, object) : next.firstOffset - 1 })
+  }
+  return objects
 }
 
 /**
- * What the rows say, where a tool that copied the archive has dropped the metadata. Of a damaged object, as far
- * as it can be read.
+ * Offset of an object's last row. The rows tell it where a tool that copied the archive has dropped the metadata; of
+ * a damaged object, the last one that can be read.
  */
-async function readSummary(s3: S3, object: Omit<ArchiveObject, 'summary'>): Promise<ObjectSummary> {
-  const { firstOffset } = object
-  let [lastOffset, recordCount] = [firstOffset, 0]
+async function readLast(s3: S3, object: ArchiveKey & { path: string }): Promise<number> {
+  const known = parseSummary((await s3.head(object.path))?.metadata ?? {})
+  if (known) return known.lastOffset
+  let last = object.firstOffset
   try {
-    for await (const { rows } of readPortions(s3, object, rowsAtATime)) {
-      recordCount += rows.length
-      lastOffset = rows.at(-1)?.offset ?? lastOffset
-    }
+    for await (const { rows } of readPortions(s3, object, rowsAtATime)) last = rows.at(-1)?.offset ?? last
   } catch (error) {
     if (!(error instanceof DamagedObjectError)) throw error
   }
-  return { firstOffset, lastOffset, recordCount }
+  return last
 }

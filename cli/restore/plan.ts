@@ -10,7 +10,7 @@ import type { Tally } from '../rerun/tally.ts'
 import { emptyTally } from '../rerun/tally.ts'
 import { toPrintable } from '../table.ts'
 import type { Archive, ArchiveObject } from './objects.ts'
-import { chooseObjects, describeObjects, listTopic } from './objects.ts'
+import { chooseObjects, coverOffsets, listTopic } from './objects.ts'
 
 /** What to restore; kept in the journal, so plain JSON. */
 export interface RestoreChoice extends Choice {
@@ -49,27 +49,24 @@ export async function planRestore(
 ): Promise<{ objects: ArchiveObject[]; fresh: { plan: Plan; tally: Tally } }> {
   const chosen: ArchiveObject[] = []
   for (const topic of choice.topics) {
-    const keys = chooseObjects(await listTopic(archive, topic), choice)
-    chosen.push(...(await describeObjects(archive, keys)))
+    const keys = await listTopic(archive, topic)
+    chosen.push(...(await coverOffsets(archive, chooseObjects(keys, choice), keys)))
   }
   const objects = known ? chosen.filter((o) => isLeft(o, known)) : chosen
   const stretches = [...Map.groupBy(objects, (o) => `${o.topic}/${o.partition}`).values()].map(toStretch)
   return { objects, fresh: { plan: { stretches, choice: { ...choice } }, tally: emptyTally() } }
 }
 
-function isLeft(
-  { topic, partition, firstOffset, summary }: ArchiveObject,
-  known: readonly Stretch[],
-): boolean {
+function isLeft(object: ArchiveObject, known: readonly Stretch[]): boolean {
+  const { topic, partition, firstOffset, lastOffset } = object
   const stretch = known.find((s) => s.topic === topic && s.partition === partition)
-  if (!stretch || firstOffset >= stretch.to) return false
-  return summary.lastOffset >= stretch.next
+  return stretch !== undefined && firstOffset < stretch.to && lastOffset >= stretch.next
 }
 
 function toStretch(objects: readonly ArchiveObject[]): Stretch {
   const [first] = objects
   const last = objects.at(-1)
   const from = first?.firstOffset ?? 0
-  const to = (last?.summary.lastOffset ?? 0) + 1
+  const to = (last?.lastOffset ?? 0) + 1
   return { topic: first?.topic ?? '', partition: first?.partition ?? 0, from, to, next: from }
 }

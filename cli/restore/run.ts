@@ -49,7 +49,13 @@ export async function runRestore(context: CliContext, going: RestoreRun): Promis
   const pace = openPace(options.rate ?? null, { portion: loaderPortion, signal })
   const resume = `songswap restore${options.toTopic ? ' --to-topic' : ''} --resume ${run.id} --execute`
   const ms = await carryOut(context, {
-    ...{ sql, run, signal, resume, total: objects.reduce((sum, o) => sum + o.summary.recordCount, 0) },
+    ...{
+      sql,
+      run,
+      signal,
+      resume,
+      total: objects.reduce((sum, o) => sum + o.lastOffset + 1 - o.firstOffset, 0),
+    },
     async *parts(onRead) {
       if (!options.toTopic) await restoreErasedMarks(archive, sql)
       for (const topic of choice.topics)
@@ -153,7 +159,7 @@ async function readPartition(
   const { signal, run } = feeding
   for (const object of objects) {
     if (signal.aborted) return
-    if (object.summary.lastOffset < stretch.next) continue
+    if (object.lastOffset < stretch.next) continue
     try {
       await readObject(feeding, stretch, object)
     } catch (error) {

@@ -22,7 +22,7 @@ interface Shown {
 interface TopicSum {
   topic: string
   objects: number
-  bytes: number
+  /** Offsets that the objects cover: as many records, but for those of erased users. */
   records: number
   /** Dates of the first records of the first and the last object. */
   firstDate: string | null
@@ -42,8 +42,7 @@ export async function showRestore({ out }: CliContext, shown: Shown): Promise<vo
     return
   }
   const rows = sums.map((s) => {
-    const numbers = [s.objects, Math.round(s.bytes / 1024), s.records].map(toCount)
-    return [s.topic, ...numbers, s.firstDate ?? '-', s.lastDate ?? '-']
+    return [s.topic, toCount(s.objects), toCount(s.records), s.firstDate ?? '-', s.lastDate ?? '-']
   })
   out.print(toTable(columns, rows, out.width).join('\n'))
   const records = sums.reduce((n, s) => n + s.records, 0)
@@ -61,7 +60,6 @@ export async function showRestore({ out }: CliContext, shown: Shown): Promise<vo
 const columns: readonly Column[] = [
   { title: 'TOPIC', shrinks: true },
   { title: 'OBJECTS', align: 'right' },
-  { title: 'KIB', align: 'right' },
   { title: 'RECORDS', align: 'right' },
   { title: 'FIRST' },
   { title: 'LAST' },
@@ -75,15 +73,14 @@ async function sumTopic({ broker, objects }: Shown, topic: string): Promise<Topi
   return {
     topic,
     objects: own.length,
-    bytes: sum((o) => o.length),
-    records: sum((o) => o.summary.recordCount),
+    records: sum((o) => o.lastOffset + 1 - o.firstOffset),
     firstDate: dates[0] ?? null,
     lastDate: dates.at(-1) ?? null,
-    inTopic: sum(({ partition, summary }) => {
+    inTopic: sum(({ partition, firstOffset, lastOffset }) => {
       const ends = starts.get(partition)
       if (!ends) return 0
-      const first = Math.max(summary.firstOffset, ends.start)
-      return Math.max(0, Math.min(summary.lastOffset + 1, ends.end) - first)
+      const first = Math.max(firstOffset, ends.start)
+      return Math.max(0, Math.min(lastOffset + 1, ends.end) - first)
     }),
   }
 }

@@ -129,16 +129,19 @@ const savedEveryMs = 2_000
  * came after it is done again by whoever resumes.
  */
 export function keepNotes(sql: Sql, run: Run): { end: (finished: boolean) => Promise<void> } {
-  let saving = Promise.resolve()
-  const save = (state: Parameters<typeof saveRun>[2]) => {
-    saving = saving.then(() => saveRun(sql, run, state)).catch(() => undefined)
-    return saving
-  }
-  const timer = setInterval(() => void save('going'), savedEveryMs)
+  const save = (state: Parameters<typeof saveRun>[2]) => saveRun(sql, run, state).catch(() => undefined)
+  let saving: Promise<void> | null = null
+  const timer = setInterval(() => {
+    // While the database hangs, notes do not queue up: the end would have to wait for all of them.
+    saving ??= save('going').finally(() => {
+      saving = null
+    })
+  }, savedEveryMs)
   return {
-    end(finished) {
+    async end(finished) {
       clearInterval(timer)
-      return save(finished && recordsLeft(run.plan) === 0 ? 'finished' : 'stopped')
+      await saving
+      await save(finished && recordsLeft(run.plan) === 0 ? 'finished' : 'stopped')
     },
   }
 }

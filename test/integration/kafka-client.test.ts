@@ -53,6 +53,8 @@ describe('the client', () => {
     const full = ends.find((e) => e.end === 3)
     const raw = createClient({ config: stream.config, log: stream.log, name: 'test' }).admin()
     await raw.connect()
+    // Loads the topic's metadata, which the next call does not do by itself.
+    await raw.fetchTopicOffsets(topic)
     await raw.deleteTopicRecords({ topic, partitions: [{ partition: full?.partition ?? 0, offset: '3' }] })
     await raw.disconnect()
     let read = 0

@@ -34,8 +34,16 @@ interface Lane {
   sink: PartitionSink<SpotifyResponse>
   /** Ends when all portions of the partition so far have. */
   tail: Promise<void>
-  /** Portions whose effect is not durable yet. */
-  held: Portion[]
+  /** Portions whose effect is not durable yet. Without their records: an object may take a million of them. */
+  held: Held[]
+}
+
+interface Held {
+  /** Offset of the last record that was wanted; null: none was. */
+  last: number | null
+  through: number
+  read: number
+  wanted: number
 }
 
 /**
@@ -109,8 +117,8 @@ export class Feeder {
 
   async #write(lane: Lane, portion: Portion): Promise<void> {
     if (this.#failure || this.#o.signal.aborted) return
-    const { stretch, records } = portion
-    lane.held.push(portion)
+    const { stretch, records, through, read } = portion
+    lane.held.push({ last: records.at(-1)?.offset ?? null, through, read, wanted: records.length })
     if (records.length === 0) {
       // Nothing wanted, so nothing to wait for; but not before what the sink may hold.
       await this.#settle(stretch, lane, { through: null, deadLetters: [], wanted: 0 })
@@ -128,11 +136,10 @@ export class Feeder {
     await this.#o.bury(settled.deadLetters, settled.wanted)
     const through = settled.through ?? -1
     for (let first = lane.held[0]; first; first = lane.held[0]) {
-      const last = first.records.at(-1)
-      if (last && last.offset > through) break
+      if (first.last !== null && first.last > through) break
       lane.held.shift()
       stretch.next = Math.max(stretch.next, first.through + 1)
-      this.#o.onSettled({ read: first.read, wanted: first.records.length })
+      this.#o.onSettled(first)
     }
   }
 }

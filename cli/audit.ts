@@ -103,6 +103,7 @@ async function countItems(of: {
   const codec = openCodec(client.config.registryUrl)
   const dead: ReadonlySet<Place> = await readDead(broker, { topic: topic.name, group, signal })
   const erased = await readErasedUsers(sql)
+  const isCounted = isWithin(ranges)
   const account = emptyAccount()
   const progress = openProgress({ total: sizeOf(ranges), unit: 'records' })
   await readRange({
@@ -127,12 +128,19 @@ async function countItems(of: {
           batch.flatMap((c) => c.rejects),
         ),
       ])
-      addClaims(account, batch, { storedBy, reportedBy, dead })
+      addClaims(account, batch, { storedBy, reportedBy, dead, isCounted })
       progress.add(records.length)
     },
   })
   progress.end()
   return account
+}
+
+function isWithin(ranges: readonly OffsetRange[]): (place: Place) => boolean {
+  return (place) => {
+    const [partition, offset = -1] = place.split('/').map(Number)
+    return ranges.some((r) => r.partition === partition && offset >= r.from && offset < r.to)
+  }
 }
 
 async function coverTopics(

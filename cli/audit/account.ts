@@ -43,6 +43,8 @@ export interface Evidence {
   reportedBy: (Place | null)[]
   /** Records that have a dead letter of the loader. */
   dead: ReadonlySet<Place>
+  /** Whether the record of a place is counted as well. */
+  isCounted: (place: Place) => boolean
 }
 
 /** Every item counted once. `items` = stored + duplicates + dropped + rejected + deadLettered + missing. */
@@ -84,7 +86,7 @@ export function addClaims(account: Account, batch: readonly Claims[], evidence: 
   account.records += batch.length
   for (const claims of batch) addRecord(account, claims, evidence.dead)
   for (const [i, play] of plays.entries())
-    addPlay(account, play, { by: evidence.storedBy[i] ?? null, dead: evidence.dead })
+    addPlay(account, play, { ...evidence, by: evidence.storedBy[i] ?? null })
   for (const [i, reject] of rejects.entries()) {
     addReject(account, reject, { by: evidence.reportedBy[i] ?? null, dead: evidence.dead })
   }
@@ -107,9 +109,15 @@ interface Finding {
   dead: ReadonlySet<Place>
 }
 
-function addPlay(account: Account, play: PlayClaim, { by, dead }: Finding): void {
+function addPlay(
+  account: Account,
+  play: PlayClaim,
+  { by, dead, isCounted }: Finding & Pick<Evidence, 'isCounted'>,
+): void {
   account.items++
-  if (by === play.page) account.stored++
+  // Of a page and its copy that a restore put back, the page has stored what both show.
+  const isCopy = play.page !== play.place && isCounted(play.page)
+  if (by === play.page && !isCopy) account.stored++
   else if (by !== null) account.duplicates++
   else if (dead.has(play.place)) account.deadLettered++
   else {

@@ -294,6 +294,10 @@ describe('songswap restore', () => {
     await loader.end('SIGTERM')
     expect(await stream.readTopic(stream.topology.deadLetters.name)).toHaveLength(dead + users.length)
     expect(await contents()).toEqual(loaded)
+    const audit = await runSongswap(['audit', '--no-archive', '--json'], stream.env)
+    const { account, addsUp } = JSON.parse(audit.stdout)
+    expect(addsUp, JSON.stringify(account)).toBe(true)
+    expect(account.stored).toBe((await rows('select from plays')).length)
   })
 
   test('the live loader goes on in a rebuilt database: no gap is told of, and new pages are stored', async () => {

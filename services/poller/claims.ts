@@ -110,33 +110,40 @@ export async function giveBack(sql: Sql, leases: readonly Lease[], nextMs: numbe
   )
 }
 
+/** What a poll found out, of a user leased to this poller. */
+export interface PolledPage extends Lease {
+  nextMs: number
+  digest: string
+  /** Unix time in milliseconds; null: the page tells none. */
+  newestPlayedAt: number | null
+}
+
 /**
- * Ends a lease after a page; call it only when the page is in the topic.
+ * Ends leases after their pages; call it only when the pages are in the topic.
  *
- * @returns whether the lease still held
+ * @returns the leases that still held
  */
-export async function recordPage(
-  sql: Sql,
-  lease: Lease,
-  page: { nextMs: number; digest: string; newestPlayedAt: number | null },
-): Promise<boolean> {
-  const { rowCount } = await sql.query({
-    name: 'record_page',
+export async function recordPages(sql: Sql, pages: readonly PolledPage[]): Promise<Set<string>> {
+  const { rows } = await sql.query<{ lease_id: string }>({
+    name: 'record_pages',
     text: `
-      update poll_state set next_poll_at = now() + make_interval(secs => $3::float8 / 1000),
-        leased_until = null, lease_id = null, last_ok_at = now(), page_digest = $4,
-        newest_played_at = greatest(newest_played_at, $5::timestamptz),
+      update poll_state s set next_poll_at = now() + make_interval(secs => p.next_ms / 1000),
+        leased_until = null, lease_id = null, last_ok_at = now(), page_digest = p.digest,
+        newest_played_at = greatest(s.newest_played_at, p.newest_played_at),
         failures = 0, last_error = null, failing_since = null, last_failed_at = null
-      where user_id = $1 and lease_id = $2`,
+      from unnest($1::bigint[], $2::uuid[], $3::float8[], $4::text[], $5::timestamptz[])
+        as p (user_id, lease_id, next_ms, digest, newest_played_at)
+      where s.user_id = p.user_id and s.lease_id = p.lease_id
+      returning p.lease_id`,
     values: [
-      lease.userId,
-      lease.leaseId,
-      page.nextMs,
-      page.digest,
-      page.newestPlayedAt === null ? null : new Date(page.newestPlayedAt),
+      pages.map((p) => p.userId),
+      pages.map((p) => p.leaseId),
+      pages.map((p) => p.nextMs),
+      pages.map((p) => p.digest),
+      pages.map((p) => (p.newestPlayedAt === null ? null : new Date(p.newestPlayedAt))),
     ],
   })
-  return rowCount === 1
+  return new Set(rows.map((row) => row.lease_id))
 }
 
 /**
@@ -174,7 +181,7 @@ export async function park(
   )
 }
 
-/** A parked user who can be polled again. Before {@link recordPage}: the change of status makes them due. */
+/** A parked user who can be polled again. Before {@link recordPages}: the change of status makes them due. */
 export async function activate(sql: Sql, lease: Lease): Promise<void> {
   await sql.query(
     `update users u set status = 'active', status_reason = null, status_changed_at = now()

@@ -22,6 +22,8 @@ const strainMaxMs = { pass: 30_000, poll: 300_000 }
 const stuckAfterMs = 180_000
 /** Who is due, but locked or leased by another poller, is free in a moment. */
 const contendedMs = 50
+/** While more users are due than can be polled, this share of the slots must be free before users are claimed. */
+const claimShare = 0.25
 /** Until a user is tried again whose poll met a fault of this program. */
 const bugRetryMs = 10 * 60_000
 
@@ -46,6 +48,8 @@ export function startPollLoop(
   let strainedUntil = 0
   let strainedBy: keyof typeof strainMaxMs = 'pass'
   let lastPass = Date.now()
+  /** The last claim filled all slots: more users may be due. */
+  let backlog = false
 
   /** Polls under way fail together: that counts once. */
   function strain(err: unknown, by: keyof typeof strainMaxMs): void {
@@ -86,7 +90,9 @@ export function startPollLoop(
       .catch((err) => log.error({ err, userId: user.userId }, 'poll_broken'))
       .finally(() => {
         running.delete(polling)
-        sleeper.wake()
+        // In a backlog users are claimed by the batch; a slot that stays free is found within `idleMs`.
+        const free = settings.concurrency - running.size
+        if (!backlog || free >= settings.concurrency * claimShare || running.size === 0) sleeper.wake()
       })
     running.add(polling)
   }
@@ -107,6 +113,7 @@ export function startPollLoop(
     const free = Math.min(slots - running.size, state.left)
     if (free <= 0) return settings.idleMs
     const claimed = await claimDue(postgres, free, settings.leaseMs)
+    backlog = claimed.length === free
     if (claimed.length === 0) return toWait(await readNextDue(postgres), settings)
     const { granted } = await budget.reserve('polling', claimed.length)
     for (const user of claimed.slice(0, granted)) start(user, appState.fairness(state))

@@ -7,13 +7,14 @@ import type { Incidents } from '../../lib/spotify/incidents.ts'
 import type { Outcome } from '../../lib/spotify/outcome.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { ClaimedUser } from './claims.ts'
-import { activate, recordPage } from './claims.ts'
+import { activate } from './claims.ts'
 import type { PollSettings } from './config.ts'
 import { defer, handleFailure, parkUser, retry } from './failures.ts'
 import type { FetchContext } from './fetch.ts'
 import { fetchPage } from './fetch.ts'
 import { notices } from './notices.ts'
 import { summarise } from './page.ts'
+import type { RecordPage } from './page-recorder.ts'
 import type { Fairness } from './plan.ts'
 import { planNext } from './plan.ts'
 
@@ -21,6 +22,7 @@ export interface PollContext extends FetchContext {
   postgres: Postgres
   settings: PollSettings
   incidents: Incidents
+  recordPage: RecordPage
   publishPage: (userId: number, response: SpotifyResponse) => Promise<void>
   publishNotice: (notice: Notice) => Promise<void>
   log: Logger
@@ -100,7 +102,8 @@ async function keepPage(
     jitter: Math.random(),
   })
   const newestPlayedAt = summary.playedAt[0] ?? null
-  const isKept = await recordPage(postgres, user, { nextMs, digest: summary.digest, newestPlayedAt })
+  const { userId, leaseId } = user
+  const isKept = await context.recordPage({ userId, leaseId, nextMs, digest: summary.digest, newestPlayedAt })
   if (user.hasIncident) await endIncidents(context, user)
   if (!isKept) return 'lease_lost'
   return isChanged ? 'published' : 'unchanged'

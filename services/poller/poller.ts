@@ -15,6 +15,7 @@ import { createAppState } from './app-state.ts'
 import type { PollerConfig } from './config.ts'
 import { watchConsents } from './consents.ts'
 import { startPollLoop } from './loop.ts'
+import { createPageRecorder } from './page-recorder.ts'
 
 const name = 'poller'
 
@@ -46,6 +47,7 @@ export async function startPoller(service: Omit<ServiceContext<PollerConfig>, 's
 
   const context = {
     ...{ client, budget, refresher, crypto, postgres, settings, incidents, publishNotice, log },
+    recordPage: createPageRecorder(postgres),
     publishPage: (userId: number, value: SpotifyResponse) =>
       kafka.publish(recentlyPlayed, [{ key: String(userId), value }]),
   }

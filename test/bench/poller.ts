@@ -12,7 +12,7 @@ import { addUsers, startAnswerer } from './spotify.ts'
 import type { Stack } from './stack.ts'
 import { cpuSeconds, peakRssMb } from './usage.ts'
 
-const concurrency = 16
+const concurrency = 32
 const idleUsers = 100_000
 const askEveryMs = 100
 let runs = 0

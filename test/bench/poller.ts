@@ -12,9 +12,9 @@ import { addUsers, startAnswerer } from './spotify.ts'
 import type { Stack } from './stack.ts'
 import { cpuSeconds, peakRssMb } from './usage.ts'
 
-const concurrency = 32
+const concurrency = 16
 const idleUsers = 100_000
-const askEveryMs = 100
+const askEveryMs = 250
 let runs = 0
 
 /**

@@ -17,15 +17,21 @@ export async function measureGrowth(load: Load): Promise<Measurement> {
   const rates: Record<string, number> = {}
   let last: Measurement | null = null
   for (const millions of sizes) {
-    last = await measureLoaders(load, 1, (url) => fillPlays(url, millions * million))
+    last = await measureLoaders(load, 1, async (url) => {
+      rates.bytesPerPlay = await fillPlays(url, millions * million)
+    })
     rates[`pagesPerSecondAt${millions}M`] = last.pages / last.seconds
   }
   if (!last) throw new Error('GROWTH_MILLIONS names no size')
   return { ...last, details: { ...last.details, ...rates } }
 }
 
-/** Rows first and the index after them: the same table as if they had come one by one, sooner. */
-async function fillPlays(databaseUrl: string, count: number): Promise<void> {
+/**
+ * Rows first and the index after them: the same table as if they had come one by one, sooner.
+ *
+ * @returns bytes of table and index for each row
+ */
+async function fillPlays(databaseUrl: string, count: number): Promise<number> {
   const client = new Client({ connectionString: databaseUrl })
   await client.connect()
   try {
@@ -42,6 +48,8 @@ async function fillPlays(databaseUrl: string, count: number): Promise<void> {
     await client.query('alter table plays add primary key (user_id, played_at, track_id)')
     await client.query('vacuum analyze plays')
     await client.query('checkpoint')
+    const { rows } = await client.query(`select pg_total_relation_size('plays')::float8 as bytes`)
+    return Number(rows[0]?.bytes) / count
   } finally {
     await client.end()
   }

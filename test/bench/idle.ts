@@ -5,7 +5,7 @@ import type { Load } from './load.ts'
 import type { Measurement } from './measure.ts'
 import { expectEqual, until } from './measure.ts'
 import type { Service } from './service.ts'
-import { metricOf, startProcess } from './service.ts'
+import { compile, metricOf, startProcess } from './service.ts'
 import { addUsers, startAnswerer } from './spotify.ts'
 import { cpuSeconds, rssMb } from './usage.ts'
 
@@ -27,7 +27,8 @@ export async function measureIdle({ stack, pages }: Load): Promise<Measurement> 
   await addUsers(sql, stack, { due: quietUsers, idle: 0 })
   await sql.close()
   const env = { ...stack.env, ...prefix, ...database, ...answerer.env, LOG_LEVEL: 'info' }
-  const services = names.map((name) => startProcess(`services/${name}/main.ts`, env))
+  for (const name of names) compile(entryOf(name))
+  const services = names.map((name) => startProcess(entryOf(name), env))
   await Promise.all(services.map((service) => service.line((line) => line.msg === 'started')))
   const [poller] = services
   await until('the quiet users are polled', async () => (await polls(poller)) >= quietUsers)
@@ -48,6 +49,10 @@ export async function measureIdle({ stack, pages }: Load): Promise<Measurement> 
     ...{ pages: 0, seconds: watchMs / 1000, cpuSeconds: used.reduce((a, b) => a + b, 0) },
     ...{ serverCpuSeconds: {}, peakRssMb: null, details },
   }
+}
+
+function entryOf(name: string): string {
+  return `services/${name}/main.ts`
 }
 
 async function polls(poller: Service | undefined): Promise<number> {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { measureArchiver } from './archiver.ts'
 import { measureGrowth } from './growth.ts'
 import { measureIdle } from './idle.ts'
@@ -37,6 +38,8 @@ export const benches: Record<string, Bench> = {
   growth: { isUsual: false, runs: 1, run: measureGrowth },
 }
 
+const serversSettleMs = 300
+
 function floor(name: string, ...servers: ServerName[]): Bench {
   return {
     isUsual: true,
@@ -45,6 +48,8 @@ function floor(name: string, ...servers: ServerName[]): Bench {
       const env = { ...stack.env, BENCH_SHAPE: JSON.stringify(pages.shape) }
       const process = startProcess('test/bench/floors-main.ts', env, [name])
       const done = await process.line((line) => line.msg === 'done')
+      // Postgres counts a connection's process when it has ended.
+      await sleep(serversSettleMs)
       return {
         pages: Number(done.pages),
         seconds: Number(done.seconds),

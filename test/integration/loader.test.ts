@@ -260,7 +260,8 @@ describe('what rows ask for', () => {
     const failing = { name: 'failing', serve: () => Promise.reject(new Error('a bug')) }
     outbox = new Outbox({ postgres, lanes: [failing, ...lanes], sweepMs: 3_600_000, log: stream.log })
     expect(await outbox.drain()).toBe(false)
-    expect(sent.keys.length).toBeGreaterThanOrEqual(2)
+    // By this run, or by the outbox's own first one, which may have been at it.
+    await until(() => sent.keys.length >= 2, 'the other lanes publish', 4_000)
   })
 
   test('is published soon after a wake, also one that comes while the outbox is at work', async () => {

@@ -24,6 +24,8 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000,
           maxWorkers: 2,
+          // Real servers on a machine of any speed; what needs it is named at the end of the run.
+          retry: 1,
         },
       },
       {

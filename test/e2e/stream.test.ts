@@ -105,7 +105,8 @@ describe('the stream', () => {
       const clearedAt = new Date()
       await until(() => everybodyWasPolled(clearedAt), 'everybody was polled again', 300_000)
       expect(await services.poller.end('SIGTERM')).toBe(0)
-      await until(drained, 'every group has caught up', 120_000)
+      // The enricher's pause after many refusals in a row grows with the time that they went on.
+      await until(drained, 'every group has caught up', 120_000 + faultSeconds * 1000)
 
       const pages = await readPublishedPages(stream)
       const stored = await readStoredPlays(postgres)
@@ -132,7 +133,7 @@ describe('the stream', () => {
       expect(rows).toEqual([])
       noSecrets(Object.values(services))
     },
-    400_000 + faultSeconds * 1000,
+    400_000 + 2 * faultSeconds * 1000,
   )
 })
 

@@ -1,5 +1,5 @@
 import { createClient } from '../../lib/kafka/client.ts'
-import { deadLetterHeaders } from '../../lib/kafka/dead-letter.ts'
+import { toDeadLetterRecords } from '../../lib/kafka/dead-letter.ts'
 import { FloodError, FloodValve } from '../../lib/kafka/flood-valve.ts'
 import type { Producer } from '../../lib/kafka/producer.ts'
 import { openProducer } from '../../lib/kafka/producer.ts'
@@ -33,17 +33,8 @@ export function openBurial(options: BurialOptions): FeederOptions['bury'] {
     }
     if (publish && letters.length > 0) {
       producer ??= scope.use(openProducer({ client: createClient(broker.client), log }), 'producer')
-      const at = Date.now()
-      await (await producer).publish(
-        broker.topology.deadLetters.name,
-        letters.map(({ record, reason, message }) => ({
-          key: record.key,
-          value: record.bytes,
-          // Of the death, as in the live group: the topic would forget an old record's dead letter at once.
-          timestamp: at,
-          headers: deadLetterHeaders(record, { group, reason, message, attempts: 1, at }),
-        })),
-      )
+      const records = toDeadLetterRecords(letters, { group, attempts: 1, at: Date.now() })
+      await (await producer).publish(broker.topology.deadLetters.name, records)
     }
     addDeadLetters(tally, letters)
   }

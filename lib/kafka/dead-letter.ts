@@ -1,6 +1,8 @@
 import type { UndecodableReason } from '../codec.ts'
+import type { OutRecord } from './kafka.ts'
 import type { Header, RawRecord } from './record.ts'
 import { headerText } from './record.ts'
+import type { DeadLetter } from './sink.ts'
 
 /** Every reason for which a record can become a dead letter. */
 export const deadLetterReasons = {
@@ -57,6 +59,22 @@ export function deadLetterHeaders(record: RawRecord, info: DeadLetterInfo): Head
     ...record.headers.filter((h) => !h.name.startsWith(prefix) && h.name !== redriveGroupHeader),
     ...own.map(([name, text]) => ({ name: prefix + name, value: Buffer.from(text, 'utf8') })),
   ]
+}
+
+/**
+ * Records for the topic of dead letters. Their time is that of the death, not of the record: the topic would forget
+ * an old record's dead letter at once.
+ */
+export function toDeadLetterRecords(
+  letters: readonly DeadLetter[],
+  { group, attempts, at }: Pick<DeadLetterInfo, 'group' | 'attempts' | 'at'>,
+): OutRecord[] {
+  return letters.map(({ record, reason, message }) => ({
+    key: record.key,
+    value: record.bytes,
+    timestamp: at,
+    headers: deadLetterHeaders(record, { group, reason, message, attempts, at }),
+  }))
 }
 
 /** Where a dead letter came from, and why it died, read back from its headers. */

@@ -10,7 +10,7 @@ import type { Topic } from '../topology.ts'
 import { topology } from '../topology.ts'
 import { createClient } from './client.ts'
 import { openConsumer } from './consumer.ts'
-import { deadLetterHeaders } from './dead-letter.ts'
+import { toDeadLetterRecords } from './dead-letter.ts'
 import { FloodError, FloodValve } from './flood-valve.ts'
 import { handlerSink } from './handler-sink.ts'
 import type { InTurn, SettledBatch } from './partition-worker.ts'
@@ -113,17 +113,8 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
     { deadLetters: letters, attempts }: SettledBatch,
   ): Promise<void> {
     if (letters.length === 0) return
-    const at = Date.now()
-    await producer.publish(
-      deadLetters.name,
-      letters.map(({ record, reason, message }) => ({
-        key: record.key,
-        value: record.bytes,
-        // Of the death, not of the record: the topic would forget an old record's dead letter at once.
-        timestamp: at,
-        headers: deadLetterHeaders(record, { group, reason, message, attempts, at }),
-      })),
-    )
+    const death = { group, attempts, at: Date.now() }
+    await producer.publish(deadLetters.name, toDeadLetterRecords(letters, death))
     for (const { reason } of letters) metrics.deadLetters.inc({ group, reason })
   }
 

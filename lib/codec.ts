@@ -88,7 +88,7 @@ export function openCodec(url: string): Codec {
       unreadable.set(id, found.reason)
       return found.reason
     }
-    const schema = found.reader.schema({ exportAttrs: true }) as AvroSchema
+    const { schema } = found
     const type = avsc.Type.forSchema(schema as avsc.Schema, { typeHook: viewBytes })
     const fresh = { type, writer: { id, schema } }
     readers.set(id, fresh)

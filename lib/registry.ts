@@ -2,11 +2,12 @@ import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
 import type avsc from 'avsc'
 import { request } from 'undici'
 import { messageOf, RetriableError } from './errors.ts'
+import type { AvroSchema } from './topology.ts'
 
 const answerWithinMs = 10_000
 
-/** What a registry says of a schema id: the type that reads its values, or why there is none. */
-export type Lookup = { type: 'found'; reader: avsc.Type } | { type: 'unreadable'; reason: string }
+/** What a registry says of a schema id: the schema, or why it cannot be used. */
+export type Lookup = { type: 'found'; schema: AvroSchema } | { type: 'unreadable'; reason: string }
 
 /** A Confluent schema registry; every method throws a RetriableError while it is away. */
 export interface Registry {
@@ -43,8 +44,8 @@ export function openRegistry(url: string): Registry {
   return {
     async lookUp(id) {
       try {
-        const reader: object = await bounded((c) => c.getSchema(id))
-        if (isAvro(reader)) return { type: 'found', reader }
+        const type: object = await bounded((c) => c.getSchema(id))
+        if (isAvro(type)) return { type: 'found', schema: type.schema({ exportAttrs: true }) as AvroSchema }
         return { type: 'unreadable', reason: `Schema ${id} is not Avro` }
       } catch (error) {
         if (error instanceof RetriableError) throw error

@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
 import { exitCodes } from '../lib/lifecycle.ts'
-import type { Postgres } from '../lib/postgres.ts'
 import type { Topic } from '../lib/topology.ts'
 import type { Broker } from './broker.ts'
 import { openBroker } from './broker.ts'
@@ -11,24 +10,18 @@ import { CliFault } from './fault.ts'
 import { resolveGroup } from './groups.ts'
 import { parseWhole } from './numbers.ts'
 import { planReplay } from './replay/plan.ts'
+import type { ReplayRun } from './replay/run.ts'
 import { runReplay } from './replay/run.ts'
 import { showPlan } from './replay/screen.ts'
-import type { Bound } from './rerun/bounds.ts'
-import { parseFrom, parsePartitions, parseTo } from './rerun/bounds.ts'
-import type { Run } from './rerun/journal.ts'
+import { sayOffsets } from './rerun/bounds.ts'
 import { beginRun, openRuns, resumeRun } from './rerun/journal.ts'
+import type { RerunOptions } from './rerun/options.ts'
+import { defineRange, toRunId } from './rerun/options.ts'
 import { parseRate } from './rerun/pace.ts'
 import { emptyTally } from './rerun/tally.ts'
 
-export interface ReplayOptions {
-  from?: Bound | null
-  to?: Bound | null
-  partition?: number[]
-  user?: number
-  rate?: number
+export interface ReplayOptions extends RerunOptions {
   deadLetters: boolean
-  resume?: number | true
-  execute?: true
 }
 
 /** The group whose handler is to run again. */
@@ -40,13 +33,10 @@ export interface Replayed {
 }
 
 export function define(command: Command): void {
-  command
-    .description(
-      "Runs a group's handler again over a range of its topic, beside the live group: it goes on and keeps its offsets. For loader.history, loader.metadata and archiver. Rows that a wrong parser wrote are brought to what the parser makes of them now. Shows what it would do; does it with --execute.",
-    )
-    .option('--from <bound>', 'earliest (the default), 7d, a date, or offsets', parseFrom)
-    .option('--to <bound>', 'latest (the default), a date, or offsets (not included)', parseTo)
-    .option('--partition <list>', 'only these: 0,3', parsePartitions)
+  command.description(
+    "Runs a group's handler again over a range of its topic, beside the live group: it goes on and keeps its offsets. For loader.history, loader.metadata and archiver. Rows that a wrong parser wrote are brought to what the parser makes of them now. Shows what it would do; does it with --execute.",
+  )
+  defineRange(command)
     .option('--user <id>', 'only the pages of one user', parseWhole)
     .option('--rate <n>', 'at most so many records a second', parseRate)
     .option('--no-dead-letters', 'count dead letters, publish none')
@@ -75,8 +65,8 @@ async function replay(context: CliContext, options: ReplayOptions, name = ''): P
   checkOptions(replayed, options)
   const runName = { command: 'replay', subject: replayed.group } as const
   if (options.resume !== undefined) {
-    const id = options.resume === true ? null : options.resume
-    const run = await resumeRun(sql, runName, { id, execute: options.execute ?? false })
+    const of = { id: toRunId(options.resume), execute: options.execute ?? false }
+    const run = await resumeRun(sql, runName, of)
     return go(context, { broker, sql, replayed, run, options })
   }
   const plan = await planReplay(broker, replayed, options)
@@ -85,15 +75,7 @@ async function replay(context: CliContext, options: ReplayOptions, name = ''): P
   return go(context, { broker, sql, replayed, run: await beginRun(sql, runName, fresh), options })
 }
 
-interface Going {
-  broker: Broker
-  sql: Postgres
-  replayed: Replayed
-  run: Run
-  options: ReplayOptions
-}
-
-async function go(context: CliContext, going: Going): Promise<number> {
+async function go(context: CliContext, going: ReplayRun): Promise<number> {
   if (going.options.execute) return runReplay(context, going)
   const { sql, replayed, options } = going
   const unfinished =
@@ -130,7 +112,7 @@ function checkOptions({ group, isArchiver, topics }: Replayed, options: ReplayOp
       '--resume goes on with the range of its run',
       'Leave --from, --to, --partition and --user out.',
     )
-  if (isArchiver && [from, to].some((b) => b?.type === 'offset' || b?.type === 'offsets')) {
+  if (isArchiver && sayOffsets(from, to)) {
     throw fault('The archiver reads two topics, so offsets say too little', 'Give times.')
   }
 }

@@ -7,9 +7,10 @@ import { act, examples, notes } from './command.ts'
 import { openDatabase } from './database.ts'
 import { CliFault } from './fault.ts'
 import { parseWhole } from './numbers.ts'
-import type { Bound } from './rerun/bounds.ts'
-import { parseFrom, parsePartitions, parseTo } from './rerun/bounds.ts'
+import { sayOffsets } from './rerun/bounds.ts'
 import { beginRun, openRuns, resumeRun } from './rerun/journal.ts'
+import type { RerunOptions } from './rerun/options.ts'
+import { defineRange, toRunId } from './rerun/options.ts'
 import { parseRate } from './rerun/pace.ts'
 import { restoreFile } from './restore/file.ts'
 import type { RestoreChoice } from './restore/plan.ts'
@@ -17,19 +18,12 @@ import { openArchive, planRestore, resolveTopic } from './restore/plan.ts'
 import { runRestore } from './restore/run.ts'
 import { showRestore } from './restore/screen.ts'
 
-export interface RestoreOptions {
+export interface RestoreOptions extends RerunOptions {
   topic?: string[]
-  from?: Bound | null
-  to?: Bound | null
-  partition?: number[]
-  user?: number
-  rate?: number
   deadLetters?: true
   toTopic?: true
   fromFile?: string
   as?: number
-  resume?: number | true
-  execute?: true
 }
 
 const rangeOptions = ['topic', 'from', 'to', 'partition'] as const
@@ -40,9 +34,7 @@ export function define(command: Command): void {
       'Loads records from the archive in S3, which never forgets, by the handlers of the loader: a lost database is built again from nothing. With --to-topic it puts the records back into Kafka instead. Shows what it would do; does it with --execute.',
     )
     .option('--topic <topic>', 'only this one; default: pages, then metadata', collect)
-    .option('--from <bound>', 'earliest (the default), 7d, a date, or offsets', parseFrom)
-    .option('--to <bound>', 'latest (the default), a date, or offsets (not included)', parseTo)
-    .option('--partition <list>', 'only these: 0,3', parsePartitions)
+  defineRange(command)
     .option('--user <id>', 'only the plays of one user', parseWhole)
     .option('--rate <n>', 'at most so many records a second', parseRate)
     .option('--dead-letters', 'publish dead letters too; default: only count them')
@@ -90,8 +82,7 @@ async function restore(context: CliContext, options: RestoreOptions): Promise<nu
   const archive = await openArchive(context)
   const name = { command: options.toTopic ? 'restore --to-topic' : 'restore', subject: 'archive' } as const
   const { resume, execute = false } = options
-  const resumed =
-    resume === undefined ? null : await resumeRun(sql, name, { id: resume === true ? null : resume, execute })
+  const resumed = resume === undefined ? null : await resumeRun(sql, name, { id: toRunId(resume), execute })
   const choice = (resumed?.plan.choice as RestoreChoice | undefined) ?? toChoice(options, broker.topology)
   const planned = await planRestore(archive, choice, resumed?.plan.stretches ?? null)
   const parts = { broker, sql, archive, choice, objects: planned.objects, options }
@@ -107,7 +98,7 @@ function toChoice(options: RestoreOptions, topology: Parameters<typeof resolveTo
   const topics = (options.topic ?? [topology.recentlyPlayed.name, topology.metadata.name]).map(
     (name) => resolveTopic(name, topology).name,
   )
-  const byOffset = [from, to].some((b) => b?.type === 'offset' || b?.type === 'offsets') || partitions
+  const byOffset = sayOffsets(from, to) || partitions
   if (byOffset && topics.length > 1) throw usage('Partitions and offsets are those of one --topic')
   // A user has pages alone: metadata belong to nobody.
   const own = user === null ? topics : topics.filter((t) => t === topology.recentlyPlayed.name)

@@ -1,7 +1,5 @@
 import { tmpdir } from 'node:os'
-import { parseEnv, s3Config, s3Env } from '../../lib/config.ts'
 import type { OpenSink } from '../../lib/kafka/kafka.ts'
-import { openS3 } from '../../lib/s3.ts'
 import type { SpotifyResponse, Topic } from '../../lib/topology.ts'
 import { RowFormats } from '../../services/archiver/row-format.ts'
 import { ArchiveSink } from '../../services/archiver/sink.ts'
@@ -9,6 +7,7 @@ import type { ArchiveStore } from '../../services/archiver/store.ts'
 import { openStore } from '../../services/archiver/store.ts'
 import type { CliContext } from '../command.ts'
 import type { Tally } from '../rerun/tally.ts'
+import { openArchive } from '../restore/plan.ts'
 
 const objectBytes = 64 << 20
 /** By the clock below, which {@link ArchiveSinks.ripen} alone moves. */
@@ -22,11 +21,11 @@ export interface ArchiveSinks {
 }
 
 export async function archiveSinks(
-  { env, scope, log }: CliContext,
+  context: CliContext,
   of: { topics: readonly Topic[]; tally: Tally },
 ): Promise<ArchiveSinks> {
-  const config = s3Config(parseEnv(s3Env, env))
-  const store = openStore(await scope.use(openS3(config), 's3'), config.prefix)
+  const { s3, prefix } = await openArchive(context)
+  const store = openStore(s3, prefix)
   const counting: ArchiveStore = {
     ...store,
     async put(key, object) {
@@ -45,7 +44,7 @@ export async function archiveSinks(
   const limits = { objectBytes, objectAgeMs, spoolDir: tmpdir() }
   return {
     open: (topic, partition) =>
-      new ArchiveSink({ ...limits, topic, partition, store: counting, formats, now, log }),
+      new ArchiveSink({ ...limits, topic, partition, store: counting, formats, now, log: context.log }),
     ripen() {
       time += objectAgeMs
     },

@@ -111,6 +111,11 @@ export function isWithin({ offsets, times }: Limits, record: { offset: number; t
   return offset >= offsets.from && offset < offsets.to && timestamp >= times.from && timestamp < times.to
 }
 
+/** Whether one of these says offsets, which are those of a single topic. */
+export function sayOffsets(...bounds: (Bound | null | undefined)[]): boolean {
+  return bounds.some((b) => b?.type === 'offset' || b?.type === 'offsets')
+}
+
 function names(bound: Bound | null, { partition }: { partition: number }): boolean {
   return bound?.type !== 'offsets' || partition in bound.byPartition
 }

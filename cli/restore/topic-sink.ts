@@ -2,10 +2,11 @@ import type { OpenSink } from '../../lib/kafka/kafka.ts'
 import type { Producer } from '../../lib/kafka/producer.ts'
 import type { Header, RawRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
+import { restoreHeaders } from '../../lib/kafka/restored.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { Tally } from '../rerun/tally.ts'
 
-const originHeaders = ['topic', 'partition', 'offset', 'timestamp'] as const
+const origins = ['topic', 'partition', 'offset', 'timestamp'] as const
 
 /** Sinks that put records back into their partition, with their time, key and headers, and where they were. */
 export function topicSinks(producer: Producer, tally: Tally): OpenSink<SpotifyResponse> {
@@ -33,12 +34,12 @@ export function topicSinks(producer: Producer, tally: Tally): OpenSink<SpotifyRe
 
 /** Whether a record was put there by a restore: its original lies elsewhere. */
 export function isCopy(record: Pick<RawRecord, 'headers'>): boolean {
-  return headerText(record, 'restore.offset') !== null
+  return headerText(record, restoreHeaders.offset) !== null
 }
 
 function toOrigin(record: RawRecord): Header[] {
-  return originHeaders.map((name) => ({
-    name: `restore.${name}`,
-    value: Buffer.from(String(record[name]), 'utf8'),
+  return origins.map((field) => ({
+    name: restoreHeaders[field],
+    value: Buffer.from(String(record[field]), 'utf8'),
   }))
 }

@@ -2,6 +2,7 @@ import type { DeadLetterReason } from '../../lib/kafka/dead-letter.ts'
 import { redriveGroupHeader } from '../../lib/kafka/dead-letter.ts'
 import type { RawRecord, ValueRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
+import { restoreHeaders } from '../../lib/kafka/restored.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { ReadText } from './fields.ts'
 import { isObject, latin1TextOf, storable, textOf } from './fields.ts'
@@ -28,9 +29,6 @@ export interface Page {
 export type PageResult =
   | { type: 'page'; page: Page; items: readonly unknown[]; read: ReadText }
   | { type: 'dead-letter'; reason: DeadLetterReason; message: string }
-
-/** Headers of a record restored from the archive: the place of the original. */
-const restoreHeaders = { partition: 'restore.partition', offset: 'restore.offset' } as const
 
 const userIdPattern = /^[1-9]\d{0,17}$/
 /** The last moment of the year 9999: what Postgres and JavaScript both print alike. */

@@ -4,12 +4,13 @@ import type { ArchivedRecord } from '../../lib/archive/row.ts'
 import type { S3 } from '../../lib/s3.ts'
 import { openS3 } from '../../lib/s3.ts'
 import type { SpotifyResponse, Topology } from '../../lib/topology.ts'
+import { metricOf } from '../support/metric-of.ts'
 import type { Load } from './load.ts'
 import { pageDigest } from './load.ts'
 import type { Measurement } from './measure.ts'
-import { expectEqual, until, watchServers } from './measure.ts'
+import { expectEqual, untilDone, watchServers } from './measure.ts'
 import type { LogLine, Service } from './service.ts'
-import { metricOf, startProcess } from './service.ts'
+import { startProcess } from './service.ts'
 import type { Stack } from './stack.ts'
 import { cpuSeconds, peakRssMb } from './usage.ts'
 
@@ -48,7 +49,7 @@ async function measure(stack: Stack, run: ArchiverRun): Promise<Measurement> {
   const serverCpu = watchServers(stack, ['s3', 'kafka'])
 
   const taken = await untilTaken(archiver, { group, pages: run.pages, startedAt })
-  await until('all pages are in objects', () => sumOf(puts(archiver), 'records') >= run.pages)
+  await untilDone('all pages are in objects', () => sumOf(puts(archiver), 'records') >= run.pages)
   const measurement = {
     ...taken,
     cpuSeconds: cpuSeconds(archiver.pid) - cpuBefore,

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
+import { metricOf } from '../support/metric-of.ts'
 import type { Load } from './load.ts'
 import type { Measurement } from './measure.ts'
-import { expectEqual, until } from './measure.ts'
+import { expectEqual, untilDone } from './measure.ts'
 import type { Service } from './service.ts'
-import { compile, metricOf, startProcess } from './service.ts'
+import { compile, startProcess } from './service.ts'
 import { addUsers, startAnswerer } from './spotify.ts'
 import { cpuSeconds, rssMb } from './usage.ts'
 
@@ -31,7 +32,7 @@ export async function measureIdle({ stack, pages }: Load): Promise<Measurement> 
   const services = names.map((name) => startProcess(entryOf(name), env))
   await Promise.all(services.map((service) => service.line((line) => line.msg === 'started')))
   const [poller] = services
-  await until('the quiet users are polled', async () => (await polls(poller)) >= quietUsers)
+  await untilDone('the quiet users are polled', async () => (await polls(poller)) >= quietUsers)
   await sleep(settleMs)
 
   const before = services.map((service) => cpuSeconds(service.pid))

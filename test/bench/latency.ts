@@ -3,13 +3,14 @@ import { openCodec } from '../../lib/codec.ts'
 import { Health } from '../../lib/health.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
 import type { Topology } from '../../lib/topology.ts'
+import { metricOf } from '../support/metric-of.ts'
 import type { Load } from './load.ts'
 import type { Measurement } from './measure.ts'
-import { expectEqual, quantile, until, watchServers } from './measure.ts'
+import { expectEqual, quantile, untilDone, watchServers } from './measure.ts'
 import type { Pages } from './pages.ts'
 import { readPages } from './read-pages.ts'
 import type { LogLine, Service } from './service.ts'
-import { histogramQuantile, metricOf, startProcess } from './service.ts'
+import { histogramQuantile, startProcess } from './service.ts'
 import type { Stack } from './stack.ts'
 import { cpuSeconds, peakRssMb } from './usage.ts'
 
@@ -35,7 +36,7 @@ export async function measureLatency({ stack, pages }: Load): Promise<Measuremen
   const cpuBefore = cpuSeconds(loader.pid)
   const startedAt = Date.now()
   await publishSlowly(stack, topics, pages)
-  await until('all pages are stored', () => stored(loader).length >= count)
+  await untilDone('all pages are stored', () => stored(loader).length >= count)
   const seconds = (Date.now() - startedAt) / 1000
   const metrics = await loader.metrics()
   const own = await latencies(stack, topics, stored(loader))

@@ -1,7 +1,7 @@
 import { Client } from 'pg'
 import type { Load } from './load.ts'
 import type { Measurement } from './measure.ts'
-import { expectEqual, until, watchServers } from './measure.ts'
+import { expectEqual, untilDone, watchServers } from './measure.ts'
 import type { LogLine, Service } from './service.ts'
 import { startProcess } from './service.ts'
 import { cpuSeconds, peakRssMb } from './usage.ts'
@@ -35,7 +35,7 @@ export async function measureLoaders(
   const cpuBefore = loaders.map((loader) => cpuSeconds(loader.pid))
   const serverCpu = watchServers(stack, ['postgres', 'kafka'])
 
-  await until('all pages are loaded', () => loadedPages(loaders) >= pages.count)
+  await untilDone('all pages are loaded', () => loadedPages(loaders) >= pages.count)
   const cpu = loaders.map((loader, i) => cpuSeconds(loader.pid) - (cpuBefore[i] ?? 0))
   const measurement = {
     pages: loadedPages(loaders) - before,

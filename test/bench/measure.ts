@@ -1,3 +1,4 @@
+import { until } from '../support/until.ts'
 import type { ServerName, Stack } from './stack.ts'
 
 /** What one run of a benchmark gave. */
@@ -23,13 +24,12 @@ export function watchServers(
   return () => Object.fromEntries(names.map((name, i) => [name, stack.cpu(name) - (before[i] ?? 0)]))
 }
 
-/** Waits until something holds; asks every 20 ms. @throws after `withinMs` */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 300_000) {
-  for (const deadline = Date.now() + withinMs; !(await holds()); ) {
-    if (Date.now() > deadline) throw new Error(`Not within ${withinMs / 1000} s: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
+/** A benchmark that does not come to its end fails after so long. */
+const withinMs = 300_000
+
+/** As the tests' own {@link until}, with the patience of a benchmark. */
+export const untilDone = (what: string, holds: () => boolean | Promise<boolean>) =>
+  until(holds, what, withinMs)
 
 /** @throws when a result is not what it must be: a benchmark that does wrong things fast counts for nothing */
 export function expectEqual(what: string, actual: unknown, expected: unknown): void {

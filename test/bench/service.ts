@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { nodeFlags } from '../../services/node-flags.ts'
+import { metricOf } from '../support/metric-of.ts'
 
 /** A line of a process's log. */
 export type LogLine = Readonly<Record<string, unknown>>
@@ -93,16 +94,6 @@ function toLine(text: string): LogLine {
   } catch {
     return { msg: text }
   }
-}
-
-/** Sum of a metric's series whose labels hold all of `labels`. */
-export function metricOf(text: string, name: string, labels: Record<string, string> = {}): number {
-  const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
-  return text
-    .split('\n')
-    .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
-    .filter((line) => wanted.every((label) => line.includes(label)))
-    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
 }
 
 /** Estimates a quantile from a histogram's buckets, as Prometheus does: even within a bucket. */

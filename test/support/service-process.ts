@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { metricOf } from './metric-of.ts'
 import { until } from './until.ts'
 
 /** A service as its own process, as operators run it. Killed at the end of the test that started it. */
@@ -54,15 +55,7 @@ export async function startService(
   return {
     lines,
     ended: once(child, 'exit').then(() => undefined),
-    async metric(metric, labels = {}) {
-      const text = await (await read('/metrics')).text()
-      const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
-      return text
-        .split('\n')
-        .filter((line) => line.startsWith(`${metric} `) || line.startsWith(`${metric}{`))
-        .filter((line) => wanted.every((label) => line.includes(label)))
-        .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
-    },
+    metric: async (metric, labels) => metricOf(await (await read('/metrics')).text(), metric, labels),
     probe: async (path) => (await read(path)).status,
     end: (signal) => end(child, signal),
   }

@@ -68,6 +68,28 @@ describe('the client', () => {
     expect(read).toBe(0)
   })
 
+  test('a topic that kafkajs missed in a refresh begun before it was added is asked for again', async () => {
+    const topic = bytesTopic.name
+    const fresh = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
+    const pool: { prototype: { refreshMetadata(topics: string[]): Promise<void> } } = createRequire(
+      import.meta.url,
+    )('kafkajs/src/cluster/brokerPool.js')
+    const refresh = pool.prototype.refreshMetadata
+    const other = stream.topology.recentlyPlayed.name
+    let missed = 0
+    // What a caller gets that twice joins a refresh which was begun without its topic.
+    pool.prototype.refreshMetadata = function begunEarlier(topics) {
+      return refresh.call(this, topics.includes(topic) && missed++ < 2 ? [other] : topics)
+    }
+    try {
+      expect(await fresh.readEnds(topic)).toHaveLength(bytesTopic.partitions)
+      expect(missed).toBeGreaterThan(2)
+    } finally {
+      pool.prototype.refreshMetadata = refresh
+      await fresh.close()
+    }
+  })
+
   test("keys land on the partition that Java's client chooses", async () => {
     // murmur2 of each key, from the tests of Apache Kafka's own Utils class
     const hashes: [string, number][] = [

@@ -19,6 +19,7 @@ import {
   rememberRejected,
   repairPlays,
 } from './history-store.ts'
+import { KnownTracks } from './known-tracks.ts'
 import type { ShownPage } from './shown-page.ts'
 import type { HistoryBatch } from './transform.ts'
 import { toHistory } from './transform.ts'
@@ -52,9 +53,10 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
   const { written, onCommitted, onAccount, rerun = false, log } = options
   // A rerun does not go by memory: rows may stem from a parser that was wrong.
   const memory = rerun ? null : { written, shown: openShown() }
+  const tracks = new KnownTracks()
   return async (records) => {
     const startedAt = Date.now()
-    const before = memory ? { shown: memory.shown } : {}
+    const before = memory ? { tracks, ...memory } : { tracks }
     const all = toHistory(records, before)
     const { batch, effect } = await options.postgres.transaction(async (sql) => {
       const erased = await readErased(sql, [...new Set(all.pages.map((page) => page.userId))])

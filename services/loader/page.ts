@@ -6,6 +6,7 @@ import { restoreHeaders } from '../../lib/kafka/restored.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { ReadText } from './fields.ts'
 import { isObject, latin1TextOf, storable, textOf } from './fields.ts'
+import type { KnownTracks } from './known-tracks.ts'
 import type { Cut } from './shown-page.ts'
 import { cutEnd } from './shown-page.ts'
 
@@ -37,14 +38,14 @@ const maxTimeMs = 253_402_300_799_999
 /**
  * Reads one record of `spotify.recently-played`.
  *
- * @param way `plain` decodes all of the body; `fast` is for pages of plays, whose texts are then to be read with
- *   the `read` that comes back, and gives the same
+ * @param way `plain` decodes all of the body. With the tracks that are known, the same is read faster; texts are then
+ *   to be read with the `read` that comes back, and of a track there is what is stored of it
  * @param cut what is to be read of the body; null: all of it
  * @returns dead letters `invalid_key`, `invalid_record`, `unexpected_status`, `invalid_json`, `invalid_page`
  */
 export function toPage(
   record: ValueRecord<SpotifyResponse>,
-  way: 'plain' | 'fast',
+  way: 'plain' | KnownTracks,
   cut: Cut | null = null,
 ): PageResult {
   const { value } = record
@@ -88,10 +89,10 @@ type Parsed = { type: 'json'; json: unknown } | { type: 'invalid'; message: stri
  * of the parse. JSON's own characters are ASCII, so its bytes can be taken for Latin-1 and the few texts that are
  * stored be decoded one by one; only `\u` escapes could then not be told from bytes.
  */
-function parsePage(body: Buffer, way: 'plain' | 'fast', end: string): Parsed & { read: ReadText } {
-  if (way === 'fast' && !body.includes('\\u')) {
+function parsePage(body: Buffer, way: 'plain' | KnownTracks, end: string): Parsed & { read: ReadText } {
+  if (way !== 'plain' && !body.includes('\\u')) {
     try {
-      return { type: 'json', json: JSON.parse(body.toString('latin1') + end), read: latin1TextOf }
+      return { type: 'json', json: way.parse(body, end), read: latin1TextOf }
     } catch {
       // What is wrong with it is said in its own characters.
     }

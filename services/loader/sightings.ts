@@ -12,6 +12,7 @@ import {
   unseenArtist,
   unseenTrack,
 } from './versions.ts'
+import type { Written } from './written.ts'
 
 /** When an answer was fetched: Unix ms, and its UTC date. */
 export interface FetchedAt {
@@ -75,12 +76,15 @@ export class Sightings {
     this.#trackFindings.set(id, known)
   }
 
-  toCatalogue(): Catalogue {
+  /** @param written tracks that it covers are left out */
+  toCatalogue(written?: Pick<Written, 'covers'>): Catalogue {
     const albums = new Map<string, AlbumRow>()
     const artists = new Map<string, ArtistRow>()
     const tracks: TrackRow[] = []
     for (const [id, version] of this.#tracks) {
-      tracks.push({ ...toTrackRow(id, version), ...this.#trackFindings.get(id) })
+      const findings = this.#trackFindings.get(id)
+      if (!findings && written?.covers(id, version)) continue
+      tracks.push({ ...toTrackRow(id, version), ...findings })
       const album = toAlbumRow(version)
       if (album) keepNewest(albums, album)
       for (const artist of toArtistRows(version)) keepNewest(artists, artist)

@@ -10,6 +10,7 @@ import {
   track,
 } from '../../test/support/pages.ts'
 import { toEntities } from './entities.ts'
+import { KnownTracks } from './known-tracks.ts'
 import { toHistory } from './transform.ts'
 
 const fetchedAt = Date.parse('2026-11-24T12:00:00.000Z')
@@ -200,8 +201,8 @@ describe('a page is read the same', () => {
   })
   // An escape anywhere makes the whole page be decoded first.
   const escaped = (body: Buffer) => Buffer.concat([Buffer.from('{"x":"\\u0041",'), body.subarray(1)])
-  const told = (body: Buffer) => {
-    const batch = toHistory([pageRecord([], { fetchedAt, value: { body } })])
+  const told = (body: Buffer, tracks = new KnownTracks()) => {
+    const batch = toHistory([pageRecord([], { fetchedAt, value: { body } })], { tracks })
     const pages = batch.pages.map(({ page, ...span }) => ({ ...span, size: page.size }))
     const deadLetters = batch.deadLetters.map(({ reason }) => reason)
     return { ...batch, pages, deadLetters }
@@ -230,6 +231,41 @@ describe('a page is read the same', () => {
         },
       ),
       { numRuns: 1_000 },
+    )
+  })
+
+  test('whatever is left out of it or put in, and whatever tracks were shown before', () => {
+    const tracks = new KnownTracks()
+    const twoItems = [item(at(1), 'Blackbird'), item(at(2), 'Julia')]
+    const parts = [
+      '{"track":',
+      '{"id":"a"}',
+      ',"played_at":"',
+      '"track":null,',
+      '"',
+      '\\',
+      '{',
+      '}',
+      ',',
+      '[',
+      '5',
+    ]
+    const splice = fc.record({
+      where: fc.nat(),
+      less: fc.nat(9),
+      more: fc.array(fc.constantFrom(...parts), { maxLength: 3 }),
+    })
+    fc.assert(
+      fc.property(fc.array(splice, { maxLength: 3 }), (splices) => {
+        let text = JSON.stringify({ items: twoItems })
+        for (const { where, less, more } of splices) {
+          const place = 1 + (where % (text.length - 1))
+          text = text.slice(0, place) + more.join('') + text.slice(place + less)
+        }
+        const body = Buffer.from(text)
+        expect(told(body, tracks)).toEqual(told(escaped(body)))
+      }),
+      { numRuns: 3_000 },
     )
   })
 

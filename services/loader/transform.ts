@@ -6,11 +6,13 @@ import { compareText, dayOf } from './catalogue.ts'
 import type { PageSpan } from './gaps.ts'
 import type { DropReason, Item, RejectReason } from './item.ts'
 import { contextOf, digestOf, toItem, trackNameOf } from './item.ts'
+import { KnownTracks } from './known-tracks.ts'
 import type { Page, PageResult } from './page.ts'
 import { toPage } from './page.ts'
 import type { ShownPage } from './shown-page.ts'
 import { cutRepeated, toShownPage } from './shown-page.ts'
 import { Sightings } from './sightings.ts'
+import type { Written } from './written.ts'
 
 export interface PlayRow {
   userId: string
@@ -59,6 +61,10 @@ export interface HistoryBatch {
 export interface Before {
   /** Users of whom nothing may be kept: the items of their pages are drops. */
   erased?: ReadonlySet<string>
+  /** Tracks that other pages have shown; none of them: those of these records alone. */
+  tracks?: KnownTracks
+  /** Rows of the catalogue that are committed. */
+  written?: Written
   /** Pages whose plays are stored, by user; without it every page is read in full. */
   shown?: { get(userId: string): ShownPage | undefined }
 }
@@ -86,6 +92,7 @@ export function toHistory(
   records: readonly ValueRecord<SpotifyResponse>[],
   before: Before = {},
 ): HistoryBatch {
+  const { tracks = new KnownTracks() } = before
   const deadLetters: DeadLetter[] = []
   const shown = new Map<string, ShownPage>()
   const collected: Collected = {
@@ -97,7 +104,8 @@ export function toHistory(
   }
   for (const record of records) {
     const userId = record.value.subject
-    const result = readPage(record, before.shown && (shown.get(userId) ?? before.shown.get(userId)))
+    const last = before.shown && (shown.get(userId) ?? before.shown.get(userId))
+    const result = readPage(record, tracks, last)
     if (result.type !== 'page') {
       deadLetters.push({ record, reason: result.reason, message: result.message })
     } else if (before.erased?.has(userId)) {
@@ -111,7 +119,7 @@ export function toHistory(
   return {
     pages: collected.pages,
     plays: [...collected.plays.values()].sort(byKey),
-    catalogue: collected.sightings.toCatalogue(),
+    catalogue: collected.sightings.toCatalogue(before.written),
     rejected: collected.rejected,
     deadLetters,
     shown,
@@ -127,8 +135,12 @@ type ReadPage = Extract<PageResult, { type: 'page' }> & {
 type Unread = Exclude<PageResult, { type: 'page' }>
 
 /** A page with an item that cannot be told is read in full: what is said of such items shows all of them. */
-function readPage(record: ValueRecord<SpotifyResponse>, before: ShownPage | undefined): ReadPage | Unread {
-  const fast = (before && readRest(record, before)) ?? tell(toPage(record, 'fast'))
+function readPage(
+  record: ValueRecord<SpotifyResponse>,
+  tracks: KnownTracks,
+  last: ShownPage | undefined,
+): ReadPage | Unread {
+  const fast = (last && readRest(record, tracks, last)) ?? tell(toPage(record, tracks))
   const isTold = fast.type !== 'page' || fast.told.every((item) => item.type !== 'rejected')
   return isTold ? fast : tell(toPage(record, 'plain'))
 }
@@ -137,13 +149,17 @@ function readPage(record: ValueRecord<SpotifyResponse>, before: ShownPage | unde
  * Reads what a page shows beyond the one before. What is repeated has been told under the same date, so that its
  * numbers of the day are known too. null: the page is to be read in full.
  */
-function readRest(record: ValueRecord<SpotifyResponse>, before: ShownPage): ReadPage | null {
+function readRest(
+  record: ValueRecord<SpotifyResponse>,
+  tracks: KnownTracks,
+  before: ShownPage,
+): ReadPage | null {
   const { value } = record
   const days = [value, before].map(({ fetchedAt }) => Math.floor(fetchedAt / dayMs))
   if (value.fetchedAt < before.fetchedAt || days[0] !== days[1]) return null
   const cut = cutRepeated(value.body, before)
   if (!cut) return null
-  const rest = tell(toPage(record, 'fast', cut))
+  const rest = tell(toPage(record, tracks, cut))
   return rest.type === 'page' ? { ...rest, repeated: before.playedAt.slice(0, cut.repeated) } : null
 }
 

@@ -13,28 +13,10 @@ export interface Version {
 
 /**
  * Spotify empties the names of tracks that it has withdrawn. Such a version says nothing, and must not win
- * over an older one that does. Holds what is stored of the track alone: the lists of markets are most of its
- * memory.
+ * over an older one that does.
  */
 export function toTrackVersion(track: JsonObject, fetchedAt: number, read: ReadText): Version {
-  const { id, uri, name, duration_ms, explicit, external_ids, artists } = track
-  const entity = {
-    id,
-    uri,
-    name,
-    duration_ms,
-    explicit,
-    external_ids,
-    artists,
-    album: storedAlbum(track.album),
-  }
-  return { entity, fetchedAt: read(name) ? fetchedAt : unseen, read }
-}
-
-function storedAlbum(album: unknown): JsonObject | null {
-  if (!isObject(album)) return null
-  const { id, uri, name, album_type, release_date, images } = album
-  return { id, uri, name, album_type, release_date, images }
+  return { entity: track, fetchedAt: read(track.name) ? fetchedAt : unseen, read }
 }
 
 export function toTrackRow(id: string, version: Version): TrackRow {

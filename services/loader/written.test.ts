@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Catalogue, TrackRow } from './catalogue.ts'
-import { unseenTrack } from './versions.ts'
+import { textOf } from './fields.ts'
+import type { Version } from './versions.ts'
+import { toAlbumRow, toArtistRows, toTrackRow, unseenTrack } from './versions.ts'
 import { Written } from './written.ts'
 
 const none: Catalogue = {
@@ -19,6 +21,55 @@ const track = (fetchedAt: number, name: string, over: Partial<TrackRow> = {}): C
 const popularity = (at: number, value: number, day = '2026-11-24'): Catalogue => ({
   ...none,
   trackPopularity: [{ id: 't', day, value, at }],
+})
+
+/** A version of track `t`, and the rows that it is stored as. */
+function version(fetchedAt: number, name: string, album = 'Album'): { seen: Version; rows: Catalogue } {
+  const entity = { id: 't', name, album: { id: 'b', name: album }, artists: [{ id: 'a', name: 'Artist' }] }
+  const seen = { entity, fetchedAt, read: textOf }
+  const albums = [toAlbumRow(seen)].filter((row) => row !== null)
+  return { seen, rows: { ...none, tracks: [toTrackRow('t', seen)], albums, artists: toArtistRows(seen) } }
+}
+
+describe('a version is covered', () => {
+  test('when its track, album and artists are committed as it shows them', () => {
+    const written = new Written()
+    const { seen, rows } = version(1, 'A')
+    expect(written.covers('t', seen)).toBe(false)
+    for (const part of [{ tracks: rows.tracks }, { albums: rows.albums }]) {
+      written.remember({ ...none, ...part })
+      expect(written.covers('t', seen)).toBe(false)
+    }
+    written.remember({ ...none, artists: rows.artists })
+    expect(written.covers('t', seen)).toBe(true)
+    expect(written.covers('t', version(2, 'A').seen)).toBe(true)
+    expect(written.covers('t', version(2, 'B').seen)).toBe(false)
+  })
+
+  test('until one of its rows is written in another form', () => {
+    const written = new Written()
+    const { seen, rows } = version(1, 'A')
+    written.remember(rows)
+    expect(written.covers('t', seen)).toBe(true)
+    written.remember({ ...none, albums: version(2, 'A', 'Album (Remastered)').rows.albums })
+    expect(written.covers('t', { ...seen, fetchedAt: 3 })).toBe(false)
+  })
+
+  test('and counts as seen then: an older version does not win over it', () => {
+    const written = new Written()
+    const { seen, rows } = version(1, 'A')
+    written.remember(rows)
+    expect(written.covers('t', { ...seen, fetchedAt: 5 })).toBe(true)
+    expect(written.unwritten(version(3, 'B', 'Other').rows)).toEqual(none)
+    expect(written.unwritten(version(6, 'B', 'Other').rows).tracks).toHaveLength(1)
+  })
+
+  test('never, when only its id is known', () => {
+    const written = new Written()
+    const { seen, rows } = version(1, 'A')
+    written.remember(rows)
+    expect(written.covers('t', { ...seen, fetchedAt: 0 })).toBe(false)
+  })
 })
 
 describe('what is written', () => {

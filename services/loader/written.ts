@@ -1,11 +1,24 @@
 import { LRUCache } from 'lru-cache'
 import type { AlbumRow, ArtistRow, Catalogue, Observation, TrackRow } from './catalogue.ts'
+import { unseen } from './catalogue.ts'
+import type { JsonObject } from './fields.ts'
+import type { Version } from './versions.ts'
+import { toAlbumRow, toArtistRows, toTrackRow } from './versions.ts'
 
 interface Entry {
   /** The row's content as text. */
   form: string
   /** Newest fetch known to show this form, Unix ms. */
   seenAt: number
+}
+
+type Cache = LRUCache<string, Entry>
+
+/** A row that is committed in the form of its entry, as long as the cache has that entry. */
+interface Committed {
+  cache: Cache
+  id: string
+  entry: Entry
 }
 
 /** Rows kept of each table; about 300 bytes each. */
@@ -24,6 +37,32 @@ export class Written {
   readonly #artists = openCache<Entry>()
   readonly #tracks = openCache<Entry>()
   readonly #popularity = openCache<Observation>()
+  /** What a track shows of itself, its album and its artists; lives as long as the object. */
+  readonly #whole = new WeakMap<JsonObject, readonly Committed[]>()
+
+  /** Whether all that a version shows is committed in this form; an object that was told before is told at once. */
+  covers(id: string, version: Version): boolean {
+    const { entity, fetchedAt } = version
+    const known = this.#whole.get(entity)
+    const isValid = known?.every(({ cache, id, entry }) => cache.get(id) === entry)
+    const whole = isValid ? known : this.#findWhole(id, version)
+    if (!whole) return false
+    if (whole !== known) this.#whole.set(entity, whole)
+    for (const { entry } of whole) entry.seenAt = Math.max(entry.seenAt, fetchedAt)
+    return true
+  }
+
+  #findWhole(id: string, version: Version): readonly Committed[] | null {
+    if (version.fetchedAt === unseen) return null
+    const album = toAlbumRow(version)
+    const rows = [
+      find(this.#tracks, toTrackRow(id, version), trackForm),
+      ...(album ? [find(this.#albums, album, albumForm)] : []),
+      ...toArtistRows(version).map((row) => find(this.#artists, row, artistForm)),
+    ]
+    const committed = rows.filter((row) => row !== null)
+    return committed.length === rows.length ? committed : null
+  }
 
   /** The rows that the database may not hold yet. Rows that say whether something was found always stay. */
   unwritten(catalogue: Catalogue): Catalogue {
@@ -61,8 +100,14 @@ function openCache<V extends object>(): LRUCache<string, V> {
   return new LRUCache({ max: maxEntries, ttl: forgetAfterMs, ttlResolution: 1_000 })
 }
 
+/** @returns null when the row may not be committed in its present form */
+function find<R extends { id: string }>(cache: Cache, row: R, formOf: (row: R) => string): Committed | null {
+  const entry = cache.get(row.id)
+  return entry?.form === formOf(row) ? { cache, id: row.id, entry } : null
+}
+
 function isNews<R extends { id: string; fetchedAt: number }>(
-  cache: LRUCache<string, Entry>,
+  cache: Cache,
   row: R,
   formOf: (row: R) => string,
 ): boolean {
@@ -76,7 +121,7 @@ function isNews<R extends { id: string; fetchedAt: number }>(
 }
 
 function keep<R extends { id: string; fetchedAt: number }>(
-  cache: LRUCache<string, Entry>,
+  cache: Cache,
   row: R,
   formOf: (row: R) => string,
 ): void {

@@ -1,14 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { measureArchiver } from './archiver.ts'
+import { measureFloor } from './floor.ts'
 import { measureGrowth } from './growth.ts'
 import { measureIdle } from './idle.ts'
 import { measureLatency } from './latency.ts'
 import type { Load } from './load.ts'
 import { measureLoaders } from './loader.ts'
 import type { Measurement } from './measure.ts'
-import { watchServers } from './measure.ts'
 import { measurePoller } from './poller.ts'
-import { startProcess } from './service.ts'
 import type { ServerName } from './stack.ts'
 
 export interface Bench {
@@ -38,26 +36,6 @@ export const benches: Record<string, Bench> = {
   growth: { isUsual: false, runs: 1, run: measureGrowth },
 }
 
-const serversSettleMs = 300
-
 function floor(name: string, ...servers: ServerName[]): Bench {
-  return {
-    isUsual: true,
-    async run({ stack, pages }) {
-      const serverCpu = watchServers(stack, servers)
-      const env = { ...stack.env, BENCH_SHAPE: JSON.stringify(pages.shape) }
-      const process = startProcess('test/bench/floors-main.ts', env, [name])
-      const done = await process.line((line) => line.msg === 'done')
-      // Postgres counts a connection's process when it has ended.
-      await sleep(serversSettleMs)
-      return {
-        pages: Number(done.pages),
-        seconds: Number(done.seconds),
-        cpuSeconds: Number(done.cpuSeconds),
-        serverCpuSeconds: serverCpu(),
-        peakRssMb: null,
-        details: {},
-      }
-    },
-  }
+  return { isUsual: true, run: (load) => measureFloor(load, name, servers) }
 }

@@ -1,4 +1,5 @@
 import { Client } from 'pg'
+import { measureFloor } from './floor.ts'
 import type { Load } from './load.ts'
 import { measureLoaders } from './loader.ts'
 import type { Measurement } from './measure.ts'
@@ -10,17 +11,24 @@ const million = 1_000_000
 
 /**
  * The loader with so many million plays of other users in the table, GROWTH_MILLIONS in turn. What is returned is
- * the last of them; the rates of all are in the details. 50 million plays need 12 GB of disk.
+ * the last of them; the rates of all are in the details, also as a share of `parse` right before and after: filling
+ * takes minutes, in which the machine may become another one. 50 million plays need 12 GB of disk.
  */
 export async function measureGrowth(load: Load): Promise<Measurement> {
   const sizes = (process.env.GROWTH_MILLIONS ?? '1,10,50').split(',').map(Number)
   const rates: Record<string, number> = {}
   let last: Measurement | null = null
   for (const millions of sizes) {
+    const parses: Measurement[] = []
     last = await measureLoaders(load, 1, async (url) => {
       rates.bytesPerPlay = await fillPlays(url, millions * million)
+      parses.push(await measureFloor(load, 'parse'))
     })
-    rates[`pagesPerSecondAt${millions}M`] = last.pages / last.seconds
+    parses.push(await measureFloor(load, 'parse'))
+    const rate = last.pages / last.seconds
+    const floor = parses.reduce((sum, { pages, seconds }) => sum + pages / seconds, 0) / parses.length
+    rates[`pagesPerSecondAt${millions}M`] = rate
+    rates[`percentOfParseAt${millions}M`] = (100 * rate) / floor
   }
   if (!last) throw new Error('GROWTH_MILLIONS names no size')
   return { ...last, details: { ...last.details, ...rates } }

@@ -18,7 +18,7 @@ import { startSpotifySimulator } from '../../stack/simulators/spotify/simulator.
 import { archiveKeys, openTestS3 } from '../support/archive.ts'
 import { readTopic } from '../support/kafka.ts'
 import { addUser, spotifyTestEnv } from '../support/spotify.ts'
-import { until } from '../support/until.ts'
+import { untilBack } from '../support/until.ts'
 import type { Readable } from '../support/verify.ts'
 import type { Cluster } from './cluster.ts'
 import { startCluster } from './cluster.ts'
@@ -129,24 +129,24 @@ export async function startRun(options: { seed: number; load: Load; logDir: stri
 
   async function suffer(round: Round<Fault>): Promise<void> {
     const since = new Date()
-    const before = await counters.read()
+    const before = await untilBack(() => counters.read(), 'Postgres answers', 60_000)
     const heals: (() => Promise<void>)[] = []
     for (const fault of round) heals.push(await fault.inject(arena))
     await delay(Math.max(...round.map((f) => f.holdMs)))
     const [alone] = round
     if (round.length === 1 && alone) {
       for (const what of alone.during) {
-        await until(() => counters.moved(what, before, since), `${what} while: ${alone.name}`, 60_000)
+        await untilBack(() => counters.moved(what, before, since), `${what} while: ${alone.name}`, 60_000)
       }
     }
     for (const heal of heals.toReversed()) await heal()
     const healed = {
       at: new Date(),
-      counts: await until(() => counters.read().catch(() => null), 'Postgres answers', 60_000),
+      counts: await untilBack(() => counters.read(), 'Postgres answers', 60_000),
     }
     for (const what of ['published', 'stored', 'archived'] as const) {
       const names = round.map((f) => f.name).join(' + ')
-      await until(
+      await untilBack(
         () => counters.moved(what, healed.counts, healed.at),
         `${what} again after: ${names}`,
         recoversWithinMs,
@@ -157,7 +157,7 @@ export async function startRun(options: { seed: number; load: Load; logDir: stri
   async function drain(): Promise<void> {
     listening.stop()
     const stoppedAt = new Date()
-    await until(
+    await untilBack(
       async () => {
         const { rows } = await postgres.query<{ n: number }>(
           'select count(*) as n from poll_state where last_ok_at > $1',
@@ -170,7 +170,7 @@ export async function startRun(options: { seed: number; load: Load; logDir: stri
     )
     await fleet.scale('poller', 0)
     const admin = await openAdmin(client)
-    await until(
+    await untilBack(
       async () => {
         const lags = await Promise.all(
           [...groupTopics(topics)].map(([g, t]) =>
@@ -195,12 +195,12 @@ export async function startRun(options: { seed: number; load: Load; logDir: stri
     await raw.connect()
     const { loaderHistory } = topics.groups
     const emptied = async () => (await raw.describeGroups([loaderHistory])).groups[0]?.members.length === 0
-    await until(emptied, 'the group of the loader is empty', 60_000)
+    await untilBack(emptied, 'the group of the loader is empty', 60_000)
     await raw.resetOffsets({ groupId: loaderHistory, topic: topics.recentlyPlayed.name, earliest: true })
     await raw.disconnect()
     await fleet.scale('loader', 1)
     const admin = await openAdmin(client)
-    await until(
+    await untilBack(
       async () => {
         const { partitions } = await admin.readGroupLag(loaderHistory, [topics.recentlyPlayed.name])
         // Offsets before the first record count as none, so a lag of zero means that all was read.

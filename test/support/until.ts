@@ -19,3 +19,23 @@ export async function until<T>(
     await sleep(20)
   }
 }
+
+/** As {@link until}, of something that may be away for a moment: an error counts as "not yet", and is the cause. */
+export async function untilBack<T>(
+  condition: () => T | Promise<T>,
+  what: string,
+  withinMs = 30_000,
+): Promise<NonNullable<T>> {
+  let last: unknown
+  const patient = async () => {
+    try {
+      return await condition()
+    } catch (error) {
+      last = error
+      return null
+    }
+  }
+  return until(patient, what, withinMs).catch((error: Error) => {
+    throw new Error(error.message, { cause: last })
+  }) as Promise<NonNullable<T>>
+}

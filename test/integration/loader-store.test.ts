@@ -505,7 +505,8 @@ describe('the catalogue', () => {
 
   test('the last writer wins by the time of its fetch, in whatever order, batches and processes', async () => {
     const sighting = fc.record({
-      n: fc.integer({ min: 1, max: 500 }),
+      // Each of another form: what is seen again unchanged keeps its older time until it is sent again (Written).
+      n: fc.integer({ min: 1, max: 99 }),
       artists: fc.uniqueArray(fc.constantFrom('A', 'B', 'C'), { maxLength: 3 }),
       restart: fc.boolean(),
       viaMetadata: fc.boolean(),

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { nodeFlags } from '../../services/node-flags.ts'
 import type { Container, Project } from '../support/compose.ts'
 import { createProject, docker } from '../support/compose.ts'
 import type { ComposeStream } from '../support/compose-stream.ts'
@@ -102,7 +103,7 @@ describe('docker compose up', () => {
       })
       expect(Memory).toBeGreaterThan(0)
       // Exec form from the first process on: a shell would swallow the signal.
-      expect(one.Config.Entrypoint).toEqual(['node'])
+      expect(one.Config.Entrypoint).toEqual(['node', ...nodeFlags])
     }
   })
 

@@ -1,7 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { until } from './until.ts'
+
+/** Nothing is there: what `npm start` has left in the checkout is not the test's. */
+const noStack = join(tmpdir(), 'songswap-no-stack')
 
 const program = fileURLToPath(new URL('../../cli/songswap.ts', import.meta.url))
 
@@ -33,7 +38,7 @@ export interface Running {
  */
 export function startSongswap(args: readonly string[], env: Record<string, string>): Running {
   const child = spawn(process.execPath, [program, ...args], {
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH: process.env.PATH, STACK_DATA_DIR: noStack, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   const heard = { stdout: '', stderr: '' }

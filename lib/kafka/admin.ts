@@ -2,7 +2,7 @@ import type kafkajs from 'kafkajs'
 import { RetriableError } from '../errors.ts'
 import type { Resource } from '../scope.ts'
 import type { Topic } from '../topology.ts'
-import { isUnknownTopic, kafkaErrorType } from './broker-error.ts'
+import { isMissedTopic, isUnknownTopic, kafkaErrorType } from './broker-error.ts'
 import type { ClientOptions } from './client.ts'
 import { createClient } from './client.ts'
 import type { ClusterAdmin } from './cluster-admin.ts'
@@ -174,14 +174,17 @@ async function waitForLeaders(admin: kafkajs.Admin, topics: Topic[]): Promise<vo
 const leadersWithinMs = 30_000
 const leaderMovesWithinMs = 5_000
 
-/** Asks again while leadership moves, or a topic has just been made: kafkajs looks up the leader anew each time. */
+/**
+ * Asks again while leadership moves, or a topic has just been made, or kafkajs missed it in a refresh: it looks up
+ * topic and leader anew each time.
+ */
 async function whileLeadersMove<T>(ask: () => Promise<T>): Promise<T> {
   for (const deadline = Date.now() + leaderMovesWithinMs; ; ) {
     try {
       return await ask()
     } catch (error) {
       const moves = ['NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE'].includes(kafkaErrorType(error))
-      if (!moves || Date.now() > deadline) throw error
+      if (!(moves || isMissedTopic(error)) || Date.now() > deadline) throw error
       await pause(100)
     }
   }

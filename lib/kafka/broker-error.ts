@@ -9,3 +9,9 @@ export function kafkaErrorType(error: unknown): string {
 export function isUnknownTopic(error: unknown): boolean {
   return kafkaErrorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION'
 }
+
+/** Whether kafkajs looked for a topic in metadata that were asked for without it. */
+export function isMissedTopic(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return error.name === 'KafkaJSTopicMetadataNotLoaded' || isMissedTopic(error.cause)
+}

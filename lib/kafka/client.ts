@@ -5,7 +5,7 @@ import type { KafkaConfig } from '../config.ts'
 import type { Logger } from '../log.ts'
 import { scrub } from '../log.ts'
 
-const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs
+const { CompressionCodecs, CompressionTypes, Kafka, KafkaJSTopicMetadataNotLoaded, logLevel } = kafkajs
 
 /** Node's default of 16 KiB costs more CPU than parsing the page. */
 const maxChunkSize = 1 << 20
@@ -55,28 +55,24 @@ function stopIdleTimer(): void {
 }
 stopIdleTimer()
 
-/** Kafka's number of the error UNKNOWN_TOPIC_OR_PARTITION. */
-const unknownTopic = 3
-
 interface Cluster {
   findTopicPartitionMetadata(this: Cluster, topic: string): unknown[]
 }
 
 /**
  * kafkajs lets a caller that added a topic join a refresh which was begun without it, and then takes the topic for
- * one that has no partitions: offsets and assignments silently come out empty. Here it gets the error by which a
- * broker says that it does not know a topic yet, on which kafkajs refreshes and tries again by itself.
+ * one that has no partitions: offsets and assignments silently come out empty. Here that is an error to be retried;
+ * the next look finds the topic missing and asks for it.
  */
 function missTopicsAloud(): void {
-  const require = createRequire(import.meta.url)
-  const cluster: { prototype: Cluster } = require('kafkajs/src/cluster/index.js')
-  const errors: { createErrorFromCode(code: number): Error } = require('kafkajs/src/protocol/error.js')
+  const cluster: { prototype: Cluster } = createRequire(import.meta.url)('kafkajs/src/cluster/index.js')
   const find = cluster.prototype.findTopicPartitionMetadata
   if (typeof find !== 'function')
     throw new Error('kafkajs has changed: the patch of its metadata does not fit')
   cluster.prototype.findTopicPartitionMetadata = function missing(topic) {
     const partitions = find.call(this, topic)
-    if (partitions.length === 0) throw errors.createErrorFromCode(unknownTopic)
+    if (partitions.length === 0)
+      throw new KafkaJSTopicMetadataNotLoaded('Topic metadata not loaded', { topic })
     return partitions
   }
 }

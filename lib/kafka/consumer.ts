@@ -44,6 +44,8 @@ const roomWithinMs = 200
 const heartlessAfterMs = 2 * sessionTimeoutMs
 /** Connecting and joining take at most the rebalance timeout and a few tries. */
 const joinWithinMs = 90_000
+/** From an answer to JoinGroup to the partitions: the group waits for its members, and the leader deals out. */
+const assignWithinMs = 40_000
 const watchMs = 5_000
 const commitWithinMs = 10_000
 
@@ -110,6 +112,8 @@ class Term<V> {
   readonly #roomWaiters = new Map<string, () => void>()
   #crashed: (reason: string) => void = () => undefined
   #lastHeartbeatAt = Date.now()
+  /** When it began to join anew; null: it has its partitions. */
+  #joiningSince: number | null = null
   #watch: NodeJS.Timeout | null = null
   #ended = false
   #commitOnce: kafkajs.EachBatchPayload['commitOffsetsIfNecessary'] | null = null
@@ -184,7 +188,9 @@ class Term<V> {
     // would be accepted although the partition may be another member's. So it is fenced right here, before
     // kafkajs sees the answer, and not only at GROUP_JOIN, which comes later.
     this.#consumer.on(events.REQUEST, ({ payload }) => {
-      if (payload.apiName === 'JoinGroup') this.#fence()
+      if (payload.apiName !== 'JoinGroup') return
+      this.#joiningSince ??= Date.now()
+      this.#fence()
     })
     this.#consumer.on(events.GROUP_JOIN, ({ payload }) => this.#assign(payload.memberAssignment))
     this.#consumer.on(events.HEARTBEAT, () => {
@@ -199,8 +205,17 @@ class Term<V> {
   /**
    * kafkajs can stop without a crash: when a coordinator moves while a broker is away, its fetchers wait for one
    * another for ever. It then sends no heartbeats, and this ends its life.
+   *
+   * And it can go on without having joined: when joining fails often enough while a coordinator loads, it fetches
+   * and sends heartbeats as the member that it was, which the coordinator remembers. Its workers are fenced, and no
+   * assignment brings others.
    */
   #checkPulse(): void {
+    if (this.joined && this.#joiningSince && Date.now() - this.#joiningSince > assignWithinMs) {
+      this.#fence()
+      this.#crashed(`no partitions within ${assignWithinMs / 1000} s of joining`)
+      return
+    }
     const silentMs = Date.now() - this.#lastHeartbeatAt
     if (silentMs < (this.joined ? heartlessAfterMs : joinWithinMs)) return
     this.#fence()
@@ -228,6 +243,7 @@ class Term<V> {
     // kafkajs keeps pauses over a rebalance; the new workers' queues are empty.
     this.#consumer.resume(this.#consumer.paused())
     this.joined = true
+    this.#joiningSince = null
     this.#lastHeartbeatAt = Date.now()
     this.#o.log.info({ group: this.#o.group, partitions: this.#workers.size }, 'partitions_assigned')
   }

@@ -1,15 +1,15 @@
 import kafkajs from 'kafkajs'
 import { messageOf, RetriableError } from '../errors.ts'
-import { withinMs } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import { metrics } from '../metrics.ts'
 import type { Resource } from '../scope.ts'
-import { isUnknownTopic, kafkaErrorType } from './broker-error.ts'
+import { isUnknownTopic } from './broker-error.ts'
 import type { OutRecord } from './kafka.ts'
-import { pause } from './pause.ts'
 import type { Header } from './record.ts'
+import type { PartitionMessage } from './sender.ts'
+import { isRefused, openSender } from './sender.ts'
 
-const { CompressionTypes, Partitioners } = kafkajs
+const { Partitioners } = kafkajs
 
 export interface Producer extends Resource {
   /** Resolves when every in-sync replica has all records. */
@@ -24,75 +24,51 @@ export interface ProducerOptions {
 }
 
 interface Waiting {
-  message: kafkajs.Message
+  message: PartitionMessage
   bytes: number
   resolve: () => void
   reject: (error: unknown) => void
 }
 
-/** One partition: one request at a time, so that order holds and no record is in two batches at once. */
+/** One partition: one batch at a time, so that order holds and no record is in two batches at once. */
 interface Lane {
+  partition: number
   waiting: Waiting[]
-  draining: boolean
+  isBusy: boolean
+  /** The last batch was given up: until one is written none goes with those of other partitions. */
+  isDown: boolean
+}
+
+/** What waits for one topic; the leaders that a request is under way to. */
+interface TopicQueue {
+  topic: string
+  lanes: Map<number, Lane>
+  busyLeaders: Set<number | undefined>
+}
+
+interface Batch {
+  lane: Lane
+  records: Waiting[]
 }
 
 const batchMaxBytes = 1 << 20
+/** Of all partitions together; one batch goes in any case. */
+const requestMaxBytes = 2 << 20
 const partitionsKnownForMs = 300_000
 
-/** Broker errors after which an idempotent producer cannot go on; kafkajs has no epoch bump. */
-const brokenSequence = new Set([
-  'OUT_OF_ORDER_SEQUENCE_NUMBER',
-  'DUPLICATE_SEQUENCE_NUMBER',
-  'UNKNOWN_PRODUCER_ID',
-  'INVALID_PRODUCER_EPOCH',
-  'INVALID_PRODUCER_ID_MAPPING',
-])
-
 /**
- * An idempotent producer (acks from all replicas, zstd) that keeps three rules of which kafkajs keeps none:
- *
- * - one partition per request: a request to several leaders loses records when leadership moves (facts P0);
- * - a batch is retried as it was: the broker knows a repetition by its sequence number and length alone;
- * - after giving up on a batch the producer is built anew: the next batch would carry the sequence number of the
- *   one given up, and the broker, having stored that one after all, would acknowledge the new one unread.
+ * Publishes by the request: whatever waits for partitions of one leader goes together, one batch for each, and what
+ * comes while that is under way goes with the next. A request that fails is taken apart, so that a partition that
+ * cannot be written, or a record that the broker refuses, harms no neighbour. How nothing is lost or doubled
+ * meanwhile is {@link openSender}'s.
  */
 export async function openProducer(options: ProducerOptions): Promise<Producer> {
   const { client, log, giveUpAfterMs = 30_000 } = options
-  const lanes = new Map<string, Lane>()
+  const sender = openSender({ client, log })
+  const queues = new Map<string, TopicQueue>()
   const partitionCounts = new Map<string, { count: number; until: number }>()
   const partitioner = Partitioners.DefaultPartitioner()
   const admin = client.admin()
-  let current: Promise<kafkajs.Producer> | null = null
-  let closed = false
-
-  function producer(): Promise<kafkajs.Producer> {
-    current ??= (async () => {
-      const fresh = client.producer({
-        idempotent: true,
-        maxInFlightRequests: 1,
-        allowAutoTopicCreation: false,
-        createPartitioner: Partitioners.DefaultPartitioner,
-        retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 2_000 },
-      })
-      await fresh.connect()
-      return fresh
-    })()
-    current.catch(() => {
-      current = null
-    })
-    return current
-  }
-
-  async function discard(broken: Promise<kafkajs.Producer> | null): Promise<void> {
-    if (current !== broken) return
-    current = null
-    const old = await broken?.catch(() => null)
-    if (old)
-      void withinMs(
-        old.disconnect().catch(() => undefined),
-        5_000,
-      )
-  }
 
   async function partitionCount(topic: string): Promise<number> {
     const known = partitionCounts.get(topic)
@@ -115,71 +91,97 @@ export async function openProducer(options: ProducerOptions): Promise<Producer> 
     }
   }
 
-  async function sendBatch(topic: string, messages: kafkajs.Message[]): Promise<void> {
-    const until = Date.now() + giveUpAfterMs
-    for (let attempt = 1; ; attempt++) {
-      const used = producer()
-      try {
-        const sender = await used
-        const acks = await sender.send({
-          topic,
-          messages,
-          acks: -1,
-          timeout: 10_000,
-          compression: CompressionTypes.ZSTD,
-        })
-        const [ack] = acks
-        if (acks.length !== 1 || ack?.errorCode !== 0) throw new Error(`No acknowledgement for ${topic}`)
-        return
-      } catch (error) {
-        if (isRefused(error)) throw error
-        const broken = brokenSequence.has(kafkaErrorType(error))
-        if (broken || closed || Date.now() > until) await discard(used)
-        if (closed || Date.now() > until) {
-          throw new RetriableError(`Kafka did not take records for ${topic}: ${messageOf(error)}`, {
-            cause: error,
-          })
+  /** Starts a request to every leader that records wait for and that none is under way to. */
+  function pump(queue: TopicQueue): void {
+    const { topic, lanes, busyLeaders } = queue
+    for (const lane of [...lanes.values()]) {
+      if (!isReady(lane)) continue
+      if (lane.isDown) {
+        sendApart(queue, { lane, records: takeBatch(lane).records }, Date.now() + giveUpAfterMs)
+        continue
+      }
+      const leader = sender.leaderOf(topic, lane.partition)
+      if (busyLeaders.has(leader)) continue
+      const batches = takeBatches(queue, leader)
+      busyLeaders.add(leader)
+      void send(queue, batches, leader).finally(() => {
+        busyLeaders.delete(leader)
+        pump(queue)
+      })
+    }
+  }
+
+  /** At most one batch of each partition; whose turn it was is last the next time. */
+  function takeBatches({ topic, lanes }: TopicQueue, leader: number | undefined): Batch[] {
+    const batches: Batch[] = []
+    let bytes = 0
+    for (const lane of [...lanes.values()]) {
+      if (!isReady(lane) || lane.isDown || sender.leaderOf(topic, lane.partition) !== leader) continue
+      const { records, bytes: more } = takeBatch(lane)
+      batches.push({ lane, records })
+      bytes += more
+      lanes.delete(lane.partition)
+      lanes.set(lane.partition, lane)
+      if (leader === undefined || bytes >= requestMaxBytes) break
+    }
+    return batches
+  }
+
+  /** Resolves when the leader is free for the next request; batches of one that failed may still be under way. */
+  async function send(queue: TopicQueue, batches: Batch[], leader: number | undefined): Promise<void> {
+    const { topic } = queue
+    const giveUpAt = Date.now() + giveUpAfterMs
+    const messages = batches.flatMap(({ records }) => records.map(({ message }) => message))
+    try {
+      await sender.sendTogether(topic, leader, messages)
+      for (const { lane, records } of batches) {
+        acknowledge(topic, records)
+        lane.isBusy = false
+      }
+    } catch (error) {
+      log.debug({ topic, partitions: batches.length, err: error }, 'request_taken_apart')
+      for (const batch of batches) sendApart(queue, batch, giveUpAt)
+    }
+  }
+
+  function sendApart(queue: TopicQueue, { lane, records }: Batch, giveUpAt: number): void {
+    void sendAlone(queue.topic, records, giveUpAt).then((isDown) => {
+      lane.isDown = isDown
+      lane.isBusy = false
+      pump(queue)
+    })
+  }
+
+  /** Never throws: callers are told of each record. @returns whether the partition cannot be written now */
+  async function sendAlone(topic: string, records: Waiting[], giveUpAt: number): Promise<boolean> {
+    try {
+      await sender.sendAlone(
+        topic,
+        records.map(({ message }) => message),
+        giveUpAt,
+      )
+      acknowledge(topic, records)
+      return false
+    } catch (error) {
+      // One record that the broker refuses must not cost its neighbours: they travel alone.
+      if (records.length > 1 && isRefused(error)) {
+        let isDown = false
+        for (const record of records) {
+          isDown = await sendAlone(topic, [record], Date.now() + giveUpAfterMs)
         }
-        log.warn({ topic, attempt, reason: messageOf(error) }, 'publish_retried')
-        await pause(Math.min(100 * 2 ** attempt, 3_000))
+        return isDown
       }
+      for (const { reject } of records) reject(error)
+      return !isRefused(error)
     }
   }
 
-  async function drain(topic: string, lane: Lane): Promise<void> {
-    lane.draining = true
-    while (lane.waiting.length > 0) {
-      const batch = takeBatch(lane.waiting)
-      try {
-        await sendBatch(
-          topic,
-          batch.map((w) => w.message),
-        )
-        metrics.recordsPublished.inc({ topic }, batch.length)
-        for (const w of batch) w.resolve()
-      } catch (error) {
-        // One record that the broker refuses must not cost its neighbours: they travel alone.
-        if (batch.length > 1 && isRefused(error)) await sendOneByOne(topic, batch)
-        else for (const w of batch) w.reject(error)
-      }
-    }
-    lane.draining = false
-  }
-
-  async function sendOneByOne(topic: string, batch: Waiting[]): Promise<void> {
-    for (const w of batch) {
-      await sendBatch(topic, [w.message]).then(w.resolve, w.reject)
-    }
-  }
-
-  function enqueue(topic: string, partition: number, record: OutRecord): Promise<void> {
-    const name = `${topic}/${partition}`
-    const lane = lanes.get(name) ?? { waiting: [], draining: false }
-    lanes.set(name, lane)
+  function enqueue(queue: TopicQueue, partition: number, record: OutRecord): Promise<void> {
+    const lane = queue.lanes.get(partition) ?? { partition, waiting: [], isBusy: false, isDown: false }
+    queue.lanes.set(partition, lane)
     return new Promise<void>((resolve, reject) => {
-      const message = toMessage(record, partition)
+      const message = { ...toMessage(record), partition }
       lane.waiting.push({ message, bytes: (record.value?.length ?? 0) + 100, resolve, reject })
-      if (!lane.draining) void drain(topic, lane)
     })
   }
 
@@ -191,48 +193,62 @@ export async function openProducer(options: ProducerOptions): Promise<Producer> 
         partitionId,
         leader: 0,
       }))
+      const queue = queues.get(topic) ?? { topic, lanes: new Map(), busyLeaders: new Set() }
+      queues.set(topic, queue)
       const sent = records.map((record) => {
-        const message = toMessage(record, record.partition)
+        const message = toMessage(record)
         return enqueue(
-          topic,
+          queue,
           partitioner({ topic, partitionMetadata: partitionMetadata as never, message }),
           record,
         )
       })
+      pump(queue)
       const outcomes = await Promise.allSettled(sent)
       const failed = outcomes.find((o) => o.status === 'rejected')
       if (failed) throw failed.reason
     },
     async close() {
-      closed = true
-      await Promise.all(
-        [...lanes.values()].flatMap((l) =>
-          l.waiting.map((w) => w.reject(new RetriableError('The producer is closing'))),
-        ),
-      )
-      const open = await current?.catch(() => null)
-      await Promise.all([open?.disconnect(), admin.disconnect()])
+      for (const { lanes } of queues.values()) {
+        for (const { waiting } of lanes.values()) {
+          for (const { reject } of waiting.splice(0)) reject(new RetriableError('The producer is closing'))
+        }
+      }
+      await Promise.all([sender.close(), admin.disconnect()])
     },
   }
 }
 
-function takeBatch(waiting: Waiting[]): Waiting[] {
+function acknowledge(topic: string, records: Waiting[]): void {
+  metrics.recordsPublished.inc({ topic }, records.length)
+  for (const { resolve } of records) resolve()
+}
+
+function isReady(lane: Lane): boolean {
+  return !lane.isBusy && lane.waiting.length > 0
+}
+
+/** The lane is busy from now on. */
+function takeBatch(lane: Lane): { records: Waiting[]; bytes: number } {
+  const { waiting } = lane
+  lane.isBusy = true
   let bytes = 0
   let n = 0
   while (n < waiting.length && (n === 0 || bytes + (waiting[n]?.bytes ?? 0) <= batchMaxBytes)) {
     bytes += waiting[n]?.bytes ?? 0
     n++
   }
-  return waiting.splice(0, n)
+  return { records: waiting.splice(0, n), bytes }
 }
 
-function toMessage(record: OutRecord, partition: number | undefined): kafkajs.Message {
+function toMessage(record: OutRecord): kafkajs.Message {
+  const { key, value, partition, timestamp, headers } = record
   return {
-    key: record.key,
-    value: record.value,
+    key,
+    value,
     ...(partition !== undefined && { partition }),
-    ...(record.timestamp !== undefined && { timestamp: String(record.timestamp) }),
-    ...(record.headers && { headers: toKafkaHeaders(record.headers) }),
+    ...(timestamp !== undefined && { timestamp: String(timestamp) }),
+    ...(headers && { headers: toKafkaHeaders(headers) }),
   }
 }
 
@@ -244,11 +260,4 @@ function toKafkaHeaders(headers: Header[]): kafkajs.IHeaders {
     map[name].push(value)
   }
   return map
-}
-
-/** Errors that say no to these very records: trying again gives the same answer. */
-function isRefused(error: unknown): boolean {
-  return ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD', 'INVALID_TIMESTAMP'].includes(
-    kafkaErrorType(error),
-  )
 }

@@ -64,8 +64,8 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true })
 })
 
-async function freshTopic(name: string): Promise<Topic<Buffer>> {
-  const fresh = { ...topology().deadLetters, name, partitions: 1 }
+async function freshTopic(name: string, partitions = 1): Promise<Topic<Buffer>> {
+  const fresh = { ...topology().deadLetters, name, partitions }
   await admin.ensureTopics([fresh], 1)
   return fresh
 }
@@ -105,16 +105,24 @@ describe('a producer', () => {
   })
 
   test('a link that is cut during a publish neither loses nor doubles a record', async () => {
-    const topic = await freshTopic('cut')
+    const partitions = 6
+    const topic = await freshTopic('cut', partitions)
     const producer = await openProducer({ client: createClient({ config, log, name: 'test' }), log })
-    const values = Array.from({ length: 200 }, (_, i) => String(i))
-    const published = values.map(async (v, i) => {
-      if (i % 40 === 20) setImmediate(() => link.cut())
-      await producer.publish(topic.name, [{ key: 'k', value: Buffer.from(v) }])
+    const values = Array.from({ length: 600 }, (_, i) => i)
+    const published = values.map(async (i) => {
+      // In bursts, so that some records wait while others are under way.
+      await new Promise((resolve) => setTimeout(resolve, 5 * Math.floor(i / 20)))
+      if (i % 100 === 50) setImmediate(() => link.cut())
+      const record = { key: null, value: Buffer.from(`${i}`), partition: i % partitions }
+      await producer.publish(topic.name, [record])
     })
     await Promise.all(published)
     await producer.close()
-    expect(await valuesOf(topic.name)).toEqual(values)
+    const records = await readTopic({ config, log, name: 'reader' }, topic.name)
+    for (let partition = 0; partition < partitions; partition++) {
+      const stored = records.filter((r) => r.partition === partition).map((r) => Number(r.bytes))
+      expect(stored).toEqual(values.filter((i) => i % partitions === partition))
+    }
   })
 })
 

@@ -37,7 +37,7 @@ const sessionTimeoutMs = 12_000
 const heartbeatMs = 2_000
 const fetchWaitMs = 500
 const fetchMaxBytesPerPartition = 128 * 1024
-const queueMaxBytes = 3 << 20
+const queueMaxBytes = 2 << 20
 /** How long a full queue may hold up the fetch of its neighbours before its partition is paused instead. */
 const roomWithinMs = 200
 /** A member whose heartbeats the coordinator has not confirmed for so long is none any more. */

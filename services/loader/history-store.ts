@@ -1,4 +1,5 @@
 import type { Sql } from '../../lib/postgres.ts'
+import { toArray } from '../../lib/postgres.ts'
 import type { Gap } from './gaps.ts'
 import type { PlayRow, RejectedItem } from './transform.ts'
 
@@ -103,14 +104,14 @@ export async function insertPlays(
       )
       select page_partition as partition, page_offset as offset, count(*)::int as stored from stored group by 1, 2`,
     values: [
-      plays.map((p) => p.userId),
-      plays.map((p) => p.playedAt),
-      plays.map((p) => p.trackId),
-      plays.map((p) => p.contextType),
-      plays.map((p) => p.contextUri),
-      plays.map((p) => p.source),
-      plays.map((p) => p.partition),
-      plays.map((p) => p.offset),
+      toArray(plays.map((p) => p.userId)),
+      toArray(plays.map((p) => p.playedAt)),
+      toArray(plays.map((p) => p.trackId)),
+      toArray(plays.map((p) => p.contextType)),
+      toArray(plays.map((p) => p.contextUri)),
+      toArray(plays.map((p) => p.source)),
+      toArray(plays.map((p) => p.partition)),
+      toArray(plays.map((p) => p.offset)),
     ],
   })
   return rows

@@ -10,16 +10,13 @@ interface Entry {
   form: string
   /** Newest fetch known to show this form, Unix ms. */
   seenAt: number
+  /** It says nothing any more from then on: a time of `performance.now()`, which no clock moves. */
+  until: number
+  /** Another entry has taken its place, or it had to make room. */
+  isGone: boolean
 }
 
 type Cache = LRUCache<string, Entry>
-
-/** A row that is committed in the form of its entry, as long as the cache has that entry. */
-interface Committed {
-  cache: Cache
-  id: string
-  entry: Entry
-}
 
 /** Rows kept of each table; about 300 bytes each. */
 const maxEntries = 30_000
@@ -33,32 +30,34 @@ const forgetAfterMs = 15 * 60_000
  * processes a version that arrives late may win over an older row of the same content, until the next sending.
  */
 export class Written {
-  readonly #albums = openCache<Entry>()
-  readonly #artists = openCache<Entry>()
-  readonly #tracks = openCache<Entry>()
-  readonly #popularity = openCache<Observation>()
+  readonly #albums = openCache()
+  readonly #artists = openCache()
+  readonly #tracks = openCache()
+  readonly #popularity = new LRUCache<string, Observation>({
+    ...{ max: maxEntries, ttl: forgetAfterMs, ttlResolution: 1_000 },
+  })
   /** What a track shows of itself, its album and its artists; lives as long as the object. */
-  readonly #whole = new WeakMap<JsonObject, readonly Committed[]>()
+  readonly #whole = new WeakMap<JsonObject, readonly Entry[]>()
 
   /** Whether all that a version shows is committed in this form; an object that was told before is told at once. */
   covers(id: string, version: Version): boolean {
     const { entity, fetchedAt } = version
     const known = this.#whole.get(entity)
-    const isValid = known?.every(({ cache, id, entry }) => cache.get(id) === entry)
-    const whole = isValid ? known : this.#findWhole(id, version)
+    const now = performance.now()
+    const whole = known?.every((entry) => isValid(entry, now)) ? known : this.#findWhole(id, version)
     if (!whole) return false
     if (whole !== known) this.#whole.set(entity, whole)
-    for (const { entry } of whole) entry.seenAt = Math.max(entry.seenAt, fetchedAt)
+    for (const entry of whole) entry.seenAt = Math.max(entry.seenAt, fetchedAt)
     return true
   }
 
-  #findWhole(id: string, version: Version): readonly Committed[] | null {
+  #findWhole(id: string, version: Version): readonly Entry[] | null {
     if (version.fetchedAt === unseen) return null
     const album = toAlbumRow(version)
     const rows = [
-      find(this.#tracks, toTrackRow(id, version), trackForm),
-      ...(album ? [find(this.#albums, album, albumForm)] : []),
-      ...toArtistRows(version).map((row) => find(this.#artists, row, artistForm)),
+      findForm(this.#tracks, toTrackRow(id, version), trackForm),
+      ...(album ? [findForm(this.#albums, album, albumForm)] : []),
+      ...toArtistRows(version).map((row) => findForm(this.#artists, row, artistForm)),
     ]
     const committed = rows.filter((row) => row !== null)
     return committed.length === rows.length ? committed : null
@@ -96,14 +95,27 @@ export class Written {
   }
 }
 
-function openCache<V extends object>(): LRUCache<string, V> {
-  return new LRUCache({ max: maxEntries, ttl: forgetAfterMs, ttlResolution: 1_000 })
+function openCache(): Cache {
+  const dispose = (entry: Entry) => {
+    entry.isGone = true
+  }
+  return new LRUCache({ max: maxEntries, dispose })
+}
+
+function isValid({ isGone, until }: Entry, now: number): boolean {
+  return !isGone && now < until
+}
+
+/** What is known of a row that is committed; null: nothing. */
+function find(cache: Cache, id: string): Entry | null {
+  const entry = cache.get(id)
+  return entry && isValid(entry, performance.now()) ? entry : null
 }
 
 /** @returns null when the row may not be committed in its present form */
-function find<R extends { id: string }>(cache: Cache, row: R, formOf: (row: R) => string): Committed | null {
-  const entry = cache.get(row.id)
-  return entry?.form === formOf(row) ? { cache, id: row.id, entry } : null
+function findForm<R extends { id: string }>(cache: Cache, row: R, formOf: (row: R) => string): Entry | null {
+  const entry = find(cache, row.id)
+  return entry?.form === formOf(row) ? entry : null
 }
 
 function isNews<R extends { id: string; fetchedAt: number }>(
@@ -111,7 +123,7 @@ function isNews<R extends { id: string; fetchedAt: number }>(
   row: R,
   formOf: (row: R) => string,
 ): boolean {
-  const known = cache.get(row.id)
+  const known = find(cache, row.id)
   if (!known) return true
   // Something newer is committed: the database would refuse this version.
   if (row.fetchedAt <= known.seenAt) return false
@@ -125,9 +137,12 @@ function keep<R extends { id: string; fetchedAt: number }>(
   row: R,
   formOf: (row: R) => string,
 ): void {
-  const known = cache.get(row.id)
+  const known = find(cache, row.id)
   if (known && known.seenAt >= row.fetchedAt) return
-  cache.set(row.id, { form: formOf(row), seenAt: row.fetchedAt })
+  cache.set(row.id, {
+    ...{ form: formOf(row), seenAt: row.fetchedAt },
+    ...{ until: performance.now() + forgetAfterMs, isGone: false },
+  })
 }
 
 const separator = '\n'

@@ -4,7 +4,7 @@ import { isRetriable } from '../../lib/errors.ts'
 import type { ValueRecord } from '../../lib/kafka/record.ts'
 import type { DeadLetter } from '../../lib/kafka/sink.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
+import { openPostgres, toArray } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import { historyHandler } from '../../services/loader/history.ts'
@@ -634,4 +634,23 @@ describe('the catalogue', () => {
       'select artist_id, count(*)::int as n from track_artists group by position, artist_id order by position'
     expect(await rows(inOrder)).toEqual(last)
   })
+})
+
+test('lists reach Postgres as they are, whatever stands in them', async () => {
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }).map((s) => s.toWellFormed().replaceAll('\0', '')),
+    fc.constantFrom('', 'NULL', 'null', '{', '}', ',', '"', '\\', '\\"', ' a ', 'a,b', '{"a"}', '\n', "'"),
+  )
+  const texts = fc.array(fc.option(text))
+  const numbers = fc.array(fc.oneof(fc.integer(), fc.constantFrom(0, -1, Number.MAX_SAFE_INTEGER)))
+  await fc.assert(
+    fc.asyncProperty(texts, numbers, async (someTexts, someNumbers) => {
+      const { rows } = await postgres.query('select $1::text[] as texts, $2::bigint[]::text[] as numbers', [
+        toArray(someTexts),
+        toArray(someNumbers),
+      ])
+      expect(rows).toEqual([{ texts: someTexts, numbers: someNumbers.map(String) }])
+    }),
+    { numRuns: 300 },
+  )
 })

@@ -27,7 +27,7 @@ FROM node:24-bookworm-slim
 LABEL org.opencontainers.image.title="songswap-stream" \
       org.opencontainers.image.description="Collects the Spotify listening history of many people as a stream." \
       org.opencontainers.image.licenses="UNLICENSED"
-ENV NODE_ENV=production HTTP_HOST=0.0.0.0 HTTP_PORT=8080
+ENV NODE_ENV=production HTTP_HOST=0.0.0.0 HTTP_PORT=8080 MALLOC_ARENA_MAX=1
 WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=sources /app ./
@@ -36,11 +36,11 @@ RUN mkdir /spool && chown node:node /spool
 # Compiled here once: without its settings a service ends at once, and leaves its modules in the cache.
 ENV NODE_COMPILE_CACHE=/app/compile-cache
 RUN for service in poller archiver loader enricher alerter; \
-    do node --max-semi-space-size=8 --initial-old-space-size=96 services/run.ts $service > /dev/null; done; \
+    do node --max-semi-space-size=8 --initial-old-space-size=96 --expose-gc services/run.ts $service > /dev/null; done; \
     test -d $NODE_COMPILE_CACHE && chmod -R a+rX $NODE_COMPILE_CACHE
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=6 CMD ["node", "deploy/healthcheck.mjs"]
 # Exec form: no shell between the container's signals and the process. The flags: services/node-flags.ts says why.
-ENTRYPOINT ["node", "--max-semi-space-size=8", "--initial-old-space-size=96"]
+ENTRYPOINT ["node", "--max-semi-space-size=8", "--initial-old-space-size=96", "--expose-gc"]
 CMD ["services/run.ts"]

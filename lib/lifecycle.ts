@@ -4,6 +4,7 @@ import { ConfigError } from './config.ts'
 import { messageOf } from './errors.ts'
 import { Health } from './health.ts'
 import { openHttpEndpoint } from './http-endpoint.ts'
+import { trimWhenIdle } from './idle-heap.ts'
 import type { Logger } from './log.ts'
 import { openLog } from './log.ts'
 import { Scope } from './scope.ts'
@@ -68,6 +69,7 @@ export async function runService<C extends ServiceConfig>(
     const run = async () => {
       collectDefaultMetrics()
       const endpoint = await scope.use(openHttpEndpoint({ ...config.http, health }))
+      await scope.use(trimWhenIdle(), 'idle heap')
       await start({ config, scope, log, health, signal: stop.signal, fail })
       log.info({ port: endpoint.port }, 'started')
     }

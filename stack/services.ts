@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { nodeFlags } from '../services/node-flags.ts'
+import { nodeEnv, nodeFlags } from '../services/node-flags.ts'
 import { portSetting, type RequiredPort } from './infra/ports.ts'
 import type { ServerSpec } from './infra/server.ts'
 
@@ -41,7 +41,7 @@ export function toSpec(
     args: [...nodeFlags, join(options.root, entry)],
     cwd: options.root,
     // Compiled once: a second start is faster, and the compiler of TypeScript stays out of memory.
-    env: { NODE_COMPILE_CACHE: join(options.dataDir, 'compile-cache'), ...options.env },
+    env: { ...nodeEnv, NODE_COMPILE_CACHE: join(options.dataDir, 'compile-cache'), ...options.env },
     stopSignal: 'SIGTERM',
     isReady: async () => (await fetch(`http://127.0.0.1:${port}${readyPath}`)).ok,
   }

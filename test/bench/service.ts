@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { nodeFlags } from '../../services/node-flags.ts'
+import { nodeEnv, nodeFlags } from '../../services/node-flags.ts'
 import { metricOf } from '../support/metric-of.ts'
 
 /** A line of a process's log. */
@@ -41,7 +41,7 @@ export async function stopServices(): Promise<void> {
 export function startProcess(entry: string, env: Record<string, string>, args: string[] = []): Service {
   const flags = process.env.BENCH_NODE_FLAGS?.split(' ').filter(Boolean) ?? []
   const child = spawn(process.execPath, [...nodeFlags, ...flags, fileOf(entry), ...args], {
-    env: { PATH: process.env.PATH, ...compileCache, ...env, HTTP_PORT: '0' },
+    env: { PATH: process.env.PATH, ...nodeEnv, ...compileCache, ...env, HTTP_PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const lines: LogLine[] = []

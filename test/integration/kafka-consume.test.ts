@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RetriableError } from '../../lib/errors.ts'
 import type { Admin } from '../../lib/kafka/admin.ts'
@@ -338,6 +339,33 @@ describe('consuming', () => {
     }
   }, 90_000)
 
+  test('a consumer whose coordinator was loading when it joined again begins anew', async () => {
+    const t = await freshTopic(1)
+    const group = newGroup()
+    const { kafka } = await stream.openKafka()
+    const seen: string[] = []
+    await kafka.consume({
+      group,
+      topic: t,
+      handler: async (records) => {
+        seen.push(...records.map((r) => r.value.id))
+        return []
+      },
+    })
+    await kafka.publish(t, [{ key: 'a', value: request('before') }])
+    await until(() => seen.length === 1, 'it has joined')
+
+    const coordinator = loadingCoordinator(group)
+    try {
+      await until(() => coordinator.joins() > 0, 'kafkajs has given up joining')
+    } finally {
+      coordinator.restore()
+    }
+    await kafka.publish(t, [{ key: 'a', value: request('after') }])
+    await until(() => seen.includes('after'), 'it handles what came since', 90_000)
+    expect(seen).toEqual(['before', 'after'])
+  }, 150_000)
+
   test('a topic that does not exist yet is waited for', async () => {
     const t = { ...topic, name: `${stream.config.prefix}later-${crypto.randomUUID()}`, partitions: 1 }
     const group = newGroup()
@@ -360,3 +388,37 @@ describe('consuming', () => {
     await until(() => handled === 1, 'the record is handled', 45_000)
   }, 90_000)
 })
+
+interface Broker {
+  joinGroup(payload: { groupId: string; memberId: string }): Promise<unknown>
+  heartbeat(payload: { groupId: string }): Promise<unknown>
+}
+
+/**
+ * What a member of a group meets whose coordinator has moved and reads the group's past for a while: one heartbeat
+ * says that it must join again, and the request to join that the coordinator is loading. Then it knows the member as
+ * it was, and kafkajs goes on as that one.
+ */
+function loadingCoordinator(group: string): { joins: () => number; restore: () => void } {
+  const load = createRequire(import.meta.url)
+  const { prototype }: { prototype: Broker } = load('kafkajs/src/broker/index.js')
+  const { createErrorFromCode }: { createErrorFromCode: (code: number) => Error } = load(
+    'kafkajs/src/protocol/error.js',
+  )
+  const { joinGroup, heartbeat } = prototype
+  let joins = 0
+  let isTold = false
+  prototype.heartbeat = async function rebalancing(payload) {
+    if (payload.groupId !== group || isTold) return heartbeat.call(this, payload)
+    isTold = true
+    throw createErrorFromCode(27)
+  }
+  prototype.joinGroup = async function loading(payload) {
+    if (payload.groupId !== group) return joinGroup.call(this, payload)
+    joins++
+    // A request is made, as it would be, but for a group of nobody's.
+    await joinGroup.call(this, { ...payload, groupId: newGroup(), memberId: '' })
+    throw createErrorFromCode(14)
+  }
+  return { joins: () => joins, restore: () => Object.assign(prototype, { joinGroup, heartbeat }) }
+}

@@ -27,7 +27,6 @@ export function trimWhenIdle(times = { checkEveryMs, restMs }): Resource {
     if (!collect || utilization > idleBelow || !isRested || heapBytes() < trimmed.bytes + worthBytes) return
     await collect({ type: 'major', execution: 'async', flavor: 'last-resort' })
     trimmed = { bytes: heapBytes(), at: performance.now() }
-    before = performance.eventLoopUtilization()
   }
 
   const timer = setInterval(() => void check(), times.checkEveryMs).unref()

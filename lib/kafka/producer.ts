@@ -176,12 +176,12 @@ export async function openProducer(options: ProducerOptions): Promise<Producer> 
     }
   }
 
-  function enqueue(queue: TopicQueue, partition: number, record: OutRecord): Promise<void> {
+  function enqueue(queue: TopicQueue, message: PartitionMessage): Promise<void> {
+    const { partition } = message
     const lane = queue.lanes.get(partition) ?? { partition, waiting: [], isBusy: false, isDown: false }
     queue.lanes.set(partition, lane)
     return new Promise<void>((resolve, reject) => {
-      const message = { ...toMessage(record), partition }
-      lane.waiting.push({ message, bytes: (record.value?.length ?? 0) + 100, resolve, reject })
+      lane.waiting.push({ message, bytes: (message.value?.length ?? 0) + 100, resolve, reject })
     })
   }
 
@@ -197,11 +197,8 @@ export async function openProducer(options: ProducerOptions): Promise<Producer> 
       queues.set(topic, queue)
       const sent = records.map((record) => {
         const message = toMessage(record)
-        return enqueue(
-          queue,
-          partitioner({ topic, partitionMetadata: partitionMetadata as never, message }),
-          record,
-        )
+        const partition = partitioner({ topic, partitionMetadata: partitionMetadata as never, message })
+        return enqueue(queue, { ...message, partition })
       })
       pump(queue)
       const outcomes = await Promise.allSettled(sent)

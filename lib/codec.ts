@@ -1,6 +1,6 @@
 import avsc from 'avsc'
 import { LRUCache } from 'lru-cache'
-import { messageOf } from './errors.ts'
+import { messageOf, RetriableError } from './errors.ts'
 import type { Lookup } from './registry.ts'
 import { openRegistry } from './registry.ts'
 import type { AvroSchema, Topic } from './topology.ts'
@@ -38,6 +38,7 @@ interface Reader {
 }
 
 const headerBytes = 5
+const nothing = Buffer.alloc(0)
 
 /** avsc's reader, as far as it is needed here; its types do not show it. */
 interface Tap {
@@ -55,6 +56,20 @@ class BytesInPlace extends avsc.types.BytesType {
     tap.pos = length < 0 ? tap.buf.length + 1 : start + length
     return tap.buf.subarray(start, tap.pos)
   }
+}
+
+/**
+ * The size is asked for first, so that room is made once: the registry's client copies a page twice more.
+ *
+ * @throws when the value does not fit the schema: a bug of ours
+ */
+function frame(id: number, type: avsc.Type, value: unknown): Buffer {
+  const missingBytes = -type.encode(value, nothing, 0)
+  const bytes = Buffer.allocUnsafe(headerBytes + missingBytes)
+  bytes[0] = 0
+  bytes.writeInt32BE(id, 1)
+  type.encode(value, bytes, headerBytes)
+  return bytes
 }
 
 function viewBytes(schema: unknown): avsc.Type | undefined {
@@ -104,7 +119,10 @@ export function openCodec(url: string): Codec {
 
   return {
     async encode(topic, value) {
-      return registry.encode(await writerId(topic), value)
+      const id = await writerId(topic)
+      const found = await reader(id)
+      if (typeof found === 'string') throw new RetriableError(`The schema of ${topic.name}: ${found}`)
+      return frame(id, found.type, value)
     },
 
     async decode<V>(bytes: Buffer | null): Promise<Decoded<V>> {

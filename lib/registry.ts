@@ -14,8 +14,6 @@ export interface Registry {
   lookUp(id: number): Promise<Lookup>
   /** Id of a schema under a subject. @throws RetriableError also when it is not registered there yet */
   idOf(subject: string, schema: object): Promise<number>
-  /** Confluent wire format. @throws when the value does not fit the schema: a bug of ours */
-  encode(id: number, value: unknown): Promise<Buffer>
 }
 
 /** @param url the Confluent API, e.g. `http://host:8080/apis/ccompat/v7` */
@@ -63,11 +61,6 @@ export function openRegistry(url: string): Registry {
       })
       if (typeof id !== 'number') throw away(new Error(`it answers without an id for ${subject}`))
       return id
-    },
-    async encode(id, value) {
-      return bounded((c) => c.encode(id, value)).catch((error) => {
-        throw error instanceof Error && 'status' in error ? away(error) : error
-      })
     },
   }
 }

@@ -56,8 +56,8 @@ const outages: ReadonlySet<OutcomeType> = new Set([
 ])
 
 /** Whether an outcome is an outage: the same request may work later. */
-export function isOutage(outcome: Outcome): boolean {
-  return outages.has(outcome.type)
+export function isOutage({ type }: Pick<Outcome, 'type'>): boolean {
+  return outages.has(type)
 }
 
 /** One line about an outcome, without any secret. */

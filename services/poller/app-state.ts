@@ -3,7 +3,7 @@ import { metrics } from '../../lib/metrics.ts'
 import type { Sql } from '../../lib/postgres.ts'
 import type { Budget, BudgetState } from '../../lib/spotify/budget.ts'
 import type { Incidents } from '../../lib/spotify/incidents.ts'
-import type { Outcome } from '../../lib/spotify/outcome.ts'
+import type { OutcomeType } from '../../lib/spotify/outcome.ts'
 import { countUsers, isAnyFailing, pullIn } from './claims.ts'
 import { countRefreshes } from './dead-tokens.ts'
 import type { RecentPoll } from './evaluate.ts'
@@ -18,7 +18,7 @@ export interface AppState {
   /** Users and budget as last seen; what `plan.ts` shares out. */
   fairness(budget: BudgetState): Fairness
   /** Takes note of how a poll went; `underWay` is the number of others not ended yet. */
-  note(userId: number, answer: Outcome, underWay: number): Promise<void>
+  note(userId: number, answer: OutcomeType, underWay: number): Promise<void>
   /** Polling is stopped by a pause or a spent budget. */
   noteStopped(budget: BudgetState): Promise<void>
   /** Updates metrics and ends what is over; does something once in a while only. */

@@ -1,4 +1,4 @@
-import type { Outcome } from '../../lib/spotify/outcome.ts'
+import type { Outcome, OutcomeType } from '../../lib/spotify/outcome.ts'
 import { isOutage } from '../../lib/spotify/outcome.ts'
 
 /**
@@ -87,10 +87,9 @@ export function evaluateRecent(recent: readonly RecentPoll[], underWay: number):
 }
 
 /** How a poll counts for {@link evaluateRecent}; null: it says nothing about Spotify as a whole. */
-export function toRecentResult(outcome: Outcome): RecentPoll['result'] | null {
-  if (outcome.type === 'ok') return 'ok'
-  if (outcome.type === 'gated') return 'gated'
-  return isOutage(outcome) || outcome.type === 'refused' ? 'outage' : null
+export function toRecentResult(type: OutcomeType): RecentPoll['result'] | null {
+  if (type === 'ok' || type === 'gated') return type
+  return isOutage({ type }) || type === 'refused' ? 'outage' : null
 }
 
 const hourMs = 3_600_000

@@ -7,11 +7,19 @@ import type { TokenCrypto } from '../../lib/spotify/token-crypto.ts'
 import { UnreadableTokenError } from '../../lib/spotify/token-crypto.ts'
 import { expiryMarginMs } from '../../lib/spotify/tokens.ts'
 import type { ClaimedUser } from './claims.ts'
+import type { PageSummary } from './page.ts'
+import { summarise } from './page.ts'
 import { pageSize } from './plan.ts'
+
+/** A page as it came, and what the poller reads of it. Not its JSON: that is three times as large, and done with. */
+export interface Page extends Pick<Answer, 'body' | 'fetchedAt'> {
+  status: number
+  summary: PageSummary
+}
 
 /** What came of asking Spotify for a user's page. */
 export type Fetched =
-  | { type: 'page'; answer: Answer; json: unknown }
+  | { type: 'page'; page: Page }
   | { type: 'failed'; outcome: Outcome }
   /** Not asked: come back after `retryAfterMs`. */
   | { type: 'deferred'; retryAfterMs: number }
@@ -91,6 +99,7 @@ async function askPage(
 }
 
 function toFetched(answer: Answer): Fetched {
-  const { outcome } = answer
-  return outcome.type === 'ok' ? { type: 'page', answer, json: outcome.json } : { type: 'failed', outcome }
+  const { outcome, body, fetchedAt, status } = answer
+  if (outcome.type !== 'ok' || status === null) return { type: 'failed', outcome }
+  return { type: 'page', page: { body, fetchedAt, status, summary: summarise(outcome.json, fetchedAt) } }
 }

@@ -2,18 +2,16 @@ import { checkpoint } from '../../lib/checkpoint.ts'
 import type { EventType, Notice } from '../../lib/events.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import type { Answer } from '../../lib/spotify/client.ts'
 import type { Incidents } from '../../lib/spotify/incidents.ts'
-import type { Outcome } from '../../lib/spotify/outcome.ts'
+import type { OutcomeType } from '../../lib/spotify/outcome.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { ClaimedUser } from './claims.ts'
 import { activate } from './claims.ts'
 import type { PollSettings } from './config.ts'
 import { defer, handleFailure, parkUser, retry } from './failures.ts'
-import type { FetchContext } from './fetch.ts'
+import type { FetchContext, Page } from './fetch.ts'
 import { fetchPage } from './fetch.ts'
 import { notices } from './notices.ts'
-import { summarise } from './page.ts'
 import type { RecordPage } from './page-recorder.ts'
 import type { Fairness } from './plan.ts'
 import { planNext } from './plan.ts'
@@ -31,10 +29,10 @@ export interface PollContext extends FetchContext {
 /** Label of the metric `songswap_polls_total`. */
 export type PollOutcome = 'published' | 'unchanged' | 'deferred' | 'parked' | 'failed' | 'lease_lost'
 
-/** What a poll tells the others: how it counts, and Spotify's answer where there was one. */
+/** What a poll tells the others: how it counts, and how Spotify answered where it did. */
 export interface Polled {
   outcome: PollOutcome
-  answer: Outcome | null
+  answer: OutcomeType | null
 }
 
 /** Of the lease: no request to Spotify goes on when the user may already be somebody else's. */
@@ -52,14 +50,11 @@ export async function pollUser(context: PollContext, user: ClaimedUser, fairness
   const fetched = await fetchPage(context, user, signal)
   switch (fetched.type) {
     case 'page':
-      return {
-        outcome: await keepPage(context, user, { ...fetched, fairness }),
-        answer: fetched.answer.outcome,
-      }
+      return { outcome: await keepPage(context, user, { ...fetched, fairness }), answer: 'ok' }
     case 'failed':
       return {
         outcome: await handleFailure(context, user, { ...fetched, fairness }),
-        answer: fetched.outcome,
+        answer: fetched.outcome.type,
       }
     case 'deferred':
       return { outcome: await defer(context, user, fetched.retryAfterMs), answer: null }
@@ -74,20 +69,19 @@ export async function pollUser(context: PollContext, user: ClaimedUser, fairness
 async function keepPage(
   context: PollContext,
   user: ClaimedUser,
-  page: { answer: Answer; json: unknown; fairness: Fairness },
+  { page, fairness }: { page: Page; fairness: Fairness },
 ): Promise<PollOutcome> {
   const { postgres, settings } = context
-  const { answer, fairness } = page
-  const summary = summarise(page.json, answer.fetchedAt)
+  const { body, fetchedAt, status, summary } = page
   const isChanged = summary.digest !== user.pageDigest
   if (isChanged) {
     await context.publishPage(user.userId, {
       endpoint: 'recently-played',
       subject: String(user.userId),
       source: 'poll',
-      fetchedAt: answer.fetchedAt,
-      status: answer.status ?? 200,
-      body: answer.body,
+      fetchedAt,
+      status,
+      body,
     })
     checkpoint('poller.published')
   }
@@ -98,7 +92,7 @@ async function keepPage(
     fairness,
     playedAt: summary.playedAt,
     previousNewest: user.newestPlayedAt,
-    now: answer.fetchedAt,
+    now: fetchedAt,
     jitter: Math.random(),
   })
   const newestPlayedAt = summary.playedAt[0] ?? null

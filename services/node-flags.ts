@@ -7,7 +7,7 @@
  *   of them. Below this size, in MB, it leaves that be: a quarter of the archiver's CPU.
  * - The heap can be trimmed when there is nothing to do; see `lib/idle-heap.ts`.
  */
-export const nodeFlags = ['--max-semi-space-size=8', '--initial-old-space-size=96', '--expose-gc']
+export const nodeFlags = ['--max-semi-space-size=8', '--initial-old-space-size=32', '--expose-gc']
 
 /**
  * What goes with them. Threads that compress pages would each keep an arena of glibc's for what they have freed:

@@ -1,11 +1,8 @@
-import { promisify } from 'node:util'
-import { zstdDecompress } from 'node:zlib'
 import type { AvroSchema } from '../topology.ts'
+import { decompress } from '../zstd.ts'
 import { codecName, headerType, magic, syncBytes } from './container.ts'
 import type { ArchivedRecord } from './row.ts'
 import { rowType } from './row.ts'
-
-const decompress = promisify(zstdDecompress)
 
 /** The object is no archive object, or damaged. */
 export class ArchiveFormatError extends Error {

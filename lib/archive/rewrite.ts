@@ -1,12 +1,10 @@
-import { promisify } from 'node:util'
-import { zstdCompress } from 'node:zlib'
-import { encodeBlock, encodeHeader, syncMarker, zstdOptions } from './container.ts'
+import { compress } from '../zstd.ts'
+import { encodeBlock, encodeHeader, syncMarker } from './container.ts'
 import type { ArchiveKey } from './key.ts'
 import { readArchive } from './read.ts'
 import type { ArchivedRecord } from './row.ts'
 import { rowType } from './row.ts'
 
-const compress = promisify(zstdCompress)
 const blockBytes = 1 << 20
 
 /** An object without some of its rows. */
@@ -37,8 +35,7 @@ export async function withoutRows(
   async function endBlock(): Promise<void> {
     if (block.length === 0) return
     const content = Buffer.concat(block)
-    const compressed = await compress(content, { ...zstdOptions, pledgedSrcSize: content.length })
-    parts.push(encodeBlock(block.length, compressed, sync))
+    parts.push(encodeBlock(block.length, await compress(content), sync))
     block = []
     size = 0
   }

@@ -1,59 +1,16 @@
 import { createRequire } from 'node:module'
-import { constants, zstdCompress, zstdDecompress } from 'node:zlib'
 import kafkajs from 'kafkajs'
 import type { KafkaConfig } from '../config.ts'
 import type { Logger } from '../log.ts'
 import { scrub } from '../log.ts'
+import { compress, decompress } from '../zstd.ts'
 
 const { CompressionCodecs, CompressionTypes, Kafka, KafkaJSTopicMetadataNotLoaded, logLevel } = kafkajs
 
-/** Node's default of 16 KiB costs more CPU than parsing the page. */
-const maxChunkSize = 1 << 20
-/** Pages shrink 14 times: with this one chunk holds what comes out of a frame that does not tell its size. */
-const expansion = 20
-/** A frame is believed to be so large, and room made for all of it at once. */
-const maxTrustedSize = 16 << 20
-
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: ({ buffer }: { buffer: Buffer }) =>
-    new Promise<Buffer>((resolve, reject) => {
-      const params = { [constants.ZSTD_c_compressionLevel]: 3 }
-      // Told the size, zstd makes tables for it: a third of the CPU for a page by itself.
-      const options = { chunkSize: chunkSizeFor(buffer.length), params, pledgedSrcSize: buffer.length }
-      zstdCompress(buffer, options, (error, result) => (error ? reject(error) : resolve(result)))
-    }),
-  decompress: (buffer: Buffer) =>
-    new Promise<Buffer>((resolve, reject) => {
-      const size = zstdContentSize(buffer)
-      // One byte more, or a second chunk would be made for the nothing that follows.
-      const isTrusted = size !== null && size <= maxTrustedSize
-      const chunkSize = isTrusted ? Math.max(size + 1, 64) : chunkSizeFor(buffer.length * expansion)
-      zstdDecompress(buffer, { chunkSize }, (error, result) => (error ? reject(error) : resolve(result)))
-    }),
+  compress: ({ buffer }: { buffer: Buffer }) => compress(buffer),
+  decompress,
 })
-
-/** Bytes that a zstd frame says will come out of it (RFC 8878, 3.1.1); null when it does not say. */
-function zstdContentSize(frame: Buffer): number | null {
-  const descriptor = frame[4]
-  if (descriptor === undefined || frame.length < 18) return null
-  const isSingleSegment = (descriptor & 0x20) !== 0
-  const dictionaryBytes = [0, 1, 2, 4][descriptor & 3] ?? 0
-  const at = 5 + (isSingleSegment ? 0 : 1) + dictionaryBytes
-  switch (descriptor >> 6) {
-    case 0:
-      return isSingleSegment ? frame.readUInt8(at) : null
-    case 1:
-      return frame.readUInt16LE(at) + 256
-    case 2:
-      return frame.readUInt32LE(at)
-    default:
-      return Number(frame.readBigUInt64LE(at))
-  }
-}
-
-function chunkSizeFor(bytes: number): number {
-  return Math.min(Math.max(bytes, 1 << 12), maxChunkSize)
-}
 
 interface RequestQueue {
   pending: unknown[]

@@ -1,9 +1,10 @@
-import { Agent, request } from 'undici'
+import { Agent } from 'undici'
 import type { SpotifyConfig } from '../config.ts'
 import { metrics } from '../metrics.ts'
 import type { Resource } from '../scope.ts'
 import type { CallKind } from './classify.ts'
 import { classify, classifyFailure } from './classify.ts'
+import { exchange } from './exchange.ts'
 import type { Lane, Outcome } from './outcome.ts'
 
 /** What came of one request. */
@@ -93,27 +94,32 @@ interface Ask {
 
 async function ask(agent: Agent, call: Ask): Promise<Answer> {
   const stopTimer = metrics.spotifySeconds.startTimer({ lane: call.lane })
-  const answer = await exchange(agent, call)
+  const answer = await answerOf(agent, call)
   stopTimer()
   metrics.spotifyRequests.inc({ lane: call.lane, outcome: answer.outcome.type })
   return answer
 }
 
-async function exchange(agent: Agent, call: Ask): Promise<Answer> {
+async function answerOf(agent: Agent, call: Ask): Promise<Answer> {
   // The agent's timeouts bound the time without a byte; a body that trickles needs a bound of its own.
   const deadline = AbortSignal.timeout(call.timeoutMs)
   try {
-    const { statusCode, headers, body } = await request(call.url, {
-      dispatcher: agent,
-      method: call.form === undefined ? 'GET' : 'POST',
+    const request = {
+      origin: call.url.origin,
+      path: call.url.pathname + call.url.search,
+      method: call.form === undefined ? ('GET' as const) : ('POST' as const),
       // Identity: the body is kept as it comes, so it must come as it is.
       headers: { accept: 'application/json', 'accept-encoding': 'identity', ...call.headers },
       body: call.form ?? null,
-      signal: call.signal ? AbortSignal.any([call.signal, deadline]) : deadline,
-    })
-    const bytes = Buffer.from(await body.arrayBuffer())
-    const outcome = classify(call.kind, { status: statusCode, headers, body: bytes })
-    return { outcome, status: statusCode, body: bytes, fetchedAt: Date.now() }
+    }
+    const signal = call.signal ? AbortSignal.any([call.signal, deadline]) : deadline
+    const answer = await exchange(agent, request, signal)
+    return {
+      outcome: classify(call.kind, answer),
+      status: answer.status,
+      body: answer.body,
+      fetchedAt: Date.now(),
+    }
   } catch (error) {
     const outcome = classifyFailure(error)
     if (!outcome) throw error

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { encodeBlock, encodeHeader, syncMarker } from '../../lib/archive/container.ts'
 import type { ArchivedRecord } from '../../lib/archive/row.ts'
 import type { ObjectSummary } from '../../lib/archive/summary.ts'
-import { compressBlock } from './compressor.ts'
+import { compress } from '../../lib/zstd.ts'
 import { RowBlock } from './row-block.ts'
 import type { ArchiverRow, RowFormat } from './row-format.ts'
 import { asRaw } from './row-format.ts'
@@ -144,7 +144,7 @@ export class ObjectBuilder {
   async #encodeBlock(): Promise<Buffer> {
     this.#format ??= this.#options.fallback
     const { rows, bytes } = this.#block
-    const block = encodeBlock(rows, await compressBlock(bytes), this.#sync)
+    const block = encodeBlock(rows, await compress(bytes), this.#sync)
     if (this.#spool.length > 0) return block
     return Buffer.concat([encodeHeader(this.#format.schema, this.#sync), block])
   }

@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache'
 import { checkpoint } from '../../lib/checkpoint.ts'
 import type { Handler } from '../../lib/kafka/sink.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -20,7 +19,7 @@ import {
   repairPlays,
 } from './history-store.ts'
 import { KnownTracks } from './known-tracks.ts'
-import type { ShownPage } from './shown-page.ts'
+import { ShownPages } from './shown-pages.ts'
 import type { HistoryBatch } from './transform.ts'
 import { toHistory } from './transform.ts'
 import type { Written } from './written.ts'
@@ -40,11 +39,6 @@ export interface HistoryOptions {
   onAccount?: (account: Account, catalogueRows: number) => void
 }
 
-/** Memory for the last page of each user, in bytes. */
-const shownMaxBytes = 32 << 20
-/** Rows may be taken away, or the database be restored: pages are read in full again then. */
-const shownForMs = 15 * 60_000
-
 /**
  * The handler of group `loader.history`: one transaction a batch, all of it or nothing. Running it again on
  * the same records changes nothing and gives the same dead letters.
@@ -52,7 +46,7 @@ const shownForMs = 15 * 60_000
 export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse> {
   const { written, onCommitted, onAccount, rerun = false, log } = options
   // A rerun does not go by memory: rows may stem from a parser that was wrong.
-  const memory = rerun ? null : { written, shown: openShown() }
+  const memory = rerun ? null : { written, shown: new ShownPages() }
   const tracks = new KnownTracks()
   return async (records) => {
     const startedAt = Date.now()
@@ -67,9 +61,7 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
     checkpoint('loader.stored')
     // After the commit only: what was rolled back is not written.
     memory?.written.remember(batch.catalogue)
-    // A copy: the body is a part of its whole batch as it came from Kafka.
-    for (const [userId, page] of batch.shown)
-      memory?.shown.set(userId, { ...page, body: Buffer.from(page.body) })
+    for (const [userId, page] of batch.shown) memory?.shown.keep(userId, page)
     if (mayBePending(batch.catalogue, effect)) onCommitted()
 
     const account = toAccount(batch, effect)
@@ -80,11 +72,6 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
     log.info({ partition, offset, records: records.length, ...account, ms }, 'history_stored')
     return [...batch.deadLetters, ...toReports(batch, effect)]
   }
-}
-
-function openShown(): LRUCache<string, ShownPage> {
-  const sizeCalculation = (page: ShownPage) => page.body.length
-  return new LRUCache({ maxSize: shownMaxBytes, sizeCalculation, ttl: shownForMs, ttlResolution: 1_000 })
 }
 
 /** Whether the commit may have left artists or tracks without metadata, or gaps that nobody was told of. */

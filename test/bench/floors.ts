@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { zstdCompressSync } from 'node:zlib'
-import { zstdOptions } from '../../lib/archive/container.ts'
 import { openCodec } from '../../lib/codec.ts'
 import { kafkaConfig, kafkaEnv, parseEnv, postgresEnv, s3Config, s3Env } from '../../lib/config.ts'
 import { Health } from '../../lib/health.ts'
@@ -157,7 +156,7 @@ async function putAll(pages: Pages): Promise<FloorResult> {
 
 function toObjects(pages: Pages): Buffer[] {
   const objects: Buffer[] = []
-  const take = takeBlocks(blockBytes, (block) => whole.add(zstdCompressSync(block, zstdOptions)))
+  const take = takeBlocks(blockBytes, (block) => whole.add(zstdCompressSync(block)))
   const whole = takeBlocks(objectBytes, (object) => objects.push(object))
   for (let index = 0; index < pages.count; index++) take.add(pages.page(index).body)
   take.end()

@@ -7,11 +7,12 @@ import type { HttpAnswer } from './classify.ts'
  *
  * @throws undici's errors, and what the signal's reason is
  */
-export function exchange(
+export async function exchange(
   dispatcher: Dispatcher,
   request: Dispatcher.DispatchOptions,
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
+  signal.throwIfAborted()
   const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>()
   const answer: Omit<HttpAnswer, 'body'> = { status: 0, headers: {} }
   const chunks: Buffer[] = []
@@ -21,7 +22,6 @@ export function exchange(
     abort?.(signal.reason)
   }
 
-  signal.throwIfAborted()
   signal.addEventListener('abort', giveUp)
   dispatcher.dispatch(request, {
     onRequestStart(controller) {

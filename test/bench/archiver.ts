@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { parseObjectKey } from '../../lib/archive/key.ts'
 import { readArchive } from '../../lib/archive/read.ts'
 import type { ArchivedRecord } from '../../lib/archive/row.ts'
@@ -6,9 +7,10 @@ import { openS3 } from '../../lib/s3.ts'
 import type { SpotifyResponse, Topology } from '../../lib/topology.ts'
 import { metricOf } from '../support/metric-of.ts'
 import type { Load } from './load.ts'
-import { pageDigest } from './load.ts'
+import { pageDigest, publishBodies } from './load.ts'
 import type { Measurement } from './measure.ts'
 import { expectEqual, untilDone, watchServers } from './measure.ts'
+import type { BenchPage } from './pages.ts'
 import type { LogLine, Service } from './service.ts'
 import { startProcess } from './service.ts'
 import type { Stack } from './stack.ts'
@@ -25,11 +27,32 @@ interface ArchiverRun {
 /** So that objects are closed while the clock runs, and the last ones soon after it. */
 const objectEnv = { ARCHIVE_OBJECT_BYTES: String(2 << 20), ARCHIVE_OBJECT_AGE_SECONDS: '3' }
 const askEveryMs = 100
+const largeBodies = 1_600
+/** Below what a broker takes for one record. */
+const largeBytes = 900_000
+const largeUsers = 200
 let runs = 0
 
 /** The usual pages into objects of 2 MiB. */
 export function measureArchiver({ stack, pages, digests }: Load): Promise<Measurement> {
   return measure(stack, { topics: stack.topics, pages: pages.count, digests, env: objectEnv })
+}
+
+/**
+ * 1.4 GB of bytes that zstd cannot shrink, so that objects reach the size that they have by default: 64 MiB, in
+ * every partition at a time.
+ */
+export async function measureLargeObjects({ stack }: Load): Promise<Measurement> {
+  const { topics, ...prefix } = await stack.freshTopics(`large-${++runs}`)
+  const bodies = { count: largeBodies, page: largePage }
+  const digests = await publishBodies(stack, topics, bodies)
+  const env = { ...prefix, ARCHIVE_OBJECT_AGE_SECONDS: '20' }
+  return measure(stack, { topics, pages: bodies.count, digests, env })
+}
+
+function largePage(index: number): BenchPage {
+  const body = createHash('shake128', { outputLength: largeBytes }).update(`${index}`).digest()
+  return { userId: (index % largeUsers) + 1, fetchedAt: index, body }
 }
 
 /**

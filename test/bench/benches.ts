@@ -1,4 +1,4 @@
-import { measureArchiver } from './archiver.ts'
+import { measureArchiver, measureLargeObjects } from './archiver.ts'
 import { measureFloor } from './floor.ts'
 import { measureGrowth } from './growth.ts'
 import { measureIdle } from './idle.ts'
@@ -30,6 +30,7 @@ export const benches: Record<string, Bench> = {
   loader: { floors: ['parse'], isUsual: true, run: (load) => measureLoaders(load, 1) },
   'loader-pair': { floors: ['loader'], isUsual: true, run: (load) => measureLoaders(load, 2) },
   archiver: { floors: ['consume', 's3-put'], isUsual: true, run: measureArchiver },
+  'archiver-large': { isUsual: false, runs: 1, run: measureLargeObjects },
   poller: { isUsual: true, run: measurePoller },
   latency: { isUsual: true, runs: 1, run: measureLatency },
   idle: { isUsual: true, runs: 1, run: measureIdle },

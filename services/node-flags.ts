@@ -4,7 +4,8 @@
  * - Node's own limit lets the young generation grow by 100 MB for the garbage of parsed pages; with this one it
  *   costs no more CPU.
  * - V8 counts the bytes of pages as if they were its own, and a small heap then gets a full collection every 13 MB
- *   of them. Below this size, in MB, it leaves that be: a quarter of the archiver's CPU.
+ *   of them. Below this size, in MB, it leaves that be: a quarter of the archiver's CPU. A larger one saves no more,
+ *   and costs the poller 20 MB.
  * - The heap can be trimmed when there is nothing to do; see `lib/idle-heap.ts`.
  */
 export const nodeFlags = ['--max-semi-space-size=8', '--initial-old-space-size=32', '--expose-gc']

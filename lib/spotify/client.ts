@@ -1,5 +1,6 @@
 import { Agent } from 'undici'
 import type { SpotifyConfig } from '../config.ts'
+import { withDeadline } from '../deadline.ts'
 import { metrics } from '../metrics.ts'
 import type { Resource } from '../scope.ts'
 import type { CallKind } from './classify.ts'
@@ -101,19 +102,21 @@ async function ask(agent: Agent, call: Ask): Promise<Answer> {
 }
 
 async function answerOf(agent: Agent, call: Ask): Promise<Answer> {
-  // The agent's timeouts bound the time without a byte; a body that trickles needs a bound of its own.
-  const deadline = AbortSignal.timeout(call.timeoutMs)
+  const request = {
+    origin: call.url.origin,
+    path: call.url.pathname + call.url.search,
+    method: call.form === undefined ? ('GET' as const) : ('POST' as const),
+    // Identity: the body is kept as it comes, so it must come as it is.
+    headers: { accept: 'application/json', 'accept-encoding': 'identity', ...call.headers },
+    body: call.form ?? null,
+  }
   try {
-    const request = {
-      origin: call.url.origin,
-      path: call.url.pathname + call.url.search,
-      method: call.form === undefined ? ('GET' as const) : ('POST' as const),
-      // Identity: the body is kept as it comes, so it must come as it is.
-      headers: { accept: 'application/json', 'accept-encoding': 'identity', ...call.headers },
-      body: call.form ?? null,
-    }
-    const signal = call.signal ? AbortSignal.any([call.signal, deadline]) : deadline
-    const answer = await exchange(agent, request, signal)
+    // The agent's timeouts bound the time without a byte; a body that trickles needs a bound of its own.
+    const answer = await withDeadline(
+      call.timeoutMs,
+      (signal) => exchange(agent, request, signal),
+      call.signal,
+    )
     return {
       outcome: classify(call.kind, answer),
       status: answer.status,

@@ -1,4 +1,5 @@
 import { checkpoint } from '../../lib/checkpoint.ts'
+import { withDeadline } from '../../lib/deadline.ts'
 import type { EventType, Notice } from '../../lib/events.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Postgres } from '../../lib/postgres.ts'
@@ -46,8 +47,9 @@ const deadlineShare = 0.8
  * @throws a retriable error when Kafka or Postgres are away; the user's state has not moved then
  */
 export async function pollUser(context: PollContext, user: ClaimedUser, fairness: Fairness): Promise<Polled> {
-  const signal = AbortSignal.timeout(context.settings.leaseMs * deadlineShare)
-  const fetched = await fetchPage(context, user, signal)
+  const fetched = await withDeadline(context.settings.leaseMs * deadlineShare, (signal) =>
+    fetchPage(context, user, signal),
+  )
   switch (fetched.type) {
     case 'page':
       return { outcome: await keepPage(context, user, { ...fetched, fairness }), answer: 'ok' }

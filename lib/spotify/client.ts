@@ -1,3 +1,4 @@
+import type { Dispatcher } from 'undici'
 import { Agent } from 'undici'
 import type { SpotifyConfig } from '../config.ts'
 import { withDeadline } from '../deadline.ts'
@@ -85,15 +86,14 @@ export function openSpotifyClient(config: SpotifyConfig, options: { connections:
 
 interface Ask {
   kind: CallKind
-  lane: Lane
   url: URL
-  headers: Record<string, string>
+  headers?: Record<string, string>
   form?: string
   timeoutMs: number
   signal?: AbortSignal | undefined
 }
 
-async function ask(agent: Agent, call: Ask): Promise<Answer> {
+async function ask(agent: Agent, call: Ask & { lane: Lane }): Promise<Answer> {
   const stopTimer = metrics.spotifySeconds.startTimer({ lane: call.lane })
   const answer = await answerOf(agent, call)
   stopTimer()
@@ -101,7 +101,8 @@ async function ask(agent: Agent, call: Ask): Promise<Answer> {
   return answer
 }
 
-async function answerOf(agent: Agent, call: Ask): Promise<Answer> {
+/** Sends one request and classifies its answer, also of others than Spotify. @throws what the reason of `call.signal` is */
+export async function answerOf(agent: Dispatcher, call: Ask): Promise<Answer> {
   const request = {
     origin: call.url.origin,
     path: call.url.pathname + call.url.search,

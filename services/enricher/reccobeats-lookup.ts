@@ -1,8 +1,8 @@
-import { Agent, request } from 'undici'
+import { Agent } from 'undici'
 import { metrics } from '../../lib/metrics.ts'
 import type { Resource } from '../../lib/scope.ts'
-import { classify, classifyFailure } from '../../lib/spotify/classify.ts'
 import type { Answer } from '../../lib/spotify/client.ts'
+import { answerOf } from '../../lib/spotify/client.ts'
 import { describeOutcome } from '../../lib/spotify/outcome.ts'
 import type { EntityAnswer, Looked, Lookup } from './lookup.ts'
 import type { PauseStore } from './pause-store.ts'
@@ -23,28 +23,16 @@ export function openReccobeatsLookup(options: {
   const { url, timeoutMs, pauses } = options
   const agent = new Agent({ connections: 1, maxResponseSize: maxBodyBytes, connect: { timeout: timeoutMs } })
 
-  async function ask(ids: readonly string[], signal: AbortSignal): Promise<Answer> {
-    try {
-      const { statusCode, headers, body } = await request(`${url}/v1/audio-features?ids=${ids.join(',')}`, {
-        dispatcher: agent,
-        headers: { accept: 'application/json', 'accept-encoding': 'identity' },
-        signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
-      })
-      const bytes = Buffer.from(await body.arrayBuffer())
-      const outcome = classify('batch', { status: statusCode, headers, body: bytes })
-      return { outcome, status: statusCode, body: bytes, fetchedAt: Date.now() }
-    } catch (error) {
-      const outcome = classifyFailure(error)
-      if (!outcome) throw error
-      return { outcome, status: null, body: Buffer.alloc(0), fetchedAt: Date.now() }
-    }
-  }
-
   return {
     async look(_kind, ids, signal) {
       const pausedMs = await pauses.pausedForMs()
       if (pausedMs > 0) return { type: 'paused', reason: 'ReccoBeats asked for a pause', forMs: pausedMs }
-      const answer = await ask(ids, signal)
+      const answer = await answerOf(agent, {
+        kind: 'batch',
+        url: new URL(`${url}/v1/audio-features?ids=${ids.join(',')}`),
+        timeoutMs,
+        signal,
+      })
       const { outcome } = answer
       metrics.reccobeatsRequests.inc({ outcome: outcome.type })
       if (outcome.type === 'rate_limited' || outcome.type === 'quota_exceeded') {

@@ -5,6 +5,7 @@ import type { Admin } from '../../lib/kafka/admin.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import type { ValueRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
+import type { Handler } from '../../lib/kafka/sink.ts'
 import type { MetadataRequest, OperationalEvent, Topic } from '../../lib/topology.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
@@ -38,6 +39,14 @@ async function freshTopic(partitions = 2): Promise<Topic<MetadataRequest>> {
   })
   return fresh
 }
+
+/** A handler that only takes note of what it was given. */
+const pushIdsTo =
+  (ids: string[]): Handler<MetadataRequest> =>
+  async (records) => {
+    ids.push(...records.map((r) => r.value.id))
+    return []
+  }
 
 const newGroup = () => `${stream.config.prefix}g-${crypto.randomUUID()}`
 
@@ -180,10 +189,7 @@ describe('consuming', () => {
       await kafka.consume({
         group,
         topic: t,
-        handler: async (records) => {
-          ids.push(...records.map((r) => r.value.id))
-          return []
-        },
+        handler: pushIdsTo(ids),
       })
       await until(async () => (await committed(group, t.name)) === 3, 'all are committed')
       expect(ids).toEqual(['before', 'after'])
@@ -208,10 +214,7 @@ describe('consuming', () => {
     await kafka.consume({
       group: mine,
       topic: t,
-      handler: async (records) => {
-        ids.push(...records.map((r) => r.value.id))
-        return []
-      },
+      handler: pushIdsTo(ids),
     })
     await until(async () => (await committed(mine, t.name)) === 3, 'all are committed')
     expect(ids).toEqual(['all', 'mine'])
@@ -347,10 +350,7 @@ describe('consuming', () => {
     await kafka.consume({
       group,
       topic: t,
-      handler: async (records) => {
-        seen.push(...records.map((r) => r.value.id))
-        return []
-      },
+      handler: pushIdsTo(seen),
     })
     await kafka.publish(t, [{ key: 'a', value: request('before') }])
     await until(() => seen.length === 1, 'it has joined')

@@ -2,11 +2,19 @@ import { LRUCache } from 'lru-cache'
 import type { JsonObject } from './fields.ts'
 import { isObject } from './fields.ts'
 
+/**
+ * A track's JSON, as a page showed it. Its popularity changes from day to day and nothing else does, so the bytes
+ * are kept without it.
+ */
 interface KnownTrack {
-  /** Its JSON, as a page showed it. */
-  bytes: Buffer
+  /** Up to the popularity; all of a track that shows none. */
+  head: Buffer
+  /** From behind the popularity on; null of a track that shows none. */
+  rest: Buffer | null
   /** What is read of it; texts are Latin-1 of their bytes. */
   track: JsonObject
+  /** The same with each popularity that was shown. One object for each: others remember what they know of it. */
+  byPopularity: Map<number, JsonObject>
 }
 
 /** JSON of a page in which marks stand for tracks. */
@@ -22,6 +30,10 @@ const maxBytes = 8 << 20
 const before = Buffer.from('{"track":')
 const after = Buffer.from(',"played_at":"')
 const brace = 0x7b
+const zero = 0x30
+const popularity = '"popularity":'
+/** Pages of a few days may come by turns: partitions are read at a time, not in step. */
+const maxPopularities = 8
 /** The end of a track holds its id: `"uri":"spotify:track:…"}`. */
 const tailLength = 40
 
@@ -35,7 +47,7 @@ const tailLength = 40
 export class KnownTracks {
   readonly #tracks = new LRUCache<string, KnownTrack>({
     maxSize: maxBytes,
-    sizeCalculation: ({ bytes }) => bytes.length,
+    sizeCalculation: ({ head, rest }) => head.length + (rest?.length ?? 0),
   })
 
   /**
@@ -72,15 +84,57 @@ export class KnownTracks {
   #read(body: Buffer, start: number, stop: number): JsonObject | null {
     const tail = body.toString('latin1', Math.max(start, stop - tailLength), stop)
     const known = this.#tracks.get(tail)
-    const length = stop - start
-    if (known?.bytes.length === length && body.compare(known.bytes, 0, length, start, stop) === 0)
-      return known.track
-    const json = parseOrNull(body.toString('latin1', start, stop))
+    const read = known && readKnown(known, body.subarray(start, stop))
+    if (read) return read
+    const text = body.toString('latin1', start, stop)
+    const json = parseOrNull(text)
     if (!isObject(json)) return null
     const track = toNeeded(json)
-    this.#tracks.set(tail, { bytes: Buffer.from(body.subarray(start, stop)), track })
+    this.#tracks.set(tail, { ...splitAtPopularity(text), track, byPopularity: new Map() })
     return track
   }
+}
+
+/** What is read of a track that differs from a known one in its popularity at most; null when it does in more. */
+function readKnown({ head, rest, track, byPopularity }: KnownTrack, bytes: Buffer): JsonObject | null {
+  const headLength = head.length
+  const restAt = bytes.length - (rest?.length ?? 0)
+  if (restAt < headLength || bytes.compare(head, 0, headLength, 0, headLength) !== 0) return null
+  if (rest === null) return restAt === headLength ? track : null
+  if (bytes.compare(rest, 0, rest.length, restAt) !== 0) return null
+  const shown = wholeNumberOf(bytes, headLength, restAt)
+  if (shown === null) return null
+  const known = byPopularity.get(shown)
+  if (known) return known
+  const fresh = { ...track, popularity: shown }
+  if (byPopularity.size === maxPopularities) byPopularity.clear()
+  byPopularity.set(shown, fresh)
+  return fresh
+}
+
+/** Takes the popularity out of a track's JSON, where the number that stands there is the track's and nothing else. */
+function splitAtPopularity(text: string): Pick<KnownTrack, 'head' | 'rest'> {
+  const at = text.lastIndexOf(popularity) + popularity.length
+  const head = text.slice(0, at)
+  const rest = text.slice(at).replace(/^\d+/, '')
+  const other = parseOrNull(`${head}-1${rest}`)
+  const isPopularity = isObject(other) && other.popularity === -1
+  return isPopularity
+    ? { head: Buffer.from(head, 'latin1'), rest: Buffer.from(rest, 'latin1') }
+    : { head: Buffer.from(text, 'latin1'), rest: null }
+}
+
+/** The number that some bytes are in JSON, of up to three digits; null when they are none. */
+function wholeNumberOf(bytes: Buffer, start: number, end: number): number | null {
+  const length = end - start
+  if (length < 1 || length > 3 || (length > 1 && bytes[start] === zero)) return null
+  let number = 0
+  for (let i = start; i < end; i++) {
+    const digit = (bytes[i] ?? 0) - zero
+    if (digit < 0 || digit > 9) return null
+    number = number * 10 + digit
+  }
+  return number
 }
 
 /** A track without what nothing is made of: the lists of markets are most of its memory. */

@@ -110,4 +110,14 @@ describe('what is written', () => {
     expect(written.unwritten(popularity(3, 50, '2026-11-25')).trackPopularity).toHaveLength(1)
     expect(written.unwritten(popularity(3, 50, '2026-11-23')).trackPopularity).toHaveLength(1)
   })
+
+  test('of a popularity stays known while pages of other days come by turns', () => {
+    const written = new Written()
+    const days = ['2026-11-23', '2026-11-24', '2026-11-25']
+    for (const [n, day] of days.entries()) written.remember(popularity(1, 50 + n, day))
+    for (const [n, day] of days.entries()) {
+      expect(written.unwritten(popularity(2, 50 + n, day)).trackPopularity).toEqual([])
+      expect(written.unwritten(popularity(3, 60, day)).trackPopularity).toHaveLength(1)
+    }
+  })
 })

@@ -33,6 +33,7 @@ export class Written {
   readonly #albums = openCache()
   readonly #artists = openCache()
   readonly #tracks = openCache()
+  /** By day and id: pages of a few days may come by turns. */
   readonly #popularity = new LRUCache<string, Observation>({
     ...{ max: maxEntries, ttl: forgetAfterMs, ttlResolution: 1_000 },
   })
@@ -73,11 +74,11 @@ export class Written {
         (row) => row.metadata || row.features || isNews(this.#tracks, row, trackForm),
       ),
       trackPopularity: catalogue.trackPopularity.filter((seen) => {
-        const known = this.#popularity.get(seen.id)
-        if (!known || known.day !== seen.day) return true
+        const known = this.#popularity.get(dayKey(seen))
+        if (!known) return true
         if (seen.at <= known.at) return false
         if (seen.value !== known.value) return true
-        this.#popularity.set(seen.id, seen)
+        this.#popularity.set(dayKey(seen), seen)
         return false
       }),
     }
@@ -89,8 +90,8 @@ export class Written {
     for (const row of catalogue.artists) keep(this.#artists, row, artistForm)
     for (const row of catalogue.tracks) keep(this.#tracks, row, trackForm)
     for (const seen of catalogue.trackPopularity) {
-      const known = this.#popularity.get(seen.id)
-      if (!known || known.at < seen.at) this.#popularity.set(seen.id, seen)
+      const known = this.#popularity.get(dayKey(seen))
+      if (!known || known.at < seen.at) this.#popularity.set(dayKey(seen), seen)
     }
   }
 }
@@ -100,6 +101,10 @@ function openCache(): Cache {
     entry.isGone = true
   }
   return new LRUCache({ max: maxEntries, dispose })
+}
+
+function dayKey({ id, day }: Observation): string {
+  return day + id
 }
 
 function isValid({ isGone, until }: Entry, now: number): boolean {

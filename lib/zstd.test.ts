@@ -2,7 +2,7 @@ import { randomFillSync } from 'node:crypto'
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { compress, decompress } from './zstd.ts'
+import { compress, decompress, free } from './zstd.ts'
 
 /** Blocks of all sizes around those of chunks; half of each cannot be compressed. */
 const block = fc
@@ -78,5 +78,34 @@ describe('what is no frame is an error, and harms no other', () => {
     for (const result of [...good, ...later]) {
       expect(result.status === 'fulfilled' && result.value.equals(text)).toBe(true)
     }
+  })
+})
+
+describe('memory that is freed', () => {
+  test('is that of one frame: what lies in it is empty afterwards, and nothing else is', async () => {
+    const texts = [100_000, 100_000, 2_000_000].map(textOf)
+    const frames = await Promise.all(texts.map(compress))
+    const [first, ...others] = await Promise.all(frames.map(decompress))
+    const part = first?.subarray(500, 600)
+    if (first) free(first.buffer)
+    expect(first).toHaveLength(0)
+    expect(part).toHaveLength(0)
+    expect(others.map((bytes, i) => texts[i + 1]?.equals(bytes))).toEqual([true, true])
+    if (first) free(first.buffer)
+    const [again] = await Promise.all([decompress(frames[0] ?? Buffer.alloc(0))])
+    expect(texts[0]?.equals(again ?? Buffer.alloc(0))).toBe(true)
+  })
+
+  test.each([100, 4_000, 9_000, 65_000])('is not what may be shared: %i bytes', async (size) => {
+    const text = textOf(size)
+    const bytes = await decompress(await compress(text))
+    free(bytes.buffer)
+    expect(text.equals(bytes)).toBe(true)
+  })
+
+  test('is never memory of others', () => {
+    const foreign = Buffer.alloc(1 << 20, 'a')
+    free(foreign.buffer)
+    expect(foreign).toHaveLength(1 << 20)
   })
 })

@@ -70,6 +70,21 @@ export async function decompress(bytes: Buffer): Promise<Buffer> {
   return Buffer.concat(contents)
 }
 
+/** Memory that holds what came out of one frame and nothing else. */
+const lent = new WeakSet<ArrayBufferLike>()
+/** Below this size Node may put several buffers into one piece of memory. */
+const lentFrom = 64 << 10
+
+/**
+ * Frees memory that {@link decompress} made; any other stays as it is. Whoever looks into it later finds nothing.
+ *
+ * Left to V8, what has lived through two quick collections is found by one of the whole heap only, and V8 begins one
+ * for every 64 MB of such memory.
+ */
+export function free(memory: ArrayBufferLike): void {
+  if (lent.delete(memory) && memory instanceof ArrayBuffer) memory.transfer(0)
+}
+
 interface Frame {
   content: Buffer
   /** Bytes of the frame; what comes after them is the next one. */
@@ -85,6 +100,8 @@ function readFrame(bytes: Buffer): Promise<Frame> {
       if (error) return reject(error)
       // Node's types do not tell of `info`.
       const { buffer: content, engine } = result as unknown as { buffer: Buffer; engine: Zlib }
+      const { buffer } = content
+      if (buffer.byteLength === chunkSize && chunkSize >= lentFrom) lent.add(buffer)
       resolve({ content, used: engine.bytesWritten })
     })
   })

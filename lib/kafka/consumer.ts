@@ -28,6 +28,7 @@ export interface ConsumerOptions<V> {
   batchMaxBytes: number
   stuckAfterMs: number
   inTurn: InTurn
+  freesRecords: boolean
   health: Health
   fail: (error: unknown) => void
   log: Logger
@@ -249,7 +250,8 @@ class Term<V> {
   }
 
   #startWorker(topic: string, partition: number): void {
-    const { group, log, open, publishDeadLetters, batchMaxRecords, batchMaxBytes, inTurn, fail } = this.#o
+    const { group, log, open, publishDeadLetters, batchMaxRecords, batchMaxBytes, fail } = this.#o
+    const { inTurn, freesRecords } = this.#o
     const name = `${topic}/${partition}`
     const worker = new PartitionWorker<V>({
       group,
@@ -259,6 +261,7 @@ class Term<V> {
       batchMaxBytes,
       queueMaxBytes,
       inTurn,
+      freesRecords,
       open: (signal) => open(topic, partition, signal),
       decode: (record) => this.#decode(record),
       publishDeadLetters,
@@ -287,20 +290,34 @@ class Term<V> {
     throw new RetriableError(`No answer to a commit within ${commitWithinMs / 1000} s`)
   }
 
-  async #take({ batch, resolveOffset, commitOffsetsIfNecessary }: kafkajs.EachBatchPayload): Promise<void> {
+  async #take(payload: kafkajs.EachBatchPayload): Promise<void> {
+    const { batch, resolveOffset, commitOffsetsIfNecessary, heartbeat } = payload
     const { topic, partition } = batch
+    const name = `${topic}/${partition}`
     this.#commitOnce = commitOffsetsIfNecessary
-    const worker = this.#workers.get(`${topic}/${partition}`)
+    const worker = this.#workers.get(name)
     if (!worker) return
     worker.enqueue(batch.messages.map((m) => toRawRecord(topic, partition, m)))
     resolveOffset(batch.lastOffset())
-    if (!worker.full) return
-    const room = new Promise<void>((resolve) => this.#roomWaiters.set(`${topic}/${partition}`, resolve))
-    await withinMs(room, roomWithinMs)
-    this.#roomWaiters.delete(`${topic}/${partition}`)
-    if (worker.full && this.#workers.get(`${topic}/${partition}`) === worker) {
-      this.#consumer.pause([{ topic, partitions: [partition] }])
+    const isFull = () => worker.full && this.#workers.get(name) === worker
+    while (isFull()) {
+      const room = new Promise<void>((resolve) => this.#roomWaiters.set(name, resolve))
+      await withinMs(room, roomWithinMs)
+      this.#roomWaiters.delete(name)
+      if (isFull() && this.#isAnyHungry()) {
+        this.#consumer.pause([{ topic, partitions: [partition] }])
+        return
+      }
+      await heartbeat()
     }
+  }
+
+  /**
+   * Whether a full queue holds up somebody. Were all of them paused instead, kafkajs would sleep for as long as a
+   * fetch may wait, whatever has room meanwhile.
+   */
+  #isAnyHungry(): boolean {
+    return [...this.#workers.values()].some((worker) => !worker.full)
   }
 
   #resume(topic: string, partition: number): void {

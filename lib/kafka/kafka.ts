@@ -44,6 +44,11 @@ interface ConsumeOptions {
   stuckAfterMs?: number
   /** Bounds how many batches are in work at a time; absent: one of every partition. */
   inTurn?: InTurn
+  /**
+   * Nothing of a record is looked at once its batch is settled: its memory is freed then, and not when V8 finds the
+   * time. A record that is looked at all the same is empty.
+   */
+  freesRecords?: boolean
 }
 
 export interface Kafka extends Resource {
@@ -79,7 +84,10 @@ export interface KafkaOptions {
 }
 
 const atOnce: InTurn = (work) => work()
-const defaults = { batchMaxRecords: 500, batchMaxBytes: 8 << 20, stuckAfterMs: 300_000, inTurn: atOnce }
+const defaults = {
+  ...{ batchMaxRecords: 500, batchMaxBytes: 8 << 20, stuckAfterMs: 300_000 },
+  ...{ inTurn: atOnce, freesRecords: false },
+}
 
 /** A consumer that stopped for a flood of dead letters tries again this often. */
 const floodTrialMs = 5_000

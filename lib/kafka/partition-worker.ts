@@ -2,6 +2,7 @@ import { checkpoint } from '../checkpoint.ts'
 import { isRetriable, messageOf, RetriableError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { metrics } from '../metrics.ts'
+import { free } from '../zstd.ts'
 import { FloodError } from './flood-valve.ts'
 import { backoffMs, pause } from './pause.ts'
 import type { DecodedRecord, RawRecord } from './record.ts'
@@ -26,6 +27,8 @@ export interface WorkerOptions<V> {
   open: (signal: AbortSignal) => PartitionSink<V>
   batchMaxRecords: number
   batchMaxBytes: number
+  /** The sink keeps nothing of a batch that is settled: its memory is freed. */
+  freesRecords: boolean
   /** Bytes in the queue above which {@link PartitionWorker.full} is true. */
   queueMaxBytes: number
   decode: (record: RawRecord) => Promise<DecodedRecord<V>>
@@ -177,6 +180,7 @@ export class PartitionWorker<V> {
       }),
     )
     metrics.recordsConsumed.inc({ group, topic }, batch.length)
+    if (this.#o.freesRecords) freeMemory(batch, this.#queue[0])
   }
 
   async #tick(): Promise<void> {
@@ -249,6 +253,17 @@ export class PartitionWorker<V> {
       log.warn({ group, topic, partition, reason: messageOf(error) }, 'commit_failed')
     }
   }
+}
+
+/** @param next what comes after the records: it may have come with them, in one piece of memory */
+function freeMemory(records: readonly RawRecord[], next: RawRecord | undefined): void {
+  const kept = next && memoryOf(next)
+  for (const memory of new Set(records.map(memoryOf))) if (memory && memory !== kept) free(memory)
+}
+
+/** Where a record lies, all of it. */
+function memoryOf({ bytes, key, headers }: RawRecord): ArrayBufferLike | undefined {
+  return (bytes ?? key ?? headers[0]?.value)?.buffer
 }
 
 function sizeOf(record: RawRecord): number {

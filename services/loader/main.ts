@@ -33,6 +33,7 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
     ...limits,
     group: topics.groups.loaderHistory,
     topic: topics.recentlyPlayed,
+    freesRecords: true,
     handler: historyHandler(parts),
   })
   await kafka.consume({

@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { createRequire } from 'node:module'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RetriableError } from '../../lib/errors.ts'
 import type { Admin } from '../../lib/kafka/admin.ts'
@@ -199,6 +201,74 @@ describe('consuming', () => {
       expect(dead.map((r) => headerText(r, 'dlq.reason'))).toEqual([reason])
     },
   )
+
+  test('what is settled is freed, and nothing that came with it before its turn', async () => {
+    const t = await freshTopic(1)
+    const group = newGroup()
+    const { kafka } = await stream.openKafka()
+    const ids = Array.from({ length: 200 }, (_, i) => `${i} ${'x'.repeat(2_000)}`)
+    const values = await Promise.all(ids.map((id) => stream.codec.encode(t, request(id))))
+    // One record in ten is a tombstone, one no value of ours: all of them come together, in one piece of memory.
+    const sent = values.map((value, i) => ({
+      ...{ key: `artist:${i}`, headers: [{ name: 'n', value: Buffer.from(String(i)) }] },
+      value: i % 10 === 3 ? null : i % 10 === 7 ? Buffer.from(`no value ${i}`) : value,
+    }))
+    await kafka.publishBytes(t.name, sent)
+    const handled: ValueRecord<MetadataRequest>[] = []
+    const seen: string[] = []
+    let tries = 0
+    await kafka.consume({
+      group,
+      topic: t,
+      batchMaxRecords: 17,
+      freesRecords: true,
+      handler: async (records) => {
+        if (tries++ % 3 === 1) throw new RetriableError('away', { retryAfterMs: 1 })
+        handled.push(...records)
+        for (const { key, bytes, headers, value } of records) {
+          const n = headerText({ headers }, 'n')
+          expect(bytes?.equals(values[Number(n)] ?? Buffer.alloc(0))).toBe(true)
+          seen.push(`${key} ${n} ${value.id}`)
+        }
+        return []
+      },
+    })
+    await until(async () => (await committed(group, t.name)) === 200, 'all are committed')
+    const isValue = (_: unknown, i: number) => ![3, 7].includes(i % 10)
+    expect(seen).toEqual(ids.map((id, i) => `artist:${i} ${i} ${id}`).filter(isValue))
+    const dead = await deadLettersOf(group)
+    const ofDead = dead.map((r) => `${r.key} ${headerText(r, 'n')} ${r.bytes}`).sort()
+    const bad = sent.map(({ key, value }, i) => `${key} ${i} ${value}`).filter((_, i) => !isValue(_, i))
+    expect(ofDead).toEqual(bad.sort())
+    await until(() => handled.every(({ bytes }) => bytes?.length === 0), 'all of it is freed')
+  })
+
+  test('a consumer that has no room for any partition stays a member, and goes on when there is', async () => {
+    const t = await freshTopic()
+    const group = newGroup()
+    const { kafka } = await stream.openKafka()
+    // Three times what is kept waiting of a partition, for each.
+    const ids = Array.from({ length: 120 }, (_, i) => `${i} ${randomBytes(75_000).toString('base64')}`)
+    const publish = (id: string, i: number) => ({ key: `artist:${i}`, value: request(id) })
+    await kafka.publish(t, ids.map(publish))
+    const seen: string[] = []
+    let isHeld = true
+    await kafka.consume({
+      group,
+      topic: t,
+      batchMaxRecords: 5,
+      handler: async (records) => {
+        await until(() => !isHeld, 'there is room', 60_000)
+        seen.push(...records.map((r) => r.value.id))
+        return []
+      },
+    })
+    // Longer than a member may be silent.
+    await sleep(15_000)
+    isHeld = false
+    await until(async () => (await committed(group, t.name)) === ids.length, 'all are committed', 60_000)
+    expect(seen.toSorted()).toEqual(ids.toSorted())
+  })
 
   test('records redriven to another group are skipped', async () => {
     const t = await freshTopic(1)

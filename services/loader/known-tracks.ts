@@ -3,8 +3,7 @@ import type { JsonObject } from './fields.ts'
 import { isObject } from './fields.ts'
 
 /**
- * A track's JSON, as a page showed it. Its popularity changes from day to day and nothing else does, so the bytes
- * are kept without it.
+ * A track's JSON, as a page showed it, without its popularity: as a rule nothing else changes from day to day.
  */
 interface KnownTrack {
   /** Up to the popularity; all of a track that shows none. */

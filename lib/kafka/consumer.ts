@@ -299,16 +299,22 @@ class Term<V> {
     if (!worker) return
     worker.enqueue(batch.messages.map((m) => toRawRecord(topic, partition, m)))
     resolveOffset(batch.lastOffset())
-    const isFull = () => worker.full && this.#workers.get(name) === worker
+    const isFull = () => !this.#ended && worker.full && this.#workers.get(name) === worker
+    const pauseIfFull = () => {
+      if (isFull()) this.#consumer.pause([{ topic, partitions: [partition] }])
+    }
     while (isFull()) {
       const room = new Promise<void>((resolve) => this.#roomWaiters.set(name, resolve))
       await withinMs(room, roomWithinMs)
       this.#roomWaiters.delete(name)
-      if (isFull() && this.#isAnyHungry()) {
-        this.#consumer.pause([{ topic, partitions: [partition] }])
-        return
+      if (this.#isAnyHungry()) return pauseIfFull()
+      try {
+        await heartbeat()
+      } catch (error) {
+        // kafkajs fetches again before it joins again or gives up.
+        pauseIfFull()
+        throw error
       }
-      await heartbeat()
     }
   }
 

@@ -44,11 +44,21 @@ interface ConsumeOptions {
   stuckAfterMs?: number
   /** Bounds how many batches are in work at a time; absent: one of every partition. */
   inTurn?: InTurn
+}
+
+interface HandlerOptions<V> extends ConsumeOptions {
+  topic: Topic<V>
+  handler: Handler<V>
   /**
-   * Nothing of a record is looked at once its batch is settled: its memory is freed then, and not when V8 finds the
-   * time. A record that is looked at all the same is empty.
+   * The handler keeps nothing of its records: their memory is freed when they are settled, and not when V8 finds
+   * the time. A record that is looked at all the same is empty.
    */
   freesRecords?: boolean
+}
+
+interface SinkOptions<V> extends ConsumeOptions {
+  topics: Topic<V>[]
+  open: OpenSink<V>
 }
 
 export interface Kafka extends Resource {
@@ -67,9 +77,9 @@ export interface Kafka extends Resource {
    * Records that cannot be decoded become dead letters without the handler; records redriven to another group
    * are skipped.
    */
-  consume<V>(options: ConsumeOptions & { topic: Topic<V>; handler: Handler<V> }): Promise<void>
+  consume<V>(options: HandlerOptions<V>): Promise<void>
   /** Consumes topics with a sink of its own for every partition and term of ownership. */
-  consumeInto<V>(options: ConsumeOptions & { topics: Topic<V>[]; open: OpenSink<V> }): Promise<void>
+  consumeInto<V>(options: SinkOptions<V>): Promise<void>
 }
 
 export interface KafkaOptions {
@@ -84,10 +94,7 @@ export interface KafkaOptions {
 }
 
 const atOnce: InTurn = (work) => work()
-const defaults = {
-  ...{ batchMaxRecords: 500, batchMaxBytes: 8 << 20, stuckAfterMs: 300_000 },
-  ...{ inTurn: atOnce, freesRecords: false },
-}
+const defaults = { batchMaxRecords: 500, batchMaxBytes: 8 << 20, stuckAfterMs: 300_000, inTurn: atOnce }
 
 /** A consumer that stopped for a flood of dead letters tries again this often. */
 const floodTrialMs = 5_000
@@ -142,18 +149,16 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
     )
   }
 
-  const consumeInto: Kafka['consumeInto'] = async ({ group, topics, open, ...limits }) => {
+  async function start<V>({ group, ...rest }: SinkOptions<V> & { freesRecords: boolean }): Promise<void> {
     const valve = new FloodValve(config.flood)
     valves.add(valve)
     consumers.push(
       openConsumer({
         ...defaults,
-        ...limits,
+        ...rest,
         client,
         codec,
         group,
-        topics,
-        open,
         publishDeadLetters: async (batch) => {
           stopFlood(valve, group, batch)
           await publishDeadLetters(group, batch)
@@ -169,10 +174,10 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
   return {
     publish,
     publishBytes: producer.publish,
-    consumeInto,
-    consume: ({ topic, handler, ...rest }) =>
-      consumeInto({
-        ...rest,
+    consumeInto: (into) => start({ ...into, freesRecords: false }),
+    consume: ({ topic, handler, freesRecords = false, ...rest }) =>
+      start({
+        ...{ ...rest, freesRecords },
         topics: [topic],
         open: (_topic, _partition, signal) => handlerSink({ group: rest.group, handler, log, signal }),
       }),

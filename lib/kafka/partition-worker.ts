@@ -180,7 +180,7 @@ export class PartitionWorker<V> {
       }),
     )
     metrics.recordsConsumed.inc({ group, topic }, batch.length)
-    if (this.#o.freesRecords) freeMemory(batch, this.#queue[0])
+    if (this.#o.freesRecords) freeMemory(batch, this.#queue)
   }
 
   async #tick(): Promise<void> {
@@ -255,15 +255,15 @@ export class PartitionWorker<V> {
   }
 }
 
-/** @param next what comes after the records: it may have come with them, in one piece of memory */
-function freeMemory(records: readonly RawRecord[], next: RawRecord | undefined): void {
-  const kept = next && memoryOf(next)
-  for (const memory of new Set(records.map(memoryOf))) if (memory && memory !== kept) free(memory)
+/** @param queued records that may have come with these, in one piece of memory: theirs stays */
+function freeMemory(records: readonly RawRecord[], queued: readonly RawRecord[]): void {
+  const kept = new Set(queued.flatMap(memoryOf))
+  for (const memory of new Set(records.flatMap(memoryOf))) if (!kept.has(memory)) free(memory)
 }
 
-/** Where a record lies, all of it. */
-function memoryOf({ bytes, key, headers }: RawRecord): ArrayBufferLike | undefined {
-  return (bytes ?? key ?? headers[0]?.value)?.buffer
+/** Where the parts of a record lie; one without any lies nowhere. */
+function memoryOf({ bytes, key, headers }: RawRecord): ArrayBufferLike[] {
+  return [bytes, key, ...headers.map(({ value }) => value)].flatMap((part) => part?.buffer ?? [])
 }
 
 function sizeOf(record: RawRecord): number {

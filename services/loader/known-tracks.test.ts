@@ -3,9 +3,13 @@ import { describe, expect, test } from 'vitest'
 import { KnownTracks } from './known-tracks.ts'
 
 /** JSON of a track as Spotify writes it; `popularity` is the text that stands for the number. */
-const trackJson = (popularity: string, over: { id?: string; name?: string; album?: string } = {}) => {
-  const { id = 'T', name = '"A name"', album = '{"name":"An album"}' } = over
-  return `{"album":${album},"artists":[{"name":"Someone"}],"name":${name},"popularity":${popularity},"type":"track","uri":"spotify:track:${id}"}`
+const trackJson = (
+  popularity: string,
+  over: { id?: string; name?: string; album?: string; isAlbumLast?: boolean } = {},
+) => {
+  const { id = 'T', name = '"A name"', album = '{"name":"An album"}', isAlbumLast = false } = over
+  const [first, last] = isAlbumLast ? ['', `"album":${album},`] : [`"album":${album},`, '']
+  return `{${first}"name":${name},"popularity":${popularity},${last}"type":"track","uri":"spotify:track:${id}"}`
 }
 const pageOf = (tracks: readonly string[]) =>
   Buffer.from(
@@ -55,8 +59,26 @@ describe('a track of which only the popularity has changed', () => {
 
 /** Numbers of JSON and what is none, as they may stand for a popularity. */
 const number = fc.constantFrom(
-  ...['0', '7', '07', '70', '71', '100', '999', '1000', '-1', '-70', '7.0', '7.5', '7e0', '7e1', '70e-1'],
+  ...[
+    '0',
+    '7',
+    '07',
+    '70',
+    '71',
+    '100',
+    '999',
+    '1000',
+    '-1',
+    '-70',
+    '7.0',
+    '7.5',
+    '7e0',
+    '7e1',
+    '70e-1',
+    '-0',
+  ],
   ...['', ' 7', '7 ', 'null', '"7"', '[7]', '7,"popularity":8', '7,"popularity":"8"', '7}', '7]', '+7', '٧'],
+  ...['7.00000000000000000001', '0.00000000000000000001'],
 )
 const name = fc.constantFrom(
   ...['"A name"', '"Ein Stück"', '"\\"popularity\\":7"', '"x","a\\"popularity":3', '"x","popularity":3'],
@@ -65,11 +87,29 @@ const album = fc.constantFrom(
   '{"name":"An album"}',
   '{"name":"An album","popularity":7}',
   '{"popularity":70}',
+  '{"popularity":71}',
 )
 const track = fc
-  .record({ popularity: number, name, album, id: fc.constantFrom('T', 'U') })
+  .record({ popularity: number, name, album, id: fc.constantFrom('T', 'U'), isAlbumLast: fc.boolean() })
   .map(({ popularity, ...over }) => trackJson(popularity, over))
 const page = fc.array(track, { maxLength: 4 }).map(pageOf)
+
+test.each([
+  [
+    'an album has one behind it',
+    (n: number) => trackJson('-1', { album: `{"popularity":${n}}`, isAlbumLast: true }),
+  ],
+  [
+    'it is not written as Spotify does',
+    (n: number) => `{"name":"abc${n}d","popularity" : -1,"type":"track","uri":"spotify:track:T"}`,
+  ],
+])('a number is not taken for the popularity where %s', (_where, json) => {
+  const known = new KnownTracks()
+  for (const n of [70, 71, 12, 13]) {
+    const body = pageOf([json(n)])
+    expect(outcome(known, body)).toEqual(outcome(new KnownTracks(), body))
+  }
+})
 
 test('whatever stands for a popularity, a page is read as if no page had come before it', () => {
   fc.assert(

@@ -30,7 +30,8 @@ const before = Buffer.from('{"track":')
 const after = Buffer.from(',"played_at":"')
 const brace = 0x7b
 const zero = 0x30
-const popularity = '"popularity":'
+/** The last popularity in a track's JSON. */
+const popularityIn = /^(?<before>.*"popularity":)(?<number>\d+)(?<rest>[,}].*)$/s
 /** Pages of a few days may come by turns: partitions are read at a time, not in step. */
 const maxPopularities = 8
 /** The end of a track holds its id: `"uri":"spotify:track:…"}`. */
@@ -89,7 +90,7 @@ export class KnownTracks {
     const json = parseOrNull(text)
     if (!isObject(json)) return null
     const track = toNeeded(json)
-    this.#tracks.set(tail, { ...splitAtPopularity(text), track, byPopularity: new Map() })
+    this.#tracks.set(tail, { ...splitAtPopularity(text, json), track, byPopularity: new Map() })
     return track
   }
 }
@@ -112,15 +113,21 @@ function readKnown({ head, rest, track, byPopularity }: KnownTrack, bytes: Buffe
 }
 
 /** Takes the popularity out of a track's JSON, where the number that stands there is the track's and nothing else. */
-function splitAtPopularity(text: string): Pick<KnownTrack, 'head' | 'rest'> {
-  const at = text.lastIndexOf(popularity) + popularity.length
-  const head = text.slice(0, at)
-  const rest = text.slice(at).replace(/^\d+/, '')
-  const other = parseOrNull(`${head}-1${rest}`)
-  const isPopularity = isObject(other) && other.popularity === -1
-  return isPopularity
-    ? { head: Buffer.from(head, 'latin1'), rest: Buffer.from(rest, 'latin1') }
-    : { head: Buffer.from(text, 'latin1'), rest: null }
+function splitAtPopularity(text: string, track: JsonObject): Pick<KnownTrack, 'head' | 'rest'> {
+  const { before: start, number, rest } = popularityIn.exec(text)?.groups ?? {}
+  if (start === undefined || rest === undefined || track.popularity !== Number(number))
+    return { head: toBytes(text), rest: null }
+  const other = parseOrNull(`${start}-1${rest}`)
+  if (!isObject(other) || other.popularity !== -1) return { head: toBytes(text), rest: null }
+  const bytes = toBytes(start + rest)
+  return { head: bytes.subarray(0, start.length), rest: bytes.subarray(start.length) }
+}
+
+/** In memory of their own: a part of what Node shares among small buffers would keep all of it. */
+function toBytes(latin1: string): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(latin1.length)
+  bytes.write(latin1, 'latin1')
+  return bytes
 }
 
 /** The number that some bytes are in JSON, of up to three digits; null when they are none. */

@@ -30,8 +30,11 @@ afterAll(async () => {
 const request = (id: string): MetadataRequest => ({ kind: 'artist', id, requestedAt: 1 })
 
 /** A topic of its own for each test, so that tests do not see one another's records. */
-async function freshTopic(partitions = 2): Promise<Topic<MetadataRequest>> {
-  const fresh = { ...topic, name: `${stream.config.prefix}t-${crypto.randomUUID()}`, partitions }
+async function freshTopic(
+  partitions = 2,
+  more: Partial<Pick<Topic, 'cleanup'>> = {},
+): Promise<Topic<MetadataRequest>> {
+  const fresh = { ...topic, ...more, name: `${stream.config.prefix}t-${crypto.randomUUID()}`, partitions }
   await admin.ensureTopics([fresh], 1)
   const { registryUrl } = stream.config
   await fetch(`${registryUrl}/subjects/${fresh.name}-value/versions`, {
@@ -49,6 +52,10 @@ const pushIdsTo =
     ids.push(...records.map((r) => r.value.id))
     return []
   }
+
+/** For each of two partitions about three times what is kept waiting of it. */
+const largeIds = () => Array.from({ length: 120 }, (_, i) => `${i} ${randomBytes(75_000).toString('base64')}`)
+const toRecord = (id: string, i: number) => ({ key: `artist:${i}`, value: request(id) })
 
 const newGroup = () => `${stream.config.prefix}g-${crypto.randomUUID()}`
 
@@ -203,16 +210,18 @@ describe('consuming', () => {
   )
 
   test('what is settled is freed, and nothing that came with it before its turn', async () => {
-    const t = await freshTopic(1)
+    // Records without a key have no place in a compacted topic.
+    const t = await freshTopic(1, { cleanup: 'delete' })
     const group = newGroup()
     const { kafka } = await stream.openKafka()
     const ids = Array.from({ length: 200 }, (_, i) => `${i} ${'x'.repeat(2_000)}`)
     const values = await Promise.all(ids.map((id) => stream.codec.encode(t, request(id))))
-    // One record in ten is a tombstone, one no value of ours: all of them come together, in one piece of memory.
-    const sent = values.map((value, i) => ({
-      ...{ key: `artist:${i}`, headers: [{ name: 'n', value: Buffer.from(String(i)) }] },
-      value: i % 10 === 3 ? null : i % 10 === 7 ? Buffer.from(`no value ${i}`) : value,
-    }))
+    // One record in ten has nothing at all, one no value of ours: all of them come together, in one piece of memory.
+    const sent = values.map((value, i) => {
+      if (i % 10 === 3) return { key: null, value: null }
+      const headers = [{ name: 'n', value: Buffer.from(String(i)) }]
+      return { key: `artist:${i}`, headers, value: i % 10 === 7 ? Buffer.from(`no value ${i}`) : value }
+    })
     await kafka.publishBytes(t.name, sent)
     const handled: ValueRecord<MetadataRequest>[] = []
     const seen: string[] = []
@@ -220,7 +229,8 @@ describe('consuming', () => {
     await kafka.consume({
       group,
       topic: t,
-      batchMaxRecords: 17,
+      // So that the first of a batch is one that has nothing.
+      batchMaxRecords: 13,
       freesRecords: true,
       handler: async (records) => {
         if (tries++ % 3 === 1) throw new RetriableError('away', { retryAfterMs: 1 })
@@ -238,8 +248,8 @@ describe('consuming', () => {
     expect(seen).toEqual(ids.map((id, i) => `artist:${i} ${i} ${id}`).filter(isValue))
     const dead = await deadLettersOf(group)
     const ofDead = dead.map((r) => `${r.key} ${headerText(r, 'n')} ${r.bytes}`).sort()
-    const bad = sent.map(({ key, value }, i) => `${key} ${i} ${value}`).filter((_, i) => !isValue(_, i))
-    expect(ofDead).toEqual(bad.sort())
+    const bad = sent.map(({ key, value }, i) => `${key} ${key && i} ${value}`)
+    expect(ofDead).toEqual(bad.filter((text, i) => !isValue(text, i)).sort())
     await until(() => handled.every(({ bytes }) => bytes?.length === 0), 'all of it is freed')
   })
 
@@ -247,10 +257,8 @@ describe('consuming', () => {
     const t = await freshTopic()
     const group = newGroup()
     const { kafka } = await stream.openKafka()
-    // Three times what is kept waiting of a partition, for each.
-    const ids = Array.from({ length: 120 }, (_, i) => `${i} ${randomBytes(75_000).toString('base64')}`)
-    const publish = (id: string, i: number) => ({ key: `artist:${i}`, value: request(id) })
-    await kafka.publish(t, ids.map(publish))
+    const ids = largeIds()
+    await kafka.publish(t, ids.map(toRecord))
     const seen: string[] = []
     let isHeld = true
     await kafka.consume({
@@ -268,6 +276,32 @@ describe('consuming', () => {
     isHeld = false
     await until(async () => (await committed(group, t.name)) === ids.length, 'all are committed', 60_000)
     expect(seen.toSorted()).toEqual(ids.toSorted())
+  })
+
+  test('a consumer that is stopped without room for any partition leaves its group, though a handler hangs', async () => {
+    const t = await freshTopic()
+    const group = newGroup()
+    const { kafka } = await stream.openKafka()
+    await kafka.publish(t, largeIds().map(toRecord))
+    const handled = new Set<number>()
+    const hanging = Promise.withResolvers<never[]>()
+    await kafka.consume({
+      group,
+      topic: t,
+      batchMaxRecords: 5,
+      handler: ([first]) => {
+        handled.add(first?.partition ?? -1)
+        return hanging.promise
+      },
+    })
+    const members = async () => (await admin.readGroupLag(group, [t.name])).members
+    await until(() => handled.size === 2, 'both partitions are in work')
+    // Until what was fetched behind that fills the queues.
+    await sleep(2_000)
+    expect(await members()).toBe(1)
+    await kafka.close()
+    expect(await members()).toBe(0)
+    hanging.resolve([])
   })
 
   test('records redriven to another group are skipped', async () => {

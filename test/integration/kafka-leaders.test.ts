@@ -135,7 +135,7 @@ test('a partition that cannot be written goes alone, and its neighbours together
   const producer = await openProducer({
     client: createClient({ config, log, name: 'test' }),
     log: pino({ level: 'debug' }, { write: count }),
-    giveUpAfterMs: 100,
+    giveUpAfterMs: 1_000,
   })
   const partitions = [0, 1, 2]
   const publishAll = async (value: string) => {

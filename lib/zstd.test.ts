@@ -92,8 +92,8 @@ describe('memory that is freed', () => {
     expect(part).toHaveLength(0)
     expect(others.map((bytes, i) => texts[i + 1]?.equals(bytes))).toEqual([true, true])
     if (first) free(first.buffer)
-    const [again] = await Promise.all([decompress(frames[0] ?? Buffer.alloc(0))])
-    expect(texts[0]?.equals(again ?? Buffer.alloc(0))).toBe(true)
+    const again = await decompress(frames[0] ?? Buffer.alloc(0))
+    expect(texts[0]?.equals(again)).toBe(true)
   })
 
   test.each([100, 4_000, 9_000, 65_000])('is not what may be shared: %i bytes', async (size) => {

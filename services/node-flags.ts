@@ -11,7 +11,9 @@
  * - The heap can be trimmed when there is nothing to do; see `lib/idle-heap.ts`.
  */
 export const nodeFlags = [
-  ...['--max-semi-space-size=8', '--initial-old-space-size=32', '--heap-growing-percent=150'],
+  '--max-semi-space-size=8',
+  '--initial-old-space-size=32',
+  '--heap-growing-percent=150',
   '--expose-gc',
 ]
 

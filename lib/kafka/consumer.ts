@@ -250,25 +250,18 @@ class Term<V> {
   }
 
   #startWorker(topic: string, partition: number): void {
-    const { group, log, open, publishDeadLetters, batchMaxRecords, batchMaxBytes, fail } = this.#o
-    const { inTurn, freesRecords } = this.#o
+    const { open, fail } = this.#o
     const name = `${topic}/${partition}`
     const worker = new PartitionWorker<V>({
-      group,
+      ...this.#o,
       topic,
       partition,
-      batchMaxRecords,
-      batchMaxBytes,
       queueMaxBytes,
-      inTurn,
-      freesRecords,
       open: (signal) => open(topic, partition, signal),
       decode: (record) => this.#decode(record),
-      publishDeadLetters,
       commit: (nextOffset) => this.#commit(topic, partition, nextOffset),
       onRoom: () => this.#resume(topic, partition),
       onBug: fail,
-      log,
     })
     this.#workers.set(name, worker)
     worker.start(this.#ending.get(name) ?? Promise.resolve())
@@ -300,21 +293,17 @@ class Term<V> {
     worker.enqueue(batch.messages.map((m) => toRawRecord(topic, partition, m)))
     resolveOffset(batch.lastOffset())
     const isFull = () => !this.#ended && worker.full && this.#workers.get(name) === worker
-    const pauseIfFull = () => {
-      if (isFull()) this.#consumer.pause([{ topic, partitions: [partition] }])
-    }
-    while (isFull()) {
-      const room = new Promise<void>((resolve) => this.#roomWaiters.set(name, resolve))
-      await withinMs(room, roomWithinMs)
-      this.#roomWaiters.delete(name)
-      if (this.#isAnyHungry()) return pauseIfFull()
-      try {
+    try {
+      while (isFull()) {
+        const room = new Promise<void>((resolve) => this.#roomWaiters.set(name, resolve))
+        await withinMs(room, roomWithinMs)
+        this.#roomWaiters.delete(name)
+        if (this.#isAnyHungry()) break
         await heartbeat()
-      } catch (error) {
-        // kafkajs fetches again before it joins again or gives up.
-        pauseIfFull()
-        throw error
       }
+    } finally {
+      // Also when a heartbeat fails: kafkajs fetches again before it joins again or gives up.
+      if (isFull()) this.#consumer.pause([{ topic, partitions: [partition] }])
     }
   }
 

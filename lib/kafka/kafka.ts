@@ -177,7 +177,8 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
     consumeInto: (into) => start({ ...into, freesRecords: false }),
     consume: ({ topic, handler, freesRecords = false, ...rest }) =>
       start({
-        ...{ ...rest, freesRecords },
+        ...rest,
+        freesRecords,
         topics: [topic],
         open: (_topic, _partition, signal) => handlerSink({ group: rest.group, handler, log, signal }),
       }),

@@ -44,6 +44,7 @@ describe('a track of which only the popularity has changed', () => {
     const page = pageOf(['1', '2', '1', '2'].map((n) => trackJson(n)))
     const [, , ...later] = tracksOf(known, page)
     const again = tracksOf(known, page)
+    expect(again[0]).toBe(later[0])
     expect(again[2]).toBe(later[0])
     expect(again[3]).toBe(later[1])
     expect(again[2]).not.toBe(again[3])

@@ -12,8 +12,11 @@ interface KnownTrack {
   rest: Buffer | null
   /** What is read of it; texts are Latin-1 of their bytes. */
   track: JsonObject
-  /** The same with each popularity that was shown. One object for each: others remember what they know of it. */
-  byPopularity: Map<number, JsonObject>
+  /**
+   * The same with each popularity, by its text, that was shown. One object for each: others remember what they know
+   * of it.
+   */
+  byPopularity: Map<string, JsonObject>
 }
 
 /** JSON of a page in which marks stand for tracks. */
@@ -29,9 +32,10 @@ const maxBytes = 8 << 20
 const before = Buffer.from('{"track":')
 const after = Buffer.from(',"played_at":"')
 const brace = 0x7b
-const zero = 0x30
 /** The last popularity in a track's JSON. */
-const popularityIn = /^(?<before>.*"popularity":)(?<number>\d+)(?<rest>[,}].*)$/s
+const popularityIn = /^(?<start>.*"popularity":)(?<number>\d+)(?<rest>[,}].*)$/s
+/** A whole number of JSON. */
+const shortNumber = /^(?:0|[1-9]\d{0,2})$/
 /** Pages of a few days may come by turns: partitions are read at a time, not in step. */
 const maxPopularities = 8
 /** The end of a track holds its id: `"uri":"spotify:track:…"}`. */
@@ -89,38 +93,36 @@ export class KnownTracks {
     const text = body.toString('latin1', start, stop)
     const json = parseOrNull(text)
     if (!isObject(json)) return null
-    const track = toNeeded(json)
-    this.#tracks.set(tail, { ...splitAtPopularity(text, json), track, byPopularity: new Map() })
-    return track
+    const fresh = toKnown(text, json)
+    this.#tracks.set(tail, fresh)
+    return fresh.track
   }
 }
 
 /** What is read of a track that differs from a known one in its popularity at most; null when it does in more. */
 function readKnown({ head, rest, track, byPopularity }: KnownTrack, bytes: Buffer): JsonObject | null {
-  const headLength = head.length
   const restAt = bytes.length - (rest?.length ?? 0)
-  if (restAt < headLength || bytes.compare(head, 0, headLength, 0, headLength) !== 0) return null
-  if (rest === null) return restAt === headLength ? track : null
+  if (restAt < head.length || bytes.compare(head, 0, head.length, 0, head.length) !== 0) return null
+  if (rest === null) return restAt === head.length ? track : null
   if (bytes.compare(rest, 0, rest.length, restAt) !== 0) return null
-  const shown = wholeNumberOf(bytes, headLength, restAt)
-  if (shown === null) return null
-  const known = byPopularity.get(shown)
+  const number = bytes.toString('latin1', head.length, restAt)
+  const known = byPopularity.get(number)
   if (known) return known
-  const fresh = { ...track, popularity: shown }
+  if (!shortNumber.test(number)) return null
+  const fresh = { ...track, popularity: Number(number) }
   if (byPopularity.size === maxPopularities) byPopularity.clear()
-  byPopularity.set(shown, fresh)
+  byPopularity.set(number, fresh)
   return fresh
 }
 
 /** Takes the popularity out of a track's JSON, where the number that stands there is the track's and nothing else. */
-function splitAtPopularity(text: string, track: JsonObject): Pick<KnownTrack, 'head' | 'rest'> {
-  const { before: start, number, rest } = popularityIn.exec(text)?.groups ?? {}
-  if (start === undefined || rest === undefined || track.popularity !== Number(number))
-    return { head: toBytes(text), rest: null }
-  const other = parseOrNull(`${start}-1${rest}`)
-  if (!isObject(other) || other.popularity !== -1) return { head: toBytes(text), rest: null }
-  const bytes = toBytes(start + rest)
-  return { head: bytes.subarray(0, start.length), rest: bytes.subarray(start.length) }
+function toKnown(text: string, json: JsonObject): KnownTrack {
+  const track = toNeeded(json)
+  const { start = '', number = '', rest = '' } = popularityIn.exec(text)?.groups ?? {}
+  const other = json.popularity === Number(number) ? parseOrNull(`${start}-1${rest}`) : null
+  if (!isObject(other) || other.popularity !== -1)
+    return { head: toBytes(text), rest: null, track, byPopularity: new Map() }
+  return { head: toBytes(start), rest: toBytes(rest), track, byPopularity: new Map([[number, track]]) }
 }
 
 /** In memory of their own: a part of what Node shares among small buffers would keep all of it. */
@@ -128,19 +130,6 @@ function toBytes(latin1: string): Buffer {
   const bytes = Buffer.allocUnsafeSlow(latin1.length)
   bytes.write(latin1, 'latin1')
   return bytes
-}
-
-/** The number that some bytes are in JSON, of up to three digits; null when they are none. */
-function wholeNumberOf(bytes: Buffer, start: number, end: number): number | null {
-  const length = end - start
-  if (length < 1 || length > 3 || (length > 1 && bytes[start] === zero)) return null
-  let number = 0
-  for (let i = start; i < end; i++) {
-    const digit = (bytes[i] ?? 0) - zero
-    if (digit < 0 || digit > 9) return null
-    number = number * 10 + digit
-  }
-  return number
 }
 
 /** A track without what nothing is made of: the lists of markets are most of its memory. */

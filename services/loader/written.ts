@@ -74,11 +74,12 @@ export class Written {
         (row) => row.metadata || row.features || isNews(this.#tracks, row, trackForm),
       ),
       trackPopularity: catalogue.trackPopularity.filter((seen) => {
-        const known = this.#popularity.get(dayKey(seen))
+        const key = dayKey(seen)
+        const known = this.#popularity.get(key)
         if (!known) return true
         if (seen.at <= known.at) return false
         if (seen.value !== known.value) return true
-        this.#popularity.set(dayKey(seen), seen)
+        this.#popularity.set(key, seen)
         return false
       }),
     }
@@ -90,8 +91,9 @@ export class Written {
     for (const row of catalogue.artists) keep(this.#artists, row, artistForm)
     for (const row of catalogue.tracks) keep(this.#tracks, row, trackForm)
     for (const seen of catalogue.trackPopularity) {
-      const known = this.#popularity.get(dayKey(seen))
-      if (!known || known.at < seen.at) this.#popularity.set(dayKey(seen), seen)
+      const key = dayKey(seen)
+      const known = this.#popularity.get(key)
+      if (!known || known.at < seen.at) this.#popularity.set(key, seen)
     }
   }
 }

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
-import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { connect, isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { RetriableError } from '../errors.ts'
+import { spokenVersions } from './kafkajs-patches.ts'
 
 /** Versions of one API, both ends included. */
 export interface VersionRange {
@@ -116,12 +116,9 @@ const leastProduce = 7
  * version: a release that drops old ones would fail call by call.
  */
 export function unsharedApis(broker: ApiVersions): string[] {
-  const { requests }: { requests: Record<string, { versions: (string | number)[] }> } = createRequire(
-    import.meta.url,
-  )('kafkajs/src/protocol/requests/index.js')
   return Object.entries(usedApis).flatMap(([name, key]) => {
     const theirs = broker.get(key)
-    const ours = (requests[name]?.versions ?? []).map(Number)
+    const ours = spokenVersions(name)
     const least = key === usedApis.Produce ? leastProduce : 0
     const isShared = theirs && ours.some((v) => v >= theirs.min && v <= theirs.max && v >= least)
     return isShared ? [] : [name]

@@ -99,6 +99,7 @@ async function replace(
       lastOffset: known?.lastOffset ?? lastOffset,
       recordCount: kept,
       erasedCount: (known?.erasedCount ?? 0) + removed,
+      ...(key.incarnation && { incarnation: key.incarnation }),
     }),
   })
 }

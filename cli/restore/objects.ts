@@ -1,5 +1,12 @@
 import type { ArchiveKey } from '../../lib/archive/key.ts'
-import { archiveDate, objectKey, parseObjectKey, topicPrefix } from '../../lib/archive/key.ts'
+import {
+  archiveDate,
+  byPlace,
+  objectKey,
+  parseObjectKey,
+  sameLog,
+  topicPrefix,
+} from '../../lib/archive/key.ts'
 import { parseSummary } from '../../lib/archive/summary.ts'
 import type { S3 } from '../../lib/s3.ts'
 import type { Choice } from '../rerun/bounds.ts'
@@ -21,7 +28,7 @@ export interface ArchiveObject extends ArchiveKey {
 const dayMs = 86_400_000
 const rowsAtATime = 100
 
-/** All objects of a topic, by partition and first offset. */
+/** All objects of a topic, by partition, incarnation and first offset. */
 export async function listTopic({ s3, prefix }: Archive, topic: string): Promise<ArchiveKey[]> {
   const keys: ArchiveKey[] = []
   for await (const path of s3.list(topicPrefix(prefix, topic))) {
@@ -29,21 +36,21 @@ export async function listTopic({ s3, prefix }: Archive, topic: string): Promise
     // A foreign file in the folder is no object.
     if (key && path === objectKey(prefix, key)) keys.push(key)
   }
-  return keys.sort((a, b) => a.partition - b.partition || a.firstOffset - b.firstOffset)
+  return keys.sort(byPlace)
 }
 
 /**
  * Objects that may hold chosen records. Times are known by the dates of first records alone, so a day is left on
  * both sides: what a producer's clock put further away lies elsewhere.
  *
- * @param keys of one topic, by partition and first offset
+ * @param keys of one topic, by partition, incarnation and first offset
  */
 export function chooseObjects(keys: readonly ArchiveKey[], choice: Choice): ArchiveKey[] {
   return keys.filter((key, i) => {
     const limits = toLimits(choice, key.partition)
     if (!limits) return false
     const next = keys[i + 1]
-    const following = next?.partition === key.partition ? next : null
+    const following = next && sameLog(next, key) ? next : null
     const { offsets, times } = limits
     if (key.firstOffset >= offsets.to || (following && following.firstOffset <= offsets.from)) return false
     if (key.date > archiveDate(times.to + dayMs)) return false
@@ -52,11 +59,11 @@ export function chooseObjects(keys: readonly ArchiveKey[], choice: Choice): Arch
 }
 
 /**
- * What chosen objects cover. Each ends where the next one of its partition begins, so only the last of a partition
- * has to be asked: an archive of a year has a million objects.
+ * What chosen objects cover. Each ends where the next one of its log begins, so only the last of a log has to be
+ * asked: an archive of a year has a million objects.
  *
  * @param chosen of `keys`
- * @param keys all of the topic, by partition and first offset
+ * @param keys all of the topic, by partition, incarnation and first offset
  */
 export async function coverOffsets(
   { s3, prefix }: Archive,
@@ -68,8 +75,8 @@ export async function coverOffsets(
   for (const key of chosen) {
     const object = { ...key, path: objectKey(prefix, key) }
     const next = following.get(key)
-    const isLast = next?.partition !== key.partition
-    objects.push({ ...object, lastOffset: isLast ? await readLast(s3, object) : next.firstOffset - 1 })
+    const isFollowed = next && sameLog(next, key)
+    objects.push({ ...object, lastOffset: isFollowed ? next.firstOffset - 1 : await readLast(s3, object) })
   }
   return objects
 }

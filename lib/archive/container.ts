@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import avsc from 'avsc'
 import type { AvroSchema } from '../topology.ts'
+import type { ArchiveKey } from './key.ts'
 
 /*
  * Avro object container file, https://avro.apache.org/docs/1.12.0/specification/#object-container-files:
@@ -45,6 +46,10 @@ export function encodeBlock(rows: number, compressed: Buffer, sync: Buffer): Buf
  * The sync marker of an object: derived from what it holds, so that the same records always give the same
  * bytes, and different from object to object.
  */
-export function syncMarker(topic: string, partition: number, firstOffset: number): Buffer {
-  return createHash('sha256').update(`${topic}+${partition}+${firstOffset}`).digest().subarray(0, syncBytes)
+export function syncMarker({ topic, partition, firstOffset, incarnation }: Omit<ArchiveKey, 'date'>): Buffer {
+  const log = incarnation ? `+${incarnation}` : ''
+  return createHash('sha256')
+    .update(`${topic}+${partition}+${firstOffset}${log}`)
+    .digest()
+    .subarray(0, syncBytes)
 }

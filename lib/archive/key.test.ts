@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { archiveDate, objectKey, parseDateFolder, parseObjectKey } from './key.ts'
+import { archiveDate, byPlace, objectKey, parseDateFolder, parseObjectKey } from './key.ts'
 
 const key = { topic: 'spotify.recently-played', partition: 11, firstOffset: 1234, date: '2026-11-24' }
 const path =
@@ -8,6 +8,20 @@ const path =
 
 test('a key names topic, date, partition and the first offset in 20 digits', () => {
   expect(objectKey('raw/pages', key)).toBe(`raw/pages/${path}`)
+})
+
+test('the second log of a partition has its number at the end of the name, the first has none', () => {
+  expect(objectKey('raw/pages', { ...key, incarnation: 1 })).toBe(`raw/pages/${path.slice(0, -5)}+1.avro`)
+  expect(objectKey('raw/pages', { ...key, incarnation: 0 })).toBe(`raw/pages/${path}`)
+  expect(parseObjectKey(path)).not.toHaveProperty('incarnation')
+})
+
+test('objects are ordered by partition, incarnation and first offset', () => {
+  const first = { ...key, firstOffset: 7 }
+  const second = { ...key, firstOffset: 0, incarnation: 1 }
+  const tenth = { ...key, firstOffset: 0, incarnation: 10 }
+  const other = { ...key, partition: 12, firstOffset: 0 }
+  expect([other, tenth, second, key, first].toSorted(byPlace)).toEqual([first, key, second, tenth, other])
 })
 
 test('an empty prefix gives no leading slash', () => {
@@ -22,8 +36,9 @@ test('every key is read as what it was made of', () => {
     date: fc.date({ noInvalidDate: true }).map((d) => archiveDate(d.getTime())),
   })
   fc.assert(
-    fc.property(keys, fc.constantFrom('', 'raw', 'a/b'), (k, prefix) => {
-      expect(parseObjectKey(objectKey(prefix, k))).toEqual(k)
+    fc.property(keys, fc.nat(999_999_999), fc.constantFrom('', 'raw', 'a/b'), (k, incarnation, prefix) => {
+      const named = incarnation === 0 ? k : { ...k, incarnation }
+      expect(parseObjectKey(objectKey(prefix, named))).toEqual(named)
     }),
   )
 })
@@ -32,6 +47,9 @@ test.each([
   'topic=a/date=2026-11-24/b+0+00000000000000000000.avro',
   'topic=a/date=2026-11-24/a+0+0.avro',
   'topic=a/date=2026-11-24/a+0+00000000000000000000.avro.tmp',
+  'topic=a/date=2026-11-24/a+0+00000000000000000000+0.avro',
+  'topic=a/date=2026-11-24/a+0+00000000000000000000+01.avro',
+  'topic=a/date=2026-11-24/a+0+00000000000000000000+.avro',
   'topic=a/a+0+00000000000000000000.avro',
   '',
 ])('a foreign key is no archive object: %s', (foreign) => {

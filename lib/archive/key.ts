@@ -5,18 +5,28 @@ export interface ArchiveKey {
   firstOffset: number
   /** UTC date of the first record, `YYYY-MM-DD`. */
   date: string
+  /** Of the partition's log, from 1 on; absent: the first one, whose names have no number. */
+  incarnation?: number
 }
 
 const offsetDigits = 20
-const keyPattern = /(?:^|\/)topic=([\w.-]+)\/date=(\d{4}-\d{2}-\d{2})\/([\w.-]+)\+(\d+)\+(\d{20})\.avro$/
+const keyPattern =
+  /(?:^|\/)topic=([\w.-]+)\/date=(\d{4}-\d{2}-\d{2})\/([\w.-]+)\+(\d+)\+(\d{20})(?:\+([1-9]\d{0,8}))?\.avro$/
 
-/** `<prefix>/topic=<topic>/date=<date>/<topic>+<partition>+<first offset>.avro`; `prefix` may be empty. */
+/**
+ * `<prefix>/topic=<topic>/date=<date>/<topic>+<partition>+<first offset>.avro`, or `…+<incarnation>.avro` from the
+ * second log of the partition on; `prefix` may be empty.
+ */
 export function objectKey(prefix: string, key: ArchiveKey): string {
-  return `${partitionPrefix(prefix, key)}${paddedOffset(key.firstOffset)}.avro`
+  const log = key.incarnation ? `+${key.incarnation}` : ''
+  return `${partitionPrefix(prefix, key)}${paddedOffset(key.firstOffset)}${log}.avro`
 }
 
-/** What the keys of one partition's objects of one date begin with. */
-export function partitionPrefix(prefix: string, key: Omit<ArchiveKey, 'firstOffset'>): string {
+/** What the keys of one partition's objects of one date begin with, of all incarnations. */
+export function partitionPrefix(
+  prefix: string,
+  key: Pick<ArchiveKey, 'topic' | 'partition' | 'date'>,
+): string {
   return `${topicPrefix(prefix, key.topic)}date=${key.date}/${key.topic}+${key.partition}+`
 }
 
@@ -27,9 +37,26 @@ export function topicPrefix(prefix: string, topic: string): string {
 
 /** Reads a key, or its part after the prefix; null for whatever is no archive object. */
 export function parseObjectKey(key: string): ArchiveKey | null {
-  const [, topic, date, nameTopic, partition, offset] = keyPattern.exec(key) ?? []
+  const [, topic, date, nameTopic, partition, offset, incarnation] = keyPattern.exec(key) ?? []
   if (!topic || !date || topic !== nameTopic) return null
-  return { topic, date, partition: Number(partition), firstOffset: Number(offset) }
+  return {
+    ...{ topic, date, partition: Number(partition), firstOffset: Number(offset) },
+    ...(incarnation && { incarnation: Number(incarnation) }),
+  }
+}
+
+/** By partition, then incarnation, then first offset: the order in which the log of a partition was written. */
+export function byPlace(a: ArchiveKey, b: ArchiveKey): number {
+  return (
+    a.partition - b.partition || (a.incarnation ?? 0) - (b.incarnation ?? 0) || a.firstOffset - b.firstOffset
+  )
+}
+
+/** Whether two objects belong to one log: the one ends before the other begins. */
+export function sameLog(a: ArchiveKey | undefined, b: ArchiveKey | undefined): boolean {
+  return (
+    a?.topic === b?.topic && a?.partition === b?.partition && (a?.incarnation ?? 0) === (b?.incarnation ?? 0)
+  )
 }
 
 /** The date in a topic's sub-folder (`…/date=2026-11-24/`); null for any other folder. */

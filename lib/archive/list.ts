@@ -1,7 +1,7 @@
 import pLimit from 'p-limit'
 import type { S3 } from '../s3.ts'
 import type { ArchiveKey } from './key.ts'
-import { objectKey, parseDateFolder, parseObjectKey, partitionPrefix, topicPrefix } from './key.ts'
+import { byPlace, objectKey, parseDateFolder, parseObjectKey, partitionPrefix, topicPrefix } from './key.ts'
 
 export interface PartitionOfArchive {
   s3: S3
@@ -14,7 +14,7 @@ export interface PartitionOfArchive {
 const limit = pLimit(16)
 
 /**
- * The objects of one partition by first offset: all dates, because dates come from producers' clocks and need
+ * The objects of one partition by incarnation and first offset: all dates, because dates come from producers' clocks and need
  * not rise with the offsets. Costs one request per date of the topic (and per 1,000 objects).
  */
 export async function listPartition(of: PartitionOfArchive): Promise<ArchiveKey[]> {
@@ -24,18 +24,16 @@ export async function listPartition(of: PartitionOfArchive): Promise<ArchiveKey[
     if (date) dates.push(date)
   }
   const perDate = await Promise.all(dates.map((date) => limit(() => listDate(of, date))))
-  return perDate.flat().sort((a, b) => a.firstOffset - b.firstOffset)
+  return perDate.flat().sort(byPlace)
 }
 
 async function listDate(of: PartitionOfArchive, date: string): Promise<ArchiveKey[]> {
   const { topic, partition } = of
   const found: ArchiveKey[] = []
   for await (const key of of.s3.list(partitionPrefix(of.prefix, { topic, partition, date }))) {
-    const firstOffset = parseObjectKey(key)?.firstOffset
+    const parsed = parseObjectKey(key)
     // A foreign file in the folder, or an object under another prefix, is nobody's range of offsets.
-    if (firstOffset === undefined) continue
-    const parsed = { topic, partition, date, firstOffset }
-    if (key === objectKey(of.prefix, parsed)) found.push(parsed)
+    if (parsed && key === objectKey(of.prefix, { ...parsed, topic, partition, date })) found.push(parsed)
   }
   return found
 }

@@ -28,7 +28,7 @@ export async function withoutRows(
 ): Promise<Rewritten> {
   const { schema, rows } = await readArchive(source)
   const type = rowType(schema)
-  const sync = syncMarker(key.topic, key.partition, key.firstOffset)
+  const sync = syncMarker(key)
   const parts = [encodeHeader(schema, sync)]
   let [block, size, kept, removed]: [Buffer[], number, number, number] = [[], 0, 0, 0]
 

@@ -5,6 +5,8 @@ export interface ObjectSummary {
   recordCount: number
   /** Rows that were taken out when a user was erased: holes between the offsets; absent: none. */
   erasedCount?: number
+  /** Of the log that they come from; absent: the first one of the partition. */
+  incarnation?: number
 }
 
 /** The summary as S3 metadata (without the `x-amz-meta-` that travels before each name). */
@@ -14,6 +16,7 @@ export function summaryMetadata(summary: ObjectSummary): Record<string, string> 
     'last-offset': String(summary.lastOffset),
     'record-count': String(summary.recordCount),
     ...(summary.erasedCount ? { 'erased-count': String(summary.erasedCount) } : {}),
+    ...(summary.incarnation ? { incarnation: String(summary.incarnation) } : {}),
   }
 }
 
@@ -23,9 +26,12 @@ export function parseSummary(metadata: Record<string, string>): ObjectSummary | 
     (name) => (/^\d+$/.test(metadata[name] ?? '') ? Number(metadata[name]) : null),
   )
   if (firstOffset == null || lastOffset == null || recordCount == null) return null
-  const erased = metadata['erased-count'] ?? ''
+  const [erasedCount, incarnation] = ['erased-count', 'incarnation'].map((name) =>
+    /^[1-9]\d*$/.test(metadata[name] ?? '') ? Number(metadata[name]) : null,
+  )
   return {
     ...{ firstOffset, lastOffset, recordCount },
-    ...(/^[1-9]\d*$/.test(erased) ? { erasedCount: Number(erased) } : {}),
+    ...(erasedCount && { erasedCount }),
+    ...(incarnation && { incarnation }),
   }
 }

@@ -68,7 +68,7 @@ export class ObjectBuilder {
       spoolDir: options.spoolDir,
       objectBytes: options.objectBytes,
     }
-    this.#sync = syncMarker(topic, partition, offset)
+    this.#sync = syncMarker({ topic, partition, firstOffset: offset })
     this.#spool = new Spool(options.spoolDir)
     this.#blockBytes = Math.min(blockBytes, options.objectBytes)
   }

@@ -1,9 +1,11 @@
 import type { Env } from '../lib/config.ts'
 import { ConfigError, kafkaConfig, kafkaEnv, parseEnv, postgresEnv, serviceEnv } from '../lib/config.ts'
-import { isRetriable, messageOf } from '../lib/errors.ts'
+import { messageOf } from '../lib/errors.ts'
 import { exitCodes } from '../lib/lifecycle.ts'
-import { openLog } from '../lib/log.ts'
+import { openLog, scrub } from '../lib/log.ts'
+import type { MigrateReport } from '../lib/migrate.ts'
 import { migrateAll } from '../lib/migrate.ts'
+import { MigrationFault } from '../lib/migrate-fault.ts'
 
 /** `npm run migrate`: brings Postgres, topics and schemas up to date, and says what it changed. */
 async function main(env: Env): Promise<number> {
@@ -12,28 +14,37 @@ async function main(env: Env): Promise<number> {
     env,
   )
   const log = openLog('migrate', settings.LOG_LEVEL)
-  const report = await migrateAll({ kafka: kafkaConfig(settings), databaseUrl: settings.DATABASE_URL, log })
-  const lines = [
-    ...report.migrations.map((name) => `migration ${name}`),
-    ...report.topics.map((name) => `topic     ${name}`),
-    ...report.subjects.map((name) => `schema    ${name}`),
-  ]
-  console.log(
-    lines.length > 0
-      ? `Brought up to date:\n${lines.map((l) => `  ${l}`).join('\n')}`
-      : 'Everything is up to date.',
-  )
+  const report = await migrateAll({
+    kafka: kafkaConfig(settings),
+    databaseUrl: settings.DATABASE_URL,
+    log,
+    onWait: (text) => console.log(text),
+  })
+  for (const line of toLines(report)) console.log(line)
   return exitCodes.stopped
+}
+
+function toLines({ migrations, topics, subjects }: MigrateReport): string[] {
+  const done = [
+    ...migrations.map((name) => `  migration ${name}`),
+    ...topics.created.map((name) => `  topic     ${name}`),
+    ...topics.changed.map((change) => `  topic     ${change}`),
+    ...subjects.map((name) => `  schema    ${name}`),
+  ]
+  return [
+    ...(done.length > 0 ? ['Brought up to date:', ...done] : ['Everything is up to date.']),
+    ...topics.differing.map((text) => `Not changed: ${text}`),
+  ]
+}
+
+function explain(error: unknown): string {
+  if (!(error instanceof MigrationFault)) return messageOf(error)
+  return [error.message, ...(error.hint ? [`  ${error.hint}`] : [])].join('\n')
 }
 
 main(process.env)
   .catch((error: unknown) => {
-    if (error instanceof ConfigError) {
-      console.error(error.message)
-      return exitCodes.usage
-    }
-    console.error(messageOf(error))
-    if (isRetriable(error)) console.error('Is it running? For the local servers: npm run infra')
-    return exitCodes.fault
+    console.error(scrub(explain(error)))
+    return error instanceof ConfigError ? exitCodes.usage : exitCodes.fault
   })
   .then((code) => process.exit(code))

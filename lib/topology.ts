@@ -14,6 +14,13 @@ export interface Topic<V = unknown> {
   readonly cleanup: Cleanup
   readonly retentionDays: number | null
   readonly partitions: number
+  /** Largest batch of records, as compressed. A page of 2 MB fits several times over. */
+  readonly maxMessageBytes: number
+  /**
+   * For how long compaction leaves a record alone: the archiver may be away for that long and still finds every
+   * answer. 0 where it does not matter.
+   */
+  readonly minCompactionLagDays: number
   /** Never set; carries `V` to `publish` and `consume`. */
   readonly valueType?: V
 }
@@ -77,6 +84,9 @@ export interface Topology {
   }
 }
 
+const mebibyte = 1 << 20
+const limits = { maxMessageBytes: 7 * mebibyte, minCompactionLagDays: 0 }
+
 /**
  * The topology as data: topics are created, documented and tested from it.
  *
@@ -92,6 +102,7 @@ export function topology(prefix = ''): Topology {
       cleanup: 'delete',
       retentionDays: 30,
       partitions: 12,
+      ...limits,
     },
     metadataWanted: {
       name: `${prefix}metadata.wanted`,
@@ -100,6 +111,7 @@ export function topology(prefix = ''): Topology {
       cleanup: 'compact,delete',
       retentionDays: 7,
       partitions: 6,
+      ...limits,
     },
     metadata: {
       name: `${prefix}spotify.metadata`,
@@ -108,6 +120,8 @@ export function topology(prefix = ''): Topology {
       cleanup: 'compact',
       retentionDays: null,
       partitions: 6,
+      ...limits,
+      minCompactionLagDays: 7,
     },
     events: {
       name: `${prefix}ops.events`,
@@ -116,6 +130,7 @@ export function topology(prefix = ''): Topology {
       cleanup: 'delete',
       retentionDays: 30,
       partitions: 1,
+      ...limits,
     },
     deadLetters: {
       name: `${prefix}dead-letters`,
@@ -124,6 +139,9 @@ export function topology(prefix = ''): Topology {
       cleanup: 'delete',
       retentionDays: 90,
       partitions: 3,
+      ...limits,
+      // A dead letter is its record with headers of ours: what fits into any topic fits here.
+      maxMessageBytes: 8 * mebibyte,
     },
     groups: {
       archiver: `${prefix}archiver`,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { topicSettings } from '../../lib/kafka/admin.ts'
 import type { TopicDescription } from '../../lib/kafka/cluster-admin.ts'
+import { topicSettings } from '../../lib/kafka/topic-settings.ts'
 import { topology } from '../../lib/topology.ts'
 import { judgeTopic } from './topics.ts'
 
@@ -44,12 +44,22 @@ test.each<[string, TopicDescription | undefined, string]>([
   [
     'smaller records than a page',
     found({ 'max.message.bytes': '1048588' }),
-    'fail: max.message.bytes is 1048588 in place of 8388608',
+    'fail: max.message.bytes is 1048588 in place of 7340032',
   ],
   [
     'one replica will do for an acknowledgement',
     found({ 'min.insync.replicas': '1' }),
     'fail: min.insync.replicas is 1 in place of 2',
+  ],
+  [
+    'the broker compresses again, with what consumers may not read',
+    found({ 'compression.type': 'lz4' }),
+    'fail: compression.type is lz4 in place of producer',
+  ],
+  [
+    'the broker puts its own time in place of the record’s',
+    found({ 'message.timestamp.type': 'LogAppendTime' }),
+    'fail: message.timestamp.type is LogAppendTime in place of CreateTime',
   ],
   [
     'too few replicas',
@@ -65,6 +75,12 @@ test.each<[string, TopicDescription | undefined, string]>([
   ['leaderless', found({}, { leader: -1, inSync: 0 }), 'fail: no leader for partitions 4'],
 ])('%s', (_title, description, expected) => {
   expect(statesOf(description)).toEqual([expected])
+})
+
+test('more replicas in sync than there are refuses every record', () => {
+  expect(statesOf(found({ 'min.insync.replicas': '4' }))).toContain(
+    'fail: min.insync.replicas is 4 in place of 2',
+  )
 })
 
 test('the order of cleanup policies says nothing', () => {

@@ -1,11 +1,12 @@
-import { topicSettings } from '../../lib/kafka/admin.ts'
 import type { TopicDescription } from '../../lib/kafka/cluster-admin.ts'
+import { differencesOf } from '../../lib/kafka/topic-settings.ts'
 import type { Topic } from '../../lib/topology.ts'
 import { toPlural } from '../words.ts'
 import type { Finding } from './check.ts'
 
 const dayMs = 86_400_000
 const migrate = 'npm run migrate brings it back; safe at any time.'
+const keeps = 'Nothing is lost by it. It stays until you change it: kafka-configs --alter.'
 
 /**
  * Compares a topic with the topology. What loses records or keeps them out fails; what is only less, or not what
@@ -23,7 +24,7 @@ export function judgeTopic(
   if (!found) return [{ state: 'fail', subject, text: 'it is missing', hint: 'npm run migrate creates it.' }]
   const faults = [
     ...ofPartitionCount(wanted, found),
-    ...ofSettings(wanted, found, replicationFactor),
+    ...ofSettings(wanted, found),
     ...ofReplicas(found, replicationFactor),
     ...ofHealth(found),
   ].map((fault) => ({ ...fault, subject }))
@@ -41,26 +42,11 @@ function ofPartitionCount(wanted: Topic, { partitions }: TopicDescription): Faul
   return [{ state: 'fail', text, hint: migrate }]
 }
 
-function ofSettings(wanted: Topic, found: TopicDescription, replicationFactor: number): Fault[] {
-  return Object.entries(topicSettings(wanted, replicationFactor)).flatMap(([name, value]): Fault[] => {
-    const actual = found.settings.get(name)
-    if (actual === undefined || sorted(actual) === sorted(value)) return []
+function ofSettings(wanted: Topic, found: TopicDescription): Fault[] {
+  return differencesOf(wanted, found).map(({ name, actual, wanted: value, isMore }): Fault => {
     const text = `${name} is ${inWords(name, actual)} in place of ${inWords(name, value)}`
-    return [{ state: isMore(name, actual, value) ? 'warn' : 'fail', text, hint: migrate }]
+    return isMore ? { state: 'warn', text, hint: keeps } : { state: 'fail', text, hint: migrate }
   })
-}
-
-/** The order of cleanup policies says nothing. */
-function sorted(value: string): string {
-  return value.split(',').sort().join(',')
-}
-
-/** Whether a value keeps or takes at least what the wanted one does; -1 stands for "without end". */
-function isMore(name: string, actual: string, wanted: string): boolean {
-  if (name === 'cleanup.policy') return false
-  const [a, w] = [Number(actual), Number(wanted)]
-  if (name === 'retention.ms') return a === -1 || (w !== -1 && a > w)
-  return a > w
 }
 
 function ofReplicas({ partitions }: TopicDescription, replicationFactor: number): Fault[] {

@@ -180,7 +180,11 @@ describe('the topics', () => {
         topic.retentionDays === null ? '-1' : String(topic.retentionDays * 86_400_000),
       )
     }
-    expect(await admin.ensureTopics(allTopics(stream.topology), 1)).toEqual([])
+    expect(await admin.ensureTopics(allTopics(stream.topology), 1)).toEqual({
+      created: [],
+      changed: [],
+      differing: [],
+    })
     await raw.disconnect()
   })
 

@@ -1,0 +1,155 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { KafkaConfig } from '../../lib/config.ts'
+import { kafkaConfig, kafkaEnv, parseEnv, postgresEnv } from '../../lib/config.ts'
+import { createClient } from '../../lib/kafka/client.ts'
+import { openLog } from '../../lib/log.ts'
+import { migrateAll } from '../../lib/migrate.ts'
+import { migrateDatabase } from '../../lib/migrate-database.ts'
+import type { Secret } from '../../lib/secret.ts'
+import { allTopics, topology } from '../../lib/topology.ts'
+import { until } from '../support/until.ts'
+import type { World } from '../support/world.ts'
+import { createWorld } from '../support/world.ts'
+
+const log = openLog('test', 'silent')
+const worlds: World[] = []
+
+afterAll(async () => {
+  for (const world of worlds) await world.release()
+})
+
+/** Servers on which nothing was ever migrated. */
+async function emptyWorld(): Promise<{ world: World; kafka: KafkaConfig; databaseUrl: Secret }> {
+  const world = await createWorld()
+  worlds.push(world)
+  const settings = parseEnv({ ...kafkaEnv, ...postgresEnv }, world.env)
+  return { world, kafka: kafkaConfig(settings), databaseUrl: settings.DATABASE_URL }
+}
+
+describe('several at once', () => {
+  test('on empty servers all succeed, and each thing is made once', async () => {
+    const { kafka, databaseUrl } = await emptyWorld()
+    const reports = await Promise.all([1, 2, 3].map(() => migrateAll({ kafka, databaseUrl, log })))
+    const ran = reports.flatMap((report) => report.migrations)
+    expect(new Set(ran).size).toBe(ran.length)
+    expect(ran).toContain('0001_contract')
+    const again = await migrateAll({ kafka, databaseUrl, log })
+    expect(again).toEqual({
+      migrations: [],
+      topics: { created: [], changed: [], differing: [] },
+      subjects: [],
+    })
+  })
+
+  test('a table that is busy is waited for without holding up its readers', async () => {
+    const { databaseUrl } = await emptyWorld()
+    const busy = new Client({ connectionString: databaseUrl.reveal() })
+    await busy.connect()
+    await busy.query('begin')
+    // The migration creates a table of this name and so waits for the end of this transaction.
+    await busy.query('create table users (id integer)')
+    const waits: string[] = []
+    const migrating = migrateDatabase({ databaseUrl, log, onWait: (text) => waits.push(text) })
+    await until(async () => waits.length > 0, 'the migration waits')
+    await busy.query('rollback')
+    await busy.end()
+    expect(await migrating).toContain('0001_contract')
+    expect(waits[0]).toContain('lock')
+  })
+})
+
+describe('topics', () => {
+  let kafka: KafkaConfig
+  let databaseUrl: Secret
+  const name = () => topology(kafka.prefix).recentlyPlayed.name
+
+  beforeAll(async () => {
+    const empty = await emptyWorld()
+    kafka = empty.kafka
+    databaseUrl = empty.databaseUrl
+    await migrateAll({ kafka, databaseUrl, log })
+  })
+
+  async function alter(configEntries: { name: string; value: string }[]): Promise<void> {
+    const admin = createClient({ config: kafka, log, name: 'test' }).admin()
+    await admin.connect()
+    await admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: name(), configEntries }] })
+    await admin.disconnect()
+  }
+
+  test('of one replica still take records when the replication factor says 3, and the difference is said', async () => {
+    const { topics } = await migrateAll({
+      kafka: { ...kafka, replicationFactor: 3 },
+      databaseUrl,
+      log,
+    })
+    expect(topics.changed).toEqual([])
+    expect(topics.differing).toHaveLength(allTopics(topology(kafka.prefix)).length)
+    expect(topics.differing[0]).toContain('has 1 replicas and KAFKA_REPLICATION_FACTOR is 3')
+  })
+
+  test('settings under which records are lost, changed or refused are put right', async () => {
+    await alter([
+      { name: 'compression.type', value: 'lz4' },
+      { name: 'message.timestamp.type', value: 'LogAppendTime' },
+      { name: 'retention.bytes', value: '1048576' },
+    ])
+    const { topics } = await migrateAll({ kafka, databaseUrl, log })
+    // The command of the test takes away what else was set.
+    expect(topics.changed).toEqual(
+      expect.arrayContaining([
+        `${name()}: retention.bytes 1048576 → -1`,
+        `${name()}: compression.type lz4 → producer`,
+        `${name()}: message.timestamp.type LogAppendTime → CreateTime`,
+      ]),
+    )
+  })
+})
+
+describe('a step that fails says which, in the words of the server, and what to do', () => {
+  const entry = join(import.meta.dirname, '..', '..', 'db', 'migrate.ts')
+
+  async function run(change: (url: URL) => unknown): Promise<{ code: number; stderr: string }> {
+    const { world } = await emptyWorld()
+    const url = new URL(world.env.DATABASE_URL ?? '')
+    change(url)
+    const env = { PATH: process.env.PATH, ...world.env, DATABASE_URL: url.href }
+    return new Promise((resolve) => {
+      execFile(process.execPath, [entry], { env }, (error, _stdout, stderr) => {
+        resolve({ code: Number(error?.code ?? 0), stderr })
+      })
+    })
+  }
+
+  test.each<[string, (url: URL) => unknown, RegExp[]]>([
+    [
+      'nobody listens',
+      (url) => Object.assign(url, { port: '1' }),
+      [/^Postgres: .*ECONNREFUSED/, /Is it running\?/],
+    ],
+    [
+      'an unknown name',
+      (url) => Object.assign(url, { hostname: 'nowhere.invalid' }),
+      [/nowhere\.invalid/, /cannot be resolved/],
+    ],
+    [
+      'a wrong password',
+      (url) => Object.assign(url, { password: 'wrong' }),
+      [/password authentication failed/, /login is refused/],
+    ],
+    [
+      'no such database',
+      (url) => Object.assign(url, { pathname: '/nowhere' }),
+      [/"nowhere" does not exist/, /Create the database/],
+    ],
+    ['no TLS', (url) => Object.assign(url, { search: '?sslmode=require' }), [/does not support SSL/, /TLS/]],
+  ])('%s', async (_title, change, patterns) => {
+    const { code, stderr } = await run(change)
+    expect(code).toBe(1)
+    for (const pattern of patterns) expect(stderr).toMatch(pattern)
+    if (!/ECONNREFUSED/.test(stderr)) expect(stderr).not.toContain('Is it running')
+  })
+})

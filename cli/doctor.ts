@@ -12,6 +12,7 @@ import { clockCheck } from './doctor/clock.ts'
 import { configurationCheck } from './doctor/configuration.ts'
 import { discordCheck } from './doctor/discord.ts'
 import { diskCheck } from './doctor/disk.ts'
+import { lagCheck } from './doctor/lag.ts'
 import { postgresCheck } from './doctor/postgres.ts'
 import { registryCheck } from './doctor/registry.ts'
 import { s3Check } from './doctor/s3.ts'
@@ -23,6 +24,7 @@ import { usersCheck } from './doctor/users.ts'
 const checks: readonly Check[] = [
   configurationCheck,
   brokerCheck,
+  lagCheck,
   registryCheck,
   postgresCheck,
   s3Check,
@@ -41,7 +43,7 @@ interface Options {
 export function define(command: Command): void {
   command
     .description(
-      'Checks everything from the outside: configuration, broker, registry, Postgres, S3, Spotify, users, Discord, clocks, disk. Each line says ok, warn or fail, why, and what to do. Checks run side by side, each with a time of its own; none stops another.',
+      'Checks everything from the outside: configuration, broker, lag, registry, Postgres, S3, Spotify, users, Discord, clocks, disk. Each line says ok, warn or fail, why, and what to do. Checks run side by side, each with a time of its own; none stops another.',
     )
     .addOption(
       new Option('--only <name...>', 'these checks alone').choices(checks.map((check) => check.name)),

@@ -4,7 +4,7 @@ import { isRetriable } from '../lib/errors.ts'
 import { pause } from '../lib/kafka/pause.ts'
 import { isBad, worst } from '../lib/lag/verdict.ts'
 import type { GroupStanding } from '../lib/lag/watch.ts'
-import { LagWatch, patienceOf } from '../lib/lag/watch.ts'
+import { LagWatch } from '../lib/lag/watch.ts'
 import { exitCodes } from '../lib/lifecycle.ts'
 import { openBroker } from './broker.ts'
 import type { CliContext } from './command.ts'
@@ -44,8 +44,8 @@ export function define(command: Command): void {
 }
 
 const help = [
-  'OLDEST is the age of the oldest record that waits, by its own timestamp. Verdicts, after the rules of Burrow: ok; warn: it reads, but what waits does not become less; rewind: its offset went back and has not caught up; stall: members, but the offset does not move; stop: records wait and nobody is there; unknown: one sample was not enough.',
-  'Stall and warn need a record that has waited for a minute; ten minutes in archiver, alerter and enricher, which commit seldom by design.',
+  'OLDEST is the age of the oldest record that waits, by its own timestamp, to ten seconds or a fiftieth. Verdicts, after the rules of Burrow: ok; warn: it reads, but what waits does not become less; rewind: its offset went back and has not caught up; stall: members, but the offset does not move; stop: records wait and nobody is there; unknown: one sample was not enough.',
+  'Stall and warn need a record that has waited for longer than the patience with its group: 5 minutes in the loaders, 15 in archiver and alerter, which commit seldom by design, 14 hours in the enricher, which waits for what polling leaves of the request budget. The alerter judges by the same figures.',
   'Exits with 1 when a group has stopped, stalls or has rewound; while watching, with 0 on Ctrl-C.',
 ]
 
@@ -55,7 +55,7 @@ async function lag(context: CliContext, options: Options, ...names: string[]): P
   const { out, scope } = context
   const { admin, client, topology } = await openBroker(context)
   const groups = await resolveGroups(admin, topology, { names, prefix: client.config.prefix })
-  const watch = new LagWatch({ admin, client, groups, patienceMs: patienceOf(topology) })
+  const watch = new LagWatch({ admin, client, groups, topology })
   const signal = interruption(scope)
   const detail = { all: options.all ?? names.length > 0, members: names.length > 0 }
   if (options.watch) return follow(watch, { context, options, detail, signal })

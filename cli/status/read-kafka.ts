@@ -1,10 +1,13 @@
-import type { Env, KafkaConfig } from '../../lib/config.ts'
-import { kafkaConfig, kafkaEnv, parseEnv } from '../../lib/config.ts'
-import type { Admin, GroupLag, PartitionEnds } from '../../lib/kafka/admin.ts'
-import { openAdmin } from '../../lib/kafka/admin.ts'
+import type { Env } from '../../lib/config.ts'
+import type { PartitionEnds } from '../../lib/kafka/admin.ts'
+import { judgeLag } from '../../lib/lag/brief.ts'
+import type { GroupStanding } from '../../lib/lag/watch.ts'
+import { namesOf } from '../../lib/lag/watch.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Scope } from '../../lib/scope.ts'
 import { allTopics, groupTopics, topology } from '../../lib/topology.ts'
+import type { Broker } from '../broker.ts'
+import { openBroker } from '../broker.ts'
 import type { Part } from './part.ts'
 import { readAfter, readPart } from './part.ts'
 
@@ -14,38 +17,33 @@ export interface TopicEnds {
   partitions: PartitionEnds[] | null
 }
 
+/** A consumer group, its members counted. */
+export type GroupStatus = Omit<GroupStanding, 'members'> & { members: number }
+
 export interface KafkaParts {
   /** Names as they are without a broker. */
   names: { deadLetters: string; groups: ReturnType<typeof topology>['groups'] }
   topics: Part<TopicEnds[]>
-  groups: Part<GroupLag[]>
+  groups: Part<GroupStatus[]>
 }
 
 /** Reads every part that Kafka holds. */
 export async function readKafkaParts(context: { env: Env; scope: Scope; log: Logger }): Promise<KafkaParts> {
   const t = topology(context.env.KAFKA_PREFIX)
-  const admin = await readPart(() => connect(context), `Kafka at ${context.env.KAFKA_BROKERS}`)
+  const broker = await readPart(() => openBroker(context), `Kafka at ${context.env.KAFKA_BROKERS}`)
   const [topics, groups] = await Promise.all([
-    readAfter(admin, (a) =>
+    readAfter(broker, ({ admin }) =>
       Promise.all(
-        allTopics(t).map(async ({ name }) => ({ topic: name, partitions: await a.readEnds(name) })),
+        allTopics(t).map(async ({ name }) => ({ topic: name, partitions: await admin.readEnds(name) })),
       ),
     ),
-    readAfter(admin, (a) =>
-      Promise.all(
-        [...groupTopics(t)].map(([group, read]) =>
-          a.readGroupLag(
-            group,
-            read.map((topic) => topic.name),
-          ),
-        ),
-      ),
-    ),
+    readAfter(broker, readGroups),
   ])
   return { names: { deadLetters: t.deadLetters.name, groups: t.groups }, topics, groups }
 }
 
-async function connect(context: { env: Env; scope: Scope; log: Logger }): Promise<Admin> {
-  const config: KafkaConfig = kafkaConfig(parseEnv(kafkaEnv, context.env))
-  return context.scope.use(openAdmin({ config, log: context.log, name: 'songswap-cli' }), 'kafka')
+/** Without the ages of dead letters, whose reading takes longer than a part may. */
+async function readGroups({ admin, topology: t }: Broker): Promise<GroupStatus[]> {
+  const standings = await judgeLag({ admin, client: null, topology: t, groups: namesOf(groupTopics(t)) })
+  return standings.map((s) => ({ ...s, members: s.members.length }))
 }

@@ -49,7 +49,10 @@ function allWell(): DatabaseParts & KafkaParts {
         group,
         state: 'Stable',
         members: 1,
-        partitions: [{ topic: 'x', partition: 0, start: 2, end: 10, committed: 7, lag: 3 }],
+        lag: 3,
+        lagMs: 4_000,
+        verdict: 'ok' as const,
+        partitions: [],
       })),
     ),
   }
@@ -110,6 +113,20 @@ describe('toReport', () => {
     expect(report.healthy).toBe(true)
     const screen = toScreen(report, { width: 80, style: (_style, text) => text }).join('\n')
     expect(screen).toContain('user 7 (Ann): ends in 5 days, on 2026-11-30')
+  })
+
+  test('a group that does not get on has to be mended; one that falls behind is shown', () => {
+    const parts = allWell()
+    if (parts.groups.type !== 'read') throw new Error('unexpected')
+    const [first, ...rest] = parts.groups.value
+    if (!first) throw new Error('unexpected')
+    const judged = (verdict: 'stall' | 'warn') =>
+      toReport({ ...parts, groups: read([{ ...first, verdict, lagMs: 3_600_000 }, ...rest]) }, now)
+    expect(judged('stall')).toMatchObject({
+      healthy: false,
+      problems: ['archiver does not get on: 3 records waiting, the oldest for 1h: songswap lag archiver'],
+    })
+    expect(judged('warn')).toMatchObject({ healthy: true, problems: [] })
   })
 
   test('a loader with one of its groups without members is down', () => {

@@ -1,10 +1,9 @@
-import type { GroupLag } from '../../lib/kafka/admin.ts'
 import type { BudgetState } from '../../lib/spotify/budget.ts'
 import { lanes } from '../../lib/spotify/outcome.ts'
-import { toPlural, toRelative } from '../words.ts'
+import { toPlural, toRelative, toSpan } from '../words.ts'
 import type { Part } from './part.ts'
 import type { DatabaseParts, PlaySummary, PollingTraces, UserSummary } from './read-database.ts'
-import type { KafkaParts, TopicEnds } from './read-kafka.ts'
+import type { GroupStatus, KafkaParts, TopicEnds } from './read-kafka.ts'
 
 export interface ServiceStatus {
   name: string
@@ -16,10 +15,6 @@ export interface ServiceStatus {
 interface TopicStatus extends TopicEnds {
   /** Records that the topic still has at most; compaction and transactions leave holes. */
   records: number
-}
-
-interface GroupStatus extends GroupLag {
-  lag: number
 }
 
 interface BudgetStatus {
@@ -50,13 +45,14 @@ export interface StatusReport {
 /** Judges what was read. */
 export function toReport(parts: DatabaseParts & KafkaParts, now: Date): StatusReport {
   const topics = readValue(parts.topics)?.map(toTopicStatus) ?? null
-  const groups = readValue(parts.groups)?.map(toGroupStatus) ?? null
+  const groups = readValue(parts.groups)
   const budget = readValue(parts.budget)
   const services = toServices(parts, groups, now)
   const unreadable = toUnreadable(parts)
   const deadLetters = topics?.find((t) => t.topic === parts.names.deadLetters && t.partitions)
   const problems = [
     ...services.filter((s) => s.state === 'down').map((s) => `${s.name} is down: ${s.detail}`),
+    ...toStalls(groups ?? []),
     ...(topics ?? []).filter((t) => !t.partitions).map((t) => `topic ${t.topic} is missing: npm run migrate`),
     ...unreadable.map((u) => `${u.part}: ${u.error}`),
   ]
@@ -115,8 +111,14 @@ function toTopicStatus(topic: TopicEnds): TopicStatus {
   return { ...topic, records }
 }
 
-function toGroupStatus(group: GroupLag): GroupStatus {
-  return { ...group, lag: group.partitions.reduce((sum, p) => sum + p.lag, 0) }
+/** A group without members is a service that is down; one that lags is shown, and no more. */
+function toStalls(groups: readonly GroupStatus[]): string[] {
+  return groups
+    .filter((g) => g.verdict === 'stall')
+    .map(({ group, lag, lagMs }) => {
+      const oldest = lagMs === null ? '' : `, the oldest for ${toSpan(lagMs)}`
+      return `${group} does not get on: ${toPlural(lag, 'record')} waiting${oldest}: songswap lag ${group}`
+    })
 }
 
 function toServices(

@@ -2,7 +2,7 @@ import { Help } from 'commander'
 import type { Output } from '../output.ts'
 import { toPrintable, toTable } from '../table.ts'
 import { toReason } from '../users/list.ts'
-import { toCount, toPlural, toRelative, toUtc } from '../words.ts'
+import { toCount, toPlural, toRelative, toSpan, toUtc } from '../words.ts'
 import type { ServiceStatus, StatusReport } from './report.ts'
 
 const stateStyle = { alive: 'green', down: 'red', unknown: 'yellow' } as const
@@ -63,8 +63,17 @@ function toGroupLines({ groups }: StatusReport, width: number): string[] {
       { title: 'STATE' },
       { title: 'MEMBERS', align: 'right' },
       { title: 'LAG', align: 'right' },
+      { title: 'OLDEST', align: 'right' },
+      { title: 'VERDICT' },
     ],
-    groups.map(({ group, state, members, lag }) => [group, state, toCount(members), toCount(lag)]),
+    groups.map(({ group, state, members, lag, lagMs, verdict }) => [
+      group,
+      state,
+      toCount(members),
+      toCount(lag),
+      lag === 0 || lagMs === null ? '-' : toSpan(lagMs),
+      verdict,
+    ]),
     width,
   )
 }

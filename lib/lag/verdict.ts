@@ -4,7 +4,7 @@
  */
 export const verdicts = {
   ok: 'Nothing waits, or what waits is being read.',
-  unknown: 'Records wait; one sample does not tell whether they are being read.',
+  unknown: 'Records wait; what was seen does not tell whether they are being read.',
   warn: 'The group reads, but what waits does not become less.',
   rewind: 'The group went back and has not caught up since: offsets were reset, or a replay.',
   stall: 'The group has members, and records wait, but its offset does not move.',
@@ -37,9 +37,9 @@ export interface PartitionView {
   window: readonly LagSample[]
   /** Members of the group now. */
   members: number
-  /** Since when the oldest waiting record has been waiting (Unix ms); null: not known. */
+  /** Since when the oldest waiting record has been waiting (Unix ms), or null if that is not known. */
   oldestAt: number | null
-  /** A record may wait for so long in a healthy group: consumers that fill objects or digests commit seldom. */
+  /** How long a record may wait in a healthy group: consumers that fill objects or digests commit seldom. */
   patienceMs: number
 }
 
@@ -52,8 +52,9 @@ export interface PartitionView {
  * | an offset became smaller, and is still below what it was | rewind |
  * | nothing waited at some moment | ok |
  * | the offset is the same throughout, and nobody is there | stop |
- * | one sample alone | unknown |
+ * | the age of the oldest is not known, and the window is shorter than the patience | unknown |
  * | nothing has waited for longer than the patience | ok |
+ * | one sample alone | unknown |
  * | the offset is the same throughout | stall |
  * | the offset moves, and the lag became less at no step | warn |
  * | else | ok |
@@ -66,9 +67,9 @@ export function evaluatePartition({ window, members, oldestAt, patienceMs }: Par
   if (window.some((s) => s.lag === 0)) return 'ok'
   const still = window.every((s) => s.position === last.position)
   if (still && members === 0) return 'stop'
-  if (window.length === 1) return 'unknown'
   const waited = Math.max(oldestAt === null ? 0 : last.at - oldestAt, still ? last.at - first.at : 0)
-  if (waited < patienceMs) return 'ok'
+  if (waited < patienceMs) return oldestAt === null ? 'unknown' : 'ok'
+  if (window.length === 1) return 'unknown'
   if (still) return 'stall'
   const neverLess = window.every((s, i) => i === 0 || s.lag >= (window[i - 1]?.lag ?? 0))
   return neverLess ? 'warn' : 'ok'

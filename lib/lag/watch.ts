@@ -4,13 +4,14 @@ import type { GroupMember } from '../kafka/group-admin.ts'
 import type { Topic, Topology } from '../topology.ts'
 import type { Ages } from './ages.ts'
 import { readAges } from './ages.ts'
+import { patienceOf } from './patience.ts'
 import type { GroupPosition, PartitionPosition } from './sample.ts'
 import { readPosition, toPlace } from './sample.ts'
 import type { LagSample, Verdict } from './verdict.ts'
 import { addSample, evaluatePartition, worst } from './verdict.ts'
 
 export interface PartitionStanding extends PartitionPosition {
-  /** How long the oldest waiting record has been waiting; 0: nothing waits; null: not known. */
+  /** How long the oldest waiting record has been waiting; 0 if nothing waits, or null if it is not known. */
   lagMs: number | null
   verdict: Verdict
 }
@@ -29,28 +30,29 @@ export interface GroupStanding {
 
 export interface LagWatchOptions {
   admin: Admin
-  /** For the readers of waiting records. */
-  client: ClientOptions
+  /** For a reader of dead letters, which takes seconds; null if their ages may stay unknown. */
+  client: ClientOptions | null
+  topology: Topology
   /** Names of the topics that each group reads. */
   groups: ReadonlyMap<string, readonly string[]>
-  /** How long a record may wait in a healthy group, in milliseconds. */
-  patienceMs: (group: string) => number
 }
 
 /** Samples groups again and again, and judges each by what the last samples show. */
 export class LagWatch {
   readonly #options: LagWatchOptions
+  readonly #patienceMs: (group: string) => number
   readonly #windows = new Map<string, LagSample[]>()
   readonly #ages = new Map<string, Ages>()
 
   constructor(options: LagWatchOptions) {
     this.#options = options
+    this.#patienceMs = patienceOf(options.topology)
   }
 
   /**
    * Takes one sample of every group.
    *
-   * @param ages whether to read since when records wait: one record of each partition that has moved
+   * @param ages whether to find out since when records wait, where the group has moved
    * @throws RetriableError when Kafka does not answer; what was sampled before is kept
    */
   async sample({ ages }: { ages: boolean }): Promise<GroupStanding[]> {
@@ -60,10 +62,11 @@ export class LagWatch {
   }
 
   async #sampleGroup(group: string, topics: readonly string[], withAges: boolean): Promise<GroupStanding> {
-    const { admin, client } = this.#options
+    const { admin, client, topology } = this.#options
     const sampled = await readPosition(admin, group, topics)
     const at = Date.now()
-    if (withAges) this.#ages.set(group, await readAges(client, sampled, this.#ages.get(group)))
+    const source = { admin, client, deadLetters: topology.deadLetters.name }
+    if (withAges) this.#ages.set(group, await readAges(source, sampled, this.#ages.get(group)))
     const partitions = sampled.partitions.map((p) => this.#judge(sampled, p, at))
     return { ...sampled, partitions, ...toTotals(partitions) }
   }
@@ -74,10 +77,10 @@ export class LagWatch {
     const window = addSample(this.#windows.get(key) ?? [], { at, position, lag })
     this.#windows.set(key, window)
     const oldestAt = this.#ages.get(group)?.get(toPlace(partition)) ?? null
-    const patienceMs = this.#options.patienceMs(group)
+    const patienceMs = this.#patienceMs(group)
     return {
       ...partition,
-      lagMs: lag === 0 ? 0 : oldestAt && Math.max(0, at - oldestAt),
+      lagMs: lag === 0 ? 0 : oldestAt === null ? null : Math.max(0, at - oldestAt),
       verdict: evaluatePartition({ window, members: members.length, oldestAt, patienceMs }),
     }
   }
@@ -93,17 +96,6 @@ function toTotals(
     lagMs: unknown ? null : Math.max(0, ...known),
     verdict: worst(partitions.map((p) => p.verdict)),
   }
-}
-
-/** A loader commits every batch. */
-const promptMs = 60_000
-/** Objects fill for five minutes, digests collect for as long, and lookups wait for room in the budget. */
-const seldomMs = 600_000
-
-/** How long a record may wait in each of the stream's own groups before something is wrong. */
-export function patienceOf({ groups }: Topology): (group: string) => number {
-  const seldom = [groups.archiver, groups.alerter, groups.enricher]
-  return (group) => (seldom.includes(group) ? seldomMs : promptMs)
 }
 
 /** Topic names by group, from the topology's {@link Topic}s. */

@@ -54,8 +54,6 @@ const env = {
   // A stop waits for the post in hand.
   ALERT_POST_TIMEOUT_SECONDS: wholeNumber(1, 60).default(5),
   ALERT_LAG_INTERVAL_SECONDS: wholeNumber(1).default(30),
-  ALERT_LAG_RECORDS: wholeNumber(1).default(10_000),
-  ALERT_STALL_SECONDS: wholeNumber(1).default(900),
   ALERT_DOWN_SECONDS: wholeNumber(1).default(120),
 }
 
@@ -72,10 +70,6 @@ export function readConfig(source: Env): AlerterConfig {
     messagesPerMinute: e.ALERT_MESSAGES_PER_MINUTE,
     postTimeoutMs: e.ALERT_POST_TIMEOUT_SECONDS * 1000,
     lagIntervalMs: e.ALERT_LAG_INTERVAL_SECONDS * 1000,
-    lag: {
-      lagRecords: e.ALERT_LAG_RECORDS,
-      stallMs: e.ALERT_STALL_SECONDS * 1000,
-      downMs: e.ALERT_DOWN_SECONDS * 1000,
-    },
+    lag: { downMs: e.ALERT_DOWN_SECONDS * 1000 },
   }
 }

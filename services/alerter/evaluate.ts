@@ -1,17 +1,13 @@
 import type { Notice } from '../../lib/events.ts'
+import type { Verdict } from '../../lib/lag/verdict.ts'
+import type { GroupStanding } from '../../lib/lag/watch.ts'
 
 /** How a consumer group stands at one moment. */
-export interface GroupSample {
-  group: string
-  members: number
-  partitions: { topic: string; partition: number; committed: number; lag: number }[]
+export type GroupSample = Pick<GroupStanding, 'group' | 'lag' | 'lagMs' | 'verdict'> & {
+  members: readonly unknown[]
 }
 
 export interface LagRules {
-  /** A group is behind with at least so many records waiting, over several samples. */
-  lagRecords: number
-  /** A group is stuck when records wait and a partition's offset has not moved for so long. */
-  stallMs: number
   /** A group is down without members for so long. */
   downMs: number
 }
@@ -23,27 +19,29 @@ interface GroupState {
   lagging: boolean
   /** Samples in a row that say otherwise than `lagging`. */
   contrary: number
-  /** By `topic/partition`. */
-  progress: ReadonlyMap<string, Progress>
-}
-
-interface Progress {
-  committed: number
-  /** Since when it stands there with records waiting. */
-  since: number
-  /** Whether it was ever seen to move, or to have nothing waiting. */
-  moves: boolean
 }
 
 export type LagState = ReadonlyMap<string, GroupState>
 
-/** Samples in a row before a lag is told, or its end. */
+/** Samples in a row before a lag is reported, or its end. */
 const samplesToTurn = 3
 
 /**
- * Compares samples with what is known and tells what has changed: `service_down` and `consumer_lagging`, each
- * raised once and resolved once. Hysteresis: a lag must last three samples to be raised; to be resolved it must be
- * below half the threshold for three, with every partition seen to move.
+ * What a verdict says of a group that has members; null where it says nothing: of a group without members
+ * `service_down` speaks.
+ */
+const isBehind: Record<Verdict, boolean | null> = {
+  ok: false,
+  unknown: null,
+  warn: true,
+  rewind: true,
+  stall: true,
+  stop: null,
+}
+
+/**
+ * Compares samples with what is known and reports what has changed: `service_down` and `consumer_lagging`, each
+ * raised once and resolved once. A lag, and its end, must last three samples.
  *
  * @param now Unix time of the samples in milliseconds
  */
@@ -84,7 +82,7 @@ export function restoreState(raised: ReadonlyMap<string, ReadonlySet<string>>, n
   )
 }
 
-const fresh: GroupState = { emptySince: null, down: false, lagging: false, contrary: 0, progress: new Map() }
+const fresh: GroupState = { emptySince: null, down: false, lagging: false, contrary: 0 }
 
 interface Moment {
   sample: GroupSample
@@ -94,35 +92,17 @@ interface Moment {
 
 function evaluateGroup(before: GroupState, moment: Moment): { state: GroupState; notices: Notice[] } {
   const { sample, rules, now } = moment
-  const emptySince = sample.members > 0 ? null : (before.emptySince ?? now)
+  const emptySince = sample.members.length > 0 ? null : (before.emptySince ?? now)
   const down = emptySince !== null && (before.down || now - emptySince >= rules.downMs)
-  const progress = toProgress(before, moment)
-  const lag = sample.partitions.reduce((sum, p) => sum + p.lag, 0)
-  const stalledMs = Math.max(0, ...[...progress.values()].map((p) => now - p.since))
-  const behind = before.lagging
-    ? stalledMs >= rules.stallMs ||
-      lag >= rules.lagRecords / 2 ||
-      [...progress.values()].some((p) => !p.moves)
-    : stalledMs >= rules.stallMs || lag >= rules.lagRecords
+  const behind = isBehind[sample.verdict] ?? before.lagging
   const contrary = behind === before.lagging ? 0 : before.contrary + 1
   const turned = contrary >= samplesToTurn
   const lagging = turned ? behind : before.lagging
 
   const notices: Notice[] = []
   if (down !== before.down) notices.push(downNotice(sample, { down, forMs: now - (emptySince ?? now) }))
-  if (turned) notices.push(lagNotice(sample, { lagging, lag, stalledMs }))
-  return { state: { emptySince, down, lagging, contrary: turned ? 0 : contrary, progress }, notices }
-}
-
-function toProgress(before: GroupState, { sample, now }: Moment): GroupState['progress'] {
-  const progress = new Map<string, Progress>()
-  for (const { topic, partition, committed, lag } of sample.partitions) {
-    const name = `${topic}/${partition}`
-    const known = before.progress.get(name)
-    if (lag > 0 && known?.committed === committed) progress.set(name, known)
-    else progress.set(name, { committed, since: now, moves: lag === 0 || known !== undefined })
-  }
-  return progress
+  if (turned) notices.push(lagNotice(sample, lagging))
+  return { state: { emptySince, down, lagging, contrary: turned ? 0 : contrary }, notices }
 }
 
 function downNotice({ group }: GroupSample, { down, forMs }: { down: boolean; forMs: number }): Notice {
@@ -137,20 +117,22 @@ function downNotice({ group }: GroupSample, { down, forMs }: { down: boolean; fo
   }
 }
 
-function lagNotice(sample: GroupSample, now: { lagging: boolean; lag: number; stalledMs: number }): Notice {
-  const { group } = sample
+function lagNotice({ group, lag, lagMs, verdict, members }: GroupSample, lagging: boolean): Notice {
+  const minutes = lagMs === null ? null : Math.round(lagMs / 60_000)
+  const oldest = minutes === null ? '' : `, the oldest for ${minutes} min`
   return {
     type: 'consumer_lagging',
     subject: groupSubject(group),
     severity: 'warning',
-    state: now.lagging ? 'raised' : 'resolved',
-    message: now.lagging
-      ? `${group} falls behind: ${now.lag} records wait. See npx songswap lag, and the service's log.`
-      : `${group} has caught up: ${now.lag} records wait.`,
+    state: lagging ? 'raised' : 'resolved',
+    message: lagging
+      ? `${group} falls behind (${verdict}): ${lag} records wait${oldest}. See npx songswap lag, and the service's log.`
+      : `${group} has caught up: ${lag} records wait.`,
     details: {
-      lag: String(now.lag),
-      stalledSeconds: String(Math.round(now.stalledMs / 1000)),
-      members: String(sample.members),
+      lag: String(lag),
+      ...(lagMs !== null && { lagSeconds: String(Math.round(lagMs / 1000)) }),
+      verdict,
+      members: String(members.length),
     },
   }
 }

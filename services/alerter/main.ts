@@ -1,11 +1,10 @@
 import { openCodec } from '../../lib/codec.ts'
 import { toEvent } from '../../lib/events.ts'
-import { openAdmin } from '../../lib/kafka/admin.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
 import { runService } from '../../lib/lifecycle.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import type { Topic } from '../../lib/topology.ts'
-import { groupTopics, topology } from '../../lib/topology.ts'
+import { topology } from '../../lib/topology.ts'
 import { readConfig } from './config.ts'
 import { AlertDesk } from './desk.ts'
 import { openDiscord } from './discord.ts'
@@ -38,8 +37,8 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   })
 
   const sampler = openSampler({
-    openAdmin: () => openAdmin({ config: config.kafka, log, name: `${name}-sampler` }),
-    groups: groupTopics(streams),
+    client: { config: config.kafka, log, name: `${name}-sampler` },
+    topology: streams,
     rules: config.lag,
     intervalMs: config.lagIntervalMs,
     isChosen: () => desk.owns(events.name),

@@ -1,19 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../lib/errors.ts'
 import type { Notice } from '../../lib/events.ts'
-import type { Admin, GroupLag } from '../../lib/kafka/admin.ts'
+import type { Admin } from '../../lib/kafka/admin.ts'
+import { openAdmin } from '../../lib/kafka/admin.ts'
+import type { ClientOptions } from '../../lib/kafka/client.ts'
+import { LagWatch, namesOf } from '../../lib/lag/watch.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Resource } from '../../lib/scope.ts'
-import type { Topic } from '../../lib/topology.ts'
-import type { GroupSample, LagRules, LagState } from './evaluate.ts'
+import type { Topology } from '../../lib/topology.ts'
+import { groupTopics } from '../../lib/topology.ts'
+import type { LagRules, LagState } from './evaluate.ts'
 import { evaluate } from './evaluate.ts'
 import { hideLag, showLag } from './lag-metrics.ts'
 import type { Standing } from './standing.ts'
 
 export interface SamplerOptions {
-  openAdmin: () => Promise<Admin>
-  /** Consumer groups and the topics that each reads. */
-  groups: ReadonlyMap<string, readonly Topic[]>
+  client: ClientOptions
+  topology: Topology
   rules: LagRules
   intervalMs: number
   /** Of several alerters, the one that this is true for samples. */
@@ -28,25 +31,23 @@ export interface SamplerOptions {
  * the notices are in the topic, so a notice that could not be published is made again from the next sample.
  */
 export function openSampler(options: SamplerOptions): Resource {
-  const { groups, rules, intervalMs, isChosen, publish, standing, log } = options
+  const { client, topology, rules, intervalMs, isChosen, publish, standing, log } = options
+  const groups = namesOf(groupTopics(topology))
   const stop = new AbortController()
   let admin: Admin | null = null
+  let watch: LagWatch | null = null
   let state: LagState | null = null
 
   async function sample(): Promise<void> {
-    admin ??= await options.openAdmin()
-    const lags: GroupLag[] = []
-    for (const [group, topics] of groups) {
-      const names = topics.map((t) => t.name)
-      lags.push(await admin.readGroupLag(group, names))
-    }
-    const samples = lags.map(toSample)
+    admin ??= await openAdmin(client)
+    watch ??= new LagWatch({ admin, client, topology, groups })
+    const samples = await watch.sample({ ages: true })
     state ??= await standing.restore([...groups.keys()])
     const next = evaluate({ before: state, samples, rules, now: Date.now() })
     if (next.notices.length > 0) await publish(next.notices)
     state = next.state
     await standing.keep(next.notices)
-    await showLag(lags, admin)
+    showLag(samples)
   }
 
   async function run(): Promise<void> {
@@ -54,7 +55,7 @@ export function openSampler(options: SamplerOptions): Resource {
       await sleep(intervalMs, undefined, { signal: stop.signal }).catch(() => undefined)
       if (stop.signal.aborted) return
       if (!isChosen()) {
-        state = null
+        state = watch = null
         hideLag()
         continue
       }
@@ -70,8 +71,4 @@ export function openSampler(options: SamplerOptions): Resource {
       await admin?.close()
     },
   }
-}
-
-function toSample({ group, members, partitions }: GroupLag): GroupSample {
-  return { group, members, partitions: partitions.map((p) => ({ ...p, committed: p.committed ?? p.start })) }
 }

@@ -173,9 +173,8 @@ describe('telling', () => {
     await raise(notice('user:7'))
     await settled()
     expect(alerter.lines.filter((l) => String(l.msg).startsWith('no_webhook'))).toHaveLength(1)
-    expect(alerter.lines.find((l) => l.msg === 'alert_not_posted')).toMatchObject({
-      title: 'user_needs_reauth: user:7',
-    })
+    const logged = () => alerter.lines.find((l) => l.msg === 'alert_not_posted')
+    expect(await until(logged, 'the alert is logged')).toMatchObject({ title: 'user_needs_reauth: user:7' })
   })
 })
 
@@ -326,4 +325,26 @@ describe('a group without members', () => {
     await startAlerter({ ...quick, DATABASE_URL: '' })
     await arrived(`service_down: group:${stream.topology.groups.enricher}`)
   })
+})
+
+test('a loader that does not get on is reported, an enricher that waits as long for its budget is not', async () => {
+  const { groups, recentlyPlayed, metadataWanted } = stream.topology
+  const hourAgo = Date.now() - 3_600_000
+  const holds = { through: null, deadLetters: [] }
+  for (const [group, topic] of [
+    [groups.loaderHistory, recentlyPlayed],
+    [groups.enricher, metadataWanted],
+  ] as const) {
+    const record = { key: 'k', value: Buffer.from('x'), partition: 0, timestamp: hourAgo }
+    await kafka.publishBytes(topic.name, [record])
+    await kafka.consumeInto<unknown>({
+      group,
+      topics: [topic],
+      open: () => ({ write: async () => holds, tick: async () => holds, close: async () => undefined }),
+    })
+  }
+  await startAlerter({ ALERT_LAG_INTERVAL_SECONDS: '1' })
+  await arrived(`consumer_lagging: group:${groups.loaderHistory}`)
+  const lagging = titles().filter((t) => t.startsWith('consumer_lagging'))
+  expect(lagging).toEqual([`consumer_lagging: group:${groups.loaderHistory}`])
 })

@@ -1,0 +1,56 @@
+/**
+ * Where a partition's log stood some time ago: the first offset whose record is not older than `ageMs`, or its
+ * end when all are older. Kafka answers this for any time (ListOffsets).
+ */
+export interface PastOffset {
+  ageMs: number
+  offset: number
+}
+
+const second = 1_000
+const minute = 60 * second
+const hour = 60 * minute
+const day = 24 * hour
+
+/** Ages that are asked for one after the other until the oldest waiting record lies between two of them. */
+const ladderMs: readonly number[] = [
+  ...[1, 5, 20].map((n) => n * second),
+  ...[1, 5, 20].map((n) => n * minute),
+  ...[1, 4, 16].map((n) => n * hour),
+  ...[2, 8, 32].map((n) => n * day),
+]
+
+/** An age is known well enough within ten seconds, or a fiftieth of it. */
+const preciseMs = 10 * second
+const preciseShare = 0.02
+
+/**
+ * The age to ask for next, to learn how old the record at `next` is; null once that is known well enough, or
+ * cannot be known better. Climbs the ladder, and then halves the bracket.
+ *
+ * @param next offset that the group reads next; a record waits there
+ * @param past answers so far, in any order
+ */
+export function toProbe(next: number, past: readonly PastOffset[]): number | null {
+  const { younger, older } = toBracket(next, past)
+  if (older === null) return ladderMs.find((rung) => rung > younger) ?? null
+  const isPrecise = older - younger <= Math.max(preciseMs, older * preciseShare)
+  return isPrecise ? null : Math.round((younger + older) / 2)
+}
+
+/**
+ * Age of the record at `next` in milliseconds, by the answers: never less than its true one unless even the
+ * highest age asked for does not reach back to it.
+ */
+export function toLagAge(next: number, past: readonly PastOffset[]): number {
+  const { younger, older } = toBracket(next, past)
+  return older ?? younger
+}
+
+/** The record is older than `younger`, and not older than `older`; null: no answer reaches back far enough. */
+function toBracket(next: number, past: readonly PastOffset[]): { younger: number; older: number | null } {
+  const older = past.filter((p) => p.offset <= next).map((p) => p.ageMs)
+  const limit = older.length > 0 ? Math.min(...older) : null
+  const younger = past.filter((p) => p.offset > next && p.ageMs < (limit ?? Number.POSITIVE_INFINITY))
+  return { younger: Math.max(0, ...younger.map((p) => p.ageMs)), older: limit }
+}

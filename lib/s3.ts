@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import type { ListObjectsV2CommandInput, ListObjectsV2CommandOutput } from '@aws-sdk/client-s3'
 import {
   DeleteObjectCommand,
   GetObjectCommand,
@@ -63,14 +64,13 @@ export function openS3(config: S3Config): S3 {
   const Bucket = config.bucket
 
   async function* pages(input: { Prefix: string; Delimiter?: string; StartAfter?: string }) {
-    let token: string | undefined
-    do {
-      const page = await client
-        .send(new ListObjectsV2Command({ Bucket, ...input, ...(token ? { ContinuationToken: token } : {}) }))
+    for (let from: PageStart | null = { StartAfter: input.StartAfter }; from; ) {
+      const page: ListObjectsV2CommandOutput = await client
+        .send(new ListObjectsV2Command({ Bucket, ...input, StartAfter: undefined, ...from }))
         .catch(rethrow)
       yield page
-      token = page.IsTruncated ? page.NextContinuationToken : undefined
-    } while (token)
+      from = nextPage(page, from)
+    }
   }
 
   const toInput = (object: PutObject) => ({
@@ -132,6 +132,35 @@ export function openS3(config: S3Config): S3 {
 
     close: () => client.destroy(),
   }
+}
+
+/** Where a page of a listing begins. */
+type PageStart = Pick<ListObjectsV2CommandInput, 'StartAfter' | 'ContinuationToken'>
+
+/** Follows everything that a folder holds, in the order of UTF-8 bytes. */
+const afterAll = '\u{10FFFF}'
+
+/**
+ * Where the next page begins; null after the last one. Some stores say that a listing goes on, and give no token:
+ * it goes on after the last key then.
+ *
+ * @throws RetriableError when the listing would not come further
+ */
+function nextPage(page: ListObjectsV2CommandOutput, from: PageStart): PageStart | null {
+  const token = page.NextContinuationToken || undefined
+  if (!(page.IsTruncated ?? token !== undefined)) return null
+  const lastKey = page.Contents?.at(-1)?.Key ?? ''
+  const lastFolder = page.CommonPrefixes?.at(-1)?.Prefix
+  const lastInFolder = lastFolder ? lastFolder + afterAll : ''
+  const last = isAfter(lastKey, lastInFolder) ? lastKey : lastInFolder
+  const isStuck = token ? token === from.ContinuationToken : !isAfter(last, from.StartAfter ?? '')
+  if (isStuck) throw new RetriableError('The object store says that its listing goes on, but not where')
+  return token ? { ContinuationToken: token } : { StartAfter: last }
+}
+
+/** Keys are ordered by their UTF-8 bytes. */
+function isAfter(a: string, b: string): boolean {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b)) > 0
 }
 
 function clientSettings(config: S3Config) {

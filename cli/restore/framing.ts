@@ -34,6 +34,8 @@ export function openFraming(registryUrl: string, subject: string): Framing {
       const key = JSON.stringify(own)
       const known = writers.get(key) ?? findWriter(registryUrl, subject, own)
       writers.set(key, known)
+      // A look-up that failed is made again: it says nothing of the next one.
+      known.catch(() => writers.delete(key))
       const { head, type } = await known
       return Buffer.concat([head, type.toBuffer(row.value)])
     },

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { S3 } from '../../lib/s3.ts'
 import { openTestS3 } from '../support/archive.ts'
 import type { S3Gate } from '../support/s3-faults.ts'
-import { openS3Gate } from '../support/s3-faults.ts'
+import { cutListing, openS3Gate } from '../support/s3-faults.ts'
 import type { World } from '../support/world.ts'
 import { createWorld } from '../support/world.ts'
 
@@ -116,4 +116,26 @@ test('a request that makes no sense is a bug, not an outage', async () => {
   gate.onRequest = () => ({ type: 'status', status: 400, code: 'InvalidArgument' })
   await expect(put('nonsense', 'x', gated)).rejects.toMatchObject({ name: 'InvalidArgument' })
   gate.onRequest = () => null
+})
+
+test('a store that says that its listing goes on, and gives no token, is listed to the end', async () => {
+  const names = ['a/1', 'a/2', 'a/3', 'a\u{ffee}/4', 'b/5', 'c/6'].map((name) => `cut/${name}`)
+  for (const name of names) await put(name, 'x')
+  gate.onRequest = (method, url) =>
+    method === 'GET' && url.includes('list-type=2')
+      ? { type: 'rewrite', body: (xml) => cutListing(xml, 2) }
+      : null
+  expect(await all(gated.list(path('cut/')))).toEqual(names.map(path))
+  expect(await all(gated.list(path('cut/'), path('cut/a/2')))).toEqual(names.slice(2).map(path))
+  const folders = ['a', 'a\u{ffee}', 'b', 'c'].map((name) => path(`cut/${name}/`))
+  expect(await all(gated.folders(path('cut/')))).toEqual(folders)
+})
+
+test('a listing that would go round in circles is an outage, not the whole', async () => {
+  await put('circle/1', 'x')
+  gate.onRequest = () => ({
+    type: 'rewrite',
+    body: (xml) => xml.replace('<IsTruncated>false', '<IsTruncated>true'),
+  })
+  await expect(all(gated.list(path('circle/')))).rejects.toMatchObject({ name: 'RetriableError' })
 })

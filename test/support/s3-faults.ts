@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 
 /** What befalls a request to the object store. */
 export type S3Fault =
@@ -13,6 +14,8 @@ export type S3Fault =
   | { type: 'half-answer' }
   /** The connection breaks in the middle of the body: not done. */
   | { type: 'cut-body' }
+  /** Done, and another body is answered. */
+  | { type: 'rewrite'; body: (xml: string) => string }
   /** Never answered, and not done. */
   | { type: 'hang' }
 
@@ -61,6 +64,13 @@ export async function openS3Gate(target: string): Promise<S3Gate> {
       req.socket.resetAndDestroy()
       return
     }
+    if (fault?.type === 'rewrite') {
+      const body = Buffer.from(fault.body(await text(answer)))
+      const { 'transfer-encoding': _, ...headers } = answer.headers
+      res.writeHead(answer.statusCode ?? 502, { ...headers, 'content-length': body.length })
+      res.end(body)
+      return
+    }
     res.writeHead(answer.statusCode ?? 502, answer.headers)
     answer.pipe(res)
   }
@@ -78,4 +88,21 @@ export async function openS3Gate(target: string): Promise<S3Gate> {
     },
   }
   return gate
+}
+
+const entries = /<(Contents|CommonPrefixes)>.*?<\/\1>/gs
+
+/** The first entries of a listing, which says that it goes on and not where. */
+export function cutListing(xml: string, most: number): string {
+  let count = 0
+  const shorter = xml.replaceAll(entries, (entry) => (++count > most ? '' : entry))
+  if (count <= most) return xml
+  return shorter
+    .replaceAll(/<NextContinuationToken>.*?<\/NextContinuationToken>/gs, '')
+    .replace(/<IsTruncated>\w+<\/IsTruncated>/, '<IsTruncated>true</IsTruncated>')
+}
+
+/** A listing without the entries whose text matches. */
+export function listingWithout(xml: string, left: RegExp): string {
+  return xml.replaceAll(entries, (entry) => (left.test(entry) ? '' : entry))
 }

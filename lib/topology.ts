@@ -17,8 +17,10 @@ export interface Topic<V = unknown> {
   /** Largest batch of records, as compressed. A page of 2 MB fits several times over. */
   readonly maxMessageBytes: number
   /**
-   * For how long compaction leaves a record alone: the archiver may be away for that long and still finds every
-   * answer. 0 where it does not matter.
+   * For how long compaction leaves a record alone: the archiver, or its object store, may be away for that long and
+   * still finds every answer. Seven days outlast a long weekend and a move to another store. They cost the disk of
+   * all answers of seven days, about 3 kB each before compression: 300 MB where 100,000 entities are looked up in
+   * that time. `songswap doctor` warns when half of them have passed. 0 where it does not matter.
    */
   readonly minCompactionLagDays: number
   /** Never set; carries `V` to `publish` and `consume`. */

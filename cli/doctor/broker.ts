@@ -1,11 +1,12 @@
 import type { KafkaConfig } from '../../lib/config.ts'
 import { readApiVersions, releaseOf, unsharedApis } from '../../lib/kafka/api-versions.ts'
 import type { BrokerAddress } from '../../lib/kafka/cluster-admin.ts'
-import { allTopics } from '../../lib/topology.ts'
+import { allTopics, groupTopics } from '../../lib/topology.ts'
 import { openBroker } from '../broker.ts'
 import { describe } from '../fault.ts'
 import { toPlural } from '../words.ts'
 import type { Check, Finding, Notes } from './check.ts'
+import { checkCompaction } from './compaction.ts'
 import { judgeTopic } from './topics.ts'
 
 const versionsWithinMs = 3_000
@@ -16,7 +17,8 @@ export const brokerCheck: Check = {
   withinMs: 15_000,
   hint: 'Is Kafka running, and is KAFKA_BROKERS right? For the local servers: npm run infra',
   async run(context, notes) {
-    const { admin, client, topology } = await openBroker(context)
+    const broker = await openBroker(context)
+    const { admin, client, topology } = broker
     const { config } = client
     const brokers = await admin.readBrokers()
     notes.ok('reachable', `${toPlural(brokers.length, 'broker')} at ${config.brokers.join(', ')}`)
@@ -30,6 +32,11 @@ export const brokerCheck: Check = {
     for (const topic of wanted) {
       const description = found.find((other) => other.topic === topic.name)
       for (const finding of judgeTopic(topic, description, config.replicationFactor)) notes.add(finding)
+    }
+    const archived = groupTopics(topology).get(topology.groups.archiver) ?? []
+    for (const { name } of archived.filter((topic) => topic.cleanup === 'compact')) {
+      const description = found.find((other) => other.topic === name)
+      if (description) notes.add(await checkCompaction(broker, description))
     }
   },
 }

@@ -244,6 +244,21 @@ describe('broker', () => {
     expect((await examine({}, '--only', 'broker')).troubles).toEqual([])
   })
 
+  test('answers that wait for the archiver are a warning before compaction may remove them', async () => {
+    const { name } = stream.topology.metadata
+    const { kafka } = await stream.openKafka()
+    const waiting = { key: 'track:waits', value: Buffer.from('x'), timestamp: Date.now() - 5 * 86_400_000 }
+    await kafka.publishBytes(name, [waiting])
+    const { code, troubles, hints } = await examine({}, '--only', 'broker')
+    expect(code).toBe(0)
+    expect(troubles).toEqual([
+      `warn broker archiver of ${name}: the oldest record has waited for 5d; compaction leaves records alone for 7d`,
+    ])
+    expect(hints).toContain('min.compaction.lag.ms')
+    await withKafkaAdmin((admin) => admin.deleteTopics({ topics: [name] }))
+    await migrate()
+  })
+
   test('more replicas wanted than there are is a failure', async () => {
     const { code, troubles } = await examine({ KAFKA_REPLICATION_FACTOR: '3' }, '--only', 'broker')
     expect(code).toBe(1)

@@ -18,7 +18,7 @@ export async function checkCompaction(
   { topic, settings }: TopicDescription,
 ): Promise<Finding> {
   const position = await readPosition(admin, topology.groups.archiver, [topic])
-  const ages = await readAges(client, position)
+  const ages = await readAges({ admin, client, deadLetters: topology.deadLetters.name }, position)
   const records = position.partitions.reduce((sum, p) => sum + p.lag, 0)
   const oldestMs = ages.size === 0 ? null : Math.max(0, Date.now() - Math.min(...ages.values()))
   return judgeCompaction(topic, Number(settings.get('min.compaction.lag.ms') ?? 0), { records, oldestMs })

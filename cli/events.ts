@@ -1,6 +1,6 @@
 import { type Command, Help, Option } from 'commander'
 import { openCodec } from '../lib/codec.ts'
-import { isRetriable } from '../lib/errors.ts'
+import { isKnownOutage } from '../lib/errors.ts'
 import { eventTypes } from '../lib/events.ts'
 import { pause } from '../lib/kafka/pause.ts'
 import type { RawRecord } from '../lib/kafka/record.ts'
@@ -70,7 +70,7 @@ async function events(context: CliContext, options: Options): Promise<number> {
       await readEvents(read)
       break
     } catch (error) {
-      if (!options.follow || !isRetriable(error)) throw error
+      if (!options.follow || !isKnownOutage(error)) throw error
       out.say(`${describe(error)}; trying again`)
       await pause(retryMs, signal)
     }

@@ -1,5 +1,5 @@
 import { ConfigError } from '../lib/config.ts'
-import { isRetriable, messageOf } from '../lib/errors.ts'
+import { isKnownOutage, messageOf } from '../lib/errors.ts'
 import { exitCodes } from '../lib/lifecycle.ts'
 import { scrub } from '../lib/log.ts'
 
@@ -27,7 +27,7 @@ export function explain(error: unknown): { text: string; exitCode: number } {
     return worded(error.message, hint, exitCodes.usage)
   }
   if (isNotMigrated(error)) return worded(describe(error), 'It is safe at any time.', exitCodes.fault)
-  if (isRetriable(error)) {
+  if (isKnownOutage(error)) {
     return worded(describe(error), 'Try again; songswap status shows what answers.', exitCodes.fault)
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)

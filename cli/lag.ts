@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { createLogUpdate } from 'log-update'
-import { isRetriable } from '../lib/errors.ts'
+import { isKnownOutage } from '../lib/errors.ts'
 import { pause } from '../lib/kafka/pause.ts'
 import { isBad, worst } from '../lib/lag/verdict.ts'
 import type { GroupStanding } from '../lib/lag/watch.ts'
@@ -85,7 +85,7 @@ async function follow(watch: LagWatch, { context, options, detail, signal }: Fol
   const screen = process.stdout.isTTY && !out.json ? createLogUpdate(process.stdout) : null
   while (!signal.aborted) {
     const shown = await watch.sample({ ages: true }).catch((error: unknown) => {
-      if (!isRetriable(error)) throw error
+      if (!isKnownOutage(error)) throw error
       return describe(error)
     })
     if (signal.aborted) break

@@ -13,63 +13,106 @@ export class RetriableError extends Error {
   }
 }
 
-/** SQLSTATEs that mean "later", by class or code; https://www.postgresql.org/docs/18/errcodes-appendix.html */
-const retriableSqlStates: readonly [string, string][] = [
-  ['08', 'connection exception'],
-  ['53', 'insufficient resources: disk full, out of memory, too many connections'],
-  ['57P01', 'admin shutdown'],
-  ['57P02', 'crash shutdown'],
-  ['57P03', 'cannot connect now'],
-  ['57P05', 'idle session timeout'],
-  ['57014', 'query canceled: statement timeout'],
-  ['55P03', 'lock not available'],
-  ['58030', 'I/O error'],
-  ['25006', 'read-only transaction: the server is a standby for now'],
-  ['40001', 'serialization failure'],
-  ['40P01', 'deadlock detected'],
-  ['3D000', 'the database is not there yet'],
-  ['28', 'the server refuses this login: a rotated password, a pg_hba under change'],
-]
-
-/** Codes of the operating system, of undici and of the AWS SDK that mean "the other side is not there now". */
-const retriableCodes = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EADDRNOTAVAIL',
-  'UND_ERR_SOCKET',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-])
-
-/** pg throws these without a code when a connection dies under a query or the pool cannot get one. */
-const retriableMessages = [
-  'Connection terminated',
-  'timeout exceeded when trying to connect',
-  'Client has encountered a connection error',
-  'Query read timeout',
-]
+/** What pure code threw over records: it throws again whenever it sees them. */
+class RecordFault extends Error {
+  constructor(cause: unknown) {
+    super(messageOf(cause), { cause })
+    this.name = 'RecordFault'
+  }
+}
 
 /**
- * Whether an error is an outage. Unknown errors are not: they are bugs, and the caller dead-letters or
- * crashes, it never retries for ever.
+ * Runs pure code (decoding, transforming) over records. What it throws is the fault of those records, also where
+ * an effect surrounds it.
  */
-export function isRetriable(error: unknown): boolean {
+export function overRecords<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw new RecordFault(error)
+  }
+}
+
+/**
+ * Classes of SQLSTATE with which Postgres refuses what a statement holds;
+ * https://www.postgresql.org/docs/18/errcodes-appendix.html
+ */
+const refusedSqlClasses: ReadonlyMap<string, string> = new Map([
+  ['21', 'cardinality violation: one row twice in a statement'],
+  ['22', 'data exception: a number out of range, a NUL in a text'],
+  ['23', 'integrity constraint violation'],
+  ['54', 'program limit exceeded: a value too long for an index'],
+])
+
+/** Kafka's names for records that it will not take, however often they are sent. */
+const refusedByKafka: ReadonlyMap<string, string> = new Map([
+  ['MESSAGE_TOO_LARGE', 'longer than max.message.bytes of the topic'],
+  ['RECORD_LIST_TOO_LARGE', 'longer than a segment of the topic'],
+  ['INVALID_RECORD', 'without a key in a compacted topic'],
+])
+
+/** With these a server ends the session: they are about the connection, whatever their SQLSTATE. */
+const endsSession: ReadonlySet<unknown> = new Set(['FATAL', 'PANIC'])
+
+/**
+ * Whether records are to blame for an error: pure code threw it over them ({@link overRecords}), or Postgres or
+ * Kafka refuses what they hold. Everything else that an effect throws is an outage, also what nobody has seen
+ * before: waiting harms no record.
+ */
+export function isRecordFault(error: unknown): boolean {
+  if (!(error instanceof Error) || error instanceof RetriableError) return false
+  if (error instanceof RecordFault) return true
+  const { code, type, severity } = error as { code?: unknown; type?: unknown; severity?: unknown }
+  if (typeof type === 'string' && refusedByKafka.has(type)) return true
+  if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code))
+    return refusedSqlClasses.has(code.slice(0, 2)) && !endsSession.has(severity)
+  return isRecordFault(error.cause)
+}
+
+/** A server that this process depends on. */
+export interface Server {
+  /** Lower case with hyphens: `postgres`, `kafka`, `object-store`, `schema-registry`. */
+  name: string
+  /** Asks for something that costs nothing. @throws when the server does not answer */
+  probe: () => Promise<unknown>
+}
+
+const servers = new WeakMap<Error, Server>()
+
+/** Notes which server an error came from, unless that is known; gives the error back, to be thrown. */
+export function from(server: Server, error: unknown): unknown {
+  if (error instanceof Error && !serverOf(error)) servers.set(error, server)
+  return error
+}
+
+/** Runs a call to a server, and notes on what it throws where it came from. */
+export async function calling<T>(server: Server, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    throw from(server, error)
+  }
+}
+
+/** The server that an error, or its cause, came from; null: nobody noted it. */
+export function serverOf(error: unknown): Server | null {
+  if (!(error instanceof Error)) return null
+  return servers.get(error) ?? serverOf(error.cause)
+}
+
+const linkFailures = /^(ECONN|ENET|EHOST|EADDR|EAI_|UND_ERR_)|^(ENOTFOUND|EPIPE|ETIMEDOUT)$/
+
+/**
+ * Whether an error is known to come from a server or from the way to it. For words to a person at a terminal, who
+ * may be shown a bug as one; services decide by {@link isRecordFault}.
+ */
+export function isKnownOutage(error: unknown): boolean {
   if (error instanceof RetriableError) return true
-  if (!(error instanceof Error)) return false
-  if ('retriable' in error && error.retriable === true) return true
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  if (retriableCodes.has(code)) return true
-  if (/^[0-9A-Z]{5}$/.test(code) && retriableSqlStates.some(([state]) => code.startsWith(state))) return true
-  if (retriableMessages.some((text) => error.message.includes(text))) return true
-  if (error instanceof AggregateError && error.errors.some(isRetriable)) return true
-  return error.cause !== undefined && isRetriable(error.cause)
+  if (!(error instanceof Error) || isRecordFault(error)) return false
+  // The operating system and undici say a code; kafkajs says whether it would try again.
+  const { code, retriable } = error as { code?: unknown; retriable?: unknown }
+  if (retriable === true || linkFailures.test(String(code))) return true
+  return serverOf(error) !== null || isKnownOutage(error.cause)
 }
 
 /** The message of whatever was thrown. */

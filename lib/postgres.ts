@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { calling, from } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { Resource } from './scope.ts'
 import type { Secret } from './secret.ts'
@@ -28,7 +29,7 @@ export interface Postgres extends Resource, Sql {
   query: pg.Pool['query']
   /**
    * Runs `work` in one transaction: committed when it returns, rolled back when it throws.
-   * @throws what `work` or the server throws; {@link isRetriable} tells outages from bugs
+   * @throws what `work` or the server throws; {@link isRecordFault} knows what is the fault of the rows
    */
   transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>
 }
@@ -59,10 +60,14 @@ export function openPostgres(options: {
   // An idle connection that dies is replaced at its next use.
   pool.on('error', (err) => options.log.warn({ err }, 'postgres_connection_lost'))
 
+  const server = { name: 'postgres', probe: () => pool.query('select 1') }
+  const query = (...statement: Parameters<pg.Pool['query']>) =>
+    calling(server, async () => pool.query(...statement))
+
   return {
-    query: pool.query.bind(pool) as pg.Pool['query'],
+    query: query as unknown as pg.Pool['query'],
     async transaction(work) {
-      const client = await pool.connect()
+      const client = await calling(server, () => pool.connect())
       // Without a listener the death of a connection between two queries would be an uncaught exception.
       const onError = (err: Error) => options.log.warn({ err }, 'postgres_connection_lost')
       client.on('error', onError)
@@ -76,7 +81,7 @@ export function openPostgres(options: {
         await client.query('rollback').catch((err: Error) => {
           broken = err
         })
-        throw error
+        throw from(server, error)
       } finally {
         client.off('error', onError)
         client.release(broken)

@@ -1,7 +1,8 @@
 import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
 import type avsc from 'avsc'
 import { request } from 'undici'
-import { messageOf, RetriableError } from './errors.ts'
+import type { Server } from './errors.ts'
+import { calling, messageOf, RetriableError } from './errors.ts'
 import type { AvroSchema } from './topology.ts'
 
 const answerWithinMs = 10_000
@@ -39,29 +40,35 @@ export function openRegistry(url: string): Registry {
     }
   }
 
+  const server: Server = { name: 'schema-registry', probe: () => expectAnswer(url) }
+
   return {
-    async lookUp(id) {
-      try {
-        const type: object = await bounded((c) => c.getSchema(id))
-        if (isAvro(type)) return { type: 'found', schema: type.schema({ exportAttrs: true }) as AvroSchema }
-        return { type: 'unreadable', reason: `Schema ${id} is not Avro` }
-      } catch (error) {
-        if (error instanceof RetriableError) throw error
-        return confirmUnreadable(url, id, error)
+    lookUp: (id) => calling(server, () => lookUp(id)),
+    idOf: (subject, schema) => calling(server, () => idOf(subject, schema)),
+  }
+
+  async function lookUp(id: number): Promise<Lookup> {
+    try {
+      const type: object = await bounded((c) => c.getSchema(id))
+      if (isAvro(type)) return { type: 'found', schema: type.schema({ exportAttrs: true }) as AvroSchema }
+      return { type: 'unreadable', reason: `Schema ${id} is not Avro` }
+    } catch (error) {
+      if (error instanceof RetriableError) throw error
+      return confirmUnreadable(url, id, error)
+    }
+  }
+
+  async function idOf(subject: string, schema: object): Promise<number> {
+    const avro = { type: SchemaType.AVRO, schema: JSON.stringify(schema) } as SubjectSchema
+    const id: unknown = await bounded((c) => c.getRegistryIdBySchema(subject, avro)).catch((error) => {
+      if (error instanceof RetriableError) throw error
+      if (error instanceof Error && error.name === 'ConfluentSchemaRegistryError') {
+        throw new RetriableError(`The schema of ${subject} is not registered; run: npm run migrate`)
       }
-    },
-    async idOf(subject, schema) {
-      const avro = { type: SchemaType.AVRO, schema: JSON.stringify(schema) } as SubjectSchema
-      const id: unknown = await bounded((c) => c.getRegistryIdBySchema(subject, avro)).catch((error) => {
-        if (error instanceof RetriableError) throw error
-        if (error instanceof Error && error.name === 'ConfluentSchemaRegistryError') {
-          throw new RetriableError(`The schema of ${subject} is not registered; run: npm run migrate`)
-        }
-        throw away(error)
-      })
-      if (typeof id !== 'number') throw away(new Error(`it answers without an id for ${subject}`))
-      return id
-    },
+      throw away(error)
+    })
+    if (typeof id !== 'number') throw away(new Error(`it answers without an id for ${subject}`))
+    return id
   }
 }
 
@@ -93,6 +100,13 @@ async function confirmUnreadable(url: string, id: number, error: unknown): Promi
     return { type: 'unreadable', reason: `Schema ${id} cannot be read: ${messageOf(error)}` }
   }
   throw away(error)
+}
+
+/** @throws when the registry does not answer, or says that it cannot. */
+async function expectAnswer(url: string): Promise<void> {
+  const { statusCode, body } = await request(`${url}/config`, { signal: AbortSignal.timeout(answerWithinMs) })
+  await body.dump()
+  if (statusCode >= 500) throw away(new Error(`HTTP ${statusCode}`))
 }
 
 function away(cause: unknown): RetriableError {

@@ -9,7 +9,8 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3'
 import type { S3Config } from './config.ts'
-import { isRetriable, messageOf, RetriableError } from './errors.ts'
+import type { Server } from './errors.ts'
+import { from, messageOf, RetriableError } from './errors.ts'
 import type { Resource } from './scope.ts'
 
 /** An object to be put. */
@@ -62,6 +63,13 @@ const idleAfterMs = 30_000
 export function openS3(config: S3Config): S3 {
   const client = new S3Client(clientSettings(config))
   const Bucket = config.bucket
+  const server: Server = {
+    name: 'object-store',
+    probe: () => client.send(new ListObjectsV2Command({ Bucket, MaxKeys: 1 })),
+  }
+  const rethrow = (error: unknown): never => {
+    throw from(server, toOutage(error))
+  }
 
   async function* pages(input: { Prefix: string; Delimiter?: string; StartAfter?: string }) {
     for (let from: PageStart | null = { StartAfter: input.StartAfter }; from; ) {
@@ -188,38 +196,11 @@ function clientSettings(config: S3Config) {
 const nothing = () => undefined
 const silent = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing }
 
-/** HTTP statuses below 500 that mean "later"; https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html */
-const retriableStatuses = new Map([
-  [401, 'credentials refused: a rotated key'],
-  [403, 'access denied, a rotated key, a clock that is wrong'],
-  [408, 'request timeout'],
-  [409, 'conditional request conflict: another put of this key is under way'],
-  [429, 'too many requests'],
-])
-
-/** Names of errors that come with another status, or with none, and mean "later" as well. */
-const retriableNames = new Set([
-  'BadDigest',
-  'CredentialsProviderError',
-  'ExpiredToken',
-  'IncompleteBody',
-  'NoSuchBucket',
-  'RequestTimeout',
-  'TimeoutError',
-  'TokenRefreshRequired',
-  // The SDK's name for a refused HEAD: its answer has no body that could tell more.
-  'Unknown',
-])
-
-/** @throws RetriableError for an outage, or the error itself */
-function rethrow(error: unknown): never {
-  const status = statusOf(error)
-  const later = status !== null && (status >= 500 || retriableStatuses.has(status))
-  if (later || retriableNames.has(nameOf(error)) || isRetriable(error)) {
-    const text = [status, nameOf(error), messageOf(error)].filter(Boolean).join(' ')
-    throw new RetriableError(`The object store does not do its work: ${text}`, { cause: error })
-  }
-  throw error
+/** NoSuchKey as it is: an answer; everything else is an outage, a refusal too. */
+function toOutage(error: unknown): Error {
+  if (nameOf(error) === 'NoSuchKey') return error as Error
+  const text = [statusOf(error), nameOf(error), messageOf(error)].filter(Boolean).join(' ')
+  return new RetriableError(`The object store does not do its work: ${text}`, { cause: error })
 }
 
 function statusOf(error: unknown): number | null {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { isRetriable } from '../../lib/errors.ts'
+import { isRecordFault } from '../../lib/errors.ts'
 import { createClient } from '../../lib/kafka/client.ts'
 import { redriveHeaders } from '../../lib/kafka/dead-letter.ts'
 import type { Producer } from '../../lib/kafka/producer.ts'
@@ -46,7 +46,7 @@ async function redrive(context: CliContext, options: ChoiceOptions, ...places: s
       )
       const { published, failed } = await putBack(producer, letters)
       if (published.length > 0) await decide(sql, published, { state: 'redriven', note: null })
-      const outage = failed.find((f) => isRetriable(f.error))
+      const outage = failed.find((f) => !isRecordFault(f.error))
       if (outage) throw outage.error
       return failed.map((f) => ({ letter: f.letter, reason: describe(f.error) }))
     },

@@ -1,4 +1,4 @@
-import { isRetriable } from '../../lib/errors.ts'
+import { isKnownOutage } from '../../lib/errors.ts'
 import { FloodError } from '../../lib/kafka/flood-valve.ts'
 import { pause } from '../../lib/kafka/pause.ts'
 import { describe } from '../fault.ts'
@@ -27,7 +27,7 @@ export async function withPatience(
     } catch (error) {
       if (signal.aborted) return
       // A flood of dead letters does not go away by waiting: the parser is what it is.
-      if (!isRetriable(error) || error instanceof FloodError) throw error
+      if (!isKnownOutage(error) || error instanceof FloodError) throw error
       if (progress() > seen) {
         seen = progress()
         since = Date.now()

@@ -2,7 +2,7 @@ import type { ArchiveKey } from '../../lib/archive/key.ts'
 import { readArchive } from '../../lib/archive/read.ts'
 import type { ArchivedRecord } from '../../lib/archive/row.ts'
 import type { Codec } from '../../lib/codec.ts'
-import { isRetriable, messageOf } from '../../lib/errors.ts'
+import { isKnownOutage, messageOf } from '../../lib/errors.ts'
 import type { DecodedRecord } from '../../lib/kafka/record.ts'
 import type { S3 } from '../../lib/s3.ts'
 import type { AvroSchema, SpotifyResponse } from '../../lib/topology.ts'
@@ -64,7 +64,7 @@ async function* ownRows(
 
 /** Whatever is wrong with the bytes is damage; the store being away is not. */
 function rethrow(error: unknown): never {
-  if (isRetriable(error) || error instanceof DamagedObjectError) throw error
+  if (isKnownOutage(error) || error instanceof DamagedObjectError) throw error
   const name = error instanceof Error && error.name === 'NoSuchKey' ? 'it is gone' : messageOf(error)
   throw new DamagedObjectError(name, { cause: error })
 }

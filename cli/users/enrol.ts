@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SpotifyConfig } from '../../lib/config.ts'
 import { parseEnv, postgresEnv, spotifyConfig, spotifyEnv, tokenKeysEnv } from '../../lib/config.ts'
-import { isRetriable } from '../../lib/errors.ts'
+import { isRecordFault } from '../../lib/errors.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { SpotifyClient } from '../../lib/spotify/client.ts'
 import { openSpotifyClient } from '../../lib/spotify/client.ts'
@@ -99,7 +99,7 @@ async function storePatiently<T>(store: () => Promise<T>): Promise<T> {
     try {
       return await store()
     } catch (error) {
-      if (attempt === storeTries || !isRetriable(error)) throw error
+      if (attempt === storeTries || isRecordFault(error)) throw error
       await sleep(storePauseMs)
     }
   }

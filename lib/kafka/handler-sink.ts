@@ -1,7 +1,7 @@
-import { isRetriable, messageOf } from '../errors.ts'
+import { isRecordFault, messageOf, overRecords } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { redriveGroupHeader } from './dead-letter.ts'
-import type { DecodedRecord, ValueRecord } from './record.ts'
+import type { DecodedRecord, RawRecord, ValueRecord } from './record.ts'
 import { headerText } from './record.ts'
 import type { DeadLetter, Handler, PartitionSink, Settled } from './sink.ts'
 
@@ -17,11 +17,12 @@ export function handlerSink<V>(options: {
 }): PartitionSink<V> {
   const { group, handler, log, signal } = options
   const nothing: Settled = { through: null, deadLetters: [] }
+  const handle = (records: ValueRecord<V>[]) => overRecords(() => handler(records))(signal)
 
   return {
     async write(records) {
       const { values, deadLetters } = sift(records, group)
-      if (values.length > 0) deadLetters.push(...(await bisect(values, (part) => handler(part, signal), log)))
+      if (values.length > 0) deadLetters.push(...(await bisect(values, handle, log)))
       return { through: records.at(-1)?.offset ?? null, deadLetters }
     },
     tick: async () => nothing,
@@ -45,14 +46,19 @@ export function sift<V>(
   return { values, deadLetters }
 }
 
+/** The dead letter of a record over which the program itself fails. */
+export function faultLetter(record: RawRecord, error: unknown): DeadLetter {
+  return { record, reason: 'handler_error', message: messageOf(error) }
+}
+
 /**
- * Runs a handler; when it fails with a bug, halves the batch until the smallest sets that show the bug are
- * found, and dead-letters those. Order is kept; a half that succeeded may be handled again after a later
- * outage, so handlers are idempotent.
+ * Handles records; when they are to blame for a failure, halves the batch until the smallest sets that reproduce it
+ * are found, and dead-letters those. Order is kept; a half that succeeded may be handled again after a later
+ * outage, so effects are idempotent.
  *
- * @throws a retriable error as it is: an outage is nobody's fault
+ * @throws what is an outage, as it is
  */
-export async function bisect<V>(
+async function bisect<V>(
   records: ValueRecord<V>[],
   handle: (records: ValueRecord<V>[]) => Promise<DeadLetter[]>,
   log: Logger,
@@ -60,7 +66,7 @@ export async function bisect<V>(
   try {
     return await handle(records)
   } catch (err) {
-    if (isRetriable(err)) throw err
+    if (!isRecordFault(err)) throw err
     const [first] = records
     if (records.length === 1 && first) {
       const { value: _, ...record } = first
@@ -68,7 +74,7 @@ export async function bisect<V>(
         { err, topic: record.topic, partition: record.partition, offset: record.offset },
         'handler_failed',
       )
-      return [{ record, reason: 'handler_error', message: messageOf(err) }]
+      return [faultLetter(record, err)]
     }
     const middle = records.length >> 1
     const left = await bisect(records.slice(0, middle), handle, log)

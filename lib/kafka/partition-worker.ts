@@ -1,5 +1,5 @@
 import { checkpoint } from '../checkpoint.ts'
-import { isRetriable, messageOf, RetriableError } from '../errors.ts'
+import { messageOf, RetriableError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { metrics } from '../metrics.ts'
 import { free } from '../zstd.ts'
@@ -15,6 +15,17 @@ interface Effect extends Settled {
 /** A batch whose effect is durable. */
 export interface SettledBatch extends Effect {
   attempts: number
+}
+
+/** What an effect threw: an outage. What is thrown elsewhere in here is a bug of this module. */
+class Failure extends Error {}
+
+async function attempt<T>(effect: () => Promise<T>): Promise<T> {
+  try {
+    return await effect()
+  } catch (cause) {
+    throw new Failure(messageOf(cause), { cause })
+  }
 }
 
 const nothing: Effect = { through: null, deadLetters: [], records: 0 }
@@ -174,7 +185,7 @@ export class PartitionWorker<V> {
         // As late as can be: what came while it waited for its turn goes with it.
         if (batch.length === 0) batch = this.#take()
         const end = metrics.batchSeconds.startTimer({ group })
-        const settled = await this.#sink.write(await this.#decodeAll(batch))
+        const settled = await attempt(async () => this.#sink.write(await this.#decodeAll(batch)))
         end()
         return { ...settled, records: batch.length }
       }),
@@ -184,7 +195,10 @@ export class PartitionWorker<V> {
   }
 
   async #tick(): Promise<void> {
-    await this.#untilSettled('tick', async () => ({ ...(await this.#sink.tick()), records: 0 }))
+    await this.#untilSettled('tick', async () => ({
+      ...(await attempt(() => this.#sink.tick())),
+      records: 0,
+    }))
     await this.#commitPending()
   }
 
@@ -207,9 +221,9 @@ export class PartitionWorker<V> {
         await this.#settle(done)
         return
       } catch (error) {
-        if (!isRetriable(error)) throw error
-        if (error instanceof FloodError) done = null
-        await this.#waitOut(what, attempts, error)
+        if (!(error instanceof Failure)) throw error
+        if (error.cause instanceof FloodError) done = null
+        await this.#waitOut(what, attempts, error.cause)
         if (this.#stop.signal.aborted) return
       } finally {
         this.#busySince = null
@@ -234,7 +248,7 @@ export class PartitionWorker<V> {
 
   async #settle(batch: SettledBatch): Promise<void> {
     if (this.#revoked) return
-    await this.#o.publishDeadLetters(batch)
+    await attempt(() => this.#o.publishDeadLetters(batch))
     if (batch.through === null) return
     checkpoint('consumer.settled')
     this.#pendingCommit = batch.through + 1

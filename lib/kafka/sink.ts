@@ -10,11 +10,17 @@ export interface DeadLetter {
 }
 
 /**
- * Deals with a batch of one partition, in offset order: makes the effect durable and returns the records that
- * could not be dealt with. Throws a retriable error for an outage (the batch comes again, whole); any other
- * error is a bug, and the batch is bisected to the smallest set that shows it.
+ * Deals with a batch of one partition, in offset order. The pure half: transforms the records, without a clock, a
+ * client or `await`, and returns the effect. What it throws is the fault of the records: the batch is bisected to
+ * the smallest set that shows it, and that is dead-lettered.
  */
-export type Handler<V> = (records: ValueRecord<V>[], signal: AbortSignal) => Promise<DeadLetter[]>
+export type Handler<V> = (records: ValueRecord<V>[]) => Effect
+
+/**
+ * The other half: makes the effect durable and returns the records that could not be dealt with. What it throws is
+ * an outage, and the batch comes again whole, unless records are to blame ({@link isRecordFault}).
+ */
+export type Effect = (signal: AbortSignal) => Promise<DeadLetter[]>
 
 /** How far a sink has come. */
 export interface Settled {
@@ -31,7 +37,7 @@ export interface Settled {
 export interface PartitionSink<V> {
   /**
    * Takes records in offset order. May keep them and settle later.
-   * @throws a retriable error: the same records come again after a pause, so none may have been kept
+   * @throws for an outage: the same records, or the first of them, come again after a pause
    */
   write(records: DecodedRecord<V>[]): Promise<Settled>
   /** Called about once a second while nothing arrives: a chance to settle what has waited long enough. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { checkpoint } from '../checkpoint.ts'
-import { isRetriable } from '../errors.ts'
+import { isRecordFault } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Sql } from '../postgres.ts'
 import type { Budget } from './budget.ts'
@@ -84,7 +84,7 @@ export function createRefresher(options: {
       try {
         return await store(userId, used, tokens)
       } catch (err) {
-        if (!isRetriable(err) || Date.now() > until) throw err
+        if (isRecordFault(err) || Date.now() > until) throw err
         log.warn({ err, userId }, 'token_store_retried')
         await delay(waitMs)
       }

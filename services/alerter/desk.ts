@@ -1,5 +1,5 @@
 import pLimit from 'p-limit'
-import { isRetriable, messageOf, RetriableError } from '../../lib/errors.ts'
+import { isRecordFault, messageOf, RetriableError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Digest } from './digest.ts'
 import { mergeDigests, toDigestAlert } from './digest.ts'
@@ -87,7 +87,7 @@ export class AlertDesk {
         for (const part of parts) part.posted()
       } catch (error) {
         for (const part of parts) part.failed()
-        if (!isRetriable(error)) throw error
+        if (isRecordFault(error)) throw error
         const asked = error instanceof RetriableError ? error.retryAfterMs : null
         this.#retryAt = now + (asked ?? digestRetryMs)
         this.#log.warn({ reason: messageOf(error) }, 'digest_postponed')

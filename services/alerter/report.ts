@@ -1,3 +1,4 @@
+import { messageOf } from '../../lib/errors.ts'
 import type { Severity } from '../../lib/events.ts'
 import { deadLetterReasons } from '../../lib/kafka/dead-letter.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
@@ -83,6 +84,25 @@ export function toDeadLetterReport(record: RawRecord): Report {
     example: toLine(`${where}, key ${key}: ${header('message')}`),
     source: group,
     at: Number.isFinite(at) ? at : record.timestamp,
+    ...placeOf(record),
+  }
+}
+
+/** The report of a dead letter over which {@link toDeadLetterReport} fails. */
+export function toUnreadableReport(record: RawRecord, error: unknown): Report {
+  const place = `${record.topic}/${record.partition} offset ${record.offset}`
+  return {
+    kind: 'dead-letter unreadable',
+    family: 'dead-letter unreadable',
+    familyTitle: 'Dead letters that cannot be read',
+    state: 'raised',
+    severity: 'warning',
+    title: 'A dead letter cannot be read',
+    text: messageOf(error).slice(0, textMax),
+    fields: [{ name: 'dead letter', value: place }],
+    example: toLine(`${place}: ${messageOf(error)}`),
+    source: 'alerter',
+    at: record.timestamp,
     ...placeOf(record),
   }
 }

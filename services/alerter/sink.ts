@@ -1,4 +1,5 @@
 import { redriveGroupHeader } from '../../lib/kafka/dead-letter.ts'
+import { faultLetter } from '../../lib/kafka/handler-sink.ts'
 import type { DecodedRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
 import type { DeadLetter, PartitionSink, Settled } from '../../lib/kafka/sink.ts'
@@ -7,7 +8,7 @@ import type { AlertDesk, DigestSource } from './desk.ts'
 import type { Digest } from './digest.ts'
 import { addReport, mergeDigests } from './digest.ts'
 import type { Report } from './report.ts'
-import { toDeadLetterReport, toEventReport } from './report.ts'
+import { toDeadLetterReport, toEventReport, toUnreadableReport } from './report.ts'
 
 const empty: Digest = new Map()
 
@@ -93,9 +94,16 @@ function toReports(
   for (const { decoded, ...record } of records) {
     const redrivenTo = headerText(record, redriveGroupHeader)
     if (redrivenTo !== null && redrivenTo !== group) continue
-    if (record.topic === deadLetterTopic) reports.push(toDeadLetterReport(record))
-    else if (decoded.type === 'value') reports.push(toEventReport(decoded.value as OperationalEvent, record))
-    else deadLetters.push({ record, reason: decoded.reason, message: decoded.message })
+    try {
+      if (record.topic === deadLetterTopic) reports.push(toDeadLetterReport(record))
+      else if (decoded.type === 'value')
+        reports.push(toEventReport(decoded.value as OperationalEvent, record))
+      else deadLetters.push({ record, reason: decoded.reason, message: decoded.message })
+    } catch (error) {
+      // A dead letter of a dead letter would lie in the same topic, and fail again.
+      if (record.topic === deadLetterTopic) reports.push(toUnreadableReport(record, error))
+      else deadLetters.push(faultLetter(record, error))
+    }
   }
   return { reports, deadLetters }
 }

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { RetriableError } from '../../lib/errors.ts'
+import { overRecords, RetriableError } from '../../lib/errors.ts'
 import { Health } from '../../lib/health.ts'
 import { openLog } from '../../lib/log.ts'
 import { until } from '../../test/support/until.ts'
@@ -79,7 +79,8 @@ test('an answer that Kafka did not take is published again, and not asked for ag
 
 test('an answer that Kafka will never take is a dead letter and holds up nobody', async () => {
   const world = open(found, (entities) => {
-    if (entities.some((e) => e.wanted.id === 'huge')) throw new Error('MESSAGE_TOO_LARGE')
+    const refusal = Object.assign(new Error('too large'), { type: 'MESSAGE_TOO_LARGE' })
+    if (entities.some((e) => e.wanted.id === 'huge')) throw refusal
   })
   const list = tickets('a', 'huge', 'b')
   world.pool.add(list)
@@ -90,8 +91,10 @@ test('an answer that Kafka will never take is a dead letter and holds up nobody'
 
 test('a bug is blamed on the id that brings it about, alone', async () => {
   const world = open((ids) => {
-    if (ids.includes('bad')) throw new TypeError('bug')
-    return found(ids)
+    return overRecords(() => {
+      if (ids.includes('bad')) throw new TypeError('bug')
+      return found(ids)
+    })
   })
   const list = tickets('a', 'bad', 'b')
   world.pool.add(list)

@@ -1,4 +1,4 @@
-import { isRetriable, messageOf } from '../../lib/errors.ts'
+import { isRecordFault, messageOf } from '../../lib/errors.ts'
 import type { Health } from '../../lib/health.ts'
 import { pause } from '../../lib/kafka/pause.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -120,7 +120,6 @@ class Lane {
       return await (this.#unpublished ? this.#publish() : this.#ask())
     } catch (error) {
       if (this.#signal.aborted) return idleMs
-      if (!isRetriable(error)) throw error
       this.#fail(messageOf(error), serverBackoffMaxMs)
       return 0
     } finally {
@@ -150,7 +149,7 @@ class Lane {
     try {
       return await lookup.look(kind, ids, this.#signal)
     } catch (error) {
-      if (isRetriable(error) || this.#signal.aborted) throw error
+      if (!isRecordFault(error) || this.#signal.aborted) throw error
       log.error({ err: error, source, kind, ids: ids.length }, 'lookup_bug')
       return null
     }
@@ -218,7 +217,7 @@ class Lane {
       await publish(entities)
       return new Set()
     } catch (error) {
-      if (isRetriable(error)) throw error
+      if (!isRecordFault(error)) throw error
       if (entities.length === 1) {
         log.error({ err: error, key: entities[0]?.wanted.key }, 'answer_refused')
         return new Set(entities.map((e) => e.wanted.id))

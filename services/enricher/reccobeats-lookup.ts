@@ -1,4 +1,5 @@
 import { Agent } from 'undici'
+import { overRecords } from '../../lib/errors.ts'
 import { metrics } from '../../lib/metrics.ts'
 import type { Resource } from '../../lib/scope.ts'
 import type { Answer } from '../../lib/spotify/client.ts'
@@ -40,7 +41,7 @@ export function openReccobeatsLookup(options: {
         await pauses.pause(forMs, outcome.type)
         return { type: 'paused', reason: describeOutcome(outcome), forMs }
       }
-      return toLooked(ids, answer)
+      return overRecords(() => toLooked(ids, answer))
     },
     close: () => agent.destroy(),
   }

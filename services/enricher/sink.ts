@@ -1,10 +1,12 @@
 import { RetriableError } from '../../lib/errors.ts'
-import { sift } from '../../lib/kafka/handler-sink.ts'
+import { faultLetter, sift } from '../../lib/kafka/handler-sink.ts'
+import type { ValueRecord } from '../../lib/kafka/record.ts'
 import type { DeadLetter, PartitionSink, Settled } from '../../lib/kafka/sink.ts'
 import type { MetadataRequest } from '../../lib/topology.ts'
 import type { TicketPool } from './pool.ts'
 import type { Ticket } from './ticket.ts'
 import { toTicket } from './ticket.ts'
+import type { Checked } from './wanted.ts'
 import { checkRequest } from './wanted.ts'
 
 /** Requests in hand of one partition. */
@@ -58,7 +60,7 @@ export function openWantedSink(options: {
       const { values, deadLetters } = sift(records, group)
       const fresh: Ticket[] = []
       for (const record of values) {
-        const checked = checkRequest(record)
+        const checked = check(record)
         if (checked.type === 'wanted') fresh.push(toTicket(checked.wanted, record, Date.now()))
         else deadLetters.push({ record, reason: checked.reason, message: checked.message })
       }
@@ -73,5 +75,15 @@ export function openWantedSink(options: {
     async close() {
       pool.withdraw(tickets)
     },
+  }
+}
+
+/** Never throws: a record over which the check itself fails holds up no other. */
+function check(record: ValueRecord<MetadataRequest>): Checked {
+  try {
+    return checkRequest(record)
+  } catch (error) {
+    const { reason, message } = faultLetter(record, error)
+    return { type: 'dead-letter', reason, message }
   }
 }

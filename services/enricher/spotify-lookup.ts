@@ -1,4 +1,4 @@
-import { isRetriable, messageOf } from '../../lib/errors.ts'
+import { isRecordFault, messageOf, overRecords } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Budget } from '../../lib/spotify/budget.ts'
 import type { Answer, SpotifyClient } from '../../lib/spotify/client.ts'
@@ -80,7 +80,7 @@ export function openSpotifyLookup(options: {
         await incidents.resolve({ type: 'spotify_paused', subject, message: 'Metadata flow again.' })
       pauseTold = false
     } catch (error) {
-      if (!isRetriable(error)) throw error
+      if (isRecordFault(error)) throw error
       log.warn({ reason: messageOf(error) }, 'books_postponed')
     }
   }
@@ -90,7 +90,7 @@ export function openSpotifyLookup(options: {
       let answer = await ask(kind, ids, signal)
       if ('outcome' in answer && answer.outcome.type === 'unauthorized') answer = await ask(kind, ids, signal)
       if (!('outcome' in answer)) return answer
-      const looked = toLooked(kind, ids, answer)
+      const looked = overRecords(() => toLooked(kind, ids, answer))
       if (looked.type === 'failed') return (await pauseFor(answer.outcome)) ?? looked
       if (looked.type === 'answers') await onAnswer(answer.outcome)
       return looked

@@ -1,4 +1,5 @@
 import { checkpoint } from '../../lib/checkpoint.ts'
+import { overRecords } from '../../lib/errors.ts'
 import type { Handler } from '../../lib/kafka/sink.ts'
 import type { Logger } from '../../lib/log.ts'
 import { metrics } from '../../lib/metrics.ts'
@@ -48,29 +49,34 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
   // A rerun does not go by memory: rows may stem from a parser that was wrong.
   const memory = rerun ? null : { written, shown: new ShownPages() }
   const tracks = new KnownTracks()
-  return async (records) => {
-    const startedAt = Date.now()
+  return (records) => {
     const before = memory ? { tracks, ...memory } : { tracks }
     const all = toHistory(records, before)
-    const { batch, effect } = await options.postgres.transaction(async (sql) => {
-      const erased = await readErased(sql, [...new Set(all.pages.map((page) => page.userId))])
+    const withoutErased = (erased: ReadonlySet<string>) => {
       const kept = erased.size > 0 ? toHistory(records, { ...before, erased }) : all
-      const fresh = memory ? { ...kept, catalogue: memory.written.unwritten(kept.catalogue) } : kept
-      return { batch: fresh, effect: await store(sql, fresh, rerun) }
-    })
-    checkpoint('loader.stored')
-    // After the commit only: what was rolled back is not written.
-    memory?.written.remember(batch.catalogue)
-    for (const [userId, page] of batch.shown) memory?.shown.keep(userId, page)
-    if (mayBePending(batch.catalogue, effect)) onCommitted()
+      return memory ? { ...kept, catalogue: memory.written.unwritten(kept.catalogue) } : kept
+    }
+    return async () => {
+      const startedAt = Date.now()
+      const { batch, effect } = await options.postgres.transaction(async (sql) => {
+        const erased = await readErased(sql, [...new Set(all.pages.map((page) => page.userId))])
+        const kept = overRecords(() => withoutErased(erased))
+        return { batch: kept, effect: await store(sql, kept, rerun) }
+      })
+      checkpoint('loader.stored')
+      // After the commit only: what was rolled back is not written.
+      memory?.written.remember(batch.catalogue)
+      for (const [userId, page] of batch.shown) memory?.shown.keep(userId, page)
+      if (mayBePending(batch.catalogue, effect)) onCommitted()
 
-    const account = toAccount(batch, effect)
-    onAccount?.(account, effect.catalogueRows)
-    count(batch, effect)
-    const { partition, offset } = records[0] ?? {}
-    const ms = Date.now() - startedAt
-    log.info({ partition, offset, records: records.length, ...account, ms }, 'history_stored')
-    return [...batch.deadLetters, ...toReports(batch, effect)]
+      const account = toAccount(batch, effect)
+      onAccount?.(account, effect.catalogueRows)
+      count(batch, effect)
+      const { partition, offset } = records[0] ?? {}
+      const ms = Date.now() - startedAt
+      log.info({ partition, offset, records: records.length, ...account, ms }, 'history_stored')
+      return [...batch.deadLetters, ...toReports(batch, effect)]
+    }
   }
 }
 
@@ -90,7 +96,8 @@ async function store(sql: Sql, batch: HistoryBatch, rerun: boolean): Promise<His
     sql,
     asked.flatMap((index) => pages[index] ?? []),
   )
-  const gaps = findGaps(pages, new Map(asked.map((index, i) => [index, known[i]?.newest ?? null])))
+  const newest = new Map(asked.map((index, i) => [index, known[i]?.newest ?? null]))
+  const gaps = overRecords(() => findGaps(pages, newest))
 
   const catalogueRows = await writeCatalogue(sql, batch.catalogue, rerun ? 'repair' : 'newer')
   const stored = await insertPlays(sql, batch.plays)

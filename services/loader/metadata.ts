@@ -1,4 +1,5 @@
-import type { Handler } from '../../lib/kafka/sink.ts'
+import type { ValueRecord } from '../../lib/kafka/record.ts'
+import type { DeadLetter, Handler } from '../../lib/kafka/sink.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
@@ -20,9 +21,16 @@ export function metadataHandler(options: {
   onAccount?: (counts: EntityBatch['counts'], catalogueRows: number) => void
 }): Handler<SpotifyResponse> {
   const { postgres, written, onCommitted, onAccount, rerun = false, log } = options
-  return async (records) => {
-    const startedAt = Date.now()
+  return (records) => {
     const batch = toEntities(records)
+    return () => store(records, batch)
+  }
+
+  async function store(
+    records: readonly ValueRecord<SpotifyResponse>[],
+    batch: EntityBatch,
+  ): Promise<DeadLetter[]> {
+    const startedAt = Date.now()
     const catalogue = rerun ? batch.catalogue : written.unwritten(batch.catalogue)
     const mode = rerun ? 'repair' : 'newer'
     const catalogueRows = await postgres.transaction((sql) => writeCatalogue(sql, catalogue, mode))

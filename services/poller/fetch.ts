@@ -1,4 +1,4 @@
-import { messageOf } from '../../lib/errors.ts'
+import { messageOf, overRecords } from '../../lib/errors.ts'
 import type { Budget } from '../../lib/spotify/budget.ts'
 import type { Answer, SpotifyClient } from '../../lib/spotify/client.ts'
 import type { Outcome } from '../../lib/spotify/outcome.ts'
@@ -101,5 +101,6 @@ async function askPage(
 function toFetched(answer: Answer): Fetched {
   const { outcome, body, fetchedAt, status } = answer
   if (outcome.type !== 'ok' || status === null) return { type: 'failed', outcome }
-  return { type: 'page', page: { body, fetchedAt, status, summary: summarise(outcome.json, fetchedAt) } }
+  const summary = overRecords(() => summarise(outcome.json, fetchedAt))
+  return { type: 'page', page: { body, fetchedAt, status, summary } }
 }

@@ -1,4 +1,4 @@
-import { isRetriable } from '../../lib/errors.ts'
+import { isRecordFault } from '../../lib/errors.ts'
 import type { HealthReport } from '../../lib/health.ts'
 import { metrics } from '../../lib/metrics.ts'
 import type { Resource } from '../../lib/scope.ts'
@@ -71,7 +71,7 @@ export function startPollLoop(
       relax()
       if (answer) await appState.note(user.userId, answer, running.size - 1)
     } catch (err) {
-      if (isRetriable(err)) {
+      if (!isRecordFault(err)) {
         strain(err, 'poll')
         // In vain while Postgres is away; then the lease runs out.
         await giveBack(postgres, [user], strainMs).catch(() => undefined)
@@ -128,7 +128,6 @@ export function startPollLoop(
         waitMs = await pass()
         lastPass = Date.now()
       } catch (err) {
-        if (!isRetriable(err)) throw err
         strain(err, 'pass')
         waitMs = strainMs
       }

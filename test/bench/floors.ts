@@ -69,7 +69,7 @@ async function consume(pages: Pages): Promise<FloorResult> {
     topic: topology(config.prefix).recentlyPlayed,
     batchMaxRecords: 100,
     batchMaxBytes: 16 << 20,
-    handler: async (records) => {
+    handler: (records) => async () => {
       clock ??= startClock()
       seen += records.filter((record) => record.value.body.length > 0).length
       if (seen === pages.count) resolve()

@@ -294,7 +294,7 @@ describe('a group without members', () => {
   const quick = { ALERT_LAG_INTERVAL_SECONDS: '1', ALERT_DOWN_SECONDS: '2' }
   const comeBack = () => {
     const { groups, metadataWanted } = stream.topology
-    return kafka.consume({ group: groups.enricher, topic: metadataWanted, handler: async () => [] })
+    return kafka.consume({ group: groups.enricher, topic: metadataWanted, handler: () => async () => [] })
   }
 
   test('is told once, also over a restart, and told again when it is back', async () => {

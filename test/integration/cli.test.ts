@@ -392,7 +392,7 @@ describe('status', () => {
   test('a consumer with members is alive, one without is down, and that is the exit code', async () => {
     const { kafka } = await stream.openKafka()
     const { groups, metadataWanted } = stream.topology
-    await kafka.consume({ group: groups.enricher, topic: metadataWanted, handler: async () => [] })
+    await kafka.consume({ group: groups.enricher, topic: metadataWanted, handler: () => async () => [] })
     const states = await until(async () => {
       const { code, stdout } = await songswap(['status', '--json'])
       expect(code).toBe(1)
@@ -406,7 +406,7 @@ describe('status', () => {
   test('with every service alive the exit code is 0', async () => {
     const { kafka } = await stream.openKafka()
     const { groups, recentlyPlayed, metadata, metadataWanted, events } = stream.topology
-    const handler = async () => []
+    const handler = () => async () => []
     await kafka.consume({ group: groups.archiver, topic: recentlyPlayed, handler })
     await kafka.consume({ group: groups.loaderHistory, topic: recentlyPlayed, handler })
     await kafka.consume({ group: groups.loaderMetadata, topic: metadata, handler })

@@ -147,7 +147,7 @@ describe('the client', () => {
     await kafka.consume({
       group,
       topic: t,
-      handler: async (records) => {
+      handler: (records) => async () => {
         offsets.push(...records.map((r) => r.offset))
         return []
       },
@@ -232,7 +232,7 @@ describe('lag', () => {
       { topic: t.name, partition: 0, start: 0, end: 7, committed: null, lag: 7 },
     ])
     const consumer = await stream.openKafka('lag')
-    await consumer.kafka.consume({ group, topic: t, handler: async () => [] })
+    await consumer.kafka.consume({ group, topic: t, handler: () => async () => [] })
     await until(
       async () => (await admin.readGroupLag(group, [t.name])).partitions[0]?.lag === 0,
       'the lag is gone',

@@ -147,7 +147,7 @@ describe('a consumer', () => {
     await kafka.consume({
       group: 'revival',
       topic,
-      handler: async (records) => {
+      handler: (records) => async () => {
         handled += records.length
         return []
       },
@@ -164,7 +164,7 @@ describe('a consumer', () => {
     await other.consume({
       group: 'witness',
       topic,
-      handler: async (records) => {
+      handler: (records) => async () => {
         seen += records.length
         return []
       },
@@ -181,7 +181,7 @@ describe('a consumer', () => {
     await kafka.consume({
       group: 'restarted',
       topic,
-      handler: async (records) => {
+      handler: (records) => async () => {
         seen.push(...records.map((r) => r.value.toString()))
         return []
       },

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { isRetriable } from '../../lib/errors.ts'
+import { isRecordFault } from '../../lib/errors.ts'
 import type { ValueRecord } from '../../lib/kafka/record.ts'
 import type { DeadLetter } from '../../lib/kafka/sink.ts'
 import type { Postgres } from '../../lib/postgres.ts'
@@ -68,8 +68,8 @@ function openLoader() {
   const history = historyHandler(options)
   const metadata = metadataHandler(options)
   return {
-    history: (records: Records): Promise<DeadLetter[]> => history(records, neverAborted),
-    metadata: (records: Records): Promise<DeadLetter[]> => metadata(records, neverAborted),
+    history: (records: Records): Promise<DeadLetter[]> => history(records)(neverAborted),
+    metadata: (records: Records): Promise<DeadLetter[]> => metadata(records)(neverAborted),
   }
 }
 
@@ -260,7 +260,7 @@ describe('accounting and replays', () => {
     const lines: Record<string, number>[] = []
     const log = { info: (fields: Record<string, number>) => lines.push(fields) }
     const options = { postgres, written: new Written(), onCommitted: () => undefined, log: log as never }
-    await historyHandler(options)(batch(), neverAborted)
+    await historyHandler(options)(batch())(neverAborted)
     expect(lines).toMatchObject([
       {
         pages: 5,
@@ -322,9 +322,9 @@ describe('accounting and replays', () => {
     const away = openPostgres({ url, connections: 1, name: 'test', log: stream.log })
     const written = new Written()
     const options = { written, onCommitted: () => undefined, log: stream.log }
-    const failure = historyHandler({ ...options, postgres: away })(batch(), neverAborted).catch((e) => e)
-    expect(isRetriable(await failure)).toBe(true)
-    await historyHandler({ ...options, postgres })(batch(), neverAborted)
+    const failure = historyHandler({ ...options, postgres: away })(batch())(neverAborted).catch((e) => e)
+    expect(isRecordFault(await failure)).toBe(false)
+    await historyHandler({ ...options, postgres })(batch())(neverAborted)
     expect(await rows('select count(*)::int as n from plays')).toEqual([{ n: 142 }])
     await away.close()
   })

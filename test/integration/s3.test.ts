@@ -112,9 +112,9 @@ test.each([
   gate.onRequest = () => null
 })
 
-test('a request that makes no sense is a bug, not an outage', async () => {
+test('a refusal that nobody has foreseen is an outage', async () => {
   gate.onRequest = () => ({ type: 'status', status: 400, code: 'InvalidArgument' })
-  await expect(put('nonsense', 'x', gated)).rejects.toMatchObject({ name: 'InvalidArgument' })
+  await expect(put('nonsense', 'x', gated)).rejects.toMatchObject({ name: 'RetriableError' })
   gate.onRequest = () => null
 })
 

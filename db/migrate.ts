@@ -6,6 +6,7 @@ import { openLog, scrub } from '../lib/log.ts'
 import type { MigrateReport } from '../lib/migrate.ts'
 import { migrateAll } from '../lib/migrate.ts'
 import { MigrationFault } from '../lib/migrate-fault.ts'
+import { toSentence } from '../lib/server-settings/rules.ts'
 
 /** `npm run migrate`: brings Postgres, topics and schemas up to date, and says what it changed. */
 async function main(env: Env): Promise<number> {
@@ -21,10 +22,12 @@ async function main(env: Env): Promise<number> {
     onWait: (text) => console.log(text),
   })
   for (const line of toLines(report)) console.log(line)
-  return exitCodes.stopped
+  const refused = report.settings.unsafe.filter(({ rule }) => rule.level === 'refuse')
+  for (const setting of refused) console.error(`Refused: ${toSentence(setting)}`)
+  return refused.length > 0 ? exitCodes.fault : exitCodes.stopped
 }
 
-function toLines({ migrations, topics, subjects }: MigrateReport): string[] {
+function toLines({ migrations, topics, subjects, settings }: MigrateReport): string[] {
   const done = [
     ...migrations.map((name) => `  migration ${name}`),
     ...topics.created.map((name) => `  topic     ${name}`),
@@ -34,6 +37,10 @@ function toLines({ migrations, topics, subjects }: MigrateReport): string[] {
   return [
     ...(done.length > 0 ? ['Brought up to date:', ...done] : ['Everything is up to date.']),
     ...topics.differing.map((text) => `Not changed: ${text}`),
+    ...settings.unsafe
+      .filter(({ rule }) => rule.level === 'warn')
+      .map((setting) => `Warning: ${toSentence(setting)}`),
+    ...settings.unchecked.map((text) => `Not checked: ${text}`),
   ]
 }
 

@@ -18,6 +18,7 @@ export const eventTypes = {
   gap_detected: 'Plays are known to be missing for a user.',
   dead_letter_flood: 'A consumer stopped taking records: too many became dead letters.',
   offset_out_of_range: 'A consumer group asked for records that the topic had already forgotten.',
+  unsafe_setting: 'A server is set so that records can be lost, changed or refused.',
   consumer_lagging: 'A consumer group falls behind.',
   service_down: 'A consumer group has no members.',
 } as const

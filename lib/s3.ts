@@ -171,7 +171,8 @@ function isAfter(a: string, b: string): boolean {
   return Buffer.compare(Buffer.from(a), Buffer.from(b)) > 0
 }
 
-function clientSettings(config: S3Config) {
+/** How every client of the bucket connects. */
+export function clientSettings(config: S3Config) {
   return {
     region: config.region,
     maxAttempts: 1,

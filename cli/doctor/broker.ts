@@ -1,12 +1,14 @@
 import type { KafkaConfig } from '../../lib/config.ts'
 import { readApiVersions, releaseOf, unsharedApis } from '../../lib/kafka/api-versions.ts'
 import type { BrokerAddress } from '../../lib/kafka/cluster-admin.ts'
+import { findInBrokers } from '../../lib/server-settings/read.ts'
 import { allTopics, groupTopics } from '../../lib/topology.ts'
 import { openBroker } from '../broker.ts'
 import { describe } from '../fault.ts'
 import { toPlural } from '../words.ts'
 import type { Check, Finding, Notes } from './check.ts'
 import { checkCompaction } from './compaction.ts'
+import { noteSettings } from './settings.ts'
 import { judgeTopic } from './topics.ts'
 
 const versionsWithinMs = 3_000
@@ -29,6 +31,7 @@ export const brokerCheck: Check = {
       ...brokers.map((broker) => judgeVersions(broker, config)),
     ])
     for (const finding of versions) notes.add(finding)
+    await noteSettings(notes, 'settings of the brokers', () => findInBrokers(admin))
     for (const topic of wanted) {
       const description = found.find((other) => other.topic === topic.name)
       for (const finding of judgeTopic(topic, description, config.replicationFactor)) notes.add(finding)

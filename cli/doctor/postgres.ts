@@ -1,10 +1,11 @@
 import { readdir } from 'node:fs/promises'
 import type { Sql } from '../../lib/postgres.ts'
+import { findInDatabase } from '../../lib/server-settings/read.ts'
 import { toCount } from '../words.ts'
 import type { Check, Notes } from './check.ts'
+import { noteSettings, toSentenceCase } from './settings.ts'
 
 const migrationsDir = new URL('../../db/migrations/', import.meta.url)
-const leastVersion = 150_000
 /** Shares of max_connections. */
 const manyConnections = 0.8
 const tooManyConnections = 0.95
@@ -24,32 +25,25 @@ export const postgresCheck: Check = {
   },
 }
 
-interface Server {
-  version: number
-  text: string
-  isStandby: boolean
-  /** Settings that give up durability, as `name = value`. */
-  unsafe: string[]
-}
+/** Settings whose lines have words of their own. */
+const durability = ['fsync', 'full_page_writes', 'synchronous_commit']
+const version = 'server_version_num'
 
 async function noteServer(sql: Sql, notes: Notes): Promise<void> {
-  const { rows } = await sql.query<Server>(
-    `select current_setting('server_version_num')::int as version, current_setting('server_version') as text,
-       pg_is_in_recovery() as "isStandby",
-       (select coalesce(array_agg(name || ' = ' || setting), '{}') from pg_settings
-         where setting = 'off' and name in ('fsync', 'full_page_writes', 'synchronous_commit')) as unsafe`,
-  )
-  const [server] = rows
-  if (!server) return
-  if (server.version >= leastVersion) notes.ok('version', server.text)
-  else notes.fail('version', `${server.text} is too old`, 'Use Postgres 15 or newer.')
-  if (server.isStandby) {
-    notes.fail('role', 'it is a standby: nothing can be stored', 'Let DATABASE_URL lead to the primary.')
+  const { rows } = await sql.query<{ text: string }>(`select current_setting('server_version') as text`)
+  const text = rows[0]?.text ?? ''
+  const unsafe = await findInDatabase(sql)
+  const of = (...names: string[]) => unsafe.filter(({ rule }) => names.includes(rule.setting))
+  if (of(version).length === 0) notes.ok('version', text)
+  else notes.fail('version', `${text} is too old`, 'Use Postgres 15 or newer.')
+  const loose = of(...durability)
+  if (loose.length > 0) {
+    const names = loose.map(({ rule, value }) => `${rule.setting} = ${value}`).join(', ')
+    const rule = loose[0]?.rule
+    notes.warn('durability', `${names}: ${rule?.harm}`, `${toSentenceCase(rule?.remedy ?? '')}.`)
   }
-  if (server.unsafe.length > 0) {
-    const text = `${server.unsafe.join(', ')}: a crash loses plays whose offsets are committed`
-    notes.warn('durability', text, 'Switch it on, except where data may be lost (tests).')
-  }
+  const others = unsafe.filter(({ rule }) => ![version, ...durability].includes(rule.setting))
+  await noteSettings(notes, 'settings', async () => others)
 }
 
 async function noteConnections(sql: Sql, notes: Notes): Promise<void> {

@@ -1,10 +1,12 @@
 import { request } from 'undici'
 import { kafkaEnv, parseEnv } from '../../lib/config.ts'
 import { RetriableError } from '../../lib/errors.ts'
+import { findInRegistry } from '../../lib/server-settings/read.ts'
 import type { AvroSchema } from '../../lib/topology.ts'
 import { allTopics, schemaCompatibility, subjectOf, topology } from '../../lib/topology.ts'
 import { describe } from '../fault.ts'
 import type { Check, Finding } from './check.ts'
+import { noteSettings } from './settings.ts'
 
 const answerWithinMs = 4_000
 const migrate = 'npm run migrate brings it back; safe at any time.'
@@ -23,6 +25,7 @@ export const registryCheck: Check = {
       return
     }
     notes.ok('reachable', url)
+    await noteSettings(notes, 'mode', () => findInRegistry(url))
     const registered = allTopics(topology(prefix)).flatMap((topic) =>
       topic.schema ? [{ subject: subjectOf(topic), schema: topic.schema }] : [],
     )

@@ -1,11 +1,14 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
+import type { S3Config } from '../../lib/config.ts'
 import { parseEnv, s3Config, s3Env } from '../../lib/config.ts'
 import type { S3 } from '../../lib/s3.ts'
 import { openS3 } from '../../lib/s3.ts'
+import { readBucketSettings } from '../../lib/server-settings/bucket.ts'
 import { describe } from '../fault.ts'
 import type { Check, Notes } from './check.ts'
+import { noteSettings } from './settings.ts'
 
 /** S3: what the archiver needs of it, tried with an object of our own. */
 export const s3Check: Check = {
@@ -29,6 +32,7 @@ export const s3Check: Check = {
       notes.ok('put', `an object of ${body.length} bytes into ${place}`)
       await noteConditional(s3, key, notes)
       await noteRead(s3, { key, body }, notes)
+      await noteBucket(config, notes)
     } finally {
       await noteDelete(s3, key, notes)
     }
@@ -63,6 +67,14 @@ async function noteRead(s3: S3, { key, body }: { key: string; body: Buffer }, no
   } else {
     const text = 'other bytes or metadata came back than were put first'
     notes.fail('read', text, 'Is there a proxy that changes or caches objects?')
+  }
+}
+
+async function noteBucket(config: S3Config, notes: Notes): Promise<void> {
+  const { unsafe, refused } = await readBucketSettings(config)
+  await noteSettings(notes, 'settings of the bucket', async () => unsafe)
+  for (const text of refused) {
+    notes.warn('settings of the bucket', `not known, ${text}`, 'Look at the rules of the bucket yourself.')
   }
 }
 

@@ -25,10 +25,13 @@ export interface ClusterAdmin {
   readBrokers(): Promise<BrokerAddress[]>
   /** Those of the topics that exist. */
   describeTopics(names: readonly string[]): Promise<TopicDescription[]>
+  /** Settings of a broker by Kafka's names, defaults included. @throws when this principal may not ask */
+  describeBroker(id: number): Promise<Map<string, string>>
 }
 
-/** Kafka's number of the resource type "topic". */
+/** Kafka's numbers of the resource types. */
 const topicResource = 2
+const brokerResource = 4
 
 /** The cluster part of an admin connection. */
 export function clusterAdmin(admin: kafkajs.Admin): ClusterAdmin {
@@ -36,6 +39,14 @@ export function clusterAdmin(admin: kafkajs.Admin): ClusterAdmin {
     async readBrokers() {
       const { brokers } = await admin.describeCluster()
       return brokers.map(({ nodeId, host, port }) => ({ id: nodeId, host, port })).sort((a, b) => a.id - b.id)
+    },
+
+    async describeBroker(id) {
+      const { resources } = await admin.describeConfigs({
+        includeSynonyms: false,
+        resources: [{ type: brokerResource, name: String(id) }],
+      })
+      return toSettings(resources[0]?.configEntries ?? [])
     },
 
     async describeTopics(names) {

@@ -1,26 +1,35 @@
 import { openCodec } from '../../lib/codec.ts'
+import type { Notice } from '../../lib/events.ts'
+import { toEvent } from '../../lib/events.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
 import { runService } from '../../lib/lifecycle.ts'
 import { openS3 } from '../../lib/s3.ts'
+import { readBucketSettings } from '../../lib/server-settings/bucket.ts'
+import { watchSettings } from '../../lib/server-settings/watch.ts'
 import { topology } from '../../lib/topology.ts'
 import { readConfig } from './config.ts'
 import { RowFormats } from './row-format.ts'
 import { ArchiveSink } from './sink.ts'
 import { openStore } from './store.ts'
 
+const name = 'archiver'
 /** Objects grow across batches: small ones keep what is decoded at a time, in all partitions together, small. */
 const batchMaxBytes = 1 << 20
 
 /** Raw topics → one sink per partition → immutable Avro objects in S3. */
-await runService('archiver', readConfig, async ({ config, scope, log, health, fail }) => {
-  const { recentlyPlayed, metadata, groups } = topology(config.kafka.prefix)
+await runService(name, readConfig, async ({ config, scope, log, health, fail }) => {
+  const { recentlyPlayed, metadata, events, groups } = topology(config.kafka.prefix)
   const topics = [recentlyPlayed, metadata]
   const formats = new RowFormats(topics)
   const store = openStore(await scope.use(openS3(config.s3), 's3'), config.s3.prefix)
   const codec = openCodec(config.kafka.registryUrl)
-  const kafka = await scope.use(
-    openKafka({ config: config.kafka, codec, log, health, name: 'archiver', fail }),
-  )
+  const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }))
+  const raise = (notice: Notice) =>
+    kafka.publish(events, [{ key: notice.subject, value: toEvent(notice, name, Date.now()) }])
+  const find = async () => (await readBucketSettings(config.s3)).unsafe
+  // Without a database nothing is known of what was raised before: the end is for the next start to show.
+  const resolve = async () => undefined
+  await scope.use(watchSettings({ subject: 'bucket', find, raise, resolve, log }), 'settings')
   await kafka.consumeInto({
     group: groups.archiver,
     topics,

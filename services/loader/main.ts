@@ -1,8 +1,13 @@
 import pLimit from 'p-limit'
 import { openCodec } from '../../lib/codec.ts'
+import type { Notice } from '../../lib/events.ts'
+import { toEvent } from '../../lib/events.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
 import { runService } from '../../lib/lifecycle.ts'
 import { openPostgres } from '../../lib/postgres.ts'
+import { findInServers } from '../../lib/server-settings/read.ts'
+import { watchSettings } from '../../lib/server-settings/watch.ts'
+import { openIncidents } from '../../lib/spotify/incidents.ts'
 import { topology } from '../../lib/topology.ts'
 import { readConfig } from './config.ts'
 import { historyHandler } from './history.ts'
@@ -23,6 +28,12 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }))
   const lanes = toLanes({ ...config, kafka, topology: topics })
   const outbox = await scope.use(new Outbox({ ...config, postgres, lanes, log }))
+
+  const publish = (notice: Notice) =>
+    kafka.publish(topics.events, [{ key: notice.subject, value: toEvent(notice, name, Date.now()) }])
+  const { raise, resolve } = openIncidents(postgres, publish)
+  const find = () => findInServers({ kafka: config.kafka, sql: postgres, name, log })
+  await scope.use(watchSettings({ subject: 'servers', find, raise, resolve, log }), 'settings')
 
   const written = new Written()
   const parts = { postgres, written, onCommitted: () => outbox.wake(), log }

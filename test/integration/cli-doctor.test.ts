@@ -410,6 +410,16 @@ describe('s3', () => {
     expect(await Array.fromAsync(s3.list(`${stream.env.S3_PREFIX}/`))).toEqual([])
   })
 
+  test('rules of the bucket that this user may not read are not taken for none', async () => {
+    const gate = await openS3Gate(stream.env.S3_ENDPOINT ?? '')
+    onTestFinished(() => gate.close())
+    gate.onRequest = (_method, path) =>
+      path.includes('lifecycle') ? { type: 'status', status: 403, code: 'AccessDenied' } : null
+    const { code, troubles } = await examine({ S3_ENDPOINT: gate.endpoint }, '--only', 's3')
+    expect(code).toBe(0)
+    expect(troubles).toEqual(['warn s3 settings of the bucket: not known, lifecycle: by the test'])
+  })
+
   test('an object whose put was done but not answered does not stay', async () => {
     const gate = await openS3Gate(stream.env.S3_ENDPOINT ?? '')
     onTestFinished(() => gate.close())

@@ -4,11 +4,16 @@ import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { KafkaConfig } from '../../lib/config.ts'
 import { kafkaConfig, kafkaEnv, parseEnv, postgresEnv } from '../../lib/config.ts'
+import type { Notice } from '../../lib/events.ts'
 import { createClient } from '../../lib/kafka/client.ts'
 import { openLog } from '../../lib/log.ts'
 import { migrateAll } from '../../lib/migrate.ts'
 import { migrateDatabase } from '../../lib/migrate-database.ts'
+import { openPostgres } from '../../lib/postgres.ts'
 import type { Secret } from '../../lib/secret.ts'
+import { findInServers } from '../../lib/server-settings/read.ts'
+import { watchSettings } from '../../lib/server-settings/watch.ts'
+import { openIncidents } from '../../lib/spotify/incidents.ts'
 import { allTopics, topology } from '../../lib/topology.ts'
 import { until } from '../support/until.ts'
 import type { World } from '../support/world.ts'
@@ -20,6 +25,29 @@ const worlds: World[] = []
 afterAll(async () => {
   for (const world of worlds) await world.release()
 })
+
+const entry = join(import.meta.dirname, '..', '..', 'db', 'migrate.ts')
+
+/** The command as `npm run migrate` starts it. */
+function runMigrate(env: Record<string, string>): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    const options = { env: { PATH: process.env.PATH, ...env } }
+    execFile(process.execPath, [entry], options, (error, stdout, stderr) => {
+      resolve({ code: Number(error?.code ?? 0), stdout, stderr })
+    })
+  })
+}
+
+async function alterTopic(
+  kafka: KafkaConfig,
+  name: string,
+  configEntries: { name: string; value: string }[],
+): Promise<void> {
+  const admin = createClient({ config: kafka, log, name: 'test' }).admin()
+  await admin.connect()
+  await admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name, configEntries }] })
+  await admin.disconnect()
+}
 
 /** Servers on which nothing was ever migrated. */
 async function emptyWorld(): Promise<{ world: World; kafka: KafkaConfig; databaseUrl: Secret }> {
@@ -37,7 +65,7 @@ describe('several at once', () => {
     expect(new Set(ran).size).toBe(ran.length)
     expect(ran).toContain('0001_contract')
     const again = await migrateAll({ kafka, databaseUrl, log })
-    expect(again).toEqual({
+    expect(again).toMatchObject({
       migrations: [],
       topics: { created: [], changed: [], differing: [] },
       subjects: [],
@@ -73,13 +101,6 @@ describe('topics', () => {
     await migrateAll({ kafka, databaseUrl, log })
   })
 
-  async function alter(configEntries: { name: string; value: string }[]): Promise<void> {
-    const admin = createClient({ config: kafka, log, name: 'test' }).admin()
-    await admin.connect()
-    await admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: name(), configEntries }] })
-    await admin.disconnect()
-  }
-
   test('of one replica still take records when the replication factor says 3, and the difference is said', async () => {
     const { topics } = await migrateAll({
       kafka: { ...kafka, replicationFactor: 3 },
@@ -92,7 +113,7 @@ describe('topics', () => {
   })
 
   test('settings under which records are lost, changed or refused are put right', async () => {
-    await alter([
+    await alterTopic(kafka, name(), [
       { name: 'compression.type', value: 'lz4' },
       { name: 'message.timestamp.type', value: 'LogAppendTime' },
       { name: 'retention.bytes', value: '1048576' },
@@ -109,19 +130,59 @@ describe('topics', () => {
   })
 })
 
-describe('a step that fails says which, in the words of the server, and what to do', () => {
-  const entry = join(import.meta.dirname, '..', '..', 'db', 'migrate.ts')
+describe('settings of the servers', () => {
+  test('under which times are read wrong are refused, with what to do', async () => {
+    const { world } = await emptyWorld()
+    const name = new URL(world.env.DATABASE_URL ?? '').pathname.slice(1)
+    await onDatabase(world, `alter database ${name} set datestyle = 'German, DMY'`)
+    const { code, stdout, stderr } = await runMigrate(world.env)
+    expect(stdout).toContain('0001_contract')
+    expect(stderr).toMatch(/^Refused: Postgres: DateStyle is German, DMY .*ALTER DATABASE/)
+    expect(code).toBe(1)
+    await onDatabase(world, `alter database ${name} reset datestyle`)
+    expect((await runMigrate(world.env)).code).toBe(0)
+  })
 
+  test('that change while a service runs raise one event, and one when they are safe again', async () => {
+    const { world, kafka, databaseUrl } = await emptyWorld()
+    await migrateAll({ kafka, databaseUrl, log })
+    const name = topology(kafka.prefix).recentlyPlayed.name
+    const postgres = openPostgres({ url: databaseUrl, connections: 1, name: 'test', log })
+    const published: Notice[] = []
+    const { raise, resolve } = openIncidents(postgres, async (notice) => void published.push(notice))
+    const find = () => findInServers({ kafka, sql: postgres, name: 'test', log })
+    const look = () => watchSettings({ subject: 'servers', find, raise, resolve, log }).close()
+
+    await look()
+    expect(published).toEqual([])
+    await alterTopic(kafka, name, [{ name: 'message.timestamp.type', value: 'LogAppendTime' }])
+    await onDatabase(world, 'alter table plays set unlogged')
+    await look()
+    await look()
+    expect(published.map(({ type, state }) => `${type} ${state}`)).toEqual(['unsafe_setting raised'])
+    expect(published[0]?.message).toContain('message.timestamp.type is LogAppendTime')
+    expect(published[0]?.message).toContain('unlogged tables is plays')
+    await onDatabase(world, 'alter table plays set logged')
+    await migrateAll({ kafka, databaseUrl, log })
+    await look()
+    expect(published.map(({ state }) => state)).toEqual(['raised', 'resolved'])
+    await postgres.close()
+  })
+
+  async function onDatabase(world: World, sql: string): Promise<void> {
+    const client = new Client({ connectionString: world.env.DATABASE_URL })
+    await client.connect()
+    await client.query(sql)
+    await client.end()
+  }
+})
+
+describe('a step that fails says which, in the words of the server, and what to do', () => {
   async function run(change: (url: URL) => unknown): Promise<{ code: number; stderr: string }> {
     const { world } = await emptyWorld()
     const url = new URL(world.env.DATABASE_URL ?? '')
     change(url)
-    const env = { PATH: process.env.PATH, ...world.env, DATABASE_URL: url.href }
-    return new Promise((resolve) => {
-      execFile(process.execPath, [entry], { env }, (error, _stdout, stderr) => {
-        resolve({ code: Number(error?.code ?? 0), stderr })
-      })
-    })
+    return runMigrate({ ...world.env, DATABASE_URL: url.href })
   }
 
   test.each<[string, (url: URL) => unknown, RegExp[]]>([

@@ -1,0 +1,62 @@
+import { messageOf } from '../errors.ts'
+import type { Notice } from '../events.ts'
+import type { Logger } from '../log.ts'
+import type { Resource } from '../scope.ts'
+import type { UnsafeSetting } from './rules.ts'
+import { toSentence } from './rules.ts'
+
+const everyMs = 3_600_000
+
+export interface WatchOptions {
+  /** `servers` or `bucket`. */
+  subject: string
+  /** @throws when a server is away or this principal may not ask: then nothing is known, and nothing reported */
+  find: () => Promise<UnsafeSetting[]>
+  raise: (notice: Notice) => Promise<unknown>
+  resolve: (notice: Notice) => Promise<unknown>
+  log: Logger
+}
+
+/**
+ * Reports settings under which the promises of docs/guarantees.md cannot hold, at the start of a service and once an
+ * hour. The service runs on: an operator decides. Lesser ones are for `songswap doctor`.
+ */
+export function watchSettings(options: WatchOptions): Resource {
+  const { subject, find, raise, resolve, log } = options
+
+  async function look(): Promise<void> {
+    try {
+      const unsafe = (await find()).filter(({ rule }) => rule.level === 'refuse')
+      await (unsafe.length > 0 ? raise(toNotice(subject, unsafe)) : resolve(toEnd(subject)))
+    } catch (error) {
+      log.warn({ subject, reason: messageOf(error) }, 'settings_not_checked')
+    }
+  }
+
+  let looking = look()
+  const timer = setInterval(() => {
+    looking = looking.then(look)
+  }, everyMs)
+  timer.unref()
+  return {
+    async close() {
+      clearInterval(timer)
+      await looking
+    },
+  }
+}
+
+function toNotice(subject: string, unsafe: readonly UnsafeSetting[]): Notice {
+  return {
+    type: 'unsafe_setting',
+    subject,
+    severity: 'critical',
+    message: `Records can be lost, changed or refused. ${unsafe.map(toSentence).join('. ')}. All of them: songswap doctor.`,
+    details: { settings: unsafe.map(({ rule }) => rule.setting).join(', ') },
+  }
+}
+
+function toEnd(subject: string): Notice {
+  const message = 'All settings of the servers are safe again.'
+  return { type: 'unsafe_setting', subject, severity: 'info', state: 'resolved', message }
+}

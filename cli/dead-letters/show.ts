@@ -73,8 +73,8 @@ function toDocument(letter: Letter, value: ShownValue) {
     key: record.key && { text: record.key.toString('utf8'), base64: record.key.toString('base64') },
     headers: record.headers.map((h) => ({
       name: h.name,
-      text: h.value.toString('utf8'),
-      base64: h.value.toString('base64'),
+      text: h.value?.toString('utf8') ?? null,
+      base64: h.value?.toString('base64') ?? null,
     })),
     timestamp: new Date(record.timestamp),
     value,
@@ -104,7 +104,7 @@ function toFactLines(letter: Letter): string[] {
     ['key', record.key?.toString('utf8') ?? 'none'],
     ...record.headers
       .filter((h) => !h.name.startsWith('dlq.'))
-      .map((h): [string, string] => ['header', `${h.name}: ${h.value.toString('utf8')}`]),
+      .map((h): [string, string] => ['header', `${h.name}: ${h.value?.toString('utf8') ?? 'null'}`]),
   ]
   return facts.map(([label, text]) => `${label.padEnd(9)}${toPrintable(text)}`)
 }

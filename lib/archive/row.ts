@@ -45,7 +45,7 @@ const headerSchema = {
   name: 'ArchivedHeader',
   fields: [
     { name: 'name', type: 'string' },
-    { name: 'value', type: 'bytes' },
+    { name: 'value', type: ['null', 'bytes'] },
   ],
 }
 

@@ -2,15 +2,12 @@ import kafkajs from 'kafkajs'
 import type { KafkaConfig } from '../config.ts'
 import type { Logger } from '../log.ts'
 import { scrub } from '../log.ts'
-import { compress, decompress } from '../zstd.ts'
+import { registerCodecs } from './compression.ts'
 import './kafkajs-patches.ts'
 
-const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs
+const { Kafka, logLevel } = kafkajs
 
-CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: ({ buffer }: { buffer: Buffer }) => compress(buffer),
-  decompress,
-})
+registerCodecs()
 
 export interface ClientOptions {
   config: KafkaConfig

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import kafkajs from 'kafkajs'
+import type { Header } from './record.ts'
 
 const { KafkaJSTopicMetadataNotLoaded } = kafkajs
-const require = createRequire(import.meta.url)
+const load = createRequire(import.meta.url)
+const pathOf = (file: string) => load.resolve(`kafkajs/src/${file}`)
 
 /**
  * What kafkajs 2.2.4 does wrong and cannot be configured, mended in place: importing this file does it. Each patch
@@ -12,6 +14,11 @@ const require = createRequire(import.meta.url)
  */
 stopIdleTimer()
 missTopicsAloud()
+keepHeaders()
+readByPartition()
+endAtBatches()
+dropStaleAnswers()
+waitBySteadyClock()
 
 /**
  * Loads a file of kafkajs that is to be patched.
@@ -20,7 +27,7 @@ missTopicsAloud()
  * @param lines of the file, each as it stands there without its indentation
  */
 function mend<T>(file: string, lines: readonly string[]): T {
-  const path = require.resolve(`kafkajs/src/${file}`)
+  const path = pathOf(file)
   const source = new Set(
     readFileSync(path, 'utf8')
       .split('\n')
@@ -28,7 +35,15 @@ function mend<T>(file: string, lines: readonly string[]): T {
   )
   const missing = lines.find((line) => !source.has(line))
   if (missing !== undefined) throw new Error(`kafkajs has changed: ${file} has no line: ${missing}`)
-  return require(path)
+  return load(path)
+}
+
+/** Puts something else in the place of a file of kafkajs, before the files that use it are loaded. */
+function replace(file: string, users: readonly string[], exports: unknown): void {
+  const early = users.find((user) => load.cache[pathOf(user)])
+  const module = load.cache[pathOf(file)]
+  if (early || !module) throw new Error(`kafkajs has changed: ${early ?? file} is loaded at another time`)
+  module.exports = exports
 }
 
 interface RequestQueue {
@@ -74,6 +89,318 @@ function missTopicsAloud(): void {
       throw new KafkaJSTopicMetadataNotLoaded('Topic metadata not loaded', { topic })
     return partitions
   }
+}
+
+interface Decoder {
+  buffer: Buffer
+  offset: number
+  canReadBytes(size: number): boolean
+  readInt8(): number
+  readInt32(): number
+  readBytes(size: number): Buffer
+  readVarInt(): number
+  readVarLong(): { toString(): string }
+  readVarIntBytes(): Buffer | null
+  readVarIntString(): string | null
+}
+
+interface Encoder {
+  buffer: Buffer
+  writeInt8(value: number): Encoder
+  writeVarInt(value: number): Encoder
+  writeVarLong(value: number): Encoder
+  writeVarIntBytes(value: Buffer | string | null): Encoder
+  writeVarIntString(value: string): Encoder
+  writeEncoder(value: Encoder): Encoder
+  size(): number
+}
+
+/** Of a batch, as its records need it. */
+interface BatchContext {
+  firstOffset: string
+  firstTimestamp: string
+  maxTimestamp: string
+  timestampType: number
+  magicByte: number
+  isControlBatch: boolean
+}
+
+interface OutMessage extends Omit<kafkajs.Message, 'headers'> {
+  headers?: kafkajs.IHeaders
+  offsetDelta: number
+  timestampDelta: number
+}
+
+const logAppendTime = 1
+
+/**
+ * kafkajs keeps headers in an object: it loses the order of names that alternate and puts digits first, takes
+ * `__proto__` for the object's prototype, and throws over a null, read beside another value of its name or written.
+ * Here they are a list on both ways; {@link toKafkajsHeaders} and {@link fromKafkajsHeaders} are the doors.
+ */
+function keepHeaders(): void {
+  mend('protocol/recordBatch/record/v0/decoder.js', [
+    'const headers = decoder.readVarIntArray(HeaderDecoder).reduce(',
+    'obj[key] === undefined',
+    ': [obj[key], value],',
+  ])
+  replace('protocol/recordBatch/record/v0/decoder.js', ['protocol/recordBatch/v0/decoder.js'], decodeRecord)
+  mend('protocol/recordBatch/record/v0/index.js', [
+    'const headersArray = Object.keys(headers).flatMap(headerKey =>',
+    'const valueSize = Buffer.byteLength(header.value)',
+  ])
+  const BodyEncoder = load(pathOf('protocol/encoder.js')) as new () => Encoder
+  replace(
+    'protocol/recordBatch/record/v0/index.js',
+    ['protocol/requests/produce/v3/request.js'],
+    (message: OutMessage) => {
+      const headers = fromKafkajsHeaders(message.headers)
+      const body = new BodyEncoder()
+        .writeInt8(0)
+        .writeVarLong(message.timestampDelta)
+        .writeVarInt(message.offsetDelta)
+        .writeVarIntBytes(message.key ?? null)
+        .writeVarIntBytes(message.value)
+        .writeVarInt(headers.length)
+      for (const { name, value } of headers) body.writeVarIntString(name).writeVarIntBytes(value)
+      return new BodyEncoder().writeVarInt(body.size()).writeEncoder(body)
+    },
+  )
+}
+
+/** The steps are those of kafkajs's own decoder, except for the headers. */
+function decodeRecord(decoder: Decoder, batch: BatchContext) {
+  const attributes = decoder.readInt8()
+  const timestampDelta = decoder.readVarLong()
+  const offsetDelta = decoder.readVarInt()
+  const key = decoder.readVarIntBytes()
+  const value = decoder.readVarIntBytes()
+  const headers: Header[] = []
+  for (let left = decoder.readVarInt(); left > 0; left--) {
+    const name = decoder.readVarIntString() ?? ''
+    headers.push({ name, value: decoder.readVarIntBytes() })
+  }
+  return {
+    ...{ magicByte: batch.magicByte, attributes, key, value, headers },
+    timestamp:
+      batch.timestampType === logAppendTime
+        ? batch.maxTimestamp
+        : String(Number(batch.firstTimestamp) + Number(timestampDelta.toString())),
+    offset: String(Number(batch.firstOffset) + offsetDelta),
+    isControlRecord: batch.isControlBatch,
+    batchContext: batch,
+  }
+}
+
+/** Headers of a record to be sent, in the place where kafkajs's types expect an object. */
+export function toKafkajsHeaders(headers: readonly Header[]): kafkajs.IHeaders {
+  return headers as unknown as kafkajs.IHeaders
+}
+
+/** Headers as {@link toKafkajsHeaders} or the decoder put them there. */
+export function fromKafkajsHeaders(headers: kafkajs.IHeaders | undefined): Header[] {
+  return (headers as unknown as Header[] | undefined) ?? []
+}
+
+/** What a fetch brought of one partition, as kafkajs hands it on. */
+interface FetchedRecords extends Array<unknown> {
+  /** The offset after the last batch that came whole; absent: none did. */
+  next?: number
+  /** Why the first batch cannot be read. */
+  fault?: Error
+}
+
+/** Of a batch its header up to the records; a rest that is shorter is not looked at. */
+const batchOverhead = 61
+const magicAt = 16
+const magic = 2
+/** Kafka's codes of errors that reading one partition's log gives again and again, whatever the client does. */
+const logErrors = new Set([-1, 2])
+
+interface RecordBatch {
+  firstOffset: string
+  lastOffsetDelta: number
+  records: unknown[]
+}
+
+interface FetchResponse {
+  responses: { partitions: { errorCode: number; messages: FetchedRecords }[] }[]
+}
+
+/**
+ * kafkajs reads an answer of a broker whole or not at all: what cannot be read in one partition stops all of that
+ * broker's, and then ends the consumer. Here it is the fault of its partition, which {@link faultOf} gives the
+ * consumer. Also kept is where a partition's batches end, for {@link endAtBatches}.
+ */
+function readByPartition(): void {
+  const file = 'protocol/requests/fetch/v4/decodeMessages.js'
+  const versions = [4, 5, 6, 7, 8, 9, 10, 11].map((n) => `protocol/requests/fetch/v${n}/response.js`)
+  mend(file, ['records.push(...recordBatch.records)', "if (e.name === 'KafkaJSPartialMessageError') {"])
+  replace(file, versions, decodeBatches)
+  const { createErrorFromCode } = mend<{ createErrorFromCode: (code: number) => Error }>(
+    'protocol/error.js',
+    [],
+  )
+  for (const version of versions) {
+    const response = mend<{ parse: (data: FetchResponse) => Promise<unknown> }>(version, [
+      'module.exports = {',
+    ])
+    const { parse } = response
+    response.parse = (data) => {
+      for (const partition of data.responses.flatMap(({ partitions }) => partitions)) {
+        if (!logErrors.has(partition.errorCode)) continue
+        partition.messages = Object.assign([], { fault: createErrorFromCode(partition.errorCode) })
+        partition.errorCode = 0
+      }
+      return parse(data)
+    }
+  }
+}
+
+async function decodeBatches(decoder: Decoder): Promise<FetchedRecords> {
+  const decodeBatch: (decoder: Decoder) => Promise<RecordBatch> = load(
+    pathOf('protocol/recordBatch/v0/decoder.js'),
+  )
+  const size = decoder.readInt32()
+  if (size <= 0) return []
+  const BatchDecoder = decoder.constructor as new (bytes: Buffer) => Decoder
+  const batches = new BatchDecoder(decoder.readBytes(size))
+  const records: FetchedRecords = []
+  try {
+    while (batches.canReadBytes(batchOverhead)) {
+      if (batches.buffer[batches.offset + magicAt] !== magic) throw new Error('a batch of another format')
+      const batch = await decodeBatch(batches)
+      for (const record of batch.records) records.push(record)
+      records.next = Number(batch.firstOffset) + batch.lastOffsetDelta + 1
+    }
+  } catch (error) {
+    // The last batch is cut off where the answer is full. What cannot be read is met again as the first one.
+    const isCutOff = error instanceof Error && error.name === 'KafkaJSPartialMessageError'
+    if (!isCutOff && records.next === undefined) records.fault = toError(error)
+  }
+  return records
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}
+
+interface Batch {
+  topic: string
+  partition: number
+  fetchedOffset: string
+  rawMessages: FetchedRecords
+  isEmpty(): boolean
+  isEmptyDueToFiltering(): boolean
+  lastOffset(): string
+}
+
+/**
+ * The cleaner leaves a producer's last batch although all its records are gone, and offsets without a record at the
+ * end of others. kafkajs goes by records: it asks for an empty batch endlessly when the next one does not fit in
+ * beside it, and through a batch whose end is empty it goes offset by offset. Here a batch ends where it says.
+ */
+function endAtBatches(): void {
+  const { prototype } = mend<{ prototype: Batch }>('consumer/batch.js', [
+    'return this.isEmpty() && this.rawMessages.length > 0',
+    'return this.fetchedOffset',
+    'return this.messagesWithinOffset[this.messagesWithinOffset.length - 1].offset',
+  ])
+  const { lastOffset } = prototype
+  prototype.isEmptyDueToFiltering = function isRead() {
+    return this.isEmpty() && isAhead(this)
+  }
+  prototype.lastOffset = function ofBatches() {
+    const { next } = this.rawMessages
+    return next !== undefined && isAhead(this) ? String(next - 1) : lastOffset.call(this)
+  }
+}
+
+/** Whether a fetch brought a whole batch, so that the next one begins further on. */
+function isAhead({ rawMessages: { next }, fetchedOffset }: Batch): boolean {
+  return next !== undefined && next > Number(fetchedOffset)
+}
+
+interface OffsetManager {
+  memberAssignment: Record<string, number[] | undefined>
+  committedOffsets(): Record<string, Record<number, string | undefined> | undefined>
+  nextOffset(topic: string, partition: number): { toString(): string }
+}
+
+interface Runner {
+  running: boolean
+  consumerGroup: { offsetManager: OffsetManager }
+  handleBatch(this: Runner, batch: Batch): Promise<void>
+  processEachBatch(batch: Batch): Promise<void>
+  heartbeat(): Promise<void>
+}
+
+/**
+ * Fetches to several brokers are under way at a time. One that meets a moved leader or new partitions joins the group
+ * again, and then the others' answers still come: fetched from the read-ahead position of the assignment before, they
+ * would move the new position beyond what nobody has handled. So a batch is handed over only when it begins at the
+ * partition's next offset in that moment, however long it was under way or waited in kafkajs's own queue. What is
+ * dropped is fetched again from the next offset.
+ */
+function dropStaleAnswers(): void {
+  mend('consumer/consumerGroup.js', ['await this.joinAndSync()', 'await this.recoverFromFetch(e)'])
+  mend('consumer/offsetManager/index.js', ['nextOffset(topic, partition) {', 'committedOffsets() {'])
+  const { prototype } = mend<{ prototype: Runner }>('consumer/runner.js', [
+    'async handleBatch(batch) {',
+    'async processEachBatch(batch) {',
+    'handler: batch => this.handleBatch(batch),',
+  ])
+  const handle = prototype.handleBatch
+  prototype.handleBatch = async function current(batch) {
+    if (!this.running || !isNext(batch, this.consumerGroup.offsetManager)) return
+    if (!batch.rawMessages.fault) return handle.call(this, batch)
+    // kafkajs keeps empty batches to itself; the consumer is to see this one.
+    await this.processEachBatch(batch)
+    await this.heartbeat()
+  }
+}
+
+function isNext({ topic, partition, fetchedOffset }: Batch, offsets: OffsetManager): boolean {
+  // Right after a join nothing is known of where the partition's new term begins: no answer can be of that term.
+  if (!offsets.memberAssignment[topic]?.includes(partition)) return false
+  if (offsets.committedOffsets()[topic]?.[partition] == null) return false
+  return offsets.nextOffset(topic, partition).toString() === fetchedOffset
+}
+
+/** Why the next batch of this partition cannot be read; null: it can. Its records are none then. */
+export function faultOf(batch: kafkajs.Batch): Error | null {
+  return (batch as unknown as Batch).rawMessages.fault ?? null
+}
+
+/**
+ * kafkajs waits by the wall clock. When that steps back by an hour it sends no heartbeat for an hour, gives up no
+ * request and looks for no new metadata. The moments that it keeps are kept by the clock that never steps.
+ */
+function waitBySteadyClock(): void {
+  const moments: [string, string, string[]][] = [
+    ['network/requestQueue/socketRequest.js', 'sentAt', ['this.sentAt = Date.now()']],
+    ['network/requestQueue/index.js', 'throttledUntil', ['this.throttledUntil > Date.now()']],
+    ['consumer/consumerGroup.js', 'lastRequest', ['if (memberId && now >= this.lastRequest + interval) {']],
+    ['cluster/brokerPool.js', 'metadataExpireAt', ['Date.now() > this.metadataExpireAt ||']],
+  ]
+  for (const [file, name, lines] of moments) {
+    keepSteady(mend<{ prototype: object }>(file, lines).prototype, name)
+  }
+}
+
+/** A property that holds a moment of the wall clock: read later, it has moved as far as that clock has stepped. */
+function keepSteady(prototype: object, name: string): void {
+  const kept = new WeakMap<object, number | null>()
+  const wallMinusSteady = () => Date.now() - performance.now()
+  Object.defineProperty(prototype, name, {
+    get(this: object): number | null {
+      const moment = kept.get(this) ?? null
+      return moment === null ? null : moment + wallMinusSteady()
+    },
+    set(this: object, moment: number | null) {
+      kept.set(this, moment === null ? null : moment - wallMinusSteady())
+    },
+  })
 }
 
 /** Versions of an API that kafkajs speaks, by its own name for it; none where it does not know the API. */

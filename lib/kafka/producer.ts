@@ -5,7 +5,7 @@ import { metrics } from '../metrics.ts'
 import type { Resource } from '../scope.ts'
 import { isUnknownTopic } from './broker-error.ts'
 import type { OutRecord } from './kafka.ts'
-import type { Header } from './record.ts'
+import { toKafkajsHeaders } from './kafkajs-patches.ts'
 import type { PartitionMessage } from './sender.ts'
 import { isRefused, openSender } from './sender.ts'
 
@@ -245,16 +245,6 @@ function toMessage(record: OutRecord): kafkajs.Message {
     value,
     ...(partition !== undefined && { partition }),
     ...(timestamp !== undefined && { timestamp: String(timestamp) }),
-    ...(headers && { headers: toKafkaHeaders(headers) }),
+    ...(headers && { headers: toKafkajsHeaders(headers) }),
   }
-}
-
-/** kafkajs wants a map; a name that occurs more than once becomes a list. */
-function toKafkaHeaders(headers: Header[]): kafkajs.IHeaders {
-  const map: Record<string, Buffer[]> = {}
-  for (const { name, value } of headers) {
-    map[name] ??= []
-    map[name].push(value)
-  }
-  return map
 }

@@ -3,6 +3,7 @@ import { RetriableError } from '../errors.ts'
 import { withinMs } from '../lifecycle.ts'
 import type { ClientOptions } from './client.ts'
 import { createClient } from './client.ts'
+import { faultOf } from './kafkajs-patches.ts'
 import { pause } from './pause.ts'
 import type { RawRecord } from './record.ts'
 import { toRawRecord } from './record.ts'
@@ -54,7 +55,8 @@ class BrokeOffError extends RetriableError {
  * cannot read without a group, so it joins a temporary one, commits nothing, and removes it at the end. It joins
  * again after what breaks off, and no record is handed over twice.
  *
- * @throws what `onRecords` throws; RetriableError when Kafka does not answer, or hands over nothing for 15 seconds
+ * @throws what `onRecords` throws; RetriableError when Kafka does not answer, hands over nothing for 15 seconds, or
+ * holds something that cannot be read
  */
 export async function readRange(options: ReadRangeOptions): Promise<void> {
   const { ranges, limit = Number.POSITIVE_INFINITY, signal } = options
@@ -152,10 +154,24 @@ async function consume(consumer: kafkajs.Consumer, options: Consuming): Promise<
     reject(new BrokeOffError(`Reading ${topic} broke off`, { cause: payload.error }))
   })
 
+  // Comes before the first fetch, and again when the topic has changed: so nothing is fetched that nobody asked for.
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload: { memberAssignment } }) => {
+    const assigned = memberAssignment[topic] ?? []
+    consumer.pause([{ topic, partitions: assigned.filter((partition) => !open.has(partition)) }])
+    for (const [partition, { from }] of open) consumer.seek({ topic, partition, offset: String(from) })
+  })
+
   async function take(payload: kafkajs.EachBatchPayload): Promise<void> {
     const { partition } = payload.batch
     const left = open.get(partition)
     if (!left || signal?.aborted) return
+    const fault = faultOf(payload.batch)
+    if (fault) {
+      throw new RetriableError(
+        `Partition ${partition} of ${topic} cannot be read at offset ${left.from}: ${fault.message}`,
+        { cause: fault },
+      )
+    }
     await handOver(left, payload, options)
     if (signal?.aborted || (left.from < left.to && left.records > 0)) return
     open.delete(partition)
@@ -172,8 +188,6 @@ async function consume(consumer: kafkajs.Consumer, options: Consuming): Promise<
       return working.batch
     },
   })
-  // `run` has made the group by now, and fetches later: so the first fetch begins where it should.
-  for (const [partition, { from }] of open) consumer.seek({ topic, partition, offset: String(from) })
   await Promise.race([running.then(() => finished), finished])
 }
 

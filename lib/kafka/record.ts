@@ -1,10 +1,11 @@
 import type kafkajs from 'kafkajs'
 import type { Decoded } from '../codec.ts'
+import { fromKafkajsHeaders } from './kafkajs-patches.ts'
 
-/** One record header; a key may occur more than once. */
+/** One record header; a name may occur more than once. */
 export interface Header {
   name: string
-  value: Buffer
+  value: Buffer | null
 }
 
 /** A record as it lies in a topic. Offsets are numbers: they stay below 2^53. */
@@ -32,24 +33,18 @@ export interface ValueRecord<V> extends RawRecord {
 
 /** The first header of a name, as text. */
 export function headerText(record: Pick<RawRecord, 'headers'>, name: string): string | null {
-  return record.headers.find((h) => h.name === name)?.value.toString('utf8') ?? null
+  return record.headers.find((h) => h.name === name)?.value?.toString('utf8') ?? null
 }
 
 /** A record as kafkajs delivers it, in our form. */
 export function toRawRecord(topic: string, partition: number, message: kafkajs.KafkaMessage): RawRecord {
-  const headers: Header[] = []
-  for (const [name, values] of Object.entries(message.headers ?? {})) {
-    for (const value of Array.isArray(values) ? values : [values ?? '']) {
-      headers.push({ name, value: Buffer.isBuffer(value) ? value : Buffer.from(value) })
-    }
-  }
   return {
     topic,
     partition,
     offset: Number(message.offset),
     timestamp: Number(message.timestamp),
     key: message.key,
-    headers,
+    headers: fromKafkajsHeaders(message.headers),
     bytes: message.value,
   }
 }

@@ -170,6 +170,8 @@ test('what cannot be decoded is archived raw: junk, unknown schemas, tombstones,
       value: good,
       headers: [
         { name: 'h', value: Buffer.from('1') },
+        { name: '__proto__', value: Buffer.from('2') },
+        { name: 'h', value: null },
         { name: 'h', value: Buffer.alloc(0) },
       ],
     },

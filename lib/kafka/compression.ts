@@ -1,0 +1,57 @@
+import kafkajs from 'kafkajs'
+import { compress, decompress } from '../zstd.ts'
+
+const { CompressionCodecs, CompressionTypes } = kafkajs
+
+/** What Kafka's Java client writes before snappy's blocks (the format of snappy-java): a name and two versions. */
+const snappyJava = Buffer.from('\x82SNAPPY\0', 'latin1')
+const snappyJavaHeaderBytes = snappyJava.length + 8
+/** The number that Kafka's three bits for the codec can hold at most. */
+const lastCodec = 7
+
+/**
+ * Teaches kafkajs every compression that a record can have. Ours have zstd; others' may have any, and a broker with
+ * `compression.type` compresses anew what it is given. kafkajs itself reads gzip only.
+ */
+export function registerCodecs(): void {
+  const codecs: Record<number, () => unknown> = CompressionCodecs
+  codecs[CompressionTypes.ZSTD] = () => ({
+    compress: ({ buffer }: { buffer: Buffer }) => compress(buffer),
+    decompress,
+  })
+  codecs[CompressionTypes.Snappy] = readOnly(decompressSnappy)
+  codecs[CompressionTypes.LZ4] = readOnly(decompressLz4)
+  for (let codec = CompressionTypes.ZSTD + 1; codec <= lastCodec; codec++) {
+    // kafkajs takes what it does not know for uncompressed.
+    codecs[codec] = readOnly(() => {
+      throw new Error(`compression ${codec} is not known`)
+    })
+  }
+}
+
+function readOnly(read: (bytes: Buffer) => Promise<Buffer>) {
+  const compress = () => Promise.reject(new Error('records are compressed with zstd'))
+  return () => ({ compress, decompress: read })
+}
+
+/** An LZ4 frame. The package is loaded when the first one comes: most streams never meet one. */
+async function decompressLz4(bytes: Buffer): Promise<Buffer> {
+  const { decompressFrame } = await import('lz4-napi')
+  return decompressFrame(bytes)
+}
+
+/** One block, as librdkafka writes it, or a sequence of blocks with their lengths, as the Java client does. */
+async function decompressSnappy(bytes: Buffer): Promise<Buffer> {
+  const { uncompress } = await import('snappy')
+  const read = async (block: Buffer) => Buffer.from(await uncompress(block))
+  if (!bytes.subarray(0, snappyJava.length).equals(snappyJava)) return read(bytes)
+  const blocks: Buffer[] = []
+  for (let at = snappyJavaHeaderBytes; at < bytes.length; ) {
+    const length = bytes.readInt32BE(at)
+    at += 4
+    if (length < 0 || at + length > bytes.length) throw new Error('a block of snappy is cut short')
+    blocks.push(await read(bytes.subarray(at, at + length)))
+    at += length
+  }
+  return Buffer.concat(blocks)
+}

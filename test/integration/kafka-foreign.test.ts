@@ -48,7 +48,7 @@ async function expectConsumed(kafka: Kafka, topic: Topic<Buffer>, expected: stri
   await kafka.consume({
     group: `${topic.name}-group`,
     topic,
-    handler: async (records) => {
+    handler: (records) => async () => {
       values.push(...records.map((r) => String(r.bytes)))
       return []
     },
@@ -98,7 +98,7 @@ describe('records that others wrote', () => {
     await kafka.consume({
       group: `${topic.name}-group`,
       topic,
-      handler: async (records) =>
+      handler: (records) => async () =>
         records.map((r) => ({ record: r, reason: 'invalid_page', message: 'as the test says' })),
     })
     const letter = await until(

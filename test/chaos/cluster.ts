@@ -3,6 +3,7 @@ import type { Infra } from '../../stack/infra/start-infra.ts'
 import { startInfra } from '../../stack/infra/start-infra.ts'
 import { jarsDir } from '../../stack/settings.ts'
 import { makeDataDir } from '../support/infra.ts'
+import { startReaper } from '../support/reaper.ts'
 import type { S3Gate } from '../support/s3-faults.ts'
 import { openS3Gate } from '../support/s3-faults.ts'
 import type { TcpProxy } from '../support/tcp-proxy.ts'
@@ -25,11 +26,14 @@ export interface Cluster {
   linked: Record<string, string>
   /** Addresses for the suite itself: past the links. Kafka alone has no such way; its links are open at the end. */
   direct: Record<string, string>
+  /** Processes that are recorded there end with this one; see {@link startReaper}. */
+  dataDir: string
   stop(): Promise<void>
 }
 
 export async function startCluster(): Promise<Cluster> {
   const dataDir = makeDataDir()
+  const reaper = startReaper(dataDir)
   const kafka = await Promise.all([1, 2, 3].map(() => openTcpProxy({ port: 0 })))
   const infra = await startInfra({
     dataDir,
@@ -57,6 +61,7 @@ export async function startCluster(): Promise<Cluster> {
     links,
     s3Gate,
     direct,
+    dataDir,
     linked: {
       ...direct,
       SCHEMA_REGISTRY_URL: through(direct.SCHEMA_REGISTRY_URL, registry),
@@ -68,6 +73,7 @@ export async function startCluster(): Promise<Cluster> {
       await Promise.all([...kafka, registry, postgres, s3].map((p) => p.close()))
       await s3Gate.close()
       rmSync(dataDir, { recursive: true, force: true })
+      reaper.dismiss()
     },
   }
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { forgetPid, recordPid } from '../../stack/infra/pid-records.ts'
 
 export const serviceNames = ['poller', 'archiver', 'loader', 'enricher', 'alerter'] as const
 export type ServiceName = (typeof serviceNames)[number]
@@ -19,13 +20,16 @@ const stopWithinMs = 20_000
 export class Fleet {
   readonly #env: Record<string, string>
   readonly #log: number
+  readonly #dataDir: string
   readonly #wanted = new Map<ServiceName, number>()
   readonly #running = new Map<ServiceName, Set<ChildProcess>>(serviceNames.map((n) => [n, new Set()]))
   readonly #deaths: string[] = []
   #stopping = false
 
-  constructor(options: { env: Record<string, string>; logDir: string }) {
+  /** @param options.dataDir where the processes are recorded, so that a killed run leaves none behind */
+  constructor(options: { env: Record<string, string>; logDir: string; dataDir: string }) {
     this.#env = options.env
+    this.#dataDir = options.dataDir
     this.#log = openSync(join(options.logDir, 'services.log'), 'w')
   }
 
@@ -82,6 +86,8 @@ export class Fleet {
       },
     )
     this.#of(name).add(child)
+    const { pid } = child
+    if (pid !== undefined) recordPid(this.#dataDir, `${name}-${pid}`, pid)
     child.once(
       'exit',
       (code, signal) => void this.#onExit(name, child, `${name}: code ${code}, signal ${signal}`),
@@ -90,6 +96,7 @@ export class Fleet {
 
   async #onExit(name: ServiceName, child: ChildProcess, end: string): Promise<void> {
     this.#of(name).delete(child)
+    forgetPid(this.#dataDir, `${name}-${child.pid}`)
     if (this.#stopping) return
     if (!ordered.has(child)) this.#deaths.push(end)
     await delay(restartMs)

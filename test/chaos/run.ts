@@ -90,6 +90,7 @@ export async function startRun(options: { seed: number; load: Load; logDir: stri
 
   const fleet = new Fleet({
     logDir: options.logDir,
+    dataDir: cluster.dataDir,
     env: {
       ...cluster.linked,
       ...spotifyTestEnv(spotify, { SPOTIFY_TIMEOUT_SECONDS: '3' }),

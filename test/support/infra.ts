@@ -6,6 +6,7 @@ import { lockFolder } from '../../stack/infra/folder-lock.ts'
 import { stopOrphans } from '../../stack/infra/pid-records.ts'
 import { startInfra } from '../../stack/infra/start-infra.ts'
 import { jarsDir } from '../../stack/settings.ts'
+import { startReaper } from './reaper.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -33,6 +34,7 @@ export async function openTestInfra(): Promise<TestInfra> {
   }
   await removeAbandonedFolders()
   const dataDir = makeDataDir()
+  const reaper = startReaper(dataDir)
   const infra = await startInfra({
     dataDir,
     jarsDir,
@@ -45,6 +47,7 @@ export async function openTestInfra(): Promise<TestInfra> {
     async stop() {
       await infra.stop()
       rmSync(dataDir, { recursive: true, force: true })
+      reaper.dismiss()
     },
   }
 }

@@ -290,7 +290,8 @@ class Term<V> {
     this.#commitOnce = commitOffsetsIfNecessary
     const worker = this.#workers.get(name)
     if (!worker) return
-    worker.enqueue(batch.messages.map((m) => toRawRecord(topic, partition, m)))
+    const records = batch.messages.map((m) => toRawRecord(topic, partition, m))
+    worker.enqueue(records, Number(batch.highWatermark))
     resolveOffset(batch.lastOffset())
     const isFull = () => !this.#ended && worker.full && this.#workers.get(name) === worker
     try {

@@ -77,6 +77,7 @@ export class PartitionWorker<V> {
   #queue: RawRecord[] = []
   #queuedBytes = 0
   #lastOffset = -1
+  #end = 0
   #revoked = false
   #pendingCommit: number | null = null
   #wake: (() => void) | null = null
@@ -95,8 +96,13 @@ export class PartitionWorker<V> {
     this.#ended = before.then(() => this.#run()).catch((error) => this.#o.onBug(error))
   }
 
-  /** Takes records as they come from the topic; repetitions are ignored. */
-  enqueue(records: RawRecord[]): void {
+  /**
+   * Takes records as they come from the topic; repetitions are ignored.
+   *
+   * @param end offset that the next record of the partition will get, as the broker said with these
+   */
+  enqueue(records: RawRecord[], end: number): void {
+    this.#end = end
     for (const record of records) {
       if (record.offset <= this.#lastOffset) continue
       this.#lastOffset = record.offset
@@ -104,6 +110,11 @@ export class PartitionWorker<V> {
       this.#queuedBytes += sizeOf(record)
     }
     this.#wake?.()
+  }
+
+  /** Whether records wait behind those that were taken, here or at the broker. */
+  get #hasMore(): boolean {
+    return this.#queue.length > 0 || this.#lastOffset + 1 < this.#end
   }
 
   get full(): boolean {
@@ -185,7 +196,9 @@ export class PartitionWorker<V> {
         // As late as can be: what came while it waited for its turn goes with it.
         if (batch.length === 0) batch = this.#take()
         const end = metrics.batchSeconds.startTimer({ group })
-        const settled = await attempt(async () => this.#sink.write(await this.#decodeAll(batch)))
+        const settled = await attempt(async () =>
+          this.#sink.write(await this.#decodeAll(batch), this.#hasMore),
+        )
         end()
         return { ...settled, records: batch.length }
       }),
@@ -196,7 +209,7 @@ export class PartitionWorker<V> {
 
   async #tick(): Promise<void> {
     await this.#untilSettled('tick', async () => ({
-      ...(await attempt(() => this.#sink.tick())),
+      ...(await attempt(() => this.#sink.tick(this.#hasMore))),
       records: 0,
     }))
     await this.#commitPending()

@@ -37,11 +37,17 @@ export interface Settled {
 export interface PartitionSink<V> {
   /**
    * Takes records in offset order. May keep them and settle later.
+   *
+   * @param more whether the partition is known to hold more records behind these; absent: not known
    * @throws for an outage: the same records, or the first of them, come again after a pause
    */
-  write(records: DecodedRecord<V>[]): Promise<Settled>
-  /** Called about once a second while nothing arrives: a chance to settle what has waited long enough. */
-  tick(): Promise<Settled>
+  write(records: DecodedRecord<V>[], more?: boolean): Promise<Settled>
+  /**
+   * Called about once a second while nothing arrives: a chance to settle what has waited long enough.
+   *
+   * @param more as above: more records wait, but have not been fetched yet
+   */
+  tick(more?: boolean): Promise<Settled>
   /** Releases what it holds (files, buffers) without any further effect. */
   close(): Promise<void>
 }

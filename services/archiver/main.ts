@@ -16,6 +16,8 @@ const name = 'archiver'
 /** Objects grow across batches: small ones keep what is decoded at a time, in all partitions together, small. */
 const batchMaxBytes = 1 << 20
 
+const clocks = { now: () => performance.now(), wallClock: () => Date.now() }
+
 /** Raw topics → one sink per partition → immutable Avro objects in S3. */
 await runService(name, readConfig, async ({ config, scope, log, health, fail }) => {
   const { recentlyPlayed, metadata, events, groups } = topology(config.kafka.prefix)
@@ -35,6 +37,6 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
     topics,
     batchMaxBytes,
     open: (topic, partition) =>
-      new ArchiveSink({ ...config, topic, partition, store, formats, log, now: () => performance.now() }),
+      new ArchiveSink({ ...config, ...clocks, topic, partition, store, formats, log }),
   })
 })

@@ -73,6 +73,10 @@ export class ObjectBuilder {
     this.#blockBytes = Math.min(blockBytes, options.objectBytes)
   }
 
+  get first(): FirstRecord {
+    return this.#first
+  }
+
   /** Whether rows of this format can stand in this object; null stands for rows without a decoded value. */
   fits(format: RowFormat | null): boolean {
     return format === null || this.#format === null || this.#format.id === format.id

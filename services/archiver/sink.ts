@@ -8,6 +8,7 @@ import type { DecodedRecord } from '../../lib/kafka/record.ts'
 import type { PartitionSink, Settled } from '../../lib/kafka/sink.ts'
 import type { Logger } from '../../lib/log.ts'
 import { metrics } from '../../lib/metrics.ts'
+import { isDue } from './due.ts'
 import type { SealedObject } from './object-builder.ts'
 import { ObjectBuilder } from './object-builder.ts'
 import type { ArchiverRow, RowFormats } from './row-format.ts'
@@ -24,6 +25,8 @@ export interface SinkOptions {
   spoolDir: string
   /** A clock in milliseconds that never goes back. */
   now: () => number
+  /** Unix time in milliseconds; absent: records are as old as their object has been open. */
+  wallClock?: () => number
   log: Logger
 }
 
@@ -63,6 +66,8 @@ export class ArchiveSink implements PartitionSink<unknown> {
   #settled = -1
   #builder: ObjectBuilder | null = null
   #builderSince = 0
+  /** More of the partition waits behind the row in hand. */
+  #more = false
   #pending: { object: SealedObject; attempts: number } | null = null
   #retakes: Retake[] = []
 
@@ -70,7 +75,8 @@ export class ArchiveSink implements PartitionSink<unknown> {
     this.#o = options
   }
 
-  async write(records: DecodedRecord<unknown>[]): Promise<Settled> {
+  async write(records: DecodedRecord<unknown>[], more = false): Promise<Settled> {
+    this.#more = true
     for (const record of records) {
       this.#seen = Math.max(this.#seen, record.offset)
       await this.#advance()
@@ -79,10 +85,11 @@ export class ArchiveSink implements PartitionSink<unknown> {
         await this.#advance()
       }
     }
-    return this.tick()
+    return this.tick(more)
   }
 
-  async tick(): Promise<Settled> {
+  async tick(more = false): Promise<Settled> {
+    this.#more = more
     await this.#advance()
     const through = Math.min(this.#durable, this.#seen)
     if (through <= this.#settled) return { through: null, deadLetters: [] }
@@ -108,7 +115,10 @@ export class ArchiveSink implements PartitionSink<unknown> {
   }
 
   #isDue(builder: ObjectBuilder): boolean {
-    return builder.full || this.#o.now() - this.#builderSince >= this.#o.objectAgeMs
+    const { now, wallClock, objectAgeMs } = this.#o
+    const openMs = now() - this.#builderSince
+    const recordAgeMs = wallClock ? wallClock() - builder.first.timestamp : openMs
+    return isDue({ full: builder.full, openMs, recordAgeMs, more: this.#more }, objectAgeMs)
   }
 
   /** One step towards having a row in the archive or in the builder; several may be needed. */

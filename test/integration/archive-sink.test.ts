@@ -67,6 +67,7 @@ function newSink(options: { objectBytes?: number; store?: S3 } = {}): ArchiveSin
     objectAgeMs: 300_000,
     spoolDir: tmpdir(),
     now: () => now,
+    wallClock: () => startOfDay + now,
     log: openLog('test', 'silent'),
   })
   open.push(sink)
@@ -134,6 +135,37 @@ test('age counts while records keep coming', async () => {
   await sink.write(records(0, 1))
   now = 300_000
   expect((await sink.write(records(2, 3))).through).toBe(1)
+})
+
+test('an object is as old as its first record: what a rebalance threw away is due soon after it', async () => {
+  const before = newSink()
+  now = 200_000
+  await before.write(records(0, 9))
+  await before.close()
+  const after = newSink()
+  now = 295_000
+  expect((await after.write(records(0, 9))).through).toBeNull()
+  now = 305_000
+  expect((await after.tick()).through).toBe(9)
+  expect(await ranges()).toEqual([[0, 9]])
+})
+
+test('old records of which more wait become no object of their own', async () => {
+  const sink = newSink()
+  now = 10 * dayMs
+  for (let first = 0; first < 50; first += 10) {
+    now += 5_000
+    expect((await sink.write(records(first, first + 9), true)).through).toBeNull()
+  }
+  expect((await sink.tick(true)).through).toBeNull()
+  expect((await sink.tick(false)).through).toBe(49)
+  expect(await ranges()).toEqual([[0, 49]])
+})
+
+test('a clock of the future holds no object back', async () => {
+  const sink = newSink()
+  await sink.write([record(0, startOfDay + 400 * dayMs)])
+  expect(await flush(sink)).toBe(0)
 })
 
 test('an object closes at its size, and the next one begins where it ended', async () => {

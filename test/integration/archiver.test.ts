@@ -289,6 +289,33 @@ test('offsets set back to the earliest: nothing is written twice, and what comes
   expect(await archiveKeys(s3, stream.env.S3_PREFIX ?? '')).toEqual(expect.arrayContaining(keys))
 })
 
+test('a member that comes and goes more often than the age of an object does not starve the archive', {
+  timeout: 120_000,
+}, async () => {
+  await publishPages(100)
+  const archiver = await startArchiver({ ARCHIVE_OBJECT_AGE_SECONDS: '20' })
+  const client = createClient({ config: stream.config, log: stream.log, name: 'flapper' })
+  const assigned = () => archiver.lines.filter((l) => l.msg === 'partitions_assigned').length
+  let rebalances = 0
+  while ((await archivedCount()) < 100) {
+    const [before, begunAt] = [assigned(), Date.now()]
+    const flapper = client.consumer({ groupId: stream.topology.groups.archiver })
+    await flapper.connect()
+    await flapper.subscribe({ topics: [pages.name, stream.topology.metadata.name] })
+    const joined = new Promise((resolve) => flapper.on(flapper.events.GROUP_JOIN, resolve))
+    await flapper.run({ autoCommit: false, eachBatch: async () => undefined })
+    await joined
+    await flapper.disconnect()
+    await until(() => assigned() >= before + 2, 'the archiver has its partitions again')
+    // A second in which it may work.
+    await until(() => Date.now() - begunAt > 3_000, 'the partitions were its own for a while')
+    rebalances++
+    expect(rebalances).toBeLessThan(20)
+  }
+  expect(rebalances).toBeGreaterThan(2)
+  await expectArchived([pages.name])
+})
+
 test('a stop takes less than ten seconds, whatever the object store does', async () => {
   gate.onRequest = (method) => (method === 'PUT' ? { type: 'hang' } : null)
   let hangs = 0

@@ -6,7 +6,8 @@ export type Logger = PinoLogger
 /** Things that look like secrets wherever they turn up in free text: passwords in addresses, webhook and bearer tokens. */
 const secretPatterns: readonly [RegExp, string][] = [
   [/(:\/\/[^:/\s@]+:)[^@\s/]+@/g, '$1[redacted]@'],
-  [/(\/api\/webhooks\/\d+\/)[\w-]+/g, '$1[redacted]'],
+  // With any host, version or path before it, as DISCORD_WEBHOOK_URL may be given.
+  [/(\/webhooks\/\d+\/)[\w-]+/g, '$1[redacted]'],
   [/\b(Bearer|Basic)\s+[\w.~+/=-]+/g, '$1 [redacted]'],
   [/\b((?:access|refresh)_token|client_secret|code)(=|"\s*:\s*")[^&"\s]+/g, '$1$2[redacted]'],
 ]

@@ -128,7 +128,7 @@ export const metrics = {
   }),
   alerts: new Counter({
     name: 'songswap_alerts_total',
-    help: 'Discord posts by result (sent, rate_limited, failed, suppressed).',
+    help: 'Discord posts by result: sent, rate_limited, failed, refused (the text of one), suppressed (to the log only).',
     labelNames: ['result'],
   }),
   consumerLag: new Gauge({
@@ -168,6 +168,6 @@ export const metrics = {
   }),
   alerterBreakerOpen: new Gauge({
     name: 'songswap_alerter_breaker_open',
-    help: '1 while the webhook is known to be dead and nothing is posted.',
+    help: '1 while the webhook is dead, or its channel takes nothing: alerts wait in their topics.',
   }),
 } as const

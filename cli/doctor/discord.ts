@@ -1,17 +1,18 @@
-import { request } from 'undici'
 import { parseEnv } from '../../lib/config.ts'
-import { RetriableError } from '../../lib/errors.ts'
-import type { Secret } from '../../lib/secret.ts'
 import { webhookEnv } from '../../services/alerter/config.ts'
+import { readRefusal } from '../../services/alerter/delivery.ts'
+import type { Discord } from '../../services/alerter/discord.ts'
 import { openDiscord } from '../../services/alerter/discord.ts'
 import { toMessages } from '../../services/alerter/embed.ts'
+import { describe } from '../fault.ts'
 import { toPrintable } from '../table.ts'
+import { toUtc } from '../words.ts'
 import type { Check, DoctorContext, Notes } from './check.ts'
 
 const answerWithinMs = 5_000
 const newWebhook = 'Make a new one (channel settings, Integrations) and set DISCORD_WEBHOOK_URL.'
 
-/** Discord: whether the webhook is there; with `--post`, whether it posts. */
+/** Discord: whether the webhook is there and takes alerts; with `--post`, whether it posts. */
 export const discordCheck: Check = {
   name: 'discord',
   withinMs: 15_000,
@@ -23,39 +24,40 @@ export const discordCheck: Check = {
       notes.warn('webhook', text, 'Set it to the address of a webhook, or watch the log.')
       return
     }
-    const exists = await noteWebhook(webhook, notes)
-    if (exists && context.post) await notePost(context, webhook, notes)
+    const discord = await context.scope.use(openDiscord({ webhook, timeoutMs: answerWithinMs }), 'discord')
+    const exists = await noteWebhook(discord, notes)
+    await noteDelivery(context, notes)
+    if (exists && context.post) await notePost(discord, notes)
   },
 }
 
 /** Looks at the webhook; this posts nothing. */
-async function noteWebhook(webhook: Secret, notes: Notes): Promise<boolean> {
-  const answer = await request(webhook.reveal(), {
-    headers: { 'user-agent': 'songswap-stream (doctor)' },
-    signal: AbortSignal.timeout(answerWithinMs),
-  }).catch((cause) => {
-    throw new RetriableError(`${new URL(webhook.reveal()).host} does not answer`, { cause })
-  })
-  const body = await answer.body.text()
-  const status = answer.statusCode
-  if (status === 200) notes.ok('webhook', `it exists: ${toPrintable(nameOf(body))}`)
-  else if (status === 404) notes.fail('webhook', 'it was deleted (404)', newWebhook)
-  else if (status === 401) notes.fail('webhook', 'its token is wrong (401)', newWebhook)
-  else if (status === 429) notes.warn('webhook', 'Discord limits us now (429)', 'Try again in a minute.')
-  else notes.fail('webhook', `Discord answers ${status}`, 'Try again later: https://discordstatus.com')
-  return status === 200
+async function noteWebhook(discord: Discord, notes: Notes): Promise<boolean> {
+  const seen = await discord.look()
+  if (seen.type === 'exists') notes.ok('webhook', `it exists: ${toPrintable(seen.name)}`)
+  else if (seen.type === 'limited') {
+    notes.warn('webhook', 'Discord limits us now (429)', 'Try again in a minute.')
+  } else if (seen.type === 'dead') {
+    const text = seen.status === 404 ? 'it was deleted (404)' : `its token is wrong (${seen.status})`
+    notes.fail('webhook', text, newWebhook)
+  } else notes.fail('webhook', seen.detail, 'Try again later: https://discordstatus.com')
+  return seen.type === 'exists'
 }
 
-function nameOf(body: string): string {
+/** What the alerter met: that a channel takes no alert shows in a post alone. */
+async function noteDelivery({ database }: DoctorContext, notes: Notes): Promise<void> {
   try {
-    return String(JSON.parse(body).name)
-  } catch {
-    return 'without a name'
+    const refusal = await readRefusal(await database())
+    if (!refusal) return
+    const text = `no alert is delivered since ${toUtc(refusal.since)}: ${toPrintable(refusal.detail)}`
+    notes.fail('delivery', text, 'Alerts wait in their topics, and are posted when Discord takes them.')
+  } catch (error) {
+    const text = `whether alerts are delivered cannot be read: ${describe(error)}`
+    notes.warn('delivery', text, 'See the check of Postgres.')
   }
 }
 
-async function notePost({ scope }: DoctorContext, webhook: Secret, notes: Notes): Promise<void> {
-  const discord = await scope.use(openDiscord({ webhook, timeoutMs: answerWithinMs }), 'discord')
+async function notePost(discord: Discord, notes: Notes): Promise<void> {
   const [pack] = toMessages([
     {
       title: 'A test',

@@ -10,6 +10,8 @@ import { openDatabase } from '../database.ts'
 import type { UserRow } from '../users/user-store.ts'
 import type { Part } from './part.ts'
 import { readAfter, readPart } from './part.ts'
+import type { AlertStatus } from './read-alerts.ts'
+import { readAlerts } from './read-alerts.ts'
 
 export interface UserSummary {
   byStatus: Record<UserRow['status'], number>
@@ -47,6 +49,7 @@ export interface DatabaseParts {
   decided: Part<{ partition: number; offset: number }[]>
   polling: Part<PollingTraces>
   budget: Part<BudgetState>
+  alerts: Part<AlertStatus>
 }
 
 /** Reads every part that Postgres holds. */
@@ -56,15 +59,16 @@ export async function readDatabaseParts(context: {
   log: Logger
 }): Promise<DatabaseParts> {
   const database = await readPart(() => openDatabase(context))
-  const [users, plays, gaps, decided, polling, budget] = await Promise.all([
+  const [users, plays, gaps, decided, polling, budget, alerts] = await Promise.all([
     readAfter(database, readUserSummary),
     readAfter(database, readPlays),
     readAfter(database, readGaps),
     readAfter(database, readDecided),
     readAfter(database, readPolling),
     readAfter(database, (sql) => readBudget(sql, context.env)),
+    readAfter(database, (sql) => readAlerts(sql, context)),
   ])
-  return { users, plays, gaps, decided, polling, budget }
+  return { users, plays, gaps, decided, polling, budget, alerts }
 }
 
 const parkedShown = 100

@@ -40,6 +40,7 @@ function allWell(): DatabaseParts & KafkaParts {
     decided: read([]),
     polling: read({ ...quiet, sessions: 1, lastPollAt: ago(4) }),
     budget: read(budget),
+    alerts: read({ state: 'posted', detail: 'by the webhook x', since: null }),
     topics: read([
       { topic: t.recentlyPlayed.name, partitions },
       { topic: t.deadLetters.name, partitions },

@@ -2,6 +2,7 @@ import type { BudgetState } from '../../lib/spotify/budget.ts'
 import { lanes } from '../../lib/spotify/outcome.ts'
 import { toPlural, toRelative, toSpan } from '../words.ts'
 import type { Part } from './part.ts'
+import type { AlertStatus } from './read-alerts.ts'
 import type { DatabaseParts, PlaySummary, PollingTraces, UserSummary } from './read-database.ts'
 import type { GroupStatus, KafkaParts, TopicEnds } from './read-kafka.ts'
 
@@ -39,6 +40,7 @@ export interface StatusReport {
   /** `open`: nobody has decided on them yet; null: not known. */
   deadLetters: { records: number; open: number | null } | null
   budget: BudgetStatus | null
+  alerts: AlertStatus | null
   unreadable: { part: string; error: string }[]
 }
 
@@ -47,12 +49,14 @@ export function toReport(parts: DatabaseParts & KafkaParts, now: Date): StatusRe
   const topics = readValue(parts.topics)?.map(toTopicStatus) ?? null
   const groups = readValue(parts.groups)
   const budget = readValue(parts.budget)
+  const alerts = readValue(parts.alerts)
   const services = toServices(parts, groups, now)
   const unreadable = toUnreadable(parts)
   const deadLetters = topics?.find((t) => t.topic === parts.names.deadLetters && t.partitions)
   const problems = [
     ...services.filter((s) => s.state === 'down').map((s) => `${s.name} is down: ${s.detail}`),
     ...toStalls(groups ?? []),
+    ...(alerts?.state === 'refused' ? [`alerts are not delivered: ${alerts.detail}`] : []),
     ...(topics ?? []).filter((t) => !t.partitions).map((t) => `topic ${t.topic} is missing: npm run migrate`),
     ...unreadable.map((u) => `${u.part}: ${u.error}`),
   ]
@@ -68,6 +72,7 @@ export function toReport(parts: DatabaseParts & KafkaParts, now: Date): StatusRe
     gaps: readValue(parts.gaps),
     deadLetters: deadLetters ? toDeadLetters(deadLetters, readValue(parts.decided)) : null,
     budget: budget && toBudgetStatus(budget, now),
+    alerts,
     unreadable,
   }
 }
@@ -89,18 +94,9 @@ function readValue<T>(part: Part<T>): T | null {
 
 /** Parts that fail for one reason (their server is away) are told as one. */
 function toUnreadable(parts: DatabaseParts & KafkaParts): StatusReport['unreadable'] {
-  const { users, plays, gaps, decided, polling, budget, topics, groups } = parts
+  const { names: _, ...read } = parts
   const byError = new Map<string, string[]>()
-  for (const [name, part] of Object.entries({
-    users,
-    plays,
-    gaps,
-    decided,
-    polling,
-    budget,
-    topics,
-    groups,
-  })) {
+  for (const [name, part] of Object.entries(read)) {
     if (part.type === 'unreadable') byError.set(part.error, [...(byError.get(part.error) ?? []), name])
   }
   return [...byError].map(([error, names]) => ({ part: names.join(', '), error }))

@@ -3,6 +3,7 @@ import type { Output } from '../output.ts'
 import { toPrintable, toTable } from '../table.ts'
 import { toReason } from '../users/list.ts'
 import { toCount, toPlural, toRelative, toSpan, toUtc } from '../words.ts'
+import type { AlertStatus } from './read-alerts.ts'
 import type { ServiceStatus, StatusReport } from './report.ts'
 
 const stateStyle = { alive: 'green', down: 'red', unknown: 'yellow' } as const
@@ -89,6 +90,7 @@ function toFacts(report: StatusReport): [string, string][] {
     ['users', toUsers(report)],
     ['open gaps', report.gaps && toGaps(report.gaps)],
     ['dead letters', report.deadLetters && toDeadLetters(report.deadLetters)],
+    ['alerts', report.alerts && toAlerts(report.alerts, report.at)],
     ['budget', toBudget(report)],
     ...(report.budget?.pauses ?? []).map(({ lane, until, reason }): [string, string] => [
       'paused',
@@ -133,6 +135,18 @@ function toParked({ users }: StatusReport): [string, string][] {
 function toDeadLetters({ records, open }: NonNullable<StatusReport['deadLetters']>): string {
   const kept = `${toCount(records)} in the topic`
   return open === null ? kept : `${toCount(open)} open, ${kept}`
+}
+
+function toAlerts({ state, detail, since }: AlertStatus, now: Date): string {
+  const begun = since === null ? '' : `, first met ${toRelative(since, now)}`
+  return `${alertWords[state]}${begun}: ${toPrintable(detail)}`
+}
+
+const alertWords: Record<AlertStatus['state'], string> = {
+  posted: 'posted to Discord',
+  refused: 'not delivered',
+  log: 'in the log of the alerter only',
+  unknown: 'unknown',
 }
 
 function toConsents({ users }: StatusReport): [string, string][] {

@@ -1,11 +1,13 @@
 /** What became of a post. */
 export type PostOutcome =
-  /** Discord holds the message; `holdMs`: its bucket is empty for so long. */
-  | { type: 'sent'; holdMs: number }
+  /** Discord holds the message, in this channel; `holdMs`: its bucket is empty for that long. */
+  | { type: 'sent'; holdMs: number; channelId: string | null }
   | { type: 'limited'; retryAfterMs: number }
   /** The webhook is gone or its token wrong: further attempts are punished. */
   | { type: 'dead'; status: number; detail: string }
-  /** Discord will never take this very message. */
+  /** The channel takes no post in this form, whatever it says; `code` is Discord's. */
+  | { type: 'closed'; status: number; code: number; detail: string }
+  /** Discord does not take this message; other messages it may. */
   | { type: 'refused'; status: number; detail: string }
   | { type: 'away'; detail: string; retryAfterMs: number | null }
 
@@ -13,26 +15,54 @@ const unknownPauseMs = 60_000
 const forbiddenPauseMs = 300_000
 const detailMax = 300
 
+/** A forum takes no message outside of a thread. */
+export const needsThread = 220_001
+/** The thread, or the channel, that was named is not there. */
+export const unknownChannel = 10_003
+
+/** Codes that blame the channel or the address, with what they mean; any other 400 may be the message's own fault. */
+const closedCodes = new Set([
+  needsThread,
+  // A thread's name and its id were both given.
+  220_002,
+  // Threads can be made in forums alone.
+  220_003,
+  // Webhooks cannot post here.
+  220_004,
+  unknownChannel,
+  // A post in this forum needs a tag.
+  40_067,
+  // The thread is archived, or locked.
+  50_083,
+  160_005,
+])
+
+type Headers = Record<string, string | string[] | undefined>
+
 /**
- * Classifies an answer of `POST /webhooks/{id}/{token}?wait=true` (facts: Discord's rate-limits.mdx).
+ * Classifies an answer of `POST /webhooks/{id}/{token}?wait=true` (facts: Discord's rate-limits.mdx). Only an answer
+ * in Discord's own form counts as a delivery: a proxy's page with status 200 does not.
  *
  * | status | means |
  * |---|---|
  * | 200, 204 | the message is there |
- * | 400, 413 | a message that Discord will not take |
+ * | 400, 404 with a code of {@link closedCodes} | a channel that takes no message in this form |
+ * | 400, 413 | a message that Discord does not take |
  * | 401, 404 | wrong token, unknown webhook: must not be tried again |
  * | 429 | JSON with float seconds, or HTML of Cloudflare with only the header |
  * | 403 | Cloudflare bans the address for a while |
  * | anything else | not there now |
  */
-export function toOutcome(
-  status: number,
-  headers: Record<string, string | string[] | undefined>,
-  body: string,
-): PostOutcome {
+export function toOutcome(status: number, headers: Headers, body: string): PostOutcome {
   const detail = body.slice(0, detailMax)
-  if (status >= 200 && status < 300) return { type: 'sent', holdMs: holdMs(headers) }
+  if (status >= 200 && status < 300 && isDiscords(headers)) {
+    return { type: 'sent', holdMs: holdMs(headers), channelId: toText(fieldOf(body, 'channel_id')) }
+  }
   if (status === 429) return { type: 'limited', retryAfterMs: retryAfterMs(headers, body) ?? unknownPauseMs }
+  const code = Number(fieldOf(body, 'code'))
+  if ((status === 400 || status === 404) && closedCodes.has(code)) {
+    return { type: 'closed', status, code, detail }
+  }
   if (status === 401 || status === 404) return { type: 'dead', status, detail }
   if (status === 400 || status === 413) return { type: 'refused', status, detail }
   const asked = retryAfterMs(headers, body)
@@ -43,13 +73,19 @@ export function toOutcome(
   }
 }
 
-function holdMs(headers: Record<string, string | string[] | undefined>): number {
+/** Discord answers in JSON, or with nothing. */
+function isDiscords(headers: Headers): boolean {
+  const type = headers['content-type']
+  return type === undefined || String(type).includes('json')
+}
+
+function holdMs(headers: Headers): number {
   if (headers['x-ratelimit-remaining'] !== '0') return 0
   return seconds(headers['x-ratelimit-reset-after']) ?? 0
 }
 
 /** The longer of what header and body say; at least a second. */
-function retryAfterMs(headers: Record<string, string | string[] | undefined>, body: string): number | null {
+function retryAfterMs(headers: Headers, body: string): number | null {
   const told = [seconds(headers['retry-after']), seconds(fieldOf(body, 'retry_after'))].filter(
     (ms) => ms !== null,
   )
@@ -59,6 +95,10 @@ function retryAfterMs(headers: Record<string, string | string[] | undefined>, bo
 function seconds(value: unknown): number | null {
   const number = typeof value === 'string' || typeof value === 'number' ? Number(value) : Number.NaN
   return Number.isFinite(number) && number >= 0 ? Math.ceil(number * 1000) : null
+}
+
+function toText(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
 }
 
 function fieldOf(body: string, name: string): unknown {

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
+import { scrub } from '../../lib/log.ts'
 import { readConfig } from './config.ts'
 
 const kafka = { KAFKA_BROKERS: 'b:9092', SCHEMA_REGISTRY_URL: 'http://r:1' }
@@ -22,4 +23,18 @@ test('a webhook that is none is a fault, told without showing it', () => {
     expect(read).toThrow(/DISCORD_WEBHOOK_URL: must be.*\n.*ALERT_DIGEST_SECONDS/)
     expect(read).not.toThrow(/s3cr3t/)
   }
+})
+
+test.each([
+  'https://discord.com/api/webhooks/123/s3cr3t-_1',
+  'https://discord.com/api/v10/webhooks/123/s3cr3t-_1/',
+  'https://discord.com/webhooks/123/s3cr3t-_1?thread_id=5',
+  'http://proxy.example:8080/discord/webhooks/123/s3cr3t-_1#x',
+  ' https:\\\\discord.com\\api\\webhooks\\123\\s3cr3t-_1 ',
+  'https://discord.com/api/web\nhooks/123/s3cr\n3t-_1',
+])('an accepted webhook never shows in a text that was scrubbed: %j', (webhook) => {
+  const secret = readConfig({ ...kafka, DISCORD_WEBHOOK_URL: webhook }).webhook?.reveal() ?? ''
+  expect(secret).toContain('s3cr3t-_1')
+  expect(scrub(`connect to ${secret} failed`)).not.toContain('s3cr3t')
+  expect(scrub(`connect to ${new URL(secret).pathname} failed`)).not.toContain('s3cr3t')
 })

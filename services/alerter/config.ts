@@ -37,7 +37,8 @@ const webhookUrl = z
       /\/webhooks\/\d+\/[\w-]+\/?$/.test(new URL(v).pathname),
     'must be the address of a Discord webhook: https://discord.com/api/webhooks/ID/TOKEN',
   )
-  .transform((v) => new Secret(v))
+  // As an address shows in errors: without the line feeds and backslashes that it may be written with.
+  .transform((v) => new Secret(new URL(v).href))
 
 /** Setting of whoever talks to Discord. */
 export const webhookEnv = { DISCORD_WEBHOOK_URL: webhookUrl.optional() }

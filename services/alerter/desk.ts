@@ -5,8 +5,9 @@ import type { Digest } from './digest.ts'
 import { mergeDigests, toDigestAlert } from './digest.ts'
 import { toAlert, toMessages } from './embed.ts'
 import type { TellingMemory } from './memory.ts'
-import type { Poster } from './poster.ts'
+import type { PostOffice } from './poster.ts'
 import type { Report } from './report.ts'
+import type { Announcement } from './triage.ts'
 import { triage } from './triage.ts'
 
 /** A partition's share of the next digest. */
@@ -26,7 +27,7 @@ const digestRetryMs = 10_000
  */
 export class AlertDesk {
   readonly #memory: TellingMemory
-  readonly #poster: Poster
+  readonly #poster: PostOffice
   readonly #digestMs: number
   readonly #log: Logger
   readonly #sources = new Set<DigestSource>()
@@ -34,7 +35,7 @@ export class AlertDesk {
   readonly #turn = pLimit(1)
   #retryAt = 0
 
-  constructor(options: { memory: TellingMemory; poster: Poster; digestMs: number; log: Logger }) {
+  constructor(options: { memory: TellingMemory; poster: PostOffice; digestMs: number; log: Logger }) {
     this.#memory = options.memory
     this.#poster = options.poster
     this.#digestMs = options.digestMs
@@ -56,13 +57,14 @@ export class AlertDesk {
   }
 
   /**
-   * Posts what must be told at once and returns what waits for the digest.
+   * Posts what must be told at once and returns what waits for the digest: while the webhook is dead, all of it.
    * @throws RetriableError when Discord did not take all of it: the same reports may come again, and those told
    *   already are skipped then
    */
   announce(reports: readonly Report[]): Promise<Report[]> {
     return this.#turn(async () => {
-      const { announcements, folded } = triage(reports, this.#memory)
+      const { announcements, folded } = triage(reports, this.#memory, Date.now())
+      if (this.#poster.isDead) return this.#fold(reports, announcements)
       const alerts = announcements.map((announcement) => ({ ...toAlert(announcement), announcement }))
       for (const pack of toMessages(alerts)) {
         await this.#poster.post(pack)
@@ -71,6 +73,14 @@ export class AlertDesk {
       for (const report of folded) this.#memory.fold(report)
       return folded
     })
+  }
+
+  /** Nothing is posted now: the log says at once what would have been. */
+  #fold(reports: readonly Report[], announcements: readonly Announcement[]): Report[] {
+    this.#poster.logOnly(announcements.map(toAlert), 'the webhook is dead')
+    const { folded } = triage(reports, this.#memory, Number.POSITIVE_INFINITY)
+    for (const report of folded) this.#memory.fold(report)
+    return folded
   }
 
   /** Posts the digest of all partitions when the oldest report has waited long enough; outages are waited out. */

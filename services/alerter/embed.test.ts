@@ -55,8 +55,30 @@ describe('an embed', () => {
   test('shows markup and mentions as text', () => {
     const { description } = toEmbed({ ...plain, text: '**b** `c` [l](http://x) <@1> @everyone # h\n- item' })
     expect(description).toBe(
-      '\\*\\*b\\*\\* \\`c\\` \\[l\\]\\(http://x\\) \\<@\u200b1\\> @\u200beveryone \\# h\n\\- item',
+      '\\*\\*b\\*\\* \\`c\\` \\[l\\]\\(http:\u200b//x\\) \\<@\u200b1\\> @\u200beveryone \\# h\n\\- item',
     )
+  })
+
+  test.each([
+    'https://evil.example/x',
+    'HTTP://evil.example',
+    'see discord://-/settings',
+    'discord.gg/abc',
+    'Discord.GG/abc',
+    'discord.com/invite/abc',
+    'discordapp.com/invite/abc',
+    'dsc.gg/abc',
+    'www.evil.example',
+    'mailto:a@b.example',
+    '(https://evil.example)',
+  ])('leads nowhere, whatever a name holds: %s', (name) => {
+    const { title, description } = toEmbed({ ...plain, title: name, text: name })
+    const { content } = toPlainMessage([{ ...plain, title: name }])
+    for (const shown of [title, description, content ?? '']) {
+      expect(shown).not.toMatch(/[a-z]:\/\/|\bwww\.|mailto:\w|\b(discord|discordapp|dsc)\.[a-z]/i)
+      // What is seen stays the same.
+      expect(shown.replace(/[\u200b\\]/g, '')).toBe(name)
+    }
   })
 
   test('is cut between characters and never behind an escaping backslash', () => {

@@ -25,6 +25,8 @@ export interface Embed {
 export interface DiscordMessage {
   content?: string
   embeds?: Embed[]
+  /** Opens a thread of that name, in a forum. */
+  thread_name?: string
   allowed_mentions: { parse: never[] }
 }
 
@@ -87,6 +89,12 @@ export function toPlainMessage(alerts: readonly Alert[]): DiscordMessage {
   return { content: trim(text, contentMax, 'plain'), allowed_mentions: { parse: [] } }
 }
 
+/** A message that Discord has no reason to refuse, where it takes any: it stands for alerts that were refused. */
+export function toProbeMessage(alerts: readonly Alert[]): DiscordMessage {
+  const content = `Discord refuses the text of ${alerts.length} of the alerts here. It is in the log of the alerter.`
+  return { content, allowed_mentions: { parse: [] } }
+}
+
 /** An embed within every limit, whatever the alert holds. */
 export function toEmbed(alert: Alert): Embed {
   const embed: Embed = {
@@ -133,12 +141,21 @@ function trim(text: string, max: number, markup: 'escape' | 'plain' = 'escape'):
   return `${slashes % 2 === 1 ? cut.slice(0, -1) : cut}…`
 }
 
+/**
+ * Beginnings of what Discord's clients make clickable without markup: an address with a scheme, `www.`, and
+ * invitations, which work without a scheme too.
+ */
+const addresses =
+  /[a-z][a-z0-9+.-]*:(?=\/\/)|\b(?:mailto|tel|sms):|\bwww(?=\.)|\b(?:discord|discordapp|dsc|invite)(?=\.[a-z]{2,})/gi
+
 function toVisible(text: string): string {
   return text.toWellFormed().replace(unseen, ' ')
 }
 
+/** Names of people and tracks are shown as they are, and lead nowhere: no markup, mention, link or invitation. */
 function escapeMarkdown(text: string): string {
   return text
+    .replace(addresses, (start) => `${start}\u200b`)
     .replace(/[\\*_~`|>#[\]()<]/g, '\\$&')
     .replace(/^(\s*)([-+]|\d+\.)(?=\s)/gm, '$1\\$2')
     .replace(/@/g, '@\u200b')

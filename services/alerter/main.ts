@@ -6,10 +6,11 @@ import { openPostgres } from '../../lib/postgres.ts'
 import type { Topic } from '../../lib/topology.ts'
 import { topology } from '../../lib/topology.ts'
 import { readConfig } from './config.ts'
+import { openDelivery } from './delivery.ts'
 import { AlertDesk } from './desk.ts'
 import { openDiscord } from './discord.ts'
 import { TellingMemory } from './memory.ts'
-import { openPoster } from './poster.ts'
+import { Poster } from './poster.ts'
 import { MessageRate } from './rate.ts'
 import { openSampler } from './sampler.ts'
 import { openAlertSink } from './sink.ts'
@@ -26,7 +27,9 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const sql = url && (await scope.use(openPostgres({ url, connections: 1, name, log }), 'postgres'))
   const codec = openCodec(config.kafka.registryUrl)
   const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }), 'kafka')
-  const poster = openPoster({ discord, rate: new MessageRate(config.messagesPerMinute), log, health })
+  const delivery = openDelivery({ sql, webhook, log })
+  const rate = new MessageRate(config.messagesPerMinute)
+  const poster = new Poster({ discord, rate, delivery, log, health })
   const desk = new AlertDesk({ memory: new TellingMemory(config), poster, digestMs: config.digestMs, log })
 
   // Both topics by one member: kafkajs hands out every topic of the group to any member.

@@ -3,65 +3,112 @@ import { RetriableError } from '../../lib/errors.ts'
 import type { Health } from '../../lib/health.ts'
 import type { Logger } from '../../lib/log.ts'
 import { metrics } from '../../lib/metrics.ts'
+import type { PostOutcome } from './answer.ts'
+import type { Refusal } from './breaker.ts'
+import { toRefusal } from './breaker.ts'
+import type { Delivery } from './delivery.ts'
 import type { Discord } from './discord.ts'
 import type { Alert, DiscordMessage } from './embed.ts'
-import { toPlainMessage } from './embed.ts'
+import { toPlainMessage, toProbeMessage } from './embed.ts'
 import type { MessageRate } from './rate.ts'
 
-export interface Poster {
+export interface Pack {
+  message: DiscordMessage
+  alerts: readonly Alert[]
+}
+
+/** What the desk needs of a {@link Poster}. */
+export interface PostOffice {
+  /** Nothing may be posted now, and that is not over soon: alerts are logged and wait. */
+  readonly isDead: boolean
   /**
-   * Posts one message. Returns when Discord holds it, or when it was logged because there is nobody to post to.
+   * Posts one message. Returns when Discord holds it; or when it was logged, because there is no webhook, or because
+   * Discord refuses this very message and takes others.
    * @throws RetriableError when it must be tried again later; Discord may hold the message all the same
    */
-  post(pack: { message: DiscordMessage; alerts: readonly Alert[] }): Promise<void>
+  post(pack: Pack): Promise<void>
+  /** Writes alerts to the log, in place of posting them. Nothing is written of none. */
+  logOnly(alerts: readonly Alert[], why: string): void
+}
+
+export interface PosterOptions {
+  /** Null if no webhook is configured. */
+  discord: Discord | null
+  rate: MessageRate
+  delivery: Delivery
+  log: Logger
+  health: Health
 }
 
 /**
- * Posts within Discord's limits. The breaker: once Discord says that the webhook is gone or its token wrong,
- * nothing is posted any more until the process is started with another one (Discord punishes repeated attempts);
- * alerts then go to the log, and the topics are consumed on.
- *
- * @param options.discord null: no webhook is configured
+ * Posts within Discord's limits. Only Discord's own acceptance is a delivery. A webhook that is gone, or a channel
+ * that takes nothing, is a {@link Refusal}: nothing counts as delivered until it is over, and it is reported in log,
+ * metrics, `/readyz` and Postgres. Whether a refused message is at fault itself, a message of our own shows: when
+ * Discord takes that one, the other is logged and passed.
  */
-export function openPoster(options: {
-  discord: Discord | null
-  rate: MessageRate
-  log: Logger
-  health: Health
-}): Poster {
-  const { discord, rate, log, health } = options
-  let breaker: string | null = null
-  if (!discord) log.warn('no_webhook: DISCORD_WEBHOOK_URL is not set, alerts go to this log only')
-  health.register('discord', () => ({
-    alive: true,
-    ready: breaker === null,
-    detail: breaker ?? (discord ? 'posting' : 'no webhook: alerts go to the log'),
-  }))
+export class Poster implements PostOffice {
+  readonly #o: PosterOptions
+  #refusal: Refusal | null = null
 
-  function logOnly(alerts: readonly Alert[], why: string): void {
-    metrics.alerts.inc({ result: 'suppressed' })
-    for (const { title, text, severity } of alerts)
-      log.warn({ title, text, severity, why }, 'alert_not_posted')
+  constructor(options: PosterOptions) {
+    this.#o = options
+    const { discord, log, health } = options
+    if (!discord) log.warn('no_webhook: DISCORD_WEBHOOK_URL is not set, alerts go to this log only')
+    health.register('discord', () => ({
+      alive: true,
+      ready: this.#refusal === null,
+      detail: this.#refusal?.detail ?? (discord ? 'posting' : 'no webhook: alerts go to the log'),
+    }))
   }
 
-  async function attempt(
-    to: Discord,
-    message: DiscordMessage,
-    alerts: readonly Alert[],
-  ): Promise<'done' | 'refused'> {
+  get isDead(): boolean {
+    return this.#refusal?.type === 'dead'
+  }
+
+  async post({ message, alerts }: Pack): Promise<void> {
+    const { discord, rate, log } = this.#o
+    if (!discord) return this.logOnly(alerts, 'no webhook')
+    await this.#passRefusal(discord)
     const waitMs = rate.waitMs(Date.now())
     if (waitMs > 0) {
       throw new RetriableError('Alerts wait for the rate limit of the channel', { retryAfterMs: waitMs })
     }
+    const refused = await this.#attempt(discord, message, alerts)
+    if (refused === null) return
+    log.error({ status: refused.status, detail: refused.detail }, 'alert_refused')
+    // What follows is not held up by our own rate: half of an answer would be of no use.
+    if ((await this.#attempt(discord, toPlainMessage(alerts), alerts)) === null) return
+    if (await this.#attempt(discord, toProbeMessage(alerts), [])) {
+      this.#refuse({ type: 'closed', detail: toDetail(refused) }, alerts)
+    }
+    metrics.alerts.inc({ result: 'refused' })
+    this.logOnly(alerts, toDetail(refused))
+  }
+
+  logOnly(alerts: readonly Alert[], why: string): void {
+    if (alerts.length > 0) metrics.alerts.inc({ result: 'suppressed' })
+    for (const { title, text, severity } of alerts) {
+      this.#o.log.warn({ title, text, severity, why }, 'alert_not_posted')
+    }
+  }
+
+  /** @returns null if Discord holds the message, or why it does not take this one */
+  async #attempt(
+    discord: Discord,
+    message: DiscordMessage,
+    alerts: readonly Alert[],
+  ): Promise<Extract<PostOutcome, { type: 'refused' }> | null> {
+    const { rate, log } = this.#o
     rate.took(Date.now())
-    const outcome = await to.post(message)
+    const outcome = await discord.post(message)
     switch (outcome.type) {
       case 'sent':
         checkpoint('alerter.posted')
         rate.hold(Date.now() + outcome.holdMs)
         metrics.alerts.inc({ result: 'sent' })
+        this.#accept()
         log.info({ alerts: alerts.map((a) => a.title) }, 'alerts_posted')
-        return 'done'
+        return null
       case 'limited':
         rate.hold(Date.now() + outcome.retryAfterMs)
         metrics.alerts.inc({ result: 'rate_limited' })
@@ -73,28 +120,60 @@ export function openPoster(options: {
           outcome.retryAfterMs === null ? {} : { retryAfterMs: outcome.retryAfterMs },
         )
       case 'dead':
-        breaker = `Discord answered ${outcome.status}: the webhook is dead, set another DISCORD_WEBHOOK_URL`
-        metrics.alerterBreakerOpen.set(1)
-        log.error(
-          { status: outcome.status, detail: outcome.detail },
-          'webhook_dead: nothing is posted until a restart',
-        )
-        logOnly(alerts, breaker)
-        return 'done'
+      case 'closed':
+        return this.#refuse({ type: outcome.type, detail: toDetail(outcome) }, alerts)
       case 'refused':
         metrics.alerts.inc({ result: 'failed' })
-        log.error({ status: outcome.status, detail: outcome.detail }, 'alert_refused')
-        return 'refused'
+        return outcome
     }
   }
 
-  return {
-    async post({ message, alerts }) {
-      if (!discord || breaker !== null) return logOnly(alerts, breaker ?? 'no webhook')
-      if ((await attempt(discord, message, alerts)) === 'done') return
-      // A message that Discord will not take must not hold up the others for ever.
-      const plain = await attempt(discord, toPlainMessage(alerts), alerts)
-      if (plain === 'refused') logOnly(alerts, 'Discord refuses the message')
-    },
+  /** Waits for the time at which the webhook is asked again; a dead one is looked at before it is posted to. */
+  async #passRefusal(discord: Discord): Promise<void> {
+    const refusal = this.#refusal
+    if (refusal === null) return
+    const waitMs = refusal.until - Date.now()
+    if (waitMs > 0) throw new RetriableError(refusal.detail, { retryAfterMs: waitMs })
+    if (refusal.type === 'closed') return
+    const state = await discord.look()
+    if (state.type !== 'exists') this.#refuse(refusal, [])
+    this.#accept()
   }
+
+  #accept(): void {
+    const { delivery, log } = this.#o
+    delivery.accepted()
+    if (this.#refusal === null) return
+    this.#refusal = null
+    metrics.alerterBreakerOpen.set(0)
+    log.info('webhook_accepted: alerts are posted again')
+  }
+
+  /** @throws RetriableError always */
+  #refuse(refusal: Pick<Refusal, 'type' | 'detail'>, alerts: readonly Alert[]): never {
+    const { delivery, log } = this.#o
+    const isNew = this.#refusal === null
+    this.#refusal = toRefusal(this.#refusal, refusal, Date.now())
+    metrics.alerts.inc({ result: 'failed' })
+    metrics.alerterBreakerOpen.set(1)
+    delivery.refused(refusal.detail)
+    if (isNew) {
+      log.error({ detail: refusal.detail }, 'webhook_refused: alerts wait in their topics')
+      // What waits for a dead webhook is logged by the desk, with all that comes after it.
+      if (refusal.type === 'closed') this.logOnly(alerts, refusal.detail)
+    }
+    const retryAfterMs = this.isDead ? deadRetryMs : this.#refusal.until - Date.now()
+    throw new RetriableError(refusal.detail, { retryAfterMs })
+  }
+}
+
+/** The desk then folds the batch: it need not wait. */
+const deadRetryMs = 100
+
+function toDetail(outcome: Extract<PostOutcome, { status: number; detail: string }>): string {
+  const { type, status, detail } = outcome
+  if (type === 'dead') {
+    return `Discord answered ${status}: the webhook is dead, set another DISCORD_WEBHOOK_URL`
+  }
+  return `Discord refuses what is posted to this channel: ${status} ${detail}`
 }

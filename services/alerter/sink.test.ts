@@ -31,6 +31,8 @@ test('no offset is returned before Discord holds what lies up to it, and nothing
     fc.asyncProperty(batches, batches, fc.infiniteStream(fc.nat({ max: 3 })), async (left, right, chance) => {
       let posted = 0
       const poster = {
+        isDead: false,
+        logOnly: () => undefined,
         // Fails now and then, and takes its time.
         post: async ({ alerts }: { alerts: readonly Alert[] }) => {
           const turns = Number(chance.next().value)

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { TellingMemory } from './memory.ts'
 import type { Report } from './report.ts'
 import type { Triage } from './triage.ts'
-import { announcementsMax, triage } from './triage.ts'
+import { announcementsMax, newsMs, triage } from './triage.ts'
 
 const report = (kind: string, offset: number, state: Report['state'] = 'raised', family = kind): Report => ({
   kind,
@@ -21,11 +21,12 @@ const report = (kind: string, offset: number, state: Report['state'] = 'raised',
   offset,
 })
 
+const now = 3_600_000
 const newMemory = () => new TellingMemory({ quietMs: 3_600_000, digestMs: 300_000 })
 
 /** Applies a triage as if everything was posted. */
 function post(memory: TellingMemory, reports: Report[]): Triage {
-  const result = triage(reports, memory)
+  const result = triage(reports, memory, now)
   for (const a of result.announcements) memory.tell(a)
   for (const r of result.folded) memory.fold(r)
   return result
@@ -58,9 +59,15 @@ describe('triage', () => {
     expect(shape(post(newMemory(), [report('a', 9, 'resolved')])).told).toEqual(['a resolved 1'])
   })
 
+  test('folds what is older than an hour, and its end', () => {
+    const old = [report('a', 0), report('b', 1), report('a', 2, 'resolved')]
+    const { announcements, folded } = triage([...old, report('c', 3)], newMemory(), newsMs + 3)
+    expect(shape({ announcements, folded })).toEqual({ told: ['c raised 1'], folded: 3 })
+  })
+
   test('folds a kind that flaps, and a family with many kinds, past its allowance', () => {
     const flapping = Array.from({ length: 20 }, (_, i) => report('a', i, i % 2 ? 'resolved' : 'raised'))
-    const flapped = triage(flapping, newMemory())
+    const flapped = triage(flapping, newMemory(), now)
     expect(flapped.announcements).toHaveLength(announcementsMax)
     expect(flapped.folded).toHaveLength(20 - announcementsMax)
     const many = Array.from({ length: 20 }, (_, i) => report(`user:${i}`, i, 'raised', 'reauth'))
@@ -74,9 +81,9 @@ describe('triage', () => {
     fc.assert(
       fc.property(fc.nat({ max: 4 }), (posted) => {
         const memory = newMemory()
-        const first = triage(batch, memory)
+        const first = triage(batch, memory, now)
         for (const a of first.announcements.slice(0, posted)) memory.tell(a)
-        const second = triage([...batch, report('d', 5)], memory)
+        const second = triage([...batch, report('d', 5)], memory, now)
         const titles = [...first.announcements.slice(0, posted), ...second.announcements].map(
           (a) => `${a.first.kind} ${a.first.state}`,
         )

@@ -32,17 +32,23 @@ export const examplesMax = 5
 /** Alerts at once per family and digest period: a kind that flaps, or a type with many subjects, is then folded. */
 export const announcementsMax = 5
 
+/** What is older comes in a digest: it was not posted when it was news. */
+export const newsMs = 3_600_000
+
 /**
  * Decides what is told at once and what waits for the digest. A kind is in one of three states:
  *
  *     unknown --raised--> raised --resolved--> resolved --raised--> raised
  *     unknown --resolved--> resolved        (raised before this process started)
  *
- * Each arrow is an alert at once. `raised` again while raised is folded; `resolved` again is nothing new. A
+ * Each arrow is an alert at once, or part of the digest when it is older than an hour. `raised` again while raised is
+ * folded; `resolved` again is nothing new. A
  * record that a posted alert already covers is skipped, so a batch that comes again after half of its alerts
  * were posted does not tell them twice.
+ *
+ * @param now Unix time in milliseconds; infinite: everything is old
  */
-export function triage(reports: readonly Report[], memory: Memory): Triage {
+export function triage(reports: readonly Report[], memory: Memory, now: number): Triage {
   const announcements: Announcement[] = []
   const folded: Report[] = []
   const states = new Map<string, Report['state']>()
@@ -65,7 +71,7 @@ export function triage(reports: readonly Report[], memory: Memory): Triage {
     states.set(kind, state)
     current.delete(kind)
     const before = announced.get(family) ?? memory.announced(family)
-    if (before >= announcementsMax) {
+    if (before >= announcementsMax || report.at < now - newsMs) {
       folded.push(report)
       continue
     }

@@ -6,6 +6,10 @@ import { openAdmin } from '../../lib/kafka/admin.ts'
 import type { DeadLetterReason } from '../../lib/kafka/dead-letter.ts'
 import { deadLetterHeaders } from '../../lib/kafka/dead-letter.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
+import type { Postgres } from '../../lib/postgres.ts'
+import { openPostgres } from '../../lib/postgres.ts'
+import { Secret } from '../../lib/secret.ts'
+import { readRefusal } from '../../services/alerter/delivery.ts'
 import type { DiscordSimulator } from '../../stack/simulators/discord/simulator.ts'
 import { startDiscordSimulator } from '../../stack/simulators/discord/simulator.ts'
 import type { Stream } from '../support/kafka.ts'
@@ -17,14 +21,18 @@ let stream: Stream
 let kafka: Kafka
 let admin: Admin
 let discord: DiscordSimulator
+let postgres: Postgres
 
 beforeEach(async () => {
   stream = await createStream()
   kafka = (await stream.openKafka()).kafka
   admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
   discord = await startDiscordSimulator()
+  const url = new Secret(stream.env.DATABASE_URL ?? '')
+  postgres = openPostgres({ url, connections: 1, name: 'test', log: stream.log })
   return async () => {
     await killServices()
+    await postgres.close()
     await discord.stop()
     await admin.close()
     await stream.release()
@@ -227,25 +235,132 @@ describe('when Discord refuses', () => {
     expect(told()).toBe(15_001)
   })
 
-  test('a dead webhook is tried once, then alerts go to the log until a restart', async () => {
+  test('a dead webhook is tried once, alerts are logged and wait, and the next process posts them', async () => {
     discord.deleteWebhook()
     const alerter = await startAlerter()
+    const logged = () => alerter.lines.filter((l) => l.msg === 'alert_not_posted').map((l) => l.title)
     await raise(notice('user:1'))
-    await settled()
+    await until(() => logged().length === 1, 'the first alert is logged')
     await raise(notice('user:2'), notice('user:3'))
-    await settled()
+    await until(() => logged().length === 3, 'all alerts are logged')
+    expect(logged()).toEqual([1, 2, 3].map((i) => `user_needs_reauth: user:${i}`))
     expect(discord.answers).toEqual({ 'POST 404': 1 })
+    expect(await lag()).toBe(3)
     expect(await alerter.metric('songswap_alerter_breaker_open')).toBe(1)
     expect(await alerter.probe('/healthz')).toBe(200)
     expect(await alerter.probe('/readyz')).toBe(503)
-    const logged = alerter.lines.filter((l) => l.msg === 'alert_not_posted').map((l) => l.title)
-    expect(logged).toEqual([1, 2, 3].map((i) => `user_needs_reauth: user:${i}`))
     expect(JSON.stringify(alerter.lines)).not.toContain('simulated-webhook-token')
     await alerter.end('SIGTERM')
     discord.restoreWebhook()
     await startAlerter()
-    await raise(notice('user:4'))
-    await arrived('user_needs_reauth: user:4')
+    for (const i of [1, 2, 3]) await arrived(`user_needs_reauth: user:${i}`)
+    await settled()
+  })
+
+  test('a channel that refuses everything keeps the offsets; what is older than an hour comes as one digest', async () => {
+    discord.scriptFault({ fault: 'tag_required', count: 2 })
+    const alerter = await startAlerter({ ALERT_DIGEST_SECONDS: '1' })
+    const old = Date.now() - 2 * 3_600_000
+    const events = [
+      toEvent(notice('user:1'), 'test', old),
+      toEvent(notice('user:2'), 'test', old),
+      toEvent(notice('user:3'), 'test', Date.now()),
+    ]
+    await kafka.publish(
+      stream.topology.events,
+      events.map((value) => ({ key: value.subject, value })),
+    )
+    await until(async () => (await alerter.probe('/readyz')) === 503, 'it says that it cannot post')
+    expect(await lag()).toBe(3)
+    await settled()
+    expect(titles()).toEqual(['user_needs_reauth: user:3', 'Digest: 2 more reports'])
+    expect(await alerter.probe('/readyz')).toBe(200)
+    expect(await alerter.metric('songswap_alerter_breaker_open')).toBe(0)
+  })
+
+  test('a message that is refused for its own text is logged, counted and passed', async () => {
+    discord.block('forbidden words')
+    const alerter = await startAlerter()
+    await raise(notice('forbidden words'))
+    await raise(notice('user:2'))
+    await arrived('user_needs_reauth: user:2')
+    await settled()
+    expect(alerter.lines.find((l) => l.msg === 'alert_not_posted')).toMatchObject({
+      title: 'user_needs_reauth: forbidden words',
+    })
+    expect(await alerter.metric('songswap_alerts_total', { result: 'refused' })).toBe(1)
+    expect(await alerter.probe('/readyz')).toBe(200)
+  })
+
+  test('a message of which embeds alone are refused comes in plain text', async () => {
+    discord.block('forbidden words')
+    await startAlerter()
+    await raise(notice('user:1', { message: 'forbidden words' }))
+    await settled()
+    expect(discord.messages.map((m) => m.content)).toEqual(['user\\_needs\\_reauth: user:1'])
+  })
+
+  test('a channel that refuses every text, for whatever reason, keeps the offsets', async () => {
+    discord.block('allowed_mentions')
+    const alerter = await startAlerter()
+    await raise(notice('user:1'))
+    await until(async () => (await alerter.probe('/readyz')) === 503, 'it says that it cannot post')
+    expect(await lag()).toBe(1)
+    discord.block(null)
+    await arrived('user_needs_reauth: user:1')
+    await settled()
+  })
+
+  test('a forum gets one thread, and another when that one is deleted', async () => {
+    discord.become('forum')
+    await startAlerter()
+    await raise(notice('user:1'))
+    await arrived('user_needs_reauth: user:1')
+    await raise(notice('user:2'))
+    await arrived('user_needs_reauth: user:2')
+    expect([...discord.threads.values()]).toEqual(['songswap alerts'])
+    expect(new Set(discord.messages.map((m) => m.channelId))).toEqual(new Set(discord.threads.keys()))
+    discord.deleteThreads()
+    await raise(notice('user:3'))
+    await arrived('user_needs_reauth: user:3')
+    await settled()
+    expect([...discord.threads.keys()]).toEqual([discord.messages.at(-1)?.channelId])
+  })
+
+  test('a page with status 200 that is not from Discord is no delivery', async () => {
+    discord.scriptFault({ fault: 'ok_html', count: 2 })
+    await startAlerter()
+    await raise(notice('user:1'))
+    await arrived('user_needs_reauth: user:1')
+    await settled()
+    expect(titles()).toEqual(['user_needs_reauth: user:1'])
+  })
+
+  test('a redirect to Discord is followed, one to elsewhere named', async () => {
+    discord.scriptFault({ fault: 'redirect' })
+    discord.scriptFault({ fault: 'redirect_elsewhere' })
+    const alerter = await startAlerter()
+    await raise(notice('user:1'))
+    await arrived('user_needs_reauth: user:1')
+    await settled()
+    expect(discord.answers).toEqual({ 'POST 308': 2, 'POST 200': 1 })
+    expect(JSON.stringify(alerter.lines)).toContain(
+      'redirects more than once, the last time to discord.example',
+    )
+    expect(JSON.stringify(alerter.lines)).not.toContain('simulated-webhook-token')
+  })
+
+  test('whether alerts are delivered is kept for those who post nothing', async () => {
+    discord.deleteWebhook()
+    const alerter = await startAlerter()
+    await raise(notice('user:1'))
+    const refusal = await until(() => readRefusal(postgres), 'the refusal is stored')
+    expect(refusal.detail).toContain('404')
+    expect(Date.now() - refusal.since.getTime()).toBeLessThan(600_000)
+    await alerter.end('SIGTERM')
+    discord.restoreWebhook()
+    await startAlerter()
+    await until(async () => (await readRefusal(postgres)) === null, 'the refusal is over')
   })
 })
 

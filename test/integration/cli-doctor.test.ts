@@ -632,6 +632,17 @@ describe('users', () => {
 })
 
 describe('discord', () => {
+  test('alerts that the alerter could not deliver are a failure, though the webhook is there', async () => {
+    await postgres.query(`insert into alert_delivery (webhook, detail) values ('w', '400 needs a tag')`)
+    onTestFinished(async () => void (await postgres.query('truncate alert_delivery')))
+    const { code, troubles } = await examine({}, '--only', 'discord')
+    expect(code).toBe(1)
+    expect(troubles).toEqual([
+      expect.stringMatching(/^fail discord delivery: no alert is delivered since .*: 400 needs a tag$/),
+    ])
+    expect(discord.messages).toEqual([])
+  })
+
   test('a deleted webhook is a failure', async () => {
     discord.deleteWebhook()
     onTestFinished(() => discord.restoreWebhook())

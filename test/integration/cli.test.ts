@@ -6,12 +6,13 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { parseEnv, tokenKeysEnv } from '../../lib/config.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
 import { createTokenCrypto } from '../../lib/spotify/token-crypto.ts'
+import { startDiscordSimulator } from '../../stack/simulators/discord/simulator.ts'
 import type { SpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
 import { startSpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
 import type { Stream } from '../support/kafka.ts'
@@ -426,6 +427,26 @@ describe('status', () => {
     expect(healthy.services[0].detail).toContain('1 session')
   })
 
+  test('alerts that are not delivered have to be mended, and nothing is posted to find out', async () => {
+    const discord = await startDiscordSimulator()
+    onTestFinished(() => discord.stop())
+    const status = async () => {
+      const { stdout } = await runSongswap(['status', '--json'], {
+        ...env,
+        DISCORD_WEBHOOK_URL: discord.webhookUrl,
+      })
+      return JSON.parse(stdout)
+    }
+    expect((await status()).alerts).toMatchObject({ state: 'posted' })
+    discord.deleteWebhook()
+    expect((await status()).problems).toContain('alerts are not delivered: the webhook is dead (404)')
+    discord.restoreWebhook()
+    await postgres.query(`insert into alert_delivery (webhook, detail) values ('w', '400 needs a tag')`)
+    onTestFinished(async () => void (await postgres.query('truncate alert_delivery')))
+    expect(await status()).toMatchObject({ healthy: false, alerts: { state: 'refused' } })
+    expect(discord.answers).toEqual({ 'GET 200': 1, 'GET 404': 1 })
+  })
+
   test('without Kafka the parts of Postgres are shown all the same', async () => {
     const { code, stdout, stderr } = await runSongswap(['status'], { ...env, KAFKA_BROKERS: '127.0.0.1:1' })
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' })
@@ -466,7 +487,7 @@ describe('status', () => {
     const { stdout } = await runSongswap(['status', '--json'], { ...env, DATABASE_URL: url.href })
     expect(JSON.parse(stdout).unreadable).toEqual([
       {
-        part: 'users, plays, gaps, decided, polling, budget',
+        part: 'users, plays, gaps, decided, polling, budget, alerts',
         error: expect.stringContaining('npm run migrate'),
       },
     ])

@@ -613,6 +613,24 @@ test('a deleted webhook, a wrong token and the proxy answer as Discord does', as
   expect([gone.status, await gone.json()]).toEqual([404, { message: 'Unknown Webhook', code: 10015 }])
 })
 
+test('a forum takes messages in its threads alone, a text channel in none', async () => {
+  const sim = await discord({ bucket: { limit: 50, lengthMs: 1_000 } })
+  const say = async (body: object, query?: string) => {
+    const answer = await post(sim, { content: 'x', ...body }, query)
+    return (await answer.json()) as { code?: number; channel_id?: string }
+  }
+  expect(await say({ thread_name: 't' })).toMatchObject({ code: 220_003 })
+  sim.become('forum')
+  expect(await say({})).toMatchObject({ code: 220_001 })
+  const { channel_id: thread = '' } = await say({ thread_name: 't' })
+  expect(sim.threads.get(thread)).toBe('t')
+  expect(await say({}, `?wait=true&thread_id=${thread}`)).toMatchObject({ channel_id: thread })
+  expect(await say({ thread_name: 'u' }, `?wait=true&thread_id=${thread}`)).toMatchObject({ code: 220_002 })
+  sim.deleteThreads()
+  expect(await say({}, `?wait=true&thread_id=${thread}`)).toMatchObject({ code: 10_003 })
+  expect(sim.messages).toHaveLength(2)
+})
+
 test('the channel page shows embeds and lets no markup through', async () => {
   const sim = await discord()
   await post(sim, {

@@ -33,6 +33,8 @@ export const discordDefaults: DiscordSimulatorOptions = {
 
 export interface PostedMessage extends WebhookMessage {
   id: string
+  /** Of the thread, or of the channel itself. */
+  channelId: string
   /** Unix ms. */
   at: number
 }
@@ -51,6 +53,12 @@ export interface Channel {
   answers: Record<string, number>
   scripts: { script: DiscordFaultScript; left: number }[]
   deleted: boolean
+  /** What the webhook posts to. */
+  kind: 'text' | 'forum'
+  /** Threads of a forum: name by id. */
+  threads: Map<string, string>
+  /** Messages that hold this text are refused, as by Discord's own moderation; null refuses none. */
+  blocked: string | null
   bucket: ReturnType<typeof createBuckets>
   channelBucket: ReturnType<typeof createBuckets>
   posted: number
@@ -64,20 +72,36 @@ export function createChannel(options: Partial<DiscordSimulatorOptions>): Channe
     answers: {},
     scripts: [],
     deleted: false,
+    kind: 'text',
+    threads: new Map(),
+    blocked: null,
     bucket: createBuckets(settings.bucket),
     channelBucket: createBuckets(settings.channel),
     posted: 0,
   }
 }
 
-/** Posts a message into the channel. */
-export function keep(channel: Channel, message: WebhookMessage, now: number): PostedMessage {
+export const channelId = '1180000000000000002'
+
+/** Posts a message into the channel, or into a thread of it. */
+export function keep(
+  channel: Channel,
+  message: WebhookMessage,
+  { threadId, now }: { threadId: string | null; now: number },
+): PostedMessage {
   channel.posted += 1
   const id = String(1_190_000_000_000_000_000n + BigInt(channel.posted))
-  const posted = { ...message, id, at: now }
+  const posted = { ...message, id, channelId: threadId ?? channelId, at: now }
   channel.messages.push(posted)
   if (channel.messages.length > channel.options.keepMessages) channel.messages.shift()
   return posted
+}
+
+/** Opens a thread in a forum. */
+export function openThread(channel: Channel, name: string): string {
+  const id = String(1_185_000_000_000_000_000n + BigInt(channel.posted))
+  channel.threads.set(id, name)
+  return id
 }
 
 /** Scripts strike in their order. */

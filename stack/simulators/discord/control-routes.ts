@@ -20,6 +20,7 @@ const faultsBody = z.strictObject({
     )
     .default([]),
   webhook: z.enum(['deleted', 'present']).optional(),
+  channel: z.enum(['text', 'forum']).optional(),
 })
 
 /** The page of the channel, and the simulator's own API under `/_sim`. */
@@ -28,10 +29,11 @@ export function controlRoutes(app: FastifyInstance, channel: Channel): void {
   app.get('/_sim/messages', async () => ({ messages: channel.messages }))
   app.get('/_sim/stats', async () => ({ posted: channel.posted, answers: channel.answers }))
   app.post('/_sim/faults', async (request) => {
-    const { clear, script, webhook } = faultsBody.parse(request.body)
+    const { clear, script, webhook, channel: kind } = faultsBody.parse(request.body)
     if (clear) channel.scripts = []
     for (const one of script) channel.scripts.push({ script: one, left: one.count })
     if (webhook) channel.deleted = webhook === 'deleted'
+    if (kind) channel.kind = kind
     return { ok: true }
   })
 }

@@ -21,6 +21,17 @@ export const discordFaults = {
   service_unavailable: () => ({
     answer: text(503, 'upstream connect error or disconnect/reset before headers'),
   }),
+  /** A forum whose posts need a tag. */
+  tag_required: () => ({
+    answer: json(400, { message: 'A tag is required to create a forum post in this channel', code: 40067 }),
+  }),
+  /** To the same webhook. */
+  redirect: () => ({ answer: { status: 308, headers: { location: '?wait=true' }, body: '' } }),
+  redirect_elsewhere: () => ({
+    answer: { status: 308, headers: { location: 'https://discord.example/api/webhooks/1/x' }, body: '' },
+  }),
+  /** Status 200, and not from Discord. */
+  ok_html: () => ({ answer: html(200, '<html><body>Please log in to this network</body></html>\n') }),
   hang: () => ({ delivery: 'hang' }),
   /** The message is posted, and the answer never arrives. */
   reset: () => ({ delivery: 'reset' }),

@@ -25,6 +25,13 @@ export interface DiscordSimulator {
   /** A deleted webhook answers 404 from now on. */
   deleteWebhook(): void
   restoreWebhook(): void
+  /** Threads of a forum: name by id. */
+  threads: ReadonlyMap<string, string>
+  /** What the webhook posts to: a forum takes messages in threads alone. */
+  become(kind: 'text' | 'forum'): void
+  deleteThreads(): void
+  /** Refuses messages that hold this text, as Discord's moderation does; null refuses none. */
+  block(text: string | null): void
   stop(): Promise<void>
 }
 
@@ -63,6 +70,14 @@ function toSimulator(app: FastifyInstance, channel: Channel): DiscordSimulator {
     },
     restoreWebhook: () => {
       channel.deleted = false
+    },
+    threads: channel.threads,
+    become: (kind) => {
+      channel.kind = kind
+    },
+    deleteThreads: () => channel.threads.clear(),
+    block: (text) => {
+      channel.blocked = text
     },
     stop: () => app.close(),
   }

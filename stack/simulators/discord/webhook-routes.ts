@@ -3,9 +3,17 @@ import { z } from 'zod'
 import { type Answer, type Delivery, json, send } from '../answer.ts'
 import { hash32 } from '../random.ts'
 import type { Reading } from './buckets.ts'
-import { type Channel, type DiscordSimulatorOptions, keep, nextFault, type PostedMessage } from './channel.ts'
+import {
+  type Channel,
+  channelId,
+  type DiscordSimulatorOptions,
+  keep,
+  nextFault,
+  type PostedMessage,
+} from './channel.ts'
 import { invalidToken, rateLimited, unknownWebhook } from './faults.ts'
 import { checkMessage, toErrorBody } from './message.ts'
+import { toPlace } from './place.ts'
 
 /** discord.com/api/webhooks: look at a webhook, post through it. */
 export function webhookRoutes(app: FastifyInstance, channel: Channel): void {
@@ -36,11 +44,16 @@ function post(channel: Channel, request: FastifyRequest): Answer {
   if (checked.type === 'invalid') return json(400, toErrorBody(checked.violations), headers)
   if (checked.type === 'empty')
     return json(400, { message: 'Cannot send an empty message', code: 50006 }, headers)
+  if (channel.blocked !== null && JSON.stringify(request.body).includes(channel.blocked)) {
+    return json(400, { message: 'Message was blocked by automatic moderation', code: 200_000 }, headers)
+  }
   const channelReading = channel.channelBucket.take('channel', now)
   if (!channelReading.allowed) {
     return rateLimited(channelReading.resetAfterMs / 1000, { scope: 'shared', global: false })
   }
-  const posted = keep(channel, checked.message, now)
+  const place = toPlace(channel, request)
+  if (place.type === 'refused') return withHeaders(place.answer, headers)
+  const posted = keep(channel, checked.message, { threadId: place.threadId, now })
   const { wait } = z.object({ wait: z.string().optional() }).parse(request.query)
   if (wait !== 'true') return { status: 204, headers, body: '' }
   return json(200, toMessageObject(channel.options, posted), headers)
@@ -82,7 +95,7 @@ function toWebhook({ webhookId, webhookToken }: DiscordSimulatorOptions) {
   return {
     application_id: null,
     avatar: null,
-    channel_id: '1180000000000000002',
+    channel_id: channelId,
     guild_id: '1180000000000000003',
     id: webhookId,
     name: 'songswap-stream',
@@ -107,7 +120,7 @@ function toMessageObject({ webhookId }: DiscordSimulatorOptions, message: Posted
     })),
     timestamp: new Date(message.at).toISOString(),
     id: message.id,
-    channel_id: '1180000000000000002',
+    channel_id: message.channelId,
     author: {
       id: webhookId,
       username: message.username ?? 'songswap-stream',

@@ -1,0 +1,38 @@
+import type { Env } from '../../lib/config.ts'
+import { parseEnv } from '../../lib/config.ts'
+import type { Sql } from '../../lib/postgres.ts'
+import type { Scope } from '../../lib/scope.ts'
+import { webhookEnv } from '../../services/alerter/config.ts'
+import { readRefusal } from '../../services/alerter/delivery.ts'
+import { openDiscord } from '../../services/alerter/discord.ts'
+
+/** Whether alerts reach Discord, as far as that shows without a post. */
+export interface AlertStatus {
+  /** `log`: no webhook is set here. */
+  state: 'posted' | 'refused' | 'log' | 'unknown'
+  detail: string
+  /** When the alerter met the refusal. */
+  since: Date | null
+}
+
+const answerWithinMs = 4_000
+
+/** What the alerter met last, and whether the webhook is there. */
+export async function readAlerts(sql: Sql, { env, scope }: { env: Env; scope: Scope }): Promise<AlertStatus> {
+  const refusal = await readRefusal(sql)
+  if (refusal) return { state: 'refused', ...refusal }
+  const webhook = parseEnv(webhookEnv, env).DISCORD_WEBHOOK_URL
+  if (!webhook) return { state: 'log', detail: 'DISCORD_WEBHOOK_URL is not set here', since: null }
+  const discord = await scope.use(openDiscord({ webhook, timeoutMs: answerWithinMs }), 'discord')
+  const seen = await discord.look()
+  switch (seen.type) {
+    case 'exists':
+      return { state: 'posted', detail: `by the webhook ${seen.name}`, since: null }
+    case 'dead':
+      return { state: 'refused', detail: `the webhook is dead (${seen.status})`, since: null }
+    case 'limited':
+      return { state: 'unknown', detail: 'Discord limits us now (429)', since: null }
+    case 'unknown':
+      return { state: 'unknown', detail: seen.detail, since: null }
+  }
+}

@@ -1,0 +1,33 @@
+import type { LogMark } from './log-mark.ts'
+import { toMark } from './log-mark.ts'
+import type { RawRecord } from './record.ts'
+
+/** Marks of one partition's records that may still be the last ones before a commit. */
+export class LogMarks {
+  #offsets: number[] = []
+  #marks: LogMark[] = []
+
+  /**
+   * Takes note of records whose effect may be durable up to an offset: only those from there on are looked at, so a
+   * sink that settles whole batches costs one checksum a batch.
+   *
+   * @param records in offset order, not noted before or noted as they are
+   */
+  note(records: readonly RawRecord[], through: number | null): void {
+    const from = Math.max(through ?? 0, (this.#offsets.at(-1) ?? -1) + 1)
+    for (const record of records) {
+      if (record.offset < from) continue
+      this.#offsets.push(record.offset)
+      this.#marks.push(toMark(record))
+    }
+  }
+
+  /** The mark of the record at an offset, or null if it was not noted. All before it are forgotten. */
+  take(offset: number): LogMark | null {
+    const at = this.#offsets.findIndex((o) => o >= offset)
+    const gone = at < 0 ? this.#offsets.length : at
+    this.#offsets.splice(0, gone)
+    this.#marks.splice(0, gone)
+    return this.#offsets[0] === offset ? (this.#marks[0] ?? null) : null
+  }
+}

@@ -1,0 +1,135 @@
+import { messageOf, RetriableError } from '../errors.ts'
+import type { Resource } from '../scope.ts'
+import type { ClientOptions } from './client.ts'
+import { createClient } from './client.ts'
+import type { FetchedMessage, KafkajsCluster } from './kafkajs-patches.ts'
+import { createCluster, readUncommitted, tellsTopicIds, topicIdsMessage } from './kafkajs-patches.ts'
+import type { LogMark } from './log-mark.ts'
+import { toMark } from './log-mark.ts'
+import { toRawRecord } from './record.ts'
+
+/** Where a group stands in a partition. */
+export interface CommittedOffset {
+  topic: string
+  partition: number
+  offset: number
+  /** What was committed with it. */
+  text: string | null
+}
+
+/** A record as one look at a log found it. */
+export interface MarkedRecord {
+  mark: LogMark
+  /** Epoch of the leader that wrote it: a log that lost its tail goes on under a higher one. */
+  epoch: number
+}
+
+/** Looks at logs, and at where a group stands, beside every consumer. Throws a RetriableError when it cannot. */
+export interface LogReader extends Resource {
+  /** Ids of the topics that exist; none where the brokers are older than 2.8. */
+  readTopicIds(topics: readonly string[]): Promise<Map<string, string>>
+  /** Offsets of a group; partitions without one are left out. */
+  readCommitted(
+    group: string,
+    partitions: readonly { topic: string; partition: number }[],
+  ): Promise<CommittedOffset[]>
+  /** First and next offset of each partition. */
+  readEnds(topic: string, partitions: readonly number[]): Promise<Map<number, { start: number; end: number }>>
+  /** The record at an offset between start and end; null: it is gone. */
+  readRecord(topic: string, partition: number, offset: number): Promise<MarkedRecord | null>
+}
+
+/** A batch comes whole, however large it is. */
+const fetchBytes = 1 << 16
+const fetchWaitMs = 500
+
+/** Connects when it is asked first. */
+export function openLogReader(options: ClientOptions): LogReader {
+  const cluster = createCluster(createClient(options))
+  let connected: Promise<void> | null = null
+
+  async function ask<T>(topics: readonly string[], question: () => Promise<T>): Promise<T> {
+    try {
+      connected ??= cluster.connect()
+      await connected
+      await cluster.addMultipleTargetTopics([...topics])
+      return await question()
+    } catch (cause) {
+      connected = null
+      // Leaders may have moved: the next look asks who leads.
+      await cluster.refreshMetadata().catch(() => undefined)
+      throw new RetriableError(`Kafka does not say which log it has: ${messageOf(cause)}`, { cause })
+    }
+  }
+
+  return {
+    readTopicIds: (topics) =>
+      ask([], async () => {
+        const broker = await cluster.brokerPool.findConnectedBroker()
+        return tellsTopicIds(broker) ? broker.connectionPool.send(topicIdsMessage(topics)) : new Map()
+      }),
+    readCommitted: (group, partitions) => ask([], () => readCommitted(cluster, group, partitions)),
+    readEnds: (topic, partitions) => ask([topic], () => readEnds(cluster, topic, partitions)),
+    readRecord: (topic, partition, offset) =>
+      ask([topic], () => readRecord(cluster, { topic, partition, offset })),
+    close: () => cluster.disconnect(),
+  }
+}
+
+async function readCommitted(
+  cluster: KafkajsCluster,
+  groupId: string,
+  wanted: readonly { topic: string; partition: number }[],
+): Promise<CommittedOffset[]> {
+  const coordinator = await cluster.findGroupCoordinator({ groupId })
+  const topics = [...Map.groupBy(wanted, ({ topic }) => topic)].map(([topic, list]) => ({
+    topic,
+    partitions: list.map(({ partition }) => ({ partition })),
+  }))
+  const { responses } = await coordinator.offsetFetch({ groupId, topics })
+  return responses.flatMap(({ topic, partitions }) =>
+    partitions
+      .map((p) => ({ topic, partition: p.partition, offset: Number(p.offset), text: p.metadata }))
+      .filter(({ offset }) => offset >= 0),
+  )
+}
+
+async function readEnds(
+  cluster: KafkajsCluster,
+  topic: string,
+  partitions: readonly number[],
+): Promise<Map<number, { start: number; end: number }>> {
+  const read = async (fromBeginning: boolean) => {
+    const asked = [{ topic, partitions: partitions.map((partition) => ({ partition })), fromBeginning }]
+    const answers = await cluster.fetchTopicsOffset(asked)
+    return new Map(answers.flatMap((a) => a.partitions).map((p) => [p.partition, Number(p.offset)]))
+  }
+  const [starts, ends] = await Promise.all([read(true), read(false)])
+  return new Map(partitions.map((p) => [p, { start: starts.get(p) ?? 0, end: ends.get(p) ?? 0 }]))
+}
+
+async function readRecord(
+  cluster: KafkajsCluster,
+  at: { topic: string; partition: number; offset: number },
+): Promise<MarkedRecord | null> {
+  const { topic, partition, offset } = at
+  const [nodeId] = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))
+  if (nodeId === undefined) throw new RetriableError(`Partition ${partition} of ${topic} has no leader`)
+  const leader = await cluster.findBroker({ nodeId })
+  const { responses } = await leader.fetch({
+    maxWaitTime: fetchWaitMs,
+    minBytes: 1,
+    maxBytes: fetchBytes,
+    isolationLevel: readUncommitted,
+    topics: [{ topic, partitions: [{ partition, fetchOffset: String(offset), maxBytes: fetchBytes }] }],
+  })
+  const messages: FetchedMessage[] = responses.flatMap((r) => r.partitions.flatMap((p) => p.messages))
+  const found = messages.find((message) => Number(message.offset) === offset)
+  if (!found) return null
+  return { mark: toMark(toRawRecord(topic, partition, found)), epoch: epochOf(found) }
+}
+
+/** Zero for records of Kafka before 0.11, which knew no epochs. */
+export function epochOf({ batchContext }: FetchedMessage): number {
+  return batchContext?.partitionLeaderEpoch ?? 0
+}

@@ -19,6 +19,8 @@ export const eventTypes = {
   dead_letter_flood: 'A consumer stopped taking records: too many became dead letters.',
   offset_out_of_range: 'A consumer group asked for records that the topic had already forgotten.',
   unsafe_setting: 'A server is set so that records can be lost, changed or refused.',
+  log_replaced:
+    'A topic was made again, or lost its tail: a consumer group reads it from its earliest record.',
   consumer_lagging: 'A consumer group falls behind.',
   service_down: 'A consumer group has no members.',
 } as const

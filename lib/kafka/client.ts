@@ -14,8 +14,6 @@ export interface ClientOptions {
   log: Logger
   /** Client id shown to the brokers. */
   name: string
-  /** Called with the text of each warning or error of kafkajs. */
-  onWarning?: (text: string) => void
 }
 
 /** A kafkajs client; connects when a producer, consumer or admin does. */
@@ -42,11 +40,6 @@ export function createClient(options: ClientOptions): kafkajs.Kafka {
 }
 
 /** kafkajs logs outages that it retries as errors; what matters is said by the callers, so these are debug lines. */
-function forward(
-  { level, namespace, log: { message, error } }: kafkajs.LogEntry,
-  { log, onWarning }: ClientOptions,
-): void {
-  const text = scrub(error ? `${message}: ${error}` : message)
-  log.debug({ namespace, text }, 'kafkajs')
-  if (level <= logLevel.WARN) onWarning?.(text)
+function forward({ namespace, log: { message, error } }: kafkajs.LogEntry, { log }: ClientOptions): void {
+  log.debug({ namespace, text: scrub(error ? `${message}: ${error}` : message) }, 'kafkajs')
 }

@@ -9,6 +9,13 @@ import type { Resource } from '../scope.ts'
 import type { Topic } from '../topology.ts'
 import type { ClientOptions } from './client.ts'
 import { createClient } from './client.ts'
+import type { FetchedMessage } from './kafkajs-cluster.ts'
+import { guardGroup } from './kafkajs-patches.ts'
+import type { AssignedLog, Assignment, LogChange } from './log-guard.ts'
+import { LogGuard } from './log-guard.ts'
+import type { LogMark } from './log-mark.ts'
+import { toCommitText, toMark } from './log-mark.ts'
+import { epochOf } from './log-reader.ts'
 import type { InTurn, SettledBatch } from './partition-worker.ts'
 import { PartitionWorker } from './partition-worker.ts'
 import { backoffMs, pause } from './pause.ts'
@@ -23,7 +30,8 @@ export interface ConsumerOptions<V> {
   topics: Topic<V>[]
   open: (topic: string, partition: number, signal: AbortSignal) => PartitionSink<V>
   publishDeadLetters: (batch: SettledBatch) => Promise<void>
-  onOffsetOutOfRange: (text: string) => void
+  /** A log is not the one that the group had read: it is read from its earliest record now. */
+  onLogChange: (change: LogChange) => void
   batchMaxRecords: number
   batchMaxBytes: number
   stuckAfterMs: number
@@ -62,11 +70,13 @@ const commitWithinMs = 10_000
 export function openConsumer<V>(options: ConsumerOptions<V>): Resource {
   const { group, log } = options
   const stop = new AbortController()
+  const guard = new LogGuard(group, options.client)
+  guardGroup(group)
   let term: Term<V> | null = null
 
   async function live(): Promise<void> {
     for (let failures = 0; !stop.signal.aborted; ) {
-      term = new Term(options)
+      term = new Term(options, guard)
       const crash = await term.run(stop.signal)
       await term.end(stop.signal.aborted)
       if (stop.signal.aborted) return
@@ -99,6 +109,7 @@ export function openConsumer<V>(options: ConsumerOptions<V>): Resource {
     async close() {
       stop.abort()
       await lived
+      await guard.close()
     },
   }
 }
@@ -107,7 +118,10 @@ export function openConsumer<V>(options: ConsumerOptions<V>): Resource {
 class Term<V> {
   readonly #o: ConsumerOptions<V>
   readonly #consumer: kafkajs.Consumer
+  readonly #guard: LogGuard
   readonly #workers = new Map<string, PartitionWorker<V>>()
+  /** Logs of the workers' partitions; none until they are known to be those that the group has read. */
+  readonly #logs = new Map<string, AssignedLog>()
   /** Effects of earlier assignments that have not ended yet, by partition. */
   #ending = new Map<string, Promise<void>>()
   readonly #roomWaiters = new Map<string, () => void>()
@@ -120,10 +134,10 @@ class Term<V> {
   #commitOnce: kafkajs.EachBatchPayload['commitOffsetsIfNecessary'] | null = null
   joined = false
 
-  constructor(options: ConsumerOptions<V>) {
+  constructor(options: ConsumerOptions<V>, guard: LogGuard) {
     this.#o = options
-    const client = createClient({ ...options.client, onWarning: (text) => this.#onWarning(text) })
-    this.#consumer = client.consumer({
+    this.#guard = guard
+    this.#consumer = createClient(options.client).consumer({
       groupId: options.group,
       sessionTimeout: sessionTimeoutMs,
       heartbeatInterval: heartbeatMs,
@@ -166,7 +180,10 @@ class Term<V> {
       })
     }
     start().catch((error) => this.#crashed(messageOf(error)))
-    this.#watch = setInterval(() => this.#checkPulse(), watchMs)
+    this.#watch = setInterval(() => {
+      this.#checkPulse()
+      void this.#checkTopics()
+    }, watchMs)
     return ended
   }
 
@@ -232,6 +249,7 @@ class Term<V> {
       )
     }
     this.#workers.clear()
+    this.#logs.clear()
   }
 
   #assign(assignment: kafkajs.IMemberAssignment): void {
@@ -241,12 +259,70 @@ class Term<V> {
     for (const [topic, partitions] of Object.entries(assignment)) {
       for (const partition of partitions) this.#startWorker(topic, partition)
     }
-    // kafkajs keeps pauses over a rebalance; the new workers' queues are empty.
-    this.#consumer.resume(this.#consumer.paused())
+    // Nothing is fetched before the logs are known; kafkajs keeps pauses over a rebalance.
+    this.#consumer.pause(Object.entries(assignment).map(([topic, partitions]) => ({ topic, partitions })))
+    void this.#checkLogs(assignment, [...this.#workers.values()])
     this.joined = true
     this.#joiningSince = null
     this.#lastHeartbeatAt = Date.now()
     this.#o.log.info({ group: this.#o.group, partitions: this.#workers.size }, 'partitions_assigned')
+  }
+
+  /**
+   * Looks whether the logs are those that the group has read, and lets them be fetched. A position of another log
+   * goes back to the earliest record: everything in between would be passed over.
+   */
+  async #checkLogs(assignment: Assignment, workers: PartitionWorker<V>[]): Promise<void> {
+    const isPresent = () => workers.every((worker) => [...this.#workers.values()].includes(worker))
+    try {
+      const { logs, changes } = await this.#guard.check(assignment)
+      if (!isPresent()) return
+      const rewound = logs.filter((log) => log.rewindTo !== null)
+      if (rewound.length > 0) await this.#rewind(rewound)
+      for (const change of changes) this.#o.onLogChange(change)
+      if (!isPresent()) return
+      for (const log of logs) this.#logs.set(`${log.topic}/${log.partition}`, log)
+      this.#consumer.resume(this.#consumer.paused())
+    } catch (error) {
+      if (!isPresent()) return
+      this.#fence()
+      this.#crashed(messageOf(error))
+    }
+  }
+
+  /** Committed as well, so that it is done once. A retry of kafkajs's may come late: then records come again. */
+  async #rewind(logs: readonly AssignedLog[]): Promise<void> {
+    const positions = logs.map(({ topic, partition, topicId, rewindTo }) => ({
+      ...{ topic, partition, offset: String(rewindTo) },
+      metadata: toCommitText({ topicId, last: null }),
+    }))
+    await this.#consumer.commitOffsets(positions)
+    for (const position of positions) this.#consumer.seek(position)
+  }
+
+  /** A new log that has grown past the position answers every fetch: only the id of its topic says what it is. */
+  async #checkTopics(): Promise<void> {
+    const logs = [...this.#logs.values()]
+    const isReplaced = await this.#guard.isReplaced(logs).catch(() => false)
+    if (!isReplaced || ![...this.#logs.values()].includes(logs[0] as AssignedLog)) return
+    this.#fence()
+    this.#crashed('a topic was made again')
+  }
+
+  /**
+   * Whether records go on where the last ones ended. A broker that lost its tail writes under a higher epoch, at
+   * offsets that were read before: then the record before must still be there.
+   */
+  async #follows(log: AssignedLog, messages: readonly FetchedMessage[]): Promise<boolean> {
+    const [first] = messages
+    const final = messages.at(-1)
+    if (!first || !final) return true
+    const { topic, partition, last } = log
+    if (last && epochOf(first) > last.epoch && !(await this.#guard.stillHas(topic, partition, last)))
+      return false
+    const mark = toMark(toRawRecord(topic, partition, final))
+    log.last = { offset: Number(final.offset), mark, epoch: epochOf(final) }
+    return true
   }
 
   #startWorker(topic: string, partition: number): void {
@@ -259,7 +335,7 @@ class Term<V> {
       queueMaxBytes,
       open: (signal) => open(topic, partition, signal),
       decode: (record) => this.#decode(record),
-      commit: (nextOffset) => this.#commit(topic, partition, nextOffset),
+      commit: (nextOffset, last) => this.#commit({ topic, partition, nextOffset, last }),
       onRoom: () => this.#resume(topic, partition),
       onBug: fail,
     })
@@ -274,10 +350,15 @@ class Term<V> {
    * A request can hang for ever when a coordinator moves; sent late it would take the offset back. So after the
    * limit this consumer's life ends, and what it still sends is refused.
    */
-  async #commit(topic: string, partition: number, nextOffset: number): Promise<void> {
-    const offset = String(nextOffset)
-    const request = this.#commitOnce?.({ topics: [{ topic, partitions: [{ partition, offset }] }] })
-    if (await withinMs(Promise.resolve(request), commitWithinMs)) return
+  async #commit(of: { topic: string; partition: number; nextOffset: number; last: LogMark | null }) {
+    const { topic, partition, nextOffset, last } = of
+    const identity = { topicId: this.#logs.get(`${topic}/${partition}`)?.topicId ?? null, last }
+    const position = { partition, offset: String(nextOffset), metadata: toCommitText(identity) }
+    const request = this.#commitOnce?.({ topics: [{ topic, partitions: [position] }] })
+    if (await withinMs(Promise.resolve(request), commitWithinMs)) {
+      this.#guard.committed(topic, partition, nextOffset, identity)
+      return
+    }
     this.#fence()
     this.#crashed('a commit hangs')
     throw new RetriableError(`No answer to a commit within ${commitWithinMs / 1000} s`)
@@ -289,7 +370,14 @@ class Term<V> {
     const name = `${topic}/${partition}`
     this.#commitOnce = commitOffsetsIfNecessary
     const worker = this.#workers.get(name)
-    if (!worker) return
+    const log = this.#logs.get(name)
+    if (!worker || !log) return
+    if (!(await this.#follows(log, batch.messages))) {
+      this.#fence()
+      this.#crashed(`${name} has lost its tail`)
+      return
+    }
+    if (this.#workers.get(name) !== worker) return
     const records = batch.messages.map((m) => toRawRecord(topic, partition, m))
     worker.enqueue(records, Number(batch.highWatermark))
     resolveOffset(batch.lastOffset())
@@ -318,6 +406,7 @@ class Term<V> {
 
   #resume(topic: string, partition: number): void {
     this.#roomWaiters.get(`${topic}/${partition}`)?.()
+    if (!this.#logs.has(`${topic}/${partition}`)) return
     try {
       this.#consumer.resume([{ topic, partitions: [partition] }])
     } catch {
@@ -331,10 +420,5 @@ class Term<V> {
       ? await this.#o.codec.decode<V>(record.bytes)
       : { type: 'value', value: (record.bytes ?? Buffer.alloc(0)) as V, writer: null }
     return { ...record, decoded }
-  }
-
-  /** kafkajs answers OFFSET_OUT_OF_RANGE by going to the earliest record, and says so in its log only. */
-  #onWarning(text: string): void {
-    if (/offset out of range/i.test(text)) this.#o.onOffsetOutOfRange(text)
   }
 }

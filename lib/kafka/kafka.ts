@@ -13,6 +13,7 @@ import { openConsumer } from './consumer.ts'
 import { toDeadLetterRecords } from './dead-letter.ts'
 import { FloodError, FloodValve } from './flood-valve.ts'
 import { handlerSink } from './handler-sink.ts'
+import type { LogChange } from './log-guard.ts'
 import type { InTurn, SettledBatch } from './partition-worker.ts'
 import { openProducer } from './producer.ts'
 import type { Header } from './record.ts'
@@ -163,7 +164,7 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
           stopFlood(valve, group, batch)
           await publishDeadLetters(group, batch)
         },
-        onOffsetOutOfRange: () => notify(outOfRangeNotice(group)),
+        onLogChange: (change) => notify(logChangeNotice(group, change)),
         health,
         fail,
         log,
@@ -190,12 +191,20 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
   }
 }
 
-function outOfRangeNotice(group: string): Notice {
+function logChangeNotice(group: string, { topic, verdict, partitions }: LogChange): Notice {
+  const details = { topic, partitions: partitions.join(',') }
+  const notice = { subject: `group:${group}`, severity: 'critical' as const, details }
+  if (verdict === 'forgotten') {
+    return {
+      ...notice,
+      type: 'offset_out_of_range',
+      message: `${group} asked for records that ${topic} has already forgotten and goes on at the earliest one. The archive may still have them.`,
+    }
+  }
   return {
-    type: 'offset_out_of_range',
-    subject: `group:${group}`,
-    severity: 'critical',
-    message: `${group} asked for records that the topic has already forgotten and goes on at the earliest one. The archive may still have them.`,
+    ...notice,
+    type: 'log_replaced',
+    message: `${topic} is not the log that ${group} had read: it was made again, or has lost its end. ${group} reads it from the earliest record; what comes twice changes nothing. What the old log held and nobody had read is lost.`,
   }
 }
 

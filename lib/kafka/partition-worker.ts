@@ -4,6 +4,8 @@ import type { Logger } from '../log.ts'
 import { metrics } from '../metrics.ts'
 import { free } from '../zstd.ts'
 import { FloodError } from './flood-valve.ts'
+import type { LogMark } from './log-mark.ts'
+import { LogMarks } from './log-marks.ts'
 import { backoffMs, pause } from './pause.ts'
 import type { DecodedRecord, RawRecord } from './record.ts'
 import type { PartitionSink, Settled } from './sink.ts'
@@ -47,8 +49,11 @@ export interface WorkerOptions<V> {
   inTurn: InTurn
   /** @throws FloodError when they would be too many: the batch is handled again later */
   publishDeadLetters: (outcome: SettledBatch) => Promise<void>
-  /** @throws when the group did not take it; the next commit covers it then */
-  commit: (nextOffset: number) => Promise<void>
+  /**
+   * @param last the record before the offset; null: it is not known
+   * @throws when the group did not take it; the next commit covers it then
+   */
+  commit: (nextOffset: number, last: LogMark | null) => Promise<void>
   /** Called when the queue has room again. */
   onRoom: () => void
   /** A bug in a sink: the process cannot go on. */
@@ -79,7 +84,8 @@ export class PartitionWorker<V> {
   #lastOffset = -1
   #end = 0
   #revoked = false
-  #pendingCommit: number | null = null
+  readonly #marks = new LogMarks()
+  #pendingCommit: { offset: number; last: LogMark | null } | null = null
   #wake: (() => void) | null = null
   /** When the batch in hand was taken; null while there is none or it waits for an outage to end. */
   #busySince: number | null = null
@@ -199,6 +205,7 @@ export class PartitionWorker<V> {
         const settled = await attempt(async () =>
           this.#sink.write(await this.#decodeAll(batch), this.#hasMore),
         )
+        this.#marks.note(batch, settled.through)
         end()
         return { ...settled, records: batch.length }
       }),
@@ -264,7 +271,7 @@ export class PartitionWorker<V> {
     await attempt(() => this.#o.publishDeadLetters(batch))
     if (batch.through === null) return
     checkpoint('consumer.settled')
-    this.#pendingCommit = batch.through + 1
+    this.#pendingCommit = { offset: batch.through + 1, last: this.#marks.take(batch.through) }
     await this.#commitPending()
   }
 
@@ -272,9 +279,10 @@ export class PartitionWorker<V> {
   async #commitPending(): Promise<void> {
     const { group, topic, partition, commit, log } = this.#o
     if (this.#pendingCommit === null || this.#revoked) return
+    const { offset, last } = this.#pendingCommit
     try {
-      await commit(this.#pendingCommit)
-      metrics.consumedOffset.set({ group, topic, partition }, this.#pendingCommit)
+      await commit(offset, last)
+      metrics.consumedOffset.set({ group, topic, partition }, offset)
       this.#pendingCommit = null
     } catch (error) {
       log.warn({ group, topic, partition, reason: messageOf(error) }, 'commit_failed')

@@ -1,0 +1,165 @@
+import type kafkajs from 'kafkajs'
+import { mend } from './kafkajs-patches.ts'
+
+/** kafkajs's own view of a cluster: connections to brokers, and who leads what. */
+export interface KafkajsCluster {
+  connect(): Promise<void>
+  disconnect(): Promise<void>
+  addMultipleTargetTopics(topics: string[]): Promise<void>
+  refreshMetadata(): Promise<void>
+  brokerPool: { findConnectedBroker(): Promise<KafkajsBroker> }
+  findGroupCoordinator(of: { groupId: string }): Promise<KafkajsBroker>
+  findBroker(of: { nodeId: string }): Promise<KafkajsBroker>
+  findLeaderForPartitions(topic: string, partitions: number[]): Record<string, number[]>
+  fetchTopicsOffset(
+    topics: { topic: string; partitions: { partition: number }[]; fromBeginning: boolean }[],
+  ): Promise<{ topic: string; partitions: { partition: number; offset: string }[] }[]>
+}
+
+/** A broker as kafkajs speaks to it. */
+export interface KafkajsBroker {
+  versions: Record<number, { maxVersion: number }>
+  connectionPool: { send<T>(message: ProtocolMessage<T>): Promise<T> }
+  fetch(request: FetchRequest): Promise<{ responses: { partitions: { messages: FetchedMessage[] }[] }[] }>
+  offsetFetch(request: {
+    groupId: string
+    topics: { topic: string; partitions: { partition: number }[] }[]
+  }): Promise<{
+    responses: {
+      topic: string
+      partitions: { partition: number; offset: string; metadata: string | null }[]
+    }[]
+  }>
+}
+
+interface FetchRequest {
+  maxWaitTime: number
+  minBytes: number
+  maxBytes: number
+  isolationLevel: number
+  topics: { topic: string; partitions: { partition: number; fetchOffset: string; maxBytes: number }[] }[]
+}
+
+/** A record as it was fetched, with the batch that it came in. */
+export type FetchedMessage = kafkajs.KafkaMessage & { batchContext?: { partitionLeaderEpoch: number } }
+
+interface ProtocolMessage<T> {
+  request: { apiKey: number; apiName: string; apiVersion: number; encode(): Promise<unknown> }
+  response: { decode(bytes: Buffer): Promise<object>; parse(decoded: object): Promise<T> }
+}
+
+/** A cluster of its own, with the settings of a client. kafkajs makes one for each producer, consumer and admin. */
+export function createCluster(client: kafkajs.Kafka): KafkajsCluster {
+  mend('index.js', ["CREATE_CLUSTER: Symbol('private:Kafka:createCluster'),"])
+  const symbol = Object.getOwnPropertySymbols(client).find(
+    ({ description }) => description === 'private:Kafka:createCluster',
+  )
+  const { [symbol ?? '']: create } = client as unknown as Record<
+    symbol | string,
+    (options: object) => KafkajsCluster
+  >
+  if (!create) throw new Error('kafkajs has changed: its clients make no cluster')
+  return create({ metadataMaxAge: 300_000, allowAutoTopicCreation: false, isolationLevel: readUncommitted })
+}
+
+/** Kafka's number of the isolation level. */
+export const readUncommitted = 0
+
+const metadataApi = 3
+/** The first one whose answer holds topic ids (Kafka 2.8); kafkajs knows none after 6. */
+const metadataVersion = 10
+
+interface Encoder {
+  writeInt8(value: number): Encoder
+  writeBoolean(value: boolean): Encoder
+  writeUVarInt(value: number): Encoder
+  writeUVarIntString(value: string): Encoder
+  writeBufferInternal(bytes: Buffer): void
+}
+
+interface Decoder {
+  readInt16(): number
+  readInt32(): number
+  readBoolean(): boolean
+  readBytes(length: number): Buffer
+  readUVarInt(): number
+  readUVarIntString(): string | null
+  readUVarIntArray<T>(read: (decoder: Decoder) => T): T[] | null
+  readTaggedFields(): unknown
+}
+
+/** Whether a broker says topic ids. */
+export function tellsTopicIds({ versions }: KafkajsBroker): boolean {
+  return (versions[metadataApi]?.maxVersion ?? 0) >= metadataVersion
+}
+
+/**
+ * Metadata, version 10, which answers with the ids of topics. It is a flexible version: lengths are variable and one
+ * too high, and each structure ends with tagged fields, the headers of request and answer too. kafkajs writes the
+ * older headers, so their tagged fields are the first byte of each body.
+ */
+export function topicIdsMessage(topics: readonly string[]): ProtocolMessage<Map<string, string>> {
+  type Class<T> = new (bytes?: Buffer) => T
+  const NewEncoder = mend<Class<Encoder>>('protocol/encoder.js', ['writeUVarIntString(value) {'])
+  const NewDecoder = mend<Class<Decoder>>('protocol/decoder.js', ['readUVarIntArray(reader) {'])
+  return {
+    request: {
+      apiKey: metadataApi,
+      apiName: 'Metadata',
+      apiVersion: metadataVersion,
+      async encode() {
+        const body = new NewEncoder().writeInt8(noTags).writeUVarInt(topics.length + 1)
+        for (const topic of topics) {
+          body.writeBufferInternal(Buffer.alloc(idBytes))
+          body.writeUVarIntString(topic).writeInt8(noTags)
+        }
+        const [create, clusterRights, topicRights] = [false, false, false]
+        return body
+          .writeBoolean(create)
+          .writeBoolean(clusterRights)
+          .writeBoolean(topicRights)
+          .writeInt8(noTags)
+      },
+    },
+    response: {
+      decode: async (bytes) => ({ ids: decodeTopicIds(new NewDecoder(bytes)) }),
+      parse: async (decoded) => (decoded as { ids: Map<string, string> }).ids,
+    },
+  }
+}
+
+const noTags = 0
+const idBytes = 16
+
+/** Ids of the topics that exist, in the form in which Kafka's own tools show them. */
+function decodeTopicIds(body: Decoder): Map<string, string> {
+  const readInts = () => body.readUVarIntArray((d) => d.readInt32())
+  body.readTaggedFields()
+  body.readInt32() // throttle time
+  body.readUVarIntArray(() => {
+    body.readInt32() // node
+    body.readUVarIntString() // host
+    body.readInt32() // port
+    body.readUVarIntString() // rack
+    body.readTaggedFields()
+  })
+  body.readUVarIntString() // cluster
+  body.readInt32() // controller
+  const ids = new Map<string, string>()
+  body.readUVarIntArray(() => {
+    const error = body.readInt16()
+    const name = body.readUVarIntString()
+    const id = body.readBytes(idBytes)
+    body.readBoolean() // internal
+    body.readUVarIntArray(() => {
+      body.readInt16() // error
+      for (const _ of ['partition', 'leader', 'leader epoch']) body.readInt32()
+      for (const _ of ['replicas', 'in sync', 'offline']) readInts()
+      body.readTaggedFields()
+    })
+    body.readInt32() // rights
+    body.readTaggedFields()
+    if (error === 0 && name !== null && id.some((byte) => byte !== 0)) ids.set(name, id.toString('base64url'))
+  })
+  return ids
+}

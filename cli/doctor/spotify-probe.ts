@@ -1,9 +1,10 @@
 import type { SpotifyConfig } from '../../lib/config.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import type { Budget, BudgetState } from '../../lib/spotify/budget.ts'
-import type { SpotifyClient } from '../../lib/spotify/client.ts'
+import type { BudgetState } from '../../lib/spotify/budget.ts'
+import type { Gateway } from '../../lib/spotify/gateway.ts'
 import type { Lane, Outcome } from '../../lib/spotify/outcome.ts'
 import { describeOutcome } from '../../lib/spotify/outcome.ts'
+import type { Permit } from '../../lib/spotify/permit.ts'
 import { openAppToken } from '../../lib/spotify/tokens.ts'
 import { openCapabilityStore } from '../../services/enricher/capability-store.ts'
 import { toSpan } from '../words.ts'
@@ -12,14 +13,13 @@ import type { Finding, Notes } from './check.ts'
 /** What the probe reads and writes in Postgres. */
 export interface Books {
   sql: Postgres
-  budget: Budget
   /** As it was before the probe. */
   state: BudgetState
   activeUsers: number
 }
 
 interface Probe {
-  client: SpotifyClient
+  gateway: Gateway
   config: SpotifyConfig
   /** null: Postgres is away, nothing is counted or remembered. */
   books: Books | null
@@ -38,44 +38,51 @@ const limits = new Set(['rate_limited', 'quota_exceeded'])
  * @returns how many requests were made
  */
 export async function probeSpotify(probe: Probe): Promise<number> {
-  const { client, books, notes } = probe
-  if (!(await mayAsk(probe, 'accounts', 'credentials'))) return 0
-  const token = await openAppToken(client).get()
-  const asked: Outcome = token.type === 'token' ? { type: 'ok', json: null } : token.outcome
-  await books?.budget.settle('accounts', asked)
-  notes.add(judgeCredentials(asked))
+  const { gateway, notes } = probe
+  const first = await permitTo(probe, 'accounts', 'credentials')
+  if (!first) return 0
+  const token = await openAppToken(gateway).get(first)
+  if (token.type === 'deferred') return 0
+  notes.add(judgeCredentials(token.type === 'token' ? { type: 'ok', json: null } : token.outcome))
   if (token.type !== 'token') return 1
 
-  if (!(await mayAsk(probe, 'enrichment', 'app'))) return 1
-  const { outcome } = await client.get({
-    kind: 'batch',
-    lane: 'enrichment',
-    path: '/artists',
-    query: { ids: artists.join(',') },
-    accessToken: token.accessToken,
-  })
-  await books?.budget.settle('enrichment', outcome)
+  const second = await permitTo(probe, 'enrichment', 'app')
+  if (!second) return 1
+  const asked = await gateway.get(
+    {
+      kind: 'batch',
+      lane: 'enrichment',
+      path: '/artists',
+      query: { ids: artists.join(',') },
+      accessToken: token.accessToken,
+    },
+    second,
+  )
+  if (asked.type === 'refused') return 1
+  const { outcome } = asked.answer
   await remember(probe, outcome)
   notes.add(judgeApp(outcome))
   return 2
 }
 
 /**
- * Takes a request out of the budget, as one of accounts: what is kept for polling must not stop the doctor, nor may
+ * Reserves a request, as one of accounts: what is kept for polling must not stop the doctor, nor may
  * a pause for credentials or a Premium that somebody may have mended meanwhile.
  */
-async function mayAsk({ books, config, notes }: Probe, lane: Lane, subject: string): Promise<boolean> {
-  if (!books) return true
-  const { pausedForMs, reason } = books.state.lanes[lane]
-  if (pausedForMs > 0 && limits.has(reason ?? '')) {
+async function permitTo(
+  { gateway, books, config, notes }: Probe,
+  lane: Lane,
+  subject: string,
+): Promise<Permit | null> {
+  const { pausedForMs = 0, reason = null } = books?.state.lanes[lane] ?? {}
+  if (books && pausedForMs > 0 && limits.has(reason ?? '')) {
     const known = lane === 'enrichment' ? await readKnownMode(books.sql, config.clientId) : ''
     notes.warn(subject, `not asked: ${reason} for ${toSpan(pausedForMs)} more${known}`, 'Look again then.')
-    return false
+    return null
   }
-  const { refusal } = await books.budget.reserve('accounts', 1, { despitePause: true })
-  if (!refusal) return true
-  notes.warn(subject, `not asked: ${refusal.detail}`, 'Look again when the window has ended.')
-  return false
+  const { permits, refusal } = await gateway.reserve('accounts', 1, { despitePause: true })
+  if (refusal) notes.warn(subject, `not asked: ${refusal.detail}`, 'Look again when the window has ended.')
+  return permits[0] ?? null
 }
 
 async function readKnownMode(sql: Postgres, clientId: string): Promise<string> {

@@ -1,8 +1,9 @@
-import type { SpotifyConfig } from '../../lib/config.ts'
 import { parseEnv, spotifyConfig, spotifyEnv } from '../../lib/config.ts'
-import { openBudget } from '../../lib/spotify/budget.ts'
+import type { Postgres } from '../../lib/postgres.ts'
 import { pollingNeed } from '../../lib/spotify/budget-plan.ts'
-import { openSpotifyClient } from '../../lib/spotify/client.ts'
+import { readActiveUsers } from '../../lib/spotify/budget-store.ts'
+import type { Gateway } from '../../lib/spotify/gateway.ts'
+import { openGateway } from '../../lib/spotify/gateway.ts'
 import { lanes } from '../../lib/spotify/outcome.ts'
 import { describe } from '../fault.ts'
 import { toCount, toPlural, toSpan } from '../words.ts'
@@ -22,33 +23,31 @@ export const spotifyCheck: Check = {
   async run(context, notes) {
     noteRedirect(context, notes)
     const config = spotifyConfig(parseEnv(spotifyEnv, context.env))
-    const books = await openBooks(context, config, notes)
+    const sql = await openDatabase(context, notes)
+    const gateway = await context.scope.use(openGateway({ sql, config, connections: 1 }), 'spotify')
+    const books = sql && (await readBooks(sql, gateway))
     if (books) noteBudget(books, notes)
-    const client = await context.scope.use(openSpotifyClient(config, { connections: 1 }), 'spotify')
-    const requests = await probeSpotify({ client, config, books, notes })
+    const requests = await probeSpotify({ gateway, config, books, notes })
     const counted = books ? 'counted in the budget' : 'not counted: Postgres is away'
     notes.ok('requests', requests === 0 ? 'none were made' : `${toPlural(requests, 'request')}, ${counted}`)
   },
 }
 
 /** null where Postgres is away: what the probe does then is not counted. */
-async function openBooks(
-  { database }: DoctorContext,
-  { clientId, dailyRequests }: SpotifyConfig,
-  notes: Notes,
-): Promise<Books | null> {
+async function openDatabase({ database }: DoctorContext, notes: Notes): Promise<Postgres | null> {
   try {
     const sql = await database()
-    const budget = openBudget({ sql, clientId, dailyRequests })
-    const state = await budget.read()
-    const { rows } = await sql.query<{ count: number }>(
-      `select count(*) as count from users where status = 'active'`,
-    )
-    return { sql, budget, state, activeUsers: rows[0]?.count ?? 0 }
+    await sql.query('select from users, api_pauses limit 0')
+    return sql
   } catch (error) {
     notes.warn('budget', `it cannot be read: ${describe(error)}`, 'See the check of Postgres.')
     return null
   }
+}
+
+async function readBooks(sql: Postgres, gateway: Gateway): Promise<Books> {
+  const [state, activeUsers] = await Promise.all([gateway.read(), readActiveUsers(sql)])
+  return { sql, state, activeUsers }
 }
 
 function noteBudget({ state, activeUsers }: Books, notes: Notes): void {

@@ -36,6 +36,7 @@ test.each<[Partial<UserState>, string[]]>([
   [{ scope: 'user-read-email' }, ['scope lacks user-read-recently-played']],
   [{ authorizedAt: ago(175) }, ['consent ends in 5d']],
   [{ authorizedAt: ago(200) }, ['consent has ended']],
+  [{ authorizedAt: null }, ['consent of unknown age: it may end any day']],
   [{ lastOkAt: ago(1) }, ['no poll has worked for 1d']],
   [{ lastOkAt: null }, ['no poll has worked for 10d']],
   [{ failures: 9, lastError: 'server_error' }, ['9 polls failed in a row: server_error']],

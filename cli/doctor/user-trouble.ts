@@ -23,8 +23,9 @@ export interface Troubled {
   spotifyId: string
   displayName: string | null
   status: UserRow['status']
-  tokenAgeDays: number
-  consentDaysLeft: number
+  /** null: nobody knows when the user agreed. */
+  tokenAgeDays: number | null
+  consentDaysLeft: number | null
   lastOkAt: Date | null
   openGaps: number
   /** Worst first. */
@@ -49,7 +50,9 @@ export function toTrouble(user: UserState, now: Date): Troubled | null {
   ]
   if (troubles.length === 0) return null
   const { id, spotifyId, displayName, status, lastOkAt, openGaps } = user
-  const tokenAgeDays = Math.max(0, Math.floor((now.getTime() - user.authorizedAt.getTime()) / dayMs))
+  const { authorizedAt } = user
+  const tokenAgeDays =
+    authorizedAt && Math.max(0, Math.floor((now.getTime() - authorizedAt.getTime()) / dayMs))
   return {
     ...{ id, spotifyId, displayName, status, tokenAgeDays },
     ...{ consentDaysLeft: daysLeft, lastOkAt, openGaps, troubles },
@@ -62,18 +65,23 @@ function ofStatus({ status, statusReason }: UserState): string[] {
   return [statusReason ? `${what}: ${statusReason}` : what]
 }
 
-function ofConsent({ scope, status }: UserState, daysLeft: number): string[] {
+function ofConsent({ scope, status }: UserState, daysLeft: number | null): string[] {
   if (scope === null) return ['no tokens']
-  const ending = status === 'active' && daysLeft <= warnedDays
+  const ending = status === 'active' && (daysLeft ?? 0) <= warnedDays
+  const unknown = 'consent of unknown age: it may end any day'
   return [
     ...(scope !== '' && !scope.split(' ').includes(neededScope) ? [`scope lacks ${neededScope}`] : []),
-    ...(ending ? [daysLeft > 0 ? `consent ends in ${daysLeft}d` : 'consent has ended'] : []),
+    ...(ending && daysLeft === null ? [unknown] : []),
+    ...(ending && daysLeft !== null
+      ? [daysLeft > 0 ? `consent ends in ${daysLeft}d` : 'consent has ended']
+      : []),
   ]
 }
 
 /** A user who was just connected has not been polled yet. */
 function ofPolling({ lastOkAt, authorizedAt, failures, lastError }: UserState, now: Date): string[] {
-  const silentMs = now.getTime() - (lastOkAt ?? authorizedAt).getTime()
+  const since = lastOkAt ?? authorizedAt
+  const silentMs = since === null ? 0 : now.getTime() - since.getTime()
   return [
     ...(silentMs > usualPageMs ? [`no poll has worked for ${toSpan(silentMs)}`] : []),
     ...(failures >= manyFailures
@@ -81,6 +89,8 @@ function ofPolling({ lastOkAt, authorizedAt, failures, lastError }: UserState, n
       : []),
   ]
 }
+
+const toDays = (days: number | null): string => (days === null ? '?' : `${days}d`)
 
 const rowsShown = 20
 
@@ -105,8 +115,8 @@ export function toTroubleLines(
         String(user.id),
         user.displayName ?? user.spotifyId,
         user.status,
-        `${user.tokenAgeDays}d`,
-        `${user.consentDaysLeft}d`,
+        toDays(user.tokenAgeDays),
+        toDays(user.consentDaysLeft),
         toRelative(user.lastOkAt, now),
         user.troubles.join('; '),
       ]),

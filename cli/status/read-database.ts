@@ -13,12 +13,19 @@ import { readAfter, readPart } from './part.ts'
 import type { AlertStatus } from './read-alerts.ts'
 import { readAlerts } from './read-alerts.ts'
 
+/** A consent that ends soon, or of unknown age. */
+export type ConsentEnding = Pick<UserRow, 'id' | 'spotifyId' | 'displayName'> & {
+  /** null: nobody knows when the user agreed. */
+  endsAt: Date | null
+  daysLeft: number | null
+}
+
 export interface UserSummary {
   byStatus: Record<UserRow['status'], number>
   /** Who is not polled, longest first; the first ones of many. */
   parked: Pick<UserRow, 'id' | 'spotifyId' | 'displayName' | 'status' | 'statusReason' | 'statusChangedAt'>[]
   /** Whose consent ends within 30 days, soonest first; the first ones of many. */
-  consentsEnding: (Pick<UserRow, 'id' | 'spotifyId' | 'displayName'> & { endsAt: Date; daysLeft: number })[]
+  consentsEnding: ConsentEnding[]
 }
 
 export interface PlaySummary {
@@ -89,16 +96,15 @@ async function readUserSummary(sql: Sql): Promise<UserSummary> {
 }
 
 async function readConsentsEnding(sql: Sql, now: Date): Promise<UserSummary['consentsEnding']> {
-  const { rows } = await sql.query<
-    Pick<UserRow, 'id' | 'spotifyId' | 'displayName'> & { authorizedAt: Date }
-  >(
+  const { rows } = await sql.query<Pick<UserRow, 'id' | 'spotifyId' | 'displayName' | 'authorizedAt'>>(
     `select id, spotify_id as "spotifyId", display_name as "displayName", authorized_at as "authorizedAt"
-     from users where authorized_at <= $1 and status <> 'needs_reauth' order by authorized_at limit $2`,
+     from users where (authorized_at <= $1 or authorized_at is null) and status <> 'needs_reauth'
+     order by authorized_at nulls first limit $2`,
     [warnedBefore(now), parkedShown],
   )
   return rows.map(({ authorizedAt, ...user }) => ({
     ...user,
-    endsAt: consentEndsAt(authorizedAt),
+    endsAt: authorizedAt && consentEndsAt(authorizedAt),
     daysLeft: consentDaysLeft(authorizedAt, now),
   }))
 }

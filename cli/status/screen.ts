@@ -4,6 +4,7 @@ import { toPrintable, toTable } from '../table.ts'
 import { toReason } from '../users/list.ts'
 import { toCount, toPlural, toRelative, toSpan, toUtc } from '../words.ts'
 import type { AlertStatus } from './read-alerts.ts'
+import type { ConsentEnding } from './read-database.ts'
 import type { ServiceStatus, StatusReport } from './report.ts'
 
 const stateStyle = { alive: 'green', down: 'red', unknown: 'yellow' } as const
@@ -157,10 +158,15 @@ function toConsents({ users }: StatusReport): [string, string][] {
       .slice(0, parkedShown)
       .map((u): [string, string] => [
         'consent',
-        `user ${u.id} (${toPrintable(u.displayName ?? u.spotifyId)}): ends in ${toPlural(u.daysLeft, 'day')}, on ${u.endsAt.toISOString().slice(0, 10)}: songswap users connect`,
+        `user ${u.id} (${toPrintable(u.displayName ?? u.spotifyId)}): ${toEnd(u)}: songswap users connect`,
       ]),
     ...(more > 0 ? ([['consent', `and ${toCount(more)} more: songswap users list`]] as const) : []),
   ].map(([label, text]) => [label, text])
+}
+
+function toEnd({ endsAt, daysLeft }: ConsentEnding): string {
+  if (endsAt === null || daysLeft === null) return 'of unknown age, may end any day'
+  return `ends in ${toPlural(daysLeft, 'day')}, on ${endsAt.toISOString().slice(0, 10)}`
 }
 
 function toUnreadableLines(part: string, error: string, out: Painter): string[] {

@@ -1,22 +1,42 @@
 import type { Command } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import { refreshTokens } from '../../lib/spotify/tokens.ts'
 import type { CliContext } from '../command.ts'
 import { act, examples } from '../command.ts'
 import { CliFault } from '../fault.ts'
-import { enrol, openEnrolment, tellEnrolled } from './enrol.ts'
-import { toRefusal } from './refusal.ts'
+import { enrol, openEnrolment, tellEnrolled, withEnrolmentPermits } from './enrol.ts'
+import { toTokenFault } from './refusal.ts'
 import { readSecret } from './secret-input.ts'
 
 export function define(command: Command): void {
-  command.description(
-    'Adds a user by a refresh token that was got elsewhere, read from standard input (not echoed on a terminal). Asks Spotify who it is. Prints the user id on standard output. A user who is known already gets the new token and is polled again at once.',
-  )
-  act(command, add)
-  examples(command, ['songswap users add', 'songswap users add < refresh-token.txt'])
+  command
+    .description(
+      'Adds a user by a refresh token that was got elsewhere, read from standard input (not echoed on a terminal). Asks Spotify who it is. Prints the user id on standard output. A user who is known already gets the new token and is polled again at once. Refresh tokens live for six months from the consent: say when that was; a consent of unknown age is warned of as an old one.',
+    )
+    .addOption(
+      new Option('--authorized-at <date>', 'when the user agreed, e.g. 2026-09-01').argParser(toPast),
+    )
+  act<Options>(command, add)
+  examples(command, [
+    'songswap users add --authorized-at 2026-09-01',
+    'songswap users add < refresh-token.txt',
+  ])
 }
 
-async function add(context: CliContext): Promise<number> {
+interface Options {
+  authorizedAt?: Date
+}
+
+function toPast(text: string): Date {
+  const at = new Date(text)
+  if (!/^\d{4}-\d{2}-\d{2}/.test(text) || !(at.getTime() <= Date.now())) {
+    throw new InvalidArgumentError('It must be a date in the past, as 2026-09-01 or 2026-09-01T12:00:00Z.')
+  }
+  return at
+}
+
+async function add(context: CliContext, options: Options): Promise<number> {
   // Before the token is asked for: whoever types one in should not do so in vain.
   const enrolment = await openEnrolment(context)
   const refreshToken = await readSecret('Refresh token: ')
@@ -28,8 +48,12 @@ async function add(context: CliContext): Promise<number> {
       { exitCode: exitCodes.usage },
     )
   }
-  const answer = await refreshTokens(enrolment.client, refreshToken)
-  if (answer.type === 'refused') throw toRefusal('refresh token', answer.outcome)
-  tellEnrolled(context.out, await enrol(enrolment, answer.tokens, refreshToken))
+  const enrolled = await withEnrolmentPermits(enrolment, async ({ token, profile }) => {
+    const answer = await refreshTokens(enrolment.gateway, refreshToken, token)
+    if (answer.type !== 'tokens') throw toTokenFault('refresh token', answer)
+    const { authorizedAt = null } = options
+    return enrol(enrolment, { tokens: answer.tokens, usedToken: refreshToken, authorizedAt }, profile)
+  })
+  tellEnrolled(context.out, enrolled)
   return exitCodes.stopped
 }

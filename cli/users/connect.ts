@@ -13,8 +13,15 @@ import { toPlural } from '../words.ts'
 import { openCallbackServer } from './callback-server.ts'
 import { toConsentAddress } from './consent.ts'
 import { openConsentDesk } from './consent-desk.ts'
-import { describeEnrolled, enrol, neededScope, openEnrolment, tellEnrolled } from './enrol.ts'
-import { toRefusal } from './refusal.ts'
+import {
+  describeEnrolled,
+  enrol,
+  neededScope,
+  openEnrolment,
+  tellEnrolled,
+  withEnrolmentPermits,
+} from './enrol.ts'
+import { toTokenFault } from './refusal.ts'
 
 interface Options {
   port: number
@@ -62,9 +69,11 @@ async function connect(context: CliContext, options: Options): Promise<number> {
 
   const code = await within(desk.code, options.timeout)
   try {
-    const answer = await exchangeCode(enrolment.client, { code, verifier, redirectUri })
-    if (answer.type === 'refused') throw toRefusal('code', answer.outcome)
-    const enrolled = await enrol(enrolment, answer.tokens, null)
+    const enrolled = await withEnrolmentPermits(enrolment, async ({ token, profile }) => {
+      const answer = await exchangeCode(enrolment.gateway, { code, verifier, redirectUri }, token)
+      if (answer.type !== 'tokens') throw toTokenFault('code', answer)
+      return enrol(enrolment, { tokens: answer.tokens, usedToken: null }, profile)
+    })
     desk.close({ status: 200, text: `${describeEnrolled(enrolled)} You may close this window.` })
     tellEnrolled(out, enrolled)
     return exitCodes.stopped

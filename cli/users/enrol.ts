@@ -3,25 +3,28 @@ import type { SpotifyConfig } from '../../lib/config.ts'
 import { parseEnv, postgresEnv, spotifyConfig, spotifyEnv, tokenKeysEnv } from '../../lib/config.ts'
 import { isRecordFault } from '../../lib/errors.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import type { SpotifyClient } from '../../lib/spotify/client.ts'
-import { openSpotifyClient } from '../../lib/spotify/client.ts'
+import type { Gateway } from '../../lib/spotify/gateway.ts'
+import { openGateway } from '../../lib/spotify/gateway.ts'
+import type { Lane } from '../../lib/spotify/outcome.ts'
+import type { Permit } from '../../lib/spotify/permit.ts'
+import { withPermit } from '../../lib/spotify/permit.ts'
 import type { TokenCrypto } from '../../lib/spotify/token-crypto.ts'
 import { createTokenCrypto } from '../../lib/spotify/token-crypto.ts'
-import type { Connection } from '../../lib/spotify/token-store.ts'
-import { connectUser } from '../../lib/spotify/token-store.ts'
+import { connectUser, findUser } from '../../lib/spotify/token-store.ts'
 import type { Tokens } from '../../lib/spotify/tokens.ts'
 import type { CliContext } from '../command.ts'
 import { openDatabase } from '../database.ts'
-import { CliFault } from '../fault.ts'
+import { CliFault, describe } from '../fault.ts'
 import type { Output } from '../output.ts'
 import { toPrintable } from '../table.ts'
 import type { Profile } from './profile.ts'
 import { readProfile } from './profile.ts'
+import { toBudgetFault } from './refusal.ts'
 
 /** The one scope that the poller needs. */
 export const neededScope = 'user-read-recently-played'
 
-export interface Enrolled extends Profile {
+export interface Enrolled extends Omit<Profile, 'accountId'> {
   id: number
   /** The user was known: the new tokens replaced the old ones. */
   known: boolean
@@ -30,9 +33,11 @@ export interface Enrolled extends Profile {
 /** What taking tokens in needs. */
 export interface Enrolment {
   spotify: SpotifyConfig
-  client: SpotifyClient
+  gateway: Gateway
   postgres: Postgres
   crypto: TokenCrypto
+  /** Words for the person at the terminal. */
+  say: (text: string) => void
 }
 
 /**
@@ -46,22 +51,61 @@ export async function openEnrolment(context: CliContext): Promise<Enrolment> {
   const spotify = spotifyConfig(settings)
   const postgres = await openDatabase(context)
   await postgres.query('select from users, spotify_tokens, poll_state limit 0')
-  const client = await context.scope.use(openSpotifyClient(spotify, { connections: 1 }), 'spotify')
-  return { spotify, client, postgres, crypto: createTokenCrypto(settings.TOKEN_ENCRYPTION_KEYS) }
+  const gateway = await context.scope.use(
+    openGateway({ sql: postgres, config: spotify, connections: 1 }),
+    'spotify',
+  )
+  const crypto = createTokenCrypto(settings.TOKEN_ENCRYPTION_KEYS)
+  return { spotify, gateway, postgres, crypto, say: context.out.say }
+}
+
+/** The two requests of an enrolment, reserved before the first: tokens that nobody may ask about are lost. */
+export interface EnrolmentPermits {
+  token: Permit
+  profile: Permit
+}
+
+/**
+ * Reserves the requests of an enrolment and does it; what it does not send goes back to the budget.
+ *
+ * @throws CliFault when Spotify may not be asked now; nothing is used up then
+ */
+export async function withEnrolmentPermits<T>(
+  { gateway }: Enrolment,
+  work: (permits: EnrolmentPermits) => Promise<T>,
+): Promise<T> {
+  const permitOf = async (lane: Lane): Promise<Permit> => {
+    const { permits, refusal } = await gateway.reserve(lane, 1)
+    if (refusal) throw toBudgetFault(refusal)
+    if (!permits[0]) throw new Error('The budget neither granted nor refused a request')
+    return permits[0]
+  }
+  const token = await permitOf('accounts')
+  return withPermit(token, async () => {
+    const profile = await permitOf('polling')
+    return withPermit(profile, () => work({ token, profile }))
+  })
+}
+
+/** Tokens that Spotify gave, and where they come from. */
+export interface Given {
+  tokens: Tokens
+  /** The refresh token that they were got with, which stays valid when there is no new one. */
+  usedToken: string | null
+  /** When the user agreed; absent: now; null: not known. */
+  authorizedAt?: Date | null
 }
 
 /**
  * Asks whose the tokens are and stores them, sealed.
  *
- * @param usedToken the refresh token that they were got with, which stays valid when there is no new one
+ * @param permit for the first question
  * @throws CliFault when they are of no use or Spotify does not say whose they are
  */
-export async function enrol(
-  enrolment: Enrolment,
-  tokens: Tokens,
-  usedToken: string | null,
-): Promise<Enrolled> {
-  const { client, crypto, postgres } = enrolment
+export async function enrol(enrolment: Enrolment, given: Given, permit: Permit): Promise<Enrolled> {
+  const { gateway, crypto, postgres, say } = enrolment
+  const { clientId } = enrolment.spotify
+  const { tokens, usedToken } = given
   const refreshToken = tokens.refreshToken ?? usedToken
   if (refreshToken === null) {
     throw new CliFault('Spotify gave no refresh token', 'Run songswap users connect again.')
@@ -78,28 +122,37 @@ export async function enrol(
     expiresInMs: tokens.expiresInMs,
     scope: tokens.scope,
   }
-  const profile = await readProfile(client, tokens.accessToken)
-  const stored = await storePatiently(() => store(postgres, { ...profile, ...sealed }))
-  return { ...profile, ...stored }
+  const profile = await readProfile(gateway, tokens.accessToken, permit)
+  const user = {
+    ...profile,
+    ...sealed,
+    clientId,
+    ...('authorizedAt' in given && { authorizedAt: given.authorizedAt }),
+  }
+  const stored = await storeUntilTaken(
+    () =>
+      postgres.transaction(async (sql) => {
+        const known = (await findUser(sql, user)) !== null
+        return { id: await connectUser(sql, user), known }
+      }),
+    say,
+  )
+  const { spotifyId, displayName } = profile
+  return { spotifyId, displayName, ...stored }
 }
 
-function store(postgres: Postgres, user: Connection): Promise<{ id: number; known: boolean }> {
-  return postgres.transaction(async (sql) => {
-    const { rowCount } = await sql.query('select from users where spotify_id = $1', [user.spotifyId])
-    return { id: await connectUser(sql, user), known: rowCount === 1 }
-  })
-}
-
-const storeTries = 5
 const storePauseMs = 1_000
 
-/** A rotated token exists nowhere else: a hiccup of the database must not lose it. */
-async function storePatiently<T>(store: () => Promise<T>): Promise<T> {
+/** A rotated token exists nowhere else: it is stored as soon as the database takes it, or the person gives up. */
+async function storeUntilTaken<T>(store: () => Promise<T>, say: (text: string) => void): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await store()
     } catch (error) {
-      if (attempt === storeTries || isRecordFault(error)) throw error
+      if (isRecordFault(error)) throw error
+      if (attempt === 1) {
+        say(`The database does not take the tokens (${describe(error)}). Trying on; Ctrl-C would lose them.`)
+      }
       await sleep(storePauseMs)
     }
   }

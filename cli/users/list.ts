@@ -49,7 +49,7 @@ export function toUserLines(
       u.displayName ?? '-',
       u.spotifyId,
       u.status,
-      `${consentDaysLeft(u.authorizedAt, now)}d`,
+      u.authorizedAt === null ? '?' : `${consentDaysLeft(u.authorizedAt, now)}d`,
       toRelative(u.lastOkAt, now),
       toDue(u, now),
       toRelative(u.newestPlayedAt, now),

@@ -12,11 +12,15 @@ test.each([
   ],
   [{ id: 'a' }, { spotifyId: 'a', displayName: null }],
   [
+    { id: 'a', account_id: 'b' },
+    { spotifyId: 'a', accountId: 'b', displayName: null },
+  ],
+  [
     { id: 'a', display_name: 'x\0y\ud800' },
     { spotifyId: 'a', displayName: 'x\u{fffd}y\u{fffd}' },
   ],
 ])('%o is a profile', (json, profile) => {
-  expect(toProfile({ type: 'ok', json })).toEqual(profile)
+  expect(toProfile({ type: 'ok', json })).toEqual({ accountId: null, ...profile })
 })
 
 test.each([[null], [[]], [{}], [{ id: null }], [{ id: '' }], ['text']])('%o names nobody', (json) => {

@@ -1,12 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { SpotifyClient } from '../../lib/spotify/client.ts'
+import type { Gateway } from '../../lib/spotify/gateway.ts'
 import type { Outcome } from '../../lib/spotify/outcome.ts'
 import { describeOutcome, isOutage } from '../../lib/spotify/outcome.ts'
+import type { Permit } from '../../lib/spotify/permit.ts'
 import { CliFault } from '../fault.ts'
+import { toBudgetFault } from './refusal.ts'
 
 /** Who a user is. */
 export interface Profile {
   spotifyId: string
+  /** The id that never changes; null: Spotify gives none. */
+  accountId: string | null
   /** null: Spotify shows none. */
   displayName: string | null
 }
@@ -19,11 +23,15 @@ const longestWaitMs = 10_000
  * Asks Spotify whose an access token is. Outages are waited out for some seconds: the token that led here may
  * have replaced another one, and is lost when nobody can say whose it is.
  *
+ * @param permit for the first request
  * @throws CliFault with what to do
  */
-export async function readProfile(client: SpotifyClient, accessToken: string): Promise<Profile> {
+export async function readProfile(gateway: Gateway, accessToken: string, permit: Permit): Promise<Profile> {
+  const call = { kind: 'profile', lane: 'polling', path: '/me', accessToken } as const
   for (let attempt = 1; ; attempt++) {
-    const { outcome } = await client.get({ kind: 'profile', lane: 'polling', path: '/me', accessToken })
+    const asked = await gateway.get(call, attempt === 1 ? permit : undefined)
+    if (asked.type === 'refused') throw toBudgetFault(asked.refusal)
+    const { outcome } = asked.answer
     const waitMs = toWait(outcome, attempt)
     if (waitMs === null || attempt === tries) return toProfile(outcome)
     await sleep(waitMs)
@@ -50,7 +58,12 @@ export function toProfile(outcome: Outcome): Profile {
     throw new CliFault("Spotify's answer names no user", 'Is SPOTIFY_API_URL right? Try again later.')
   }
   const name = 'display_name' in body && typeof body.display_name === 'string' ? body.display_name : null
-  return { spotifyId: toStorable(spotifyId), displayName: name === null ? null : toStorable(name) }
+  const account = 'account_id' in body && typeof body.account_id === 'string' ? body.account_id : ''
+  return {
+    spotifyId: toStorable(spotifyId),
+    accountId: account === '' ? null : toStorable(account),
+    displayName: name === null ? null : toStorable(name),
+  }
 }
 
 /** Postgres holds neither NUL nor lone surrogates. */

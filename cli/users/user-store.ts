@@ -8,7 +8,8 @@ export interface UserRow {
   status: 'active' | 'needs_reauth' | 'forbidden' | 'paused'
   statusReason: string | null
   statusChangedAt: Date
-  authorizedAt: Date
+  /** null: not known. */
+  authorizedAt: Date | null
   lastOkAt: Date | null
   /** null: not to be polled. */
   nextPollAt: Date | null

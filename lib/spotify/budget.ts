@@ -1,6 +1,18 @@
 import { metrics } from '../metrics.ts'
 import type { Sql } from '../postgres.ts'
+import type { Resource } from '../scope.ts'
+import { BudgetBlocks, blocksFromDailyRequests } from './budget-blocks.ts'
 import { budgetWindowMs, pollingNeed } from './budget-plan.ts'
+import type { LaneRow, Taken } from './budget-store.ts'
+import {
+  clearStrikes,
+  ensureLanes,
+  readActiveUsers,
+  readLanes,
+  refundRequests,
+  storePause,
+  takeRequests,
+} from './budget-store.ts'
 import type { Lane, Outcome } from './outcome.ts'
 import { lanes } from './outcome.ts'
 import type { Pause } from './pause-policy.ts'
@@ -16,10 +28,12 @@ export interface Refusal {
   retryAfterMs: number
 }
 
-/** How many of the requests that were asked for may be made; `refusal` tells about the others. */
-interface Reservation {
+/** How many of the requests that were asked for may be made; `refusal` is about the others. */
+export interface Reservation {
   granted: number
   refusal: Refusal | null
+  /** The window that they count in, for {@link Budget.refund}; null: nothing was granted. */
+  window: string | null
 }
 
 interface LaneState {
@@ -46,7 +60,7 @@ export interface BudgetState {
  * the database's clock, still there after a restart. Nobody sleeps through a pause: callers are told how long
  * it lasts and do something else.
  */
-export interface Budget {
+export interface Budget extends Resource {
   /**
    * Takes up to `count` requests from the window of 24 hours that begins with its first request. Polling and
    * accounts may use all of it, enrichment only what polling does not need. Grants a part when there is less.
@@ -54,6 +68,8 @@ export interface Budget {
    * @param options.despitePause for whoever finds out whether the cause of the pause is gone
    */
   reserve(lane: Lane, count: number, options?: { despitePause: boolean }): Promise<Reservation>
+  /** Gives back requests that were reserved and not sent; without effect once their window is over. */
+  refund(lane: Lane, count: number, window: string): Promise<void>
   /** Acts on an answer: stores the pause it asks for, or ends a row of pauses. Call it after each request. */
   settle(lane: Lane, outcome: Outcome): Promise<Pause | null>
   /** Stores a pause; one that lasts longer already stays. */
@@ -71,8 +87,8 @@ export function openBudget(options: { sql: Sql; clientId: string; dailyRequests:
   let users = { count: 0, until: 0 }
 
   async function countActiveUsers(): Promise<number> {
-    if (users.until < Date.now()) {
-      users = { count: await readActiveUsers(sql), until: Date.now() + usersKnownForMs }
+    if (users.until < performance.now()) {
+      users = { count: await readActiveUsers(sql), until: performance.now() + usersKnownForMs }
     }
     return users.count
   }
@@ -97,14 +113,33 @@ export function openBudget(options: { sql: Sql; clientId: string; dailyRequests:
     for (const lane of pause.lanes) struck.add(lane)
   }
 
+  async function takeShared(lane: Lane, count: number, despitePause = false): Promise<Taken> {
+    return takeRequests(sql, { clientId, lane, count, cap: await capOf(lane), despitePause })
+  }
+
+  const refund = (lane: Lane, count: number, window: string): Promise<void> =>
+    refundRequests(sql, { clientId, lane, count, window })
+
+  const blocks =
+    dailyRequests > blocksFromDailyRequests
+      ? new BudgetBlocks({ take: takeShared, refund }, { dailyRequests })
+      : null
+
+  /** A block was taken before a pause that began since: the pause is read each time, without a lock. */
+  async function takeOrBlock(lane: Lane, count: number, despitePause: boolean): Promise<Taken> {
+    if (!blocks || despitePause) return takeShared(lane, count, despitePause)
+    const { pausedForMs } = (await read()).lanes[lane]
+    return pausedForMs > 0 ? { granted: 0, window: null, windowEndsInMs: 0 } : blocks.take(lane, count)
+  }
+
   return {
     read,
     pause,
+    refund,
     async reserve(lane, count, { despitePause } = { despitePause: false }) {
-      const cap = await capOf(lane)
-      const granted = await take(sql, { clientId, lane, count, cap, despitePause })
-      if (granted === count) return { granted, refusal: null }
-      return { granted, refusal: toRefusal(await read(), lane, despitePause) }
+      const { granted, window } = await takeOrBlock(lane, count, despitePause)
+      if (granted === count) return { granted, window, refusal: null }
+      return { granted, window, refusal: toRefusal(await read(), lane, despitePause) }
     },
     async settle(lane, outcome) {
       const wanted = toPause(lane, outcome)
@@ -112,6 +147,21 @@ export function openBudget(options: { sql: Sql; clientId: string; dailyRequests:
       else if (outcome.type === 'ok' && struck.delete(lane)) await clearStrikes(sql, clientId, lane)
       return wanted
     },
+    async close() {
+      await blocks?.close()
+    },
+  }
+}
+
+/** Grants everything and remembers nothing: for who must ask while Postgres is away. */
+export function openUncountedBudget(dailyRequests: number): Budget {
+  return {
+    reserve: async (_lane, granted) => ({ granted, refusal: null, window: 'none' }),
+    refund: async () => undefined,
+    settle: async () => null,
+    pause: async () => undefined,
+    read: async () => toState([], dailyRequests),
+    close: () => undefined,
   }
 }
 
@@ -124,15 +174,6 @@ function toRefusal(state: BudgetState, lane: Lane, despitePause: boolean): Refus
     return { reason: 'kept_for_polling', detail, retryAfterMs: Math.min(keptRetryMs, state.remainingMs) }
   }
   return { reason: 'spent', detail, retryAfterMs: state.remainingMs }
-}
-
-interface LaneRow {
-  lane: Lane
-  used: number
-  strikes: number
-  reason: string | null
-  paused_ms: number | null
-  age_ms: number | null
 }
 
 function toState(rows: LaneRow[], dailyRequests: number): BudgetState {
@@ -156,100 +197,4 @@ function toState(rows: LaneRow[], dailyRequests: number): BudgetState {
     remainingMs: budgetWindowMs - age,
     lanes: byLane,
   }
-}
-
-async function readActiveUsers(sql: Sql): Promise<number> {
-  const { rows } = await sql.query<{ count: number }>(`select count(*) from users where status = 'active'`)
-  return rows[0]?.count ?? 0
-}
-
-async function readLanes(sql: Sql, clientId: string): Promise<LaneRow[]> {
-  const { rows } = await sql.query<LaneRow>(
-    `select lane, used, strikes, reason,
-       (extract(epoch from paused_until - now()) * 1000)::float8 as paused_ms,
-       case when isfinite(window_started_at)
-         then (extract(epoch from now() - window_started_at) * 1000)::float8 end as age_ms
-     from api_pauses where client_id = $1`,
-    [clientId],
-  )
-  return rows
-}
-
-/** Minus infinity: the window begins with the first request, not with the row. */
-async function ensureLanes(sql: Sql, clientId: string): Promise<void> {
-  await sql.query(
-    `insert into api_pauses (client_id, lane, window_started_at)
-     select $1, lane, '-infinity' from unnest($2::text[]) lane
-     on conflict do nothing`,
-    [clientId, lanes],
-  )
-}
-
-/**
- * Atomic over all processes: the rows of all lanes are locked first (always in the same order), so the sum
- * that the grant is computed from is the newest one.
- */
-async function take(
-  sql: Sql,
-  order: { clientId: string; lane: Lane; count: number; cap: number; despitePause: boolean },
-): Promise<number> {
-  const { clientId, lane, count, cap, despitePause } = order
-  const run = () =>
-    sql.query<{ granted: number }>({
-      name: 'budget_take',
-      text: `
-        with locked as (
-          select lane, used, window_started_at, paused_until from api_pauses
-          where client_id = $1 and lane = any($5) order by lane for update
-        ), state as (
-          select bool_or(window_started_at > now() - interval '24 hours') as running,
-            coalesce(sum(used) filter (where window_started_at > now() - interval '24 hours'), 0) as used,
-            coalesce(bool_or(paused_until > now()) filter (where lane = $2), false) as paused
-          from locked
-        ), grant_of as (
-          select running, case when paused and not $6 then 0 else greatest(0, least($3::bigint, $4::bigint - used)) end as granted
-          from state
-        )
-        update api_pauses p set
-          window_started_at = case when g.running or g.granted = 0 then p.window_started_at else now() end,
-          used = case when g.running then p.used when g.granted = 0 then p.used else 0 end
-            + case when p.lane = $2 then g.granted else 0 end
-        from grant_of g
-        where p.client_id = $1 and p.lane = any($5) and (p.lane = $2 or not g.running)
-        returning p.lane = $2 as own, g.granted::int as granted`,
-      values: [clientId, lane, count, cap, lanes, despitePause],
-    })
-  const first = await run()
-  if (first.rows[0]) return first.rows[0].granted
-  await ensureLanes(sql, clientId)
-  return (await run()).rows[0]?.granted ?? 0
-}
-
-/** Requests in flight meet the same limit several times: only the first of them counts as a strike. */
-async function storePause(sql: Sql, clientId: string, pause: Pause): Promise<void> {
-  await sql.query(
-    `update api_pauses p set
-       strikes = case when p.paused_until > now() then p.strikes else p.strikes + 1 end,
-       reason = case when p.paused_until > w.until then p.reason else $5 end,
-       paused_until = greatest(p.paused_until, w.until)
-     from (
-       select lane, case
-         when $4::float8 is null then now() + make_interval(secs => $3::float8 / 1000)
-         when paused_until > now() then paused_until
-         else now() + make_interval(secs => least($3::float8 * power(2, least(strikes, 30)), $4::float8) / 1000)
-       end as until
-       from api_pauses where client_id = $1 and lane = any($2) order by lane for update
-     ) w
-     where p.client_id = $1 and p.lane = w.lane`,
-    [clientId, pause.lanes, pause.ms, pause.maxMs, pause.reason],
-  )
-}
-
-/** A success that began before the pause says nothing about it. */
-async function clearStrikes(sql: Sql, clientId: string, lane: Lane): Promise<void> {
-  await sql.query(
-    `update api_pauses set strikes = 0, reason = null
-     where client_id = $1 and lane = $2 and strikes > 0 and (paused_until is null or paused_until <= now())`,
-    [clientId, lane],
-  )
 }

@@ -15,8 +15,11 @@ export function consentEndsAt(authorizedAt: Date): Date {
   return new Date(authorizedAt.getTime() + consentDays * dayMs)
 }
 
-/** Whole days until a consent ends; never negative. */
-export function consentDaysLeft(authorizedAt: Date, now: Date): number {
+/** Whole days until a consent ends; never negative; null: it is not known when it was given. */
+export function consentDaysLeft(authorizedAt: Date, now: Date): number
+export function consentDaysLeft(authorizedAt: Date | null, now: Date): number | null
+export function consentDaysLeft(authorizedAt: Date | null, now: Date): number | null {
+  if (authorizedAt === null) return null
   return Math.max(0, Math.floor((consentEndsAt(authorizedAt).getTime() - now.getTime()) / dayMs))
 }
 
@@ -24,14 +27,15 @@ export function consentDaysLeft(authorizedAt: Date, now: Date): number {
  * The warning that is due for a consent: the smallest of 1, 7 and 30 days within which it ends. Ones that were
  * missed (nobody ran) are not made up for.
  *
- * @param told the last warning told of this consent; null: none
- * @returns null: none, or it was told
+ * @param authorizedAt null: not known, which counts as old
+ * @param told the last warning of this consent that was published; null: none
+ * @returns null: none, or it was published
  */
 export function dueWarning(
-  authorizedAt: Date,
+  authorizedAt: Date | null,
   { now, told }: { now: Date; told: number | null },
 ): WarningDays | null {
-  const leftMs = consentEndsAt(authorizedAt).getTime() - now.getTime()
+  const leftMs = authorizedAt === null ? 0 : consentEndsAt(authorizedAt).getTime() - now.getTime()
   const due = warningDays.find((days) => leftMs <= days * dayMs) ?? null
   return due !== null && (told === null || told > due) ? due : null
 }

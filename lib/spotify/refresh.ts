@@ -3,10 +3,12 @@ import { checkpoint } from '../checkpoint.ts'
 import { isRecordFault } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Sql } from '../postgres.ts'
-import type { Budget } from './budget.ts'
-import type { SpotifyClient } from './client.ts'
+import type { Gateway } from './gateway.ts'
 import type { Outcome } from './outcome.ts'
+import type { Permit } from './permit.ts'
+import { withPermit } from './permit.ts'
 import type { TokenCrypto } from './token-crypto.ts'
+import { UnreadableTokenError } from './token-crypto.ts'
 import type { StoredTokens } from './token-store.ts'
 import { claimRefresh, expireAccess, readTokens, releaseRefresh, storeRefreshed } from './token-store.ts'
 import type { Tokens } from './tokens.ts'
@@ -23,50 +25,57 @@ export interface Refresher {
   /**
    * Gives a user a new access token and stores it. One refresher per user at a time, over all processes.
    *
+   * Runs to its end once Spotify was asked: an answer that is given up may hold the only living token.
+   *
    * @param options.rejected the access token that was answered with 401; absent: it is about to expire
    * @throws UnreadableTokenError when the stored token cannot be opened
    */
-  refresh(userId: number, options?: { rejected?: string; signal?: AbortSignal }): Promise<RefreshResult>
+  refresh(userId: number, options?: { rejected?: string }): Promise<RefreshResult>
 }
 
-/** Whoever else refreshes a user is done by then. */
+/** Another process that refreshes the user is done by then. */
 const busy = { type: 'deferred', retryAfterMs: 5_000 } as const
-/** How long a rotated token is kept in memory while Postgres does not take it. */
-const storeWithinMs = 30_000
 
 /**
  * Rotation is where a token can be lost: Spotify may kill the old refresh token when it answers with a new one.
- * So the answer is stored at once, before anything else is done with it, and again and again while Postgres is
- * away. What remains is a crash within those milliseconds, or an answer lost on its way: then the old token is
- * tried next, which works unless Spotify killed it; if it did, the user is asked to connect again.
+ * So Spotify is asked only right after Postgres took the claim, which shows that it can store; and the answer is
+ * stored at once, before anything else is done with it, and again and again until Postgres takes it or the
+ * process ends. What remains is a process that ends, or an answer that is lost on its way, while Postgres is away
+ * or within the request: then the old token is tried next, which works unless Spotify killed it; if it did, the
+ * user is asked to connect again.
  *
  * No transaction is held while Spotify is asked. The claim keeps others away, and the store compares the old
  * token: a refresher whose claim ran out while it waited cannot overwrite what came after it.
  */
 export function createRefresher(options: {
-  client: SpotifyClient
-  /** Pays for each request in the lane `accounts`, and learns of its answer. */
-  budget: Budget
+  gateway: Gateway
+  /** Stored with the tokens: only this app can use them. */
+  clientId: string
   sql: Sql
   crypto: TokenCrypto
   log: Logger
 }): Refresher {
-  const { client, budget, sql, crypto, log } = options
+  const { gateway, clientId, sql, crypto, log } = options
   // How long a refresher that died keeps the others away. One that lives is done by then, unless Postgres is
   // away; but then nobody else can claim either.
-  const claimMs = client.timeoutMs + 5_000
+  const claimMs = gateway.timeoutMs + 5_000
 
-  async function store(userId: number, used: StoredTokens, tokens: Tokens): Promise<void> {
-    const old = await crypto.open(used.refreshSealed)
+  async function seal(old: string, used: StoredTokens, tokens: Tokens): Promise<SealedAnswer> {
     const rotated = tokens.refreshToken !== null && tokens.refreshToken !== old
-    const fresh = {
+    return {
+      isRotated: rotated,
       refreshSealed: rotated ? await crypto.seal(tokens.refreshToken ?? old) : used.refreshSealed,
       accessSealed: await crypto.seal(tokens.accessToken),
       expiresInMs: tokens.expiresInMs,
       scope: tokens.scope,
+      clientId,
     }
+  }
+
+  async function store(userId: number, old: string, used: StoredTokens, fresh: SealedAnswer): Promise<void> {
     let usedSealed = used.refreshSealed
-    while (!(await storeRefreshed(sql, userId, { ...fresh, usedSealed }))) {
+    let { refreshSealed } = fresh
+    while (!(await storeRefreshed(sql, userId, { ...fresh, refreshSealed, usedSealed }))) {
       // The row has another value: the same token under another key (keys were rotated), or a newer token.
       const current = await readTokens(sql, userId)
       if (!current || (await crypto.open(current.refreshSealed)) !== old) {
@@ -74,67 +83,86 @@ export function createRefresher(options: {
         return
       }
       usedSealed = current.refreshSealed
-      if (!rotated) fresh.refreshSealed = usedSealed
+      if (!fresh.isRotated) refreshSealed = usedSealed
     }
   }
 
-  async function storeWhilePostgresIsAway(userId: number, used: StoredTokens, tokens: Tokens): Promise<void> {
-    const until = Date.now() + storeWithinMs
+  /** Any failure counts as Postgres being away: what is given up here may be the only living token. */
+  async function storeUntilTaken(userId: number, write: () => Promise<void>): Promise<void> {
     for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 3_000)) {
       try {
-        return await store(userId, used, tokens)
+        return await write()
       } catch (err) {
-        if (isRecordFault(err) || Date.now() > until) throw err
+        if (isRecordFault(err) || err instanceof UnreadableTokenError) throw err
         log.warn({ err, userId }, 'token_store_retried')
         await delay(waitMs)
       }
     }
   }
 
-  async function wasReplaced(userId: number, used: StoredTokens): Promise<boolean> {
+  async function wasReplaced(userId: number, old: string): Promise<boolean> {
     const current = await readTokens(sql, userId)
-    if (!current || current.refreshSealed === used.refreshSealed) return false
-    return (await crypto.open(current.refreshSealed)) !== (await crypto.open(used.refreshSealed))
+    return current !== null && (await crypto.open(current.refreshSealed)) !== old
   }
 
   async function refreshClaimed(
     userId: number,
     used: StoredTokens,
-    call: { rejected?: string; signal?: AbortSignal },
+    { rejected, permit }: { rejected: string | undefined; permit: Permit },
   ): Promise<RefreshResult> {
     if (used.accessSealed && used.expiresInMs > expiryMarginMs) {
       const accessToken = await crypto.open(used.accessSealed)
-      // Somebody was faster: their token is not the one that was rejected.
-      if (accessToken !== call.rejected) return { type: 'fresh', accessToken }
+      // Another refresher was faster: its token is not the one that was rejected.
+      if (accessToken !== rejected) return { type: 'fresh', accessToken }
     }
-    if (used.accessSealed && call.rejected) await expireAccess(sql, userId, used.accessSealed)
-    const refreshToken = await crypto.open(used.refreshSealed)
-    const { refusal } = await budget.reserve('accounts', 1)
-    if (refusal) return { type: 'deferred', retryAfterMs: refusal.retryAfterMs }
-    const answer = await refreshTokens(client, refreshToken, call.signal)
+    const old = await crypto.open(used.refreshSealed)
+    const answer = await refreshTokens(gateway, old, permit)
+    if (answer.type === 'deferred') return { type: 'deferred', retryAfterMs: answer.refusal.retryAfterMs }
     if (answer.type === 'tokens') {
       checkpoint('poller.refreshed')
-      await storeWhilePostgresIsAway(userId, used, answer.tokens)
-      await budget.settle('accounts', { type: 'ok', json: null })
+      const fresh = await seal(old, used, answer.tokens)
+      await storeUntilTaken(userId, () => store(userId, old, used, fresh))
       return { type: 'fresh', accessToken: answer.tokens.accessToken }
     }
-    await budget.settle('accounts', answer.outcome)
     // Dead is only the token that was asked with; the user may have connected again while it was.
-    if (answer.outcome.type === 'invalid_grant' && (await wasReplaced(userId, used))) return busy
+    if (answer.outcome.type === 'invalid_grant' && (await wasReplaced(userId, old))) return busy
     return answer
   }
 
+  /** Nobody asks again with an access token that was answered with 401, whether or not there is a new one soon. */
+  async function forget(userId: number, rejected: string): Promise<void> {
+    const accessSealed = (await readTokens(sql, userId))?.accessSealed
+    if (!accessSealed || (await crypto.open(accessSealed)) !== rejected) return
+    await expireAccess(sql, userId, accessSealed)
+  }
+
+  async function claimAndRefresh(
+    userId: number,
+    how: { rejected: string | undefined; permit: Permit },
+  ): Promise<RefreshResult> {
+    const claim = await claimRefresh(sql, userId, claimMs)
+    if (!claim) return (await readTokens(sql, userId)) ? busy : { type: 'no_tokens' }
+    try {
+      return await refreshClaimed(userId, claim.tokens, how)
+    } finally {
+      await releaseRefresh(sql, userId, claim).catch((err) => log.warn({ err, userId }, 'refresh_claim_kept'))
+    }
+  }
+
   return {
-    async refresh(userId, call = {}) {
-      const claim = await claimRefresh(sql, userId, claimMs)
-      if (!claim) return (await readTokens(sql, userId)) ? busy : { type: 'no_tokens' }
-      try {
-        return await refreshClaimed(userId, claim.tokens, call)
-      } finally {
-        await releaseRefresh(sql, userId, claim).catch((err) =>
-          log.warn({ err, userId }, 'refresh_claim_kept'),
-        )
-      }
+    async refresh(userId, { rejected } = {}) {
+      if (rejected !== undefined) await forget(userId, rejected)
+      // Before the claim: between it and the request Postgres is not needed.
+      const { permits, refusal } = await gateway.reserve('accounts', 1)
+      const [permit] = permits
+      if (!permit) return { type: 'deferred', retryAfterMs: refusal?.retryAfterMs ?? busy.retryAfterMs }
+      return withPermit(permit, () => claimAndRefresh(userId, { rejected, permit }))
     },
   }
+}
+
+/** What a refresh brought, sealed. */
+type SealedAnswer = Omit<Parameters<typeof storeRefreshed>[2], 'usedSealed'> & {
+  /** Spotify gave another refresh token. */
+  isRotated: boolean
 }

@@ -79,14 +79,17 @@ export async function storeRefreshed(
     accessSealed: string
     expiresInMs: number
     scope: string | null
+    /** The app that they belong to; absent: not known, unchanged. */
+    clientId?: string
   },
 ): Promise<boolean> {
+  const { usedSealed, refreshSealed, accessSealed, expiresInMs, scope, clientId } = tokens
   const { rowCount } = await sql.query(
     `update spotify_tokens set refresh_token = $3, access_token = $4,
        expires_at = now() + make_interval(secs => $5::float8 / 1000),
-       scope = coalesce($6, scope), updated_at = now(), refreshing_until = null
+       scope = coalesce($6, scope), client_id = coalesce($7, client_id), updated_at = now(), refreshing_until = null
      where user_id = $1 and refresh_token = $2`,
-    [userId, tokens.usedSealed, tokens.refreshSealed, tokens.accessSealed, tokens.expiresInMs, tokens.scope],
+    [userId, usedSealed, refreshSealed, accessSealed, expiresInMs, scope, clientId ?? null],
   )
   return rowCount === 1
 }
@@ -94,11 +97,17 @@ export async function storeRefreshed(
 /** A user and the tokens of their consent. */
 export interface Connection {
   spotifyId: string
+  /** Spotify's immutable id; null or absent: it gives none. */
+  accountId?: string | null
   displayName: string | null
   refreshSealed: string
   accessSealed: string
   expiresInMs: number
   scope: string | null
+  /** The app that the tokens were given to; absent: not known. */
+  clientId?: string
+  /** When the user agreed; absent: now; null: not known. */
+  authorizedAt?: Date | null
 }
 
 /**
@@ -106,33 +115,74 @@ export interface Connection {
  * history goes on). They are polled next; a poll under way with the old token can no longer change their state.
  * Run it in a transaction.
  *
+ * Known is who has the account id, or else the Spotify id and no other account id. The Spotify id of a known user
+ * stays, whatever Spotify shows now.
+ *
  * @param sql a transaction
  * @returns the user's id
  */
 export async function connectUser(sql: Sql, user: Connection): Promise<number> {
-  const { rows } = await sql.query<{ id: number }>(
-    `insert into users (spotify_id, display_name) values ($1, $2)
-     on conflict (spotify_id) do update set display_name = excluded.display_name, status = 'active',
-       status_reason = null, status_changed_at = now(), authorized_at = now()
-     returning id`,
-    [user.spotifyId, user.displayName],
-  )
-  const id = rows[0]?.id
-  if (id === undefined) throw new Error('Postgres returned no row for the user')
+  const id = (await findUser(sql, user)) ?? (await insertUser(sql, user))
   await sql.query(
-    `insert into spotify_tokens (user_id, refresh_token, access_token, expires_at, scope)
-     values ($1, $2, $3, now() + make_interval(secs => $4::float8 / 1000), coalesce($5, ''))
+    `update users set account_id = coalesce($2, account_id), display_name = $3, status = 'active',
+       status_reason = null, status_changed_at = now(),
+       authorized_at = case when $4 then now() else $5 end
+     where id = $1`,
+    [
+      id,
+      user.accountId ?? null,
+      user.displayName,
+      user.authorizedAt === undefined,
+      user.authorizedAt ?? null,
+    ],
+  )
+  await sql.query(
+    `insert into spotify_tokens (user_id, refresh_token, access_token, expires_at, scope, client_id)
+     values ($1, $2, $3, now() + make_interval(secs => $4::float8 / 1000), coalesce($5, ''), $6)
      on conflict (user_id) do update set refresh_token = excluded.refresh_token,
        access_token = excluded.access_token, expires_at = excluded.expires_at, scope = excluded.scope,
-       updated_at = now(), refreshing_until = null`,
-    [id, user.refreshSealed, user.accessSealed, user.expiresInMs, user.scope],
+       client_id = excluded.client_id, updated_at = now(), refreshing_until = null`,
+    [id, user.refreshSealed, user.accessSealed, user.expiresInMs, user.scope, user.clientId ?? null],
   )
   await sql.query(
     `insert into poll_state (user_id) values ($1)
      on conflict (user_id) do update set next_poll_at = now(), leased_until = null, lease_id = null,
-       failures = 0, last_error = null, failing_since = null, last_failed_at = null`,
+       failures = 0, last_error = null, failing_since = null, last_failed_at = null, error_since = null,
+       error_count = 0, probes = 0`,
     [id],
   )
+  return id
+}
+
+/**
+ * The user whom a connection belongs to, locked; null: they are new.
+ *
+ * @param sql a transaction
+ */
+export async function findUser(
+  sql: Sql,
+  { accountId = null, spotifyId }: Pick<Connection, 'accountId' | 'spotifyId'>,
+): Promise<number | null> {
+  const { rows } = await sql.query<{ id: number }>(
+    `select id from users
+     where account_id = $1 or (spotify_id = $2 and ($1::text is null or account_id is null))
+     order by account_id = $1 desc nulls last limit 1 for update`,
+    [accountId, spotifyId],
+  )
+  return rows[0]?.id ?? null
+}
+
+/** Another account may hold the Spotify id: then the account id stands in for it. */
+async function insertUser(sql: Sql, { accountId, spotifyId, displayName }: Connection): Promise<number> {
+  const { rows } = await sql.query<{ id: number }>(
+    `insert into users (spotify_id, display_name)
+     values (case when exists (select from users where spotify_id = $1) then $2 else $1 end, $3)
+     on conflict (spotify_id) do update set display_name = excluded.display_name
+     returning id`,
+    [spotifyId, accountId ?? spotifyId, displayName],
+  )
+  const id = rows[0]?.id
+  if (id === undefined) throw new Error('Postgres returned no row for the user')
   return id
 }
 

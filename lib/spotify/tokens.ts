@@ -1,5 +1,7 @@
-import type { Answer, SpotifyClient } from './client.ts'
+import type { Refusal } from './budget.ts'
+import type { Asked, Gateway } from './gateway.ts'
 import type { Outcome } from './outcome.ts'
+import type { Permit } from './permit.ts'
 
 /** What the token endpoint gave. */
 export interface Tokens {
@@ -11,17 +13,20 @@ export interface Tokens {
   scope: string | null
 }
 
-export type TokenAnswer = { type: 'tokens'; tokens: Tokens } | { type: 'refused'; outcome: Outcome }
+export type TokenAnswer =
+  | { type: 'tokens'; tokens: Tokens }
+  | { type: 'refused'; outcome: Outcome }
+  /** Not asked: the budget does not allow it now. */
+  | { type: 'deferred'; refusal: Refusal }
 
 /** A new access token for a user. Spotify may rotate the refresh token: store what comes back at once. */
 export async function refreshTokens(
-  client: SpotifyClient,
+  gateway: Gateway,
   refreshToken: string,
-  signal?: AbortSignal,
+  permit?: Permit,
 ): Promise<TokenAnswer> {
-  return toTokenAnswer(
-    await client.postToken({ grant_type: 'refresh_token', refresh_token: refreshToken }, signal),
-  )
+  const form = { grant_type: 'refresh_token', refresh_token: refreshToken }
+  return toTokenAnswer(await gateway.postToken(form, permit))
 }
 
 /**
@@ -30,23 +35,25 @@ export async function refreshTokens(
  * @param consent.verifier the PKCE code verifier whose challenge was in the consent address
  */
 export async function exchangeCode(
-  client: SpotifyClient,
+  gateway: Gateway,
   consent: { code: string; verifier: string; redirectUri: string },
+  permit?: Permit,
 ): Promise<TokenAnswer> {
-  return toTokenAnswer(
-    await client.postToken({
-      grant_type: 'authorization_code',
-      code: consent.code,
-      redirect_uri: consent.redirectUri,
-      code_verifier: consent.verifier,
-    }),
-  )
+  const form = {
+    grant_type: 'authorization_code',
+    code: consent.code,
+    redirect_uri: consent.redirectUri,
+    code_verifier: consent.verifier,
+  }
+  return toTokenAnswer(await gateway.postToken(form, permit))
 }
 
 /** The app's own access token (client credentials): serves metadata, no user involved. */
 export interface AppToken {
   /** From memory while it has two minutes to live, else a new one; at most one request at a time. */
-  get(): Promise<{ type: 'token'; accessToken: string } | { type: 'refused'; outcome: Outcome }>
+  get(
+    permit?: Permit,
+  ): Promise<{ type: 'token'; accessToken: string } | Exclude<TokenAnswer, { type: 'tokens' }>>
   /** Forgets a token that was answered with 401; without effect when it was replaced meanwhile. */
   invalidate(accessToken: string): void
 }
@@ -54,25 +61,26 @@ export interface AppToken {
 /** Time before its expiry at which a token counts as expired. */
 export const expiryMarginMs = 2 * 60_000
 
-export function openAppToken(client: SpotifyClient): AppToken {
+export function openAppToken(gateway: Gateway): AppToken {
+  /** `expiresAt` is of the monotonic clock. */
   let current: { accessToken: string; expiresAt: number } | null = null
   let asking: Promise<TokenAnswer> | null = null
 
-  async function ask(): Promise<TokenAnswer> {
-    const answer = toTokenAnswer(await client.postToken({ grant_type: 'client_credentials' }))
+  async function ask(permit?: Permit): Promise<TokenAnswer> {
+    const answer = toTokenAnswer(await gateway.postToken({ grant_type: 'client_credentials' }, permit))
     if (answer.type === 'tokens') {
       const { accessToken, expiresInMs } = answer.tokens
-      current = { accessToken, expiresAt: Date.now() + expiresInMs }
+      current = { accessToken, expiresAt: performance.now() + expiresInMs }
     }
     return answer
   }
 
   return {
-    async get() {
-      if (current && current.expiresAt - expiryMarginMs > Date.now()) {
+    async get(permit) {
+      if (current && current.expiresAt - expiryMarginMs > performance.now()) {
         return { type: 'token', accessToken: current.accessToken }
       }
-      asking ??= ask().finally(() => {
+      asking ??= ask(permit).finally(() => {
         asking = null
       })
       const answer = await asking
@@ -87,8 +95,9 @@ export function openAppToken(client: SpotifyClient): AppToken {
 const defaultExpirySeconds = 3600
 
 /** Reads a token body; one without an access token is an outage, whatever its status. */
-function toTokenAnswer(answer: Answer): TokenAnswer {
-  const { outcome } = answer
+function toTokenAnswer(asked: Asked): TokenAnswer {
+  if (asked.type === 'refused') return { type: 'deferred', refusal: asked.refusal }
+  const { outcome } = asked.answer
   if (outcome.type !== 'ok') return { type: 'refused', outcome }
   const body = outcome.json as Partial<Record<string, unknown>> | null
   const accessToken = body?.access_token

@@ -1,4 +1,3 @@
-import type { Budget } from '../../lib/spotify/budget.ts'
 import type { Incidents } from '../../lib/spotify/incidents.ts'
 import { describeOutcome, isOutage } from '../../lib/spotify/outcome.ts'
 import type { AppToken } from '../../lib/spotify/tokens.ts'
@@ -16,17 +15,11 @@ export interface AppSession {
 const refusedMs = 60_000
 const outageMs = 5_000
 
-export function openAppSession(options: {
-  token: AppToken
-  budget: Budget
-  incidents: Incidents
-}): AppSession {
-  const { token, budget, incidents } = options
+export function openAppSession(options: { token: AppToken; incidents: Incidents }): AppSession {
+  const { token, incidents } = options
   let known: string | null = null
 
   async function onNewToken(accessToken: string): Promise<void> {
-    // Asked for already, so whether the budget grants it does not matter: it is counted.
-    await budget.reserve('accounts', 1)
     await incidents.resolve({
       type: 'spotify_credentials',
       subject: 'app',
@@ -42,8 +35,11 @@ export function openAppSession(options: {
         if (result.accessToken !== known) await onNewToken(result.accessToken)
         return { type: 'session', accessToken: result.accessToken }
       }
+      if (result.type === 'deferred') {
+        const { reason, detail, retryAfterMs } = result.refusal
+        return { type: 'paused', reason: `no app token: ${reason}: ${detail}`, forMs: retryAfterMs }
+      }
       const { outcome } = result
-      const pause = await budget.settle('accounts', outcome)
       if (outcome.type === 'invalid_client') {
         await incidents.raise({
           type: 'spotify_credentials',
@@ -53,7 +49,8 @@ export function openAppSession(options: {
             'Spotify refuses the client id or secret: check SPOTIFY_CLIENT_ID and SPOTIFY_CLIENT_SECRET.',
         })
       }
-      const forMs = pause?.ms ?? (isOutage(outcome) ? outageMs : refusedMs)
+      // A pause that the answer led to is stored: the next call is refused for as long.
+      const forMs = isOutage(outcome) ? outageMs : refusedMs
       return { type: 'paused', reason: `no app token: ${describeOutcome(outcome)}`, forMs }
     },
     invalidate: (accessToken) => token.invalidate(accessToken),

@@ -1,7 +1,6 @@
 import type { Sql } from '../../lib/postgres.ts'
 import type { Scope } from '../../lib/scope.ts'
-import { openBudget } from '../../lib/spotify/budget.ts'
-import { openSpotifyClient } from '../../lib/spotify/client.ts'
+import { openGateway } from '../../lib/spotify/gateway.ts'
 import type { Incidents } from '../../lib/spotify/incidents.ts'
 import { openAppToken } from '../../lib/spotify/tokens.ts'
 import { readAnswered } from './answered.ts'
@@ -25,10 +24,9 @@ export async function openLanes(
   },
 ): Promise<void> {
   const { config, scope, sql, incidents, ...shared } = options
-  const { clientId, dailyRequests, timeoutMs } = config.spotify
-  const client = await scope.use(openSpotifyClient(config.spotify, { connections: 2 }), 'spotify')
-  const budget = openBudget({ sql, clientId, dailyRequests })
-  const session = openAppSession({ token: openAppToken(client), budget, incidents })
+  const { clientId, timeoutMs } = config.spotify
+  const gateway = await scope.use(openGateway({ sql, config: config.spotify, connections: 2 }), 'spotify')
+  const session = openAppSession({ token: openAppToken(gateway), incidents })
   const pauses = openPauseStore(sql, 'reccobeats')
   const reccobeats = openReccobeatsLookup({ url: config.reccobeatsUrl, timeoutMs, pauses })
   await scope.use(reccobeats, 'reccobeats')
@@ -40,7 +38,7 @@ export async function openLanes(
     lingerMs: config.lingerMs,
     readAnswered: readAnswered.bind(null, sql),
   }
-  const spotify = openSpotifyLookup({ client, session, budget, incidents, log: shared.log })
+  const spotify = openSpotifyLookup({ gateway, session, incidents, log: shared.log })
   await scope.use(openLane({ ...lane, source: 'spotify', lookup: spotify }), 'lane spotify')
   await scope.use(openLane({ ...lane, source: 'reccobeats', lookup: reccobeats }), 'lane reccobeats')
 }

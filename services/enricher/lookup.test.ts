@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { CallKind } from '../../lib/spotify/classify.ts'
 import { classify } from '../../lib/spotify/classify.ts'
-import type { Answer } from '../../lib/spotify/client.ts'
+import type { Answer } from '../../lib/spotify/http-answer.ts'
 import { toLooked as fromReccobeats } from './reccobeats-lookup.ts'
 import { toLooked as fromSpotify } from './spotify-lookup.ts'
 

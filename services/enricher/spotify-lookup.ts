@@ -1,15 +1,16 @@
 import { isRecordFault, messageOf, overRecords } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
-import type { Budget } from '../../lib/spotify/budget.ts'
-import type { Answer, SpotifyClient } from '../../lib/spotify/client.ts'
+import type { Asked, Gateway } from '../../lib/spotify/gateway.ts'
+import type { Answer } from '../../lib/spotify/http-answer.ts'
 import type { Incidents } from '../../lib/spotify/incidents.ts'
-import type { Outcome } from '../../lib/spotify/outcome.ts'
 import { describeOutcome } from '../../lib/spotify/outcome.ts'
 import type { MetadataKind } from '../../lib/topology.ts'
 import type { AppSession } from './app-session.ts'
 import type { EntityAnswer, Looked, Lookup } from './lookup.ts'
 import { endpoints } from './route.ts'
 import { elementSlices } from './slices.ts'
+
+type Answered = Extract<Asked, { type: 'answered' }>
 
 /** A pause of this length is worth an event. */
 const longPauseMs = 5 * 60_000
@@ -21,13 +22,12 @@ const subject = `lane:${lane}`
  * answer asks for (a pause) is stored for all processes: this call never waits.
  */
 export function openSpotifyLookup(options: {
-  client: SpotifyClient
+  gateway: Gateway
   session: AppSession
-  budget: Budget
   incidents: Incidents
   log: Logger
 }): Lookup {
-  const { client, session, budget, incidents, log } = options
+  const { gateway, session, incidents, log } = options
   /** Whether a pause may have been told whose end was not; at the start it is not known. */
   let pauseTold = true
 
@@ -35,16 +35,12 @@ export function openSpotifyLookup(options: {
     kind: MetadataKind,
     ids: readonly string[],
     signal: AbortSignal,
-  ): Promise<Answer | Looked> {
+  ): Promise<Answered | Looked> {
     const login = await session.get()
     if (login.type === 'paused') return login
-    const { refusal } = await budget.reserve(lane, 1)
-    if (refusal) {
-      return { type: 'paused', reason: `${refusal.reason}: ${refusal.detail}`, forMs: refusal.retryAfterMs }
-    }
     const { path } = endpoints[kind]
     const single = ids.length === 1
-    const answer = await client.get({
+    const asked = await gateway.get({
       kind: single ? 'entity' : 'batch',
       lane,
       path: single ? `${path}/${ids[0]}` : path,
@@ -52,14 +48,17 @@ export function openSpotifyLookup(options: {
       accessToken: login.accessToken,
       signal,
     })
-    if (answer.outcome.type === 'unauthorized') session.invalidate(login.accessToken)
-    return answer
+    if (asked.type === 'refused') {
+      const { reason, detail, retryAfterMs } = asked.refusal
+      return { type: 'paused', reason: `${reason}: ${detail}`, forMs: retryAfterMs }
+    }
+    if (asked.answer.outcome.type === 'unauthorized') session.invalidate(login.accessToken)
+    return asked
   }
 
-  async function pauseFor(outcome: Outcome): Promise<Looked | null> {
-    const pause = await budget.settle(lane, outcome)
+  async function pauseFor({ answer, pause }: Answered): Promise<Looked | null> {
     if (!pause) return null
-    const reason = describeOutcome(outcome)
+    const reason = describeOutcome(answer.outcome)
     if (pause.ms >= longPauseMs) {
       pauseTold = true
       await incidents.raise({
@@ -73,9 +72,8 @@ export function openSpotifyLookup(options: {
   }
 
   /** An answer that is there must not be lost because the database is away: the books can wait. */
-  async function onAnswer(outcome: Outcome): Promise<void> {
+  async function onAnswer(): Promise<void> {
     try {
-      await budget.settle(lane, outcome)
       if (pauseTold)
         await incidents.resolve({ type: 'spotify_paused', subject, message: 'Metadata flow again.' })
       pauseTold = false
@@ -87,12 +85,15 @@ export function openSpotifyLookup(options: {
 
   return {
     async look(kind, ids, signal) {
-      let answer = await ask(kind, ids, signal)
-      if ('outcome' in answer && answer.outcome.type === 'unauthorized') answer = await ask(kind, ids, signal)
-      if (!('outcome' in answer)) return answer
+      let asked = await ask(kind, ids, signal)
+      if (asked.type === 'answered' && asked.answer.outcome.type === 'unauthorized') {
+        asked = await ask(kind, ids, signal)
+      }
+      if (asked.type !== 'answered') return asked
+      const { answer } = asked
       const looked = overRecords(() => toLooked(kind, ids, answer))
-      if (looked.type === 'failed') return (await pauseFor(answer.outcome)) ?? looked
-      if (looked.type === 'answers') await onAnswer(answer.outcome)
+      if (looked.type === 'failed') return (await pauseFor(asked)) ?? looked
+      if (looked.type === 'answers') await onAnswer()
       return looked
     },
   }

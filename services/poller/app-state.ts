@@ -1,7 +1,8 @@
 import type { EventType } from '../../lib/events.ts'
 import { metrics } from '../../lib/metrics.ts'
 import type { Sql } from '../../lib/postgres.ts'
-import type { Budget, BudgetState } from '../../lib/spotify/budget.ts'
+import type { BudgetState } from '../../lib/spotify/budget.ts'
+import type { Gateway } from '../../lib/spotify/gateway.ts'
 import type { Incidents } from '../../lib/spotify/incidents.ts'
 import type { OutcomeType } from '../../lib/spotify/outcome.ts'
 import { countUsers, isAnyFailing, pullIn } from './claims.ts'
@@ -31,12 +32,12 @@ const outagePause = { lanes: ['polling'], ms: 15_000, maxMs: 5 * 60_000, reason:
 
 export function createAppState(options: {
   sql: Sql
-  budget: Budget
+  gateway: Gateway
   incidents: Incidents
   bounds: Bounds
   upkeepMs: number
 }): AppState {
-  const { sql, budget, incidents, bounds, upkeepMs } = options
+  const { sql, gateway, incidents, bounds, upkeepMs } = options
   let recent: readonly RecentPoll[] = []
   let activeUsers = 0
   let nextUpkeep = 0
@@ -87,7 +88,7 @@ export function createAppState(options: {
       const failing = recent.filter((r) => r.result !== 'ok').length
       // After the pause Spotify is judged anew, by one user at first.
       recent = []
-      await budget.pause(outagePause)
+      await gateway.pause(outagePause)
       await incidents.raise(gated * 2 > failing ? notices.gated() : notices.outage(failing))
     },
 

@@ -22,11 +22,17 @@ export function watchConsents(options: {
   const sleeper = createSleeper()
   let stopped = false
 
+  async function lookAtAll(): Promise<void> {
+    for (const userId of await readUsersWithNews(postgres, new Date())) {
+      if (stopped) return
+      let isMore = true
+      while (isMore) isMore = await postgres.transaction((sql) => warn(sql, { userId, publish }))
+    }
+  }
+
   async function run(): Promise<void> {
     while (!stopped) {
-      await warn(postgres, publish).catch((err) =>
-        log.warn({ reason: messageOf(err) }, 'consents_not_looked_at'),
-      )
+      await lookAtAll().catch((err) => log.warn({ reason: messageOf(err) }, 'consents_not_looked_at'))
       await sleeper.sleep(everyMs)
     }
   }
@@ -36,7 +42,7 @@ export function watchConsents(options: {
     async close() {
       stopped = true
       sleeper.wake()
-      // Kafka may be away: what is not told now is told after the next start.
+      // Kafka may be away: what is not published now is published after the next start.
       await withinMs(running, 2_000)
     },
   }
@@ -46,67 +52,78 @@ interface ConsentRow {
   userId: number
   displayName: string | null
   spotifyId: string
-  authorizedAt: Date
-  /** The last warning told; null: none. */
+  /** null: not known. */
+  authorizedAt: Date | null
+  /** As Postgres has it, to the microsecond. */
+  authorizedText: string
+  /** The last warning published; null: none. */
   days: number | null
-  /** It was told of an earlier consent. */
+  /** It was published of an earlier consent. */
   isStale: boolean
 }
 
-const watchLock = 7_241_865_325_823_966
-/**
- * Tells what is due: published first and noted after, so that a crash between repeats an event and swallows
- * none. Of several pollers one looks at a time.
- */
-function warn(postgres: Postgres, publish: (notice: Notice) => Promise<void>): Promise<void> {
-  return postgres.transaction(async (sql) => {
-    const lock = await sql.query<{ taken: boolean }>('select pg_try_advisory_xact_lock($1) as taken', [
-      watchLock,
-    ])
-    if (!lock.rows[0]?.taken) return
-    const now = new Date()
-    for (const consent of await readConsents(sql, now)) await warnOne(sql, { consent, publish, now })
-  })
-}
+/** Stands for a consent of unknown age, which nothing is equal to but another one. */
+const authorized = `coalesce(u.authorized_at, '-infinity')`
+/** There may be a warning to publish, or the end of one. */
+const hasNews = `(${authorized} <= $1 and u.status <> 'needs_reauth' and w.days is distinct from 1)
+  or w.authorized_at <> ${authorized}`
 
-async function warnOne(
-  sql: Sql,
-  at: { consent: ConsentRow; publish: (notice: Notice) => Promise<void>; now: Date },
-): Promise<void> {
-  const { consent, publish, now } = at
-  if (consent.isStale) {
-    await publish(notices.consentRenewed(consent))
-    await sql.query('delete from consent_warnings where user_id = $1', [consent.userId])
-  }
-  const told = consent.isStale ? null : consent.days
-  const days = dueWarning(consent.authorizedAt, { now, told })
-  if (days === null) return
-  await publish(notices.consentEnding(consent, { endsAt: consentEndsAt(consent.authorizedAt), now }))
-  await noteWarning(sql, consent, days)
-}
-
-async function readConsents(sql: Sql, now: Date): Promise<ConsentRow[]> {
-  const { rows } = await sql.query<ConsentRow>(
-    `select u.id as "userId", u.display_name as "displayName", u.spotify_id as "spotifyId",
-       u.authorized_at as "authorizedAt", w.days,
-       coalesce(w.authorized_at <> u.authorized_at, false) as "isStale"
-     from users u left join consent_warnings w on w.user_id = u.id
-     where (u.authorized_at <= $1 and u.status <> 'needs_reauth' and w.days is distinct from 1)
-       or w.authorized_at <> u.authorized_at
-     order by u.authorized_at`,
+async function readUsersWithNews(sql: Sql, now: Date): Promise<number[]> {
+  const { rows } = await sql.query<{ id: number }>(
+    `select u.id from users u left join consent_warnings w on w.user_id = u.id
+     where ${hasNews} order by u.authorized_at nulls first`,
     [warnedBefore(now)],
   )
-  return rows
+  return rows.map(({ id }) => id)
 }
 
-/** Unless the user has connected again meanwhile: then it was the old consent that was told of. */
+/**
+ * Publishes one event about a consent and then writes that it did, so that a crash between repeats this event and
+ * swallows none. The user's row is locked: of several pollers one publishes, and a consent that is given meanwhile
+ * waits for it.
+ *
+ * @returns whether the user may have another event
+ */
+async function warn(
+  sql: Sql,
+  at: { userId: number; publish: (notice: Notice) => Promise<void> },
+): Promise<boolean> {
+  const now = new Date()
+  const consent = await lockConsent(sql, at.userId, now)
+  if (!consent) return false
+  if (consent.isStale) {
+    await at.publish(notices.consentRenewed(consent))
+    await sql.query('delete from consent_warnings where user_id = $1', [consent.userId])
+    return true
+  }
+  const { authorizedAt, days: told } = consent
+  const days = dueWarning(authorizedAt, { now, told })
+  if (days === null) return false
+  await at.publish(
+    notices.consentEnding(consent, { endsAt: authorizedAt && consentEndsAt(authorizedAt), now }),
+  )
+  await noteWarning(sql, consent, days)
+  return false
+}
+
+/** null: another poller is at it, or there is nothing to publish any more. */
+async function lockConsent(sql: Sql, userId: number, now: Date): Promise<ConsentRow | null> {
+  const { rows } = await sql.query<ConsentRow>(
+    `select u.id as "userId", u.display_name as "displayName", u.spotify_id as "spotifyId",
+       u.authorized_at as "authorizedAt", ${authorized}::text as "authorizedText", w.days,
+       coalesce(w.authorized_at <> ${authorized}, false) as "isStale"
+     from users u left join consent_warnings w on w.user_id = u.id
+     where u.id = $2 and (${hasNews}) for update of u skip locked`,
+    [warnedBefore(now), userId],
+  )
+  return rows[0] ?? null
+}
+
 async function noteWarning(sql: Sql, consent: ConsentRow, days: WarningDays): Promise<void> {
   await sql.query(
-    `insert into consent_warnings (user_id, authorized_at, days)
-     select id, authorized_at, $2 from users
-     where id = $1 and date_trunc('milliseconds', authorized_at) = $3
+    `insert into consent_warnings (user_id, authorized_at, days) values ($1, $3::timestamptz, $2)
      on conflict (user_id) do update set authorized_at = excluded.authorized_at, days = excluded.days,
        told_at = now()`,
-    [consent.userId, days, consent.authorizedAt],
+    [consent.userId, days, consent.authorizedText],
   )
 }

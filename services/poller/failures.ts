@@ -46,7 +46,7 @@ async function failForDeadToken(
   user: ClaimedUser,
   fairness: Fairness,
 ): Promise<PollOutcome> {
-  const { postgres, incidents, budget, log } = context
+  const { postgres, incidents, gateway, log } = context
   if (user.status === 'active' && user.lastError !== 'invalid_grant') {
     return retry(context, user, { error: 'invalid_grant', fairness })
   }
@@ -57,7 +57,7 @@ async function failForDeadToken(
 
   const failing = Math.max(...counts.map((c) => c.failing))
   await incidents.raise(notices.accountsOutage(failing))
-  await budget.pause({ lanes: ['accounts'], ms: 60_000, maxMs: 15 * 60_000, reason: 'outage' })
+  await gateway.pause({ lanes: ['accounts'], ms: 60_000, maxMs: 15 * 60_000, reason: 'outage' })
   await giveBack(postgres, [user], toRetryMs(context, user, fairness))
   const unparked = await unparkRecent(postgres, believeAfterMs)
   log.warn({ failing, unparked }, 'dead_tokens_taken_for_outage')

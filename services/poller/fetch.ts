@@ -1,7 +1,8 @@
 import { messageOf, overRecords } from '../../lib/errors.ts'
-import type { Budget } from '../../lib/spotify/budget.ts'
-import type { Answer, SpotifyClient } from '../../lib/spotify/client.ts'
+import type { Asked, Gateway } from '../../lib/spotify/gateway.ts'
+import type { Answer } from '../../lib/spotify/http-answer.ts'
 import type { Outcome } from '../../lib/spotify/outcome.ts'
+import type { Permit } from '../../lib/spotify/permit.ts'
 import type { Refresher } from '../../lib/spotify/refresh.ts'
 import type { TokenCrypto } from '../../lib/spotify/token-crypto.ts'
 import { UnreadableTokenError } from '../../lib/spotify/token-crypto.ts'
@@ -27,8 +28,7 @@ export type Fetched =
   | { type: 'unreadable'; message: string }
 
 export interface FetchContext {
-  client: SpotifyClient
-  budget: Budget
+  gateway: Gateway
   refresher: Refresher
   crypto: TokenCrypto
 }
@@ -40,66 +40,66 @@ type Access = { type: 'token'; accessToken: string; isFresh: boolean } | Exclude
  * cursor would never show them. An access token about to expire is renewed first; one that is answered with 401
  * is renewed once, and the page asked for once more.
  *
- * The first request is paid for: the caller has reserved it in the lane `polling`.
+ * @param permit for the first request of the page; the caller gives it back where it was not used
  */
 export async function fetchPage(
   context: FetchContext,
   user: ClaimedUser,
-  signal: AbortSignal,
+  { permit, signal }: { permit: Permit; signal: AbortSignal },
 ): Promise<Fetched> {
   try {
-    const access = await readAccess(context, user, signal)
+    const access = await readAccess(context, user)
     if (access.type !== 'token') return access
-    const first = await askPage(context, access.accessToken, signal)
-    if (first.outcome.type !== 'unauthorized' || access.isFresh) return toFetched(first)
+    // The refresh took the lease's time: the user may be another poller's by now.
+    if (signal.aborted) return { type: 'deferred', retryAfterMs: 0 }
+    const first = await askPage(context, { accessToken: access.accessToken, permit, signal })
+    const isRejected = first.type === 'answered' && first.answer.outcome.type === 'unauthorized'
+    if (!isRejected || access.isFresh) return toFetched(first)
 
-    const renewed = await renew(context, user, { rejected: access.accessToken, signal })
+    const renewed = await renew(context, user, access.accessToken)
     if (renewed.type !== 'token') return renewed
-    const { refusal } = await context.budget.reserve('polling', 1)
-    if (refusal) return { type: 'deferred', retryAfterMs: refusal.retryAfterMs }
-    return toFetched(await askPage(context, renewed.accessToken, signal))
+    if (signal.aborted) return { type: 'deferred', retryAfterMs: 0 }
+    return toFetched(await askPage(context, { accessToken: renewed.accessToken, signal }))
   } catch (error) {
     if (error instanceof UnreadableTokenError) return { type: 'unreadable', message: messageOf(error) }
     throw error
   }
 }
 
-async function readAccess(context: FetchContext, user: ClaimedUser, signal: AbortSignal): Promise<Access> {
+async function readAccess(context: FetchContext, user: ClaimedUser): Promise<Access> {
   const { tokens } = user
   if (!tokens) return { type: 'no_tokens' }
-  if (!tokens.accessSealed || tokens.expiresInMs <= expiryMarginMs) return renew(context, user, { signal })
+  if (!tokens.accessSealed || tokens.expiresInMs <= expiryMarginMs) return renew(context, user)
   return { type: 'token', accessToken: await context.crypto.open(tokens.accessSealed), isFresh: false }
 }
 
-async function renew(
-  { refresher }: FetchContext,
-  user: ClaimedUser,
-  call: { rejected?: string; signal: AbortSignal },
-): Promise<Access> {
-  const result = await refresher.refresh(user.userId, call)
+async function renew({ refresher }: FetchContext, user: ClaimedUser, rejected?: string): Promise<Access> {
+  const result = await refresher.refresh(user.userId, { ...(rejected !== undefined && { rejected }) })
   if (result.type === 'fresh') return { type: 'token', accessToken: result.accessToken, isFresh: true }
   return result.type === 'refused' ? { type: 'failed', outcome: result.outcome } : result
 }
 
-async function askPage(
-  { client, budget }: FetchContext,
-  accessToken: string,
-  signal: AbortSignal,
-): Promise<Answer> {
-  const answer = await client.get({
-    kind: 'recently-played',
-    lane: 'polling',
-    path: '/me/player/recently-played',
-    query: { limit: pageSize },
-    accessToken,
-    signal,
-  })
-  await budget.settle('polling', answer.outcome)
-  return answer
+function askPage(
+  { gateway }: FetchContext,
+  call: { accessToken: string; permit?: Permit; signal: AbortSignal },
+): Promise<Asked> {
+  const { accessToken, permit, signal } = call
+  return gateway.get(
+    {
+      kind: 'recently-played',
+      lane: 'polling',
+      path: '/me/player/recently-played',
+      query: { limit: pageSize },
+      accessToken,
+      signal,
+    },
+    permit,
+  )
 }
 
-function toFetched(answer: Answer): Fetched {
-  const { outcome, body, fetchedAt, status } = answer
+function toFetched(asked: Asked): Fetched {
+  if (asked.type === 'refused') return { type: 'deferred', retryAfterMs: asked.refusal.retryAfterMs }
+  const { outcome, body, fetchedAt, status } = asked.answer
   if (outcome.type !== 'ok' || status === null) return { type: 'failed', outcome }
   const summary = overRecords(() => summarise(outcome.json, fetchedAt))
   return { type: 'page', page: { body, fetchedAt, status, summary } }

@@ -29,7 +29,7 @@ async function readUsers(sql: Sql): Promise<{ status: string; n: number }[]> {
 async function readAges(sql: Sql): Promise<{ oldest: number; unpolled: number[] }> {
   const { rows } = await sql.query<{ oldest: number; unpolled: number[] }>(
     `with ages as (
-       select extract(epoch from now() - coalesce(s.last_ok_at, u.authorized_at))::float8 as age
+       select extract(epoch from now() - coalesce(s.last_ok_at, u.authorized_at, u.created_at))::float8 as age
        from users u join poll_state s on s.user_id = u.id where u.status = 'active'
      )
      select coalesce((select max(age) from ages), 0) as oldest,

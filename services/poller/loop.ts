@@ -2,6 +2,7 @@ import { isRecordFault } from '../../lib/errors.ts'
 import type { HealthReport } from '../../lib/health.ts'
 import { metrics } from '../../lib/metrics.ts'
 import type { Resource } from '../../lib/scope.ts'
+import type { Permit } from '../../lib/spotify/permit.ts'
 import type { AppState } from './app-state.ts'
 import type { ClaimedUser } from './claims.ts'
 import { claimDue, giveBack, readNextDue, recordFailure } from './claims.ts'
@@ -39,7 +40,7 @@ export function startPollLoop(
   context: PollContext,
   options: { appState: AppState; fail: (error: unknown) => void },
 ): PollLoop {
-  const { postgres, budget, settings, log } = context
+  const { postgres, gateway, settings, log } = context
   const { appState, fail } = options
   const running = new Set<Promise<void>>()
   const sleeper = createSleeper()
@@ -64,9 +65,9 @@ export function startPollLoop(
     strainMs = strainedUntil = 0
   }
 
-  async function poll(user: ClaimedUser, fairness: Fairness): Promise<void> {
+  async function poll(user: ClaimedUser, paid: { permit: Permit; fairness: Fairness }): Promise<void> {
     try {
-      const { outcome, answer } = await pollUser(context, user, fairness)
+      const { outcome, answer } = await pollUser(context, user, paid)
       metrics.polls.inc({ outcome })
       relax()
       if (answer) await appState.note(user.userId, answer, running.size - 1)
@@ -85,8 +86,8 @@ export function startPollLoop(
     }
   }
 
-  function start(user: ClaimedUser, fairness: Fairness): void {
-    const polling = poll(user, fairness)
+  function start(user: ClaimedUser, paid: { permit: Permit; fairness: Fairness }): void {
+    const polling = poll(user, paid)
       .catch((err) => log.error({ err, userId: user.userId }, 'poll_broken'))
       .finally(() => {
         running.delete(polling)
@@ -101,7 +102,7 @@ export function startPollLoop(
   async function pass(): Promise<number> {
     // Polls that end wake the loop, and must not cut this short.
     if (strainedUntil > Date.now()) return strainedUntil - Date.now()
-    const state = await budget.read()
+    const state = await gateway.read()
     await appState.upkeep(state)
     if (strainedBy === 'pass') relax()
     const { pausedForMs, strikes } = state.lanes.polling
@@ -115,9 +116,14 @@ export function startPollLoop(
     const claimed = await claimDue(postgres, free, settings.leaseMs)
     backlog = claimed.length === free
     if (claimed.length === 0) return toWait(await readNextDue(postgres), settings)
-    const { granted } = await budget.reserve('polling', claimed.length)
-    for (const user of claimed.slice(0, granted)) start(user, appState.fairness(state))
-    if (granted < claimed.length) await giveBack(postgres, claimed.slice(granted), 0)
+    const { permits } = await gateway.reserve('polling', claimed.length)
+    const fairness = appState.fairness(state)
+    for (const [i, permit] of permits.entries()) {
+      const user = claimed[i]
+      if (user) start(user, { permit, fairness })
+    }
+    const unpaid = claimed.slice(permits.length)
+    if (unpaid.length > 0) await giveBack(postgres, unpaid, 0)
     return claimed.length < free ? 0 : settings.idleMs
   }
 

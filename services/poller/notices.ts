@@ -20,12 +20,12 @@ export const notices = {
     message: `${nameOf(user)} must connect again: ${reauthReasons[reason] ?? reason}. Their plays are not collected until then: songswap users connect.`,
     details: { reason },
   }),
-  consentEnding: (user: UserWords, { endsAt, now }: { endsAt: Date; now: Date }): Notice => ({
+  consentEnding: (user: UserWords, { endsAt, now }: { endsAt: Date | null; now: Date }): Notice => ({
     type: 'consent_ending',
     subject: subjectOf(user),
-    severity: endsAt.getTime() - now.getTime() > weekMs ? 'info' : 'warning',
-    message: `The consent of ${nameOf(user)} ${endsAt > now ? 'ends' : 'ended'} on ${endsAt.toISOString().slice(0, 10)}: refresh tokens live for six months. Their plays are not collected after that until they connect again: songswap users connect.`,
-    details: { endsAt: endsAt.toISOString() },
+    severity: endsAt !== null && endsAt.getTime() - now.getTime() > weekMs ? 'info' : 'warning',
+    message: `${consentWords(user, endsAt, now)}: refresh tokens live for six months. Their plays are not collected after that until they connect again: songswap users connect.`,
+    details: endsAt === null ? {} : { endsAt: endsAt.toISOString() },
   }),
   consentRenewed: (user: UserWords): Notice => ({
     type: 'consent_ending',
@@ -114,6 +114,13 @@ export const notices = {
     severity: 'info',
     message: overMessages[type] ?? 'It is over.',
   }),
+}
+
+/** @param endsAt null: nobody knows when the user agreed */
+function consentWords(user: UserWords, endsAt: Date | null, now: Date): string {
+  if (endsAt === null) return `The consent of ${nameOf(user)} is of unknown age and may end any day`
+  const ends = endsAt > now ? 'ends' : 'ended'
+  return `The consent of ${nameOf(user)} ${ends} on ${endsAt.toISOString().slice(0, 10)}`
 }
 
 const reauthReasons: Record<string, string> = {

@@ -5,6 +5,8 @@ import type { Logger } from '../../lib/log.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { Incidents } from '../../lib/spotify/incidents.ts'
 import type { OutcomeType } from '../../lib/spotify/outcome.ts'
+import type { Permit } from '../../lib/spotify/permit.ts'
+import { withPermit } from '../../lib/spotify/permit.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { ClaimedUser } from './claims.ts'
 import { activate } from './claims.ts'
@@ -46,9 +48,15 @@ const deadlineShare = 0.8
  *
  * @throws a retriable error when Kafka or Postgres are away; the user's state has not moved then
  */
-export async function pollUser(context: PollContext, user: ClaimedUser, fairness: Fairness): Promise<Polled> {
-  const fetched = await withDeadline(context.settings.leaseMs * deadlineShare, (signal) =>
-    fetchPage(context, user, signal),
+export async function pollUser(
+  context: PollContext,
+  user: ClaimedUser,
+  { permit, fairness }: { permit: Permit; fairness: Fairness },
+): Promise<Polled> {
+  const fetched = await withPermit(permit, () =>
+    withDeadline(context.settings.leaseMs * deadlineShare, (signal) =>
+      fetchPage(context, user, { permit, signal }),
+    ),
   )
   switch (fetched.type) {
     case 'page':

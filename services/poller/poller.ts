@@ -4,8 +4,7 @@ import { toEvent } from '../../lib/events.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
 import type { ServiceContext } from '../../lib/lifecycle.ts'
 import { openPostgres } from '../../lib/postgres.ts'
-import { openBudget } from '../../lib/spotify/budget.ts'
-import { openSpotifyClient } from '../../lib/spotify/client.ts'
+import { openGateway } from '../../lib/spotify/gateway.ts'
 import { openIncidents } from '../../lib/spotify/incidents.ts'
 import { createRefresher } from '../../lib/spotify/refresh.ts'
 import { createTokenCrypto } from '../../lib/spotify/token-crypto.ts'
@@ -31,22 +30,22 @@ export async function startPoller(service: Omit<ServiceContext<PollerConfig>, 's
   )
   const codec = openCodec(config.kafka.registryUrl)
   const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }), 'kafka')
-  const client = await scope.use(openSpotifyClient(spotify, { connections: settings.concurrency }), 'spotify')
-
-  const { clientId, dailyRequests } = spotify
-  const budget = openBudget({ sql: postgres, clientId, dailyRequests })
+  const gateway = await scope.use(
+    openGateway({ sql: postgres, config: spotify, connections: settings.concurrency }),
+    'spotify',
+  )
   const crypto = createTokenCrypto(config.tokenKeys)
-  const refresher = createRefresher({ client, budget, sql: postgres, crypto, log })
+  const refresher = createRefresher({ gateway, clientId: spotify.clientId, sql: postgres, crypto, log })
   const publishNotice = (notice: Notice) =>
     kafka.publish(events, [{ key: notice.subject, value: toEvent(notice, name, Date.now()) }])
   const incidents = openIncidents(postgres, publishNotice)
   const appState = createAppState({
-    ...{ sql: postgres, budget, incidents, bounds: settings },
+    ...{ sql: postgres, gateway, incidents, bounds: settings },
     upkeepMs: settings.idleMs * 3,
   })
 
   const context = {
-    ...{ client, budget, refresher, crypto, postgres, settings, incidents, publishNotice, log },
+    ...{ gateway, refresher, crypto, postgres, settings, incidents, publishNotice, log },
     recordPage: createPageRecorder(postgres),
     publishPage: (userId: number, value: SpotifyResponse) =>
       kafka.publish(recentlyPlayed, [{ key: String(userId), value }]),

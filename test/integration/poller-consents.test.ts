@@ -66,3 +66,57 @@ test('each warning is told once, over restarts and by several pollers, and a new
   await startAndStop(soon)
   expect((await told()).slice(2)).toEqual([[`user:${soon}`, 'resolved', undefined]])
 })
+
+test('a consent of unknown age is warned of once, as an old one, until a new one is given', async () => {
+  await bench.reset()
+  const before = (await told()).length
+  const [userId = 0] = await bench.addUsers(1)
+  await bench.postgres.query('update users set authorized_at = null where id = $1', [userId])
+  await bench.start()
+  await until(async () => (await told()).length > before, 'the warning is published')
+  await bench.stopPollers()
+  await startAndStop(userId)
+  expect((await told()).slice(before)).toEqual([[`user:${userId}`, 'raised', undefined]])
+  const list = await runSongswap(['users', 'list', '--json'], bench.env)
+  expect(JSON.parse(list.stdout)).toMatchObject([{ id: userId, authorizedAt: null, consentDaysLeft: null }])
+
+  await bench.postgres.query('update users set authorized_at = now() where id = $1', [userId])
+  await bench.start()
+  await until(async () => (await told()).length > before + 1, 'the end is published')
+  await bench.stopPollers()
+  expect((await told()).at(-1)).toEqual([`user:${userId}`, 'resolved', undefined])
+})
+
+test('a warning that cannot be published repeats none of those before it', async () => {
+  await bench.reset()
+  const before = (await told()).length
+  const users = await bench.addUsers(3)
+  for (const userId of users) await endIn(userId, 20)
+  // The second user's row is held: their warning waits, and so does nobody else's.
+  const holding = Promise.withResolvers<void>()
+  const held = Promise.withResolvers<void>()
+  const holder = bench.postgres.transaction(async (sql) => {
+    await sql.query('select from users where id = $1 for update', [users[1]])
+    held.resolve()
+    await holding.promise
+  })
+  await held.promise
+  await bench.start()
+  await until(async () => (await told()).length >= before + 2, 'two warnings are published')
+  await bench.stopPollers()
+  holding.resolve()
+  await holder
+  const noted = await bench.postgres.query<{ id: number }>(
+    'select user_id as id from consent_warnings order by 1',
+  )
+  expect(noted.rows.map(({ id }) => id)).toEqual([users[0], users[2]])
+  await bench.start()
+  await until(async () => (await told()).length >= before + 3, 'the third is published')
+  await bench.stopPollers()
+  expect(
+    (await told())
+      .slice(before)
+      .map(([subject]) => subject)
+      .sort(),
+  ).toEqual(users.map((id) => `user:${id}`).sort())
+})

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { SpotifyClient } from '../../lib/spotify/client.ts'
-import { openSpotifyClient } from '../../lib/spotify/client.ts'
+import type { Asked, Gateway } from '../../lib/spotify/gateway.ts'
+import { openGateway } from '../../lib/spotify/gateway.ts'
+import type { Answer } from '../../lib/spotify/http-answer.ts'
 import type { OutcomeType } from '../../lib/spotify/outcome.ts'
 import { openAppToken, refreshTokens } from '../../lib/spotify/tokens.ts'
 import type { FaultName } from '../../stack/simulators/spotify/faults.ts'
@@ -10,14 +11,14 @@ import { startSpotifySimulator } from '../../stack/simulators/spotify/simulator.
 import { spotifyTestConfig } from '../support/spotify.ts'
 
 let sim: SpotifySimulator
-let client: SpotifyClient
+let client: Gateway
 let accessToken: string
 
 beforeAll(async () => {
   sim = await startSpotifySimulator({ listeners: 3, keepPages: 5, hangMs: 5_000, slowBodyMs: 300 })
-  client = openSpotifyClient(spotifyTestConfig(sim), { connections: 4 })
+  client = openGateway({ sql: null, config: spotifyTestConfig(sim), connections: 4 })
   const answer = await refreshTokens(client, sim.refreshToken(0))
-  if (answer.type !== 'tokens') throw new Error(answer.outcome.type)
+  if (answer.type !== 'tokens') throw new Error(answer.type)
   accessToken = answer.tokens.accessToken
 })
 afterAll(async () => {
@@ -26,14 +27,21 @@ afterAll(async () => {
 })
 beforeEach(() => sim.clearFaults())
 
-const getPage = (token = accessToken) =>
-  client.get({
-    kind: 'recently-played',
-    lane: 'polling',
-    path: '/me/player/recently-played',
-    query: { limit: 50 },
-    accessToken: token,
-  })
+function answerIn(asked: Asked): Answer {
+  if (asked.type !== 'answered') throw new Error(asked.refusal.reason)
+  return asked.answer
+}
+
+const getPage = async (token = accessToken) =>
+  answerIn(
+    await client.get({
+      kind: 'recently-played',
+      lane: 'polling',
+      path: '/me/player/recently-played',
+      query: { limit: 50 },
+      accessToken: token,
+    }),
+  )
 
 const expected: Record<FaultName, OutcomeType> = {
   expired_token: 'unauthorized',
@@ -101,13 +109,14 @@ test('the body is the one that was sent, byte for byte, be it two megabytes', as
 
 test('a body that trickles for longer than the timeout is given up', async () => {
   const slow = await startSpotifySimulator({ listeners: 1, slowBodyMs: 6_000 })
-  const impatient = openSpotifyClient(spotifyTestConfig(slow), { connections: 1 })
+  const impatient = openGateway({ sql: null, config: spotifyTestConfig(slow), connections: 1 })
   const tokens = await refreshTokens(impatient, slow.refreshToken(0))
   slow.scriptFault({ fault: 'slow_body', endpoint: 'recently-played' })
-  const { outcome } = await impatient.get({
+  const asked = await impatient.get({
     ...{ kind: 'recently-played', lane: 'polling', path: '/me/player/recently-played' },
     accessToken: tokens.type === 'tokens' ? tokens.tokens.accessToken : '',
   } as const)
+  const { outcome } = answerIn(asked)
   expect(outcome.type).toBe('timeout')
   await impatient.close()
   await slow.stop()
@@ -116,7 +125,7 @@ test('a body that trickles for longer than the timeout is given up', async () =>
 test('nobody at the other end is unreachable, not an exception', async () => {
   const gone = await startSpotifySimulator({ listeners: 1 })
   await gone.stop()
-  const lonely = openSpotifyClient(spotifyTestConfig(gone), { connections: 1 })
+  const lonely = openGateway({ sql: null, config: spotifyTestConfig(gone), connections: 1 })
   const answer = await refreshTokens(lonely, 'any')
   expect(answer.type === 'refused' && answer.outcome.type).toBe('unreachable')
   await lonely.close()
@@ -136,7 +145,9 @@ test('a wrong client secret is invalid_client', async () => {
     listeners: 1,
     client: { id: 'right', secret: 'right', redirectUris: [] },
   })
-  const wrong = openSpotifyClient(spotifyTestConfig(strict, { SPOTIFY_CLIENT_ID: 'right' }), {
+  const wrong = openGateway({
+    sql: null,
+    config: spotifyTestConfig(strict, { SPOTIFY_CLIENT_ID: 'right' }),
     connections: 1,
   })
   const answer = await refreshTokens(wrong, strict.refreshToken(0))

@@ -7,6 +7,8 @@ import type { Budget } from '../../lib/spotify/budget.ts'
 import { openBudget } from '../../lib/spotify/budget.ts'
 import type { SpotifyClient } from '../../lib/spotify/client.ts'
 import { openSpotifyClient } from '../../lib/spotify/client.ts'
+import type { Gateway } from '../../lib/spotify/gateway.ts'
+import { gatewayOf, openGateway } from '../../lib/spotify/gateway.ts'
 import type { Refresher } from '../../lib/spotify/refresh.ts'
 import { createRefresher } from '../../lib/spotify/refresh.ts'
 import { createTokenCrypto, UnreadableTokenError } from '../../lib/spotify/token-crypto.ts'
@@ -40,10 +42,11 @@ beforeAll(async () => {
   sim = await startSpotifySimulator({ listeners: 50, refreshTokenRotation: 'always', hangMs: 3_000 })
   client = openSpotifyClient(spotifyTestConfig(sim), { connections: 8 })
   budget = openBudget({ sql: postgres, clientId: 'refresh', dailyRequests: 1_000_000 })
-  refresher = createRefresher({ client, budget, sql: postgres, crypto: testCrypto, log: stream.log })
+  refresher = refresherOf(gatewayOf({ client, budget }))
 })
 afterAll(async () => {
   await client.close()
+  await budget.close()
   await sim.stop()
   await postgres.close()
   await stream.release()
@@ -62,6 +65,9 @@ const tokensOf = async (userId: number) => {
   ])
   return { refresh, access, expiresInMs: stored.expiresInMs }
 }
+const refresherOf = (gateway: Gateway, sql: Postgres = postgres) =>
+  createRefresher({ gateway, clientId: 'refresh', sql, crypto: testCrypto, log: stream.log })
+
 /** A refresher that finds the world changed when Spotify's answer is there. */
 function refresherAfter(change: () => Promise<unknown>, sql: Postgres = postgres): Refresher {
   const slow: SpotifyClient = {
@@ -72,7 +78,7 @@ function refresherAfter(change: () => Promise<unknown>, sql: Postgres = postgres
       return answer
     },
   }
-  return createRefresher({ client: slow, budget, sql, crypto: testCrypto, log: stream.log })
+  return refresherOf(gatewayOf({ client: slow, budget }), sql)
 }
 const tokenRequests = () => sim.stats().answers['token 200'] ?? 0
 
@@ -95,17 +101,10 @@ describe('a refresh', () => {
 
   test('keeps the old token when Spotify sends none', async () => {
     const steady = await startSpotifySimulator({ listeners: 2, refreshTokenRotation: 'never' })
-    const own = openSpotifyClient(spotifyTestConfig(steady), { connections: 2 })
+    const own = openGateway({ sql: postgres, config: spotifyTestConfig(steady), connections: 2 })
     const userId = await addUser(postgres, steady, 1)
     const before = await readTokens(postgres, userId)
-    const refresh = createRefresher({
-      client: own,
-      budget,
-      sql: postgres,
-      crypto: testCrypto,
-      log: stream.log,
-    }).refresh
-    expect((await refresh(userId)).type).toBe('fresh')
+    expect((await refresherOf(own).refresh(userId)).type).toBe('fresh')
     expect((await readTokens(postgres, userId))?.refreshSealed).toBe(before?.refreshSealed)
     await own.close()
     await steady.stop()
@@ -154,13 +153,7 @@ describe('a refresh', () => {
     const fresh = await refresher.refresh(userId)
     const spent = openBudget({ sql: postgres, clientId: `spent-${userId}`, dailyRequests: 1 })
     await spent.reserve('polling', 1)
-    const poor = createRefresher({
-      client,
-      budget: spent,
-      sql: postgres,
-      crypto: testCrypto,
-      log: stream.log,
-    })
+    const poor = refresherOf(gatewayOf({ client, budget: spent }))
     const before = tokenRequests()
     const rejected = fresh.type === 'fresh' ? fresh.accessToken : ''
     expect((await poor.refresh(userId, { rejected })).type).toBe('deferred')

@@ -1,0 +1,78 @@
+import type { Taken } from './budget-store.ts'
+import type { Lane } from './outcome.ts'
+
+/** Above this many requests a day requests are taken from the shared rows by the block. */
+export const blocksFromDailyRequests = 10_000
+/** What a block holds after this time goes back: other processes may need it, and a pause may have begun. */
+export const blockLivesMs = 10_000
+
+/** Where blocks come from and go back to. */
+export interface BlockStore {
+  take(lane: Lane, count: number): Promise<Taken>
+  refund(lane: Lane, count: number, window: string): Promise<void>
+}
+
+interface Block {
+  left: number
+  window: string
+  /** Of the monotonic clock. */
+  until: number
+}
+
+const nothing: Taken = { granted: 0, window: null, windowEndsInMs: 0 }
+
+/**
+ * Requests that this process has reserved ahead, so that a busy one locks the shared rows once in ten seconds
+ * and not for every claim. A block never outlives the window that it counts in. A process that is killed leaves
+ * its block counted: the budget is then short by it, and never exceeded.
+ */
+export class BudgetBlocks {
+  readonly #store: BlockStore
+  readonly #size: number
+  readonly #now: () => number
+  readonly #blocks = new Map<Lane, Block>()
+
+  /** @param options.now a monotonic clock in milliseconds */
+  constructor(store: BlockStore, options: { dailyRequests: number; now?: () => number }) {
+    this.#store = store
+    this.#size = Math.ceil((options.dailyRequests * blockLivesMs) / 86_400_000)
+    this.#now = options.now ?? (() => performance.now())
+  }
+
+  /** Gives up to `count` requests, all of one window. */
+  async take(lane: Lane, count: number): Promise<Taken> {
+    const held = this.#blocks.get(lane)
+    if (held && (held.left < count || held.until <= this.#now())) await this.#giveBack(lane, held)
+    const block = this.#blocks.get(lane) ?? (await this.#fill(lane, count))
+    if (!block) return nothing
+    const granted = Math.min(count, block.left)
+    block.left -= granted
+    return { granted, window: block.window, windowEndsInMs: block.until - this.#now() }
+  }
+
+  /** Gives back what is left of every block. */
+  async close(): Promise<void> {
+    for (const [lane, block] of [...this.#blocks]) await this.#giveBack(lane, block)
+  }
+
+  async #fill(lane: Lane, count: number): Promise<Block | null> {
+    const taken = await this.#store.take(lane, Math.max(count, this.#size))
+    if (taken.window === null) return null
+    const livesMs = Math.min(blockLivesMs, taken.windowEndsInMs)
+    const block = { left: taken.granted, window: taken.window, until: this.#now() + livesMs }
+    // Another call may have filled at the same moment: one block is enough.
+    const other = this.#blocks.get(lane)
+    this.#blocks.set(lane, block)
+    if (other) await this.#giveBack(lane, other)
+    // What fails to go back stays counted: the budget is short by it until its window ends.
+    setTimeout(() => void this.#giveBack(lane, block).catch(() => undefined), livesMs).unref()
+    return block
+  }
+
+  async #giveBack(lane: Lane, block: Block): Promise<void> {
+    if (this.#blocks.get(lane) === block) this.#blocks.delete(lane)
+    const { left } = block
+    block.left = 0
+    if (left > 0) await this.#store.refund(lane, left, block.window)
+  }
+}

@@ -1,0 +1,143 @@
+import type { Sql } from '../postgres.ts'
+import type { Lane } from './outcome.ts'
+import { lanes } from './outcome.ts'
+import type { Pause } from './pause-policy.ts'
+
+/** A lane as stored; ages by the database's clock. */
+export interface LaneRow {
+  lane: Lane
+  used: number
+  strikes: number
+  reason: string | null
+  paused_ms: number | null
+  age_ms: number | null
+}
+
+export async function readActiveUsers(sql: Sql): Promise<number> {
+  const { rows } = await sql.query<{ count: number }>(`select count(*) from users where status = 'active'`)
+  return rows[0]?.count ?? 0
+}
+
+export async function readLanes(sql: Sql, clientId: string): Promise<LaneRow[]> {
+  const { rows } = await sql.query<LaneRow>(
+    `select lane, used, strikes, reason,
+       (extract(epoch from paused_until - now()) * 1000)::float8 as paused_ms,
+       case when isfinite(window_started_at)
+         then (extract(epoch from now() - window_started_at) * 1000)::float8 end as age_ms
+     from api_pauses where client_id = $1`,
+    [clientId],
+  )
+  return rows
+}
+
+/** Minus infinity: the window begins with the first request, not with the row. */
+export async function ensureLanes(sql: Sql, clientId: string): Promise<void> {
+  await sql.query(
+    `insert into api_pauses (client_id, lane, window_started_at)
+     select $1, lane, '-infinity' from unnest($2::text[]) lane
+     on conflict do nothing`,
+    [clientId, lanes],
+  )
+}
+
+/** Requests that were granted, and the window that they were taken from. */
+export interface Taken {
+  granted: number
+  /** Names the window, for a refund; null: nothing was granted. */
+  window: string | null
+  /** Until that window ends. */
+  windowEndsInMs: number
+}
+
+const nothing: Taken = { granted: 0, window: null, windowEndsInMs: 0 }
+
+/**
+ * `take` of `budget-rule.ts`, atomic over all processes: the rows of all lanes are locked first (always in the
+ * same order), so the sum that the grant is computed from is the newest one.
+ */
+export async function takeRequests(
+  sql: Sql,
+  order: { clientId: string; lane: Lane; count: number; cap: number; despitePause: boolean },
+): Promise<Taken> {
+  const { clientId, lane, count, cap, despitePause } = order
+  const run = () =>
+    sql.query<Taken>({
+      name: 'budget_take',
+      text: takeSql,
+      values: [clientId, lane, count, cap, lanes, despitePause],
+    })
+  const first = await run()
+  if (first.rows[0]) return toTaken(first.rows[0])
+  await ensureLanes(sql, clientId)
+  return toTaken((await run()).rows[0] ?? nothing)
+}
+
+function toTaken(row: Taken): Taken {
+  return row.granted === 0 ? nothing : row
+}
+
+const takeSql = `
+  with locked as (
+    select lane, used, window_started_at, paused_until from api_pauses
+    where client_id = $1 and lane = any($5) order by lane for update
+  ), state as (
+    select bool_or(window_started_at > now() - interval '24 hours') as running,
+      coalesce(sum(used) filter (where window_started_at > now() - interval '24 hours'), 0) as used,
+      coalesce(bool_or(paused_until > now()) filter (where lane = $2), false) as paused
+    from locked
+  ), grant_of as (
+    select running, case when paused and not $6 then 0 else greatest(0, least($3::bigint, $4::bigint - used)) end as granted
+    from state
+  )
+  update api_pauses p set
+    window_started_at = case when g.running or g.granted = 0 then p.window_started_at else now() end,
+    used = case when g.running then p.used when g.granted = 0 then p.used else 0 end
+      + case when p.lane = $2 then g.granted else 0 end
+  from grant_of g
+  where p.client_id = $1 and p.lane = any($5) and (p.lane = $2 or not g.running)
+  returning g.granted::int as granted, p.window_started_at::text as window,
+    case when isfinite(p.window_started_at)
+      then (extract(epoch from p.window_started_at + interval '24 hours' - now()) * 1000)::float8
+      else 0 end as "windowEndsInMs"`
+
+/** Gives back requests that were not sent; without effect once their window is over. */
+export async function refundRequests(
+  sql: Sql,
+  order: { clientId: string; lane: Lane; count: number; window: string },
+): Promise<void> {
+  await sql.query({
+    name: 'budget_refund',
+    text: `update api_pauses set used = greatest(0, used - $3)
+      where client_id = $1 and lane = $2 and window_started_at = $4::timestamptz`,
+    values: [order.clientId, order.lane, order.count, order.window],
+  })
+}
+
+/** Requests in flight meet the same limit several times: only the first of them counts as a strike. */
+export async function storePause(sql: Sql, clientId: string, pause: Pause): Promise<void> {
+  await sql.query(
+    `update api_pauses p set
+       strikes = case when p.paused_until > now() then p.strikes else p.strikes + 1 end,
+       reason = case when p.paused_until > w.until then p.reason else $5 end,
+       paused_until = greatest(p.paused_until, w.until)
+     from (
+       select lane, case
+         when $4::float8 is null then now() + make_interval(secs => $3::float8 / 1000)
+         when paused_until > now() then paused_until
+         else now() + make_interval(secs => least($3::float8 * power(2, least(strikes, 30)), $4::float8) / 1000)
+       end as until
+       from api_pauses where client_id = $1 and lane = any($2) order by lane for update
+     ) w
+     where p.client_id = $1 and p.lane = w.lane`,
+    [clientId, pause.lanes, pause.ms, pause.maxMs, pause.reason],
+  )
+}
+
+/** A success that began before the pause says nothing about it. */
+export async function clearStrikes(sql: Sql, clientId: string, lane: Lane): Promise<void> {
+  await sql.query(
+    `update api_pauses set strikes = 0, reason = null
+     where client_id = $1 and lane = $2 and strikes > 0 and (paused_until is null or paused_until <= now())`,
+    [clientId, lane],
+  )
+}

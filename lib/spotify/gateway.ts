@@ -1,0 +1,117 @@
+import type { SpotifyConfig } from '../config.ts'
+import { isRecordFault } from '../errors.ts'
+import type { Sql } from '../postgres.ts'
+import type { Resource } from '../scope.ts'
+import type { Budget, BudgetState, Refusal } from './budget.ts'
+import { openBudget, openUncountedBudget } from './budget.ts'
+import type { ApiCall, SpotifyClient } from './client.ts'
+import { openSpotifyClient } from './client.ts'
+import type { Answer } from './http-answer.ts'
+import type { Lane, Outcome } from './outcome.ts'
+import type { Pause } from './pause-policy.ts'
+import type { Permit, Permits } from './permit.ts'
+import { toPermits } from './permit.ts'
+
+/** What came of a request: an answer, with the pause that it led to, or the budget's refusal to send it. */
+export type Asked =
+  | { type: 'answered'; answer: Answer; pause: Pause | null }
+  | { type: 'refused'; refusal: Refusal }
+
+/**
+ * The only way to Spotify: every request, of whatever kind, is reserved in the shared budget, sent, classified,
+ * and its answer acted on (a pause is stored, a row of pauses ended). A request that was reserved and not sent
+ * goes back to the budget. Nothing here waits: callers learn how long a pause lasts.
+ */
+export interface Gateway extends Resource {
+  /** No request takes longer. */
+  readonly timeoutMs: number
+  /**
+   * Reserves requests ahead. Each permit is for one request; one that is not used must be refunded.
+   *
+   * @param options.despitePause to find out whether the cause of the pause is gone
+   */
+  reserve(lane: Lane, count: number, options?: { despitePause: boolean }): Promise<Permits>
+  /** One GET of the Web API; without a permit it is reserved in the call's lane. */
+  get(call: ApiCall, permit?: Permit): Promise<Asked>
+  /** One POST to the token endpoint; without a permit it is reserved in the lane `accounts`. */
+  postToken(form: Record<string, string>, permit?: Permit): Promise<Asked>
+  /** Stores a pause that the caller decided on. */
+  pause(pause: Pause): Promise<void>
+  read(): Promise<BudgetState>
+}
+
+/**
+ * @param options.sql null: Postgres is away, and nothing is counted; for the doctor's two requests alone
+ * @param options.connections most requests at a time per host
+ */
+export function openGateway(options: {
+  sql: Sql | null
+  config: SpotifyConfig
+  connections: number
+}): Gateway {
+  const { sql, config, connections } = options
+  const { clientId, dailyRequests } = config
+  return gatewayOf({
+    client: openSpotifyClient(config, { connections }),
+    budget: sql ? openBudget({ sql, clientId, dailyRequests }) : openUncountedBudget(dailyRequests),
+  })
+}
+
+/** A gateway over a client and a budget that exist. */
+export function gatewayOf({ client, budget }: { client: SpotifyClient; budget: Budget }): Gateway {
+  /** Answers that Postgres did not take yet: no request is sent before it knows of them. */
+  let unsettled: { lane: Lane; outcome: Outcome }[] = []
+
+  async function settleLate(): Promise<void> {
+    while (unsettled[0]) {
+      const { lane, outcome } = unsettled[0]
+      await budget.settle(lane, outcome)
+      unsettled = unsettled.slice(1)
+    }
+  }
+
+  /** An answer that is there is not lost because Postgres is away; what it asks for is stored later. */
+  async function settle(lane: Lane, outcome: Outcome): Promise<Pause | null> {
+    try {
+      return await budget.settle(lane, outcome)
+    } catch (error) {
+      if (isRecordFault(error)) throw error
+      unsettled.push({ lane, outcome })
+      return null
+    }
+  }
+
+  async function reserve(lane: Lane, count: number, how?: { despitePause: boolean }): Promise<Permits> {
+    await settleLate()
+    return toPermits(budget, lane, await budget.reserve(lane, count, how))
+  }
+
+  async function send(
+    lane: Lane,
+    permit: Permit | undefined,
+    request: () => Promise<Answer>,
+  ): Promise<Asked> {
+    const { permits, refusal } = permit ? { permits: [permit], refusal: null } : await reserve(lane, 1)
+    const [paid] = permits
+    if (!paid) {
+      if (!refusal) throw new Error('The budget neither granted nor refused a request')
+      return { type: 'refused', refusal }
+    }
+    paid.spend()
+    const answer = await request()
+    return { type: 'answered', answer, pause: await settle(lane, answer.outcome) }
+  }
+
+  return {
+    timeoutMs: client.timeoutMs,
+    reserve,
+    get: (call, permit) => send(call.lane, permit, () => client.get(call)),
+    postToken: (form, permit) => send('accounts', permit, () => client.postToken(form)),
+    pause: budget.pause,
+    read: budget.read,
+    async close() {
+      await budget.close()
+      await client.close()
+    },
+  }
+}

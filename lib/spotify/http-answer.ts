@@ -1,0 +1,57 @@
+import type { Dispatcher } from 'undici'
+import { withDeadline } from '../deadline.ts'
+import type { CallKind } from './classify.ts'
+import { classify, classifyFailure } from './classify.ts'
+import { exchange } from './exchange.ts'
+import type { Outcome } from './outcome.ts'
+
+/** What came of one request. */
+export interface Answer {
+  outcome: Outcome
+  /** null: there was no complete answer. */
+  status: number | null
+  /** The body as received; empty when there was none. */
+  body: Buffer
+  /** When the answer was complete: Unix time in milliseconds. */
+  fetchedAt: number
+}
+
+/** One request, and how its answer is to be read. */
+export interface Ask {
+  kind: CallKind
+  url: URL
+  headers?: Record<string, string>
+  form?: string
+  timeoutMs: number
+  signal?: AbortSignal | undefined
+}
+
+/** Sends one request and classifies its answer, also of others than Spotify. @throws what the reason of `call.signal` is */
+export async function answerOf(agent: Dispatcher, call: Ask): Promise<Answer> {
+  const request = {
+    origin: call.url.origin,
+    path: call.url.pathname + call.url.search,
+    method: call.form === undefined ? ('GET' as const) : ('POST' as const),
+    // Identity: the body is kept as it comes, so it must come as it is.
+    headers: { accept: 'application/json', 'accept-encoding': 'identity', ...call.headers },
+    body: call.form ?? null,
+  }
+  try {
+    // The agent's timeouts bound the time without a byte; a body that trickles needs a bound of its own.
+    const answer = await withDeadline(
+      call.timeoutMs,
+      (signal) => exchange(agent, request, signal),
+      call.signal,
+    )
+    return {
+      outcome: classify(call.kind, answer),
+      status: answer.status,
+      body: answer.body,
+      fetchedAt: Date.now(),
+    }
+  } catch (error) {
+    const outcome = classifyFailure(error)
+    if (!outcome) throw error
+    return { outcome, status: null, body: Buffer.alloc(0), fetchedAt: Date.now() }
+  }
+}

@@ -1,0 +1,51 @@
+import type { Budget, Refusal, Reservation } from './budget.ts'
+import type { Lane } from './outcome.ts'
+
+/** The right to send one request, paid for in a lane. */
+export interface Permit {
+  readonly lane: Lane
+  /** Marks the request as sent: it stays counted. @throws when the permit was used before */
+  spend(): void
+  /** Gives the request back unless it was sent. */
+  refund(): Promise<void>
+}
+
+/** Permits that were granted, fewer than asked for where there is a refusal. */
+export interface Permits {
+  permits: Permit[]
+  refusal: Refusal | null
+}
+
+export function toPermits(budget: Budget, lane: Lane, reservation: Reservation): Permits {
+  const { granted, window, refusal } = reservation
+  const permits = Array.from({ length: window === null ? 0 : granted }, () =>
+    toPermit(budget, lane, window ?? ''),
+  )
+  return { permits, refusal }
+}
+
+function toPermit(budget: Budget, lane: Lane, window: string): Permit {
+  let isOpen = true
+  return {
+    lane,
+    spend() {
+      if (!isOpen) throw new Error('A permit is for one request')
+      isOpen = false
+    },
+    async refund() {
+      if (!isOpen) return
+      isOpen = false
+      await budget.refund(lane, 1, window)
+    },
+  }
+}
+
+/** Does work that may send the request of a permit; gives the request back where it did not. */
+export async function withPermit<T>(permit: Permit, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } finally {
+    // A refund that fails leaves the request counted: the budget is then short by it, and never exceeded.
+    await permit.refund().catch(() => undefined)
+  }
+}

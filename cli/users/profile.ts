@@ -29,8 +29,13 @@ const longestWaitMs = 10_000
 export async function readProfile(gateway: Gateway, accessToken: string, permit: Permit): Promise<Profile> {
   const call = { kind: 'profile', lane: 'polling', path: '/me', accessToken } as const
   for (let attempt = 1; ; attempt++) {
-    const asked = await gateway.get(call, attempt === 1 ? permit : undefined)
-    if (asked.type === 'refused') throw toBudgetFault(asked.refusal)
+    const asked = await (attempt === 1 ? gateway.get(call, permit) : gateway.get(call))
+    if (asked.type === 'refused') {
+      const { retryAfterMs } = asked.refusal
+      if (retryAfterMs > longestWaitMs || attempt === tries) throw toBudgetFault(asked.refusal)
+      await sleep(retryAfterMs)
+      continue
+    }
     const { outcome } = asked.answer
     const waitMs = toWait(outcome, attempt)
     if (waitMs === null || attempt === tries) return toProfile(outcome)

@@ -180,6 +180,48 @@ describe('users add', () => {
     expect((await runSongswap(['users', 'add'], { ...env, ...rotating.env }, token)).code).toBe(0)
   })
 
+  test('says when the user agreed, or that nobody knows: a token says nothing about its age', async () => {
+    const authorizedAt = async (id: number) => {
+      const { rows } = await postgres.query<{ at: Date | null }>(
+        'select authorized_at as at from users where id = $1',
+        [id],
+      )
+      return rows[0]?.at ?? null
+    }
+    const id = await addUser(4)
+    expect(await authorizedAt(id)).toBeNull()
+    const given = ['users', 'add', '--authorized-at', '2026-09-01']
+    const known = await songswap(given, spotify.refreshToken(4))
+    expect(known.stdout).toBe(`${id}\n`)
+    expect(await authorizedAt(id)).toEqual(new Date('2026-09-01'))
+    for (const wrong of ['yesterday', '2999-01-01', '2026-13-45']) {
+      const { code } = await songswap(['users', 'add', '--authorized-at', wrong], spotify.refreshToken(4))
+      expect(code).toBe(2)
+    }
+  })
+
+  test('what is asked is counted, and its 429 is stored for everybody', async () => {
+    const SPOTIFY_CLIENT_ID = `quota-${crypto.randomUUID()}`
+    const own = { ...env, SPOTIFY_CLIENT_ID }
+    spotify.scriptFault({ fault: 'quota_exceeded', endpoint: 'me' })
+    const { code, stderr } = await runSongswap(['users', 'add'], own, spotify.refreshToken(4))
+    expect({ code, quota: stderr.includes('quota_exceeded') }).toEqual({ code: 1, quota: true })
+    const { rows } = await postgres.query(
+      `select lane, used, paused_until > now() as paused from api_pauses where client_id = $1 order by lane`,
+      [SPOTIFY_CLIENT_ID],
+    )
+    expect(rows).toEqual([
+      { lane: 'accounts', used: 1, paused: null },
+      { lane: 'enrichment', used: 0, paused: null },
+      { lane: 'polling', used: 1, paused: true },
+    ])
+    // The next one is told before anything is used up.
+    const token = rotating.refreshToken(6)
+    const late = await runSongswap(['users', 'add'], { ...own, ...rotating.env }, token)
+    expect(late.stderr).toContain('Nothing was asked')
+    expect((await runSongswap(['users', 'add'], { ...env, ...rotating.env }, token)).code).toBe(0)
+  })
+
   test('--json tells who it is', async () => {
     const { stdout } = await songswap(['users', 'add', '--json'], spotify.refreshToken(8))
     expect(JSON.parse(stdout)).toMatchObject({
@@ -344,7 +386,7 @@ describe('users list, pause and resume', () => {
     expect(stdout).toContain('listener-1')
     const json = await songswap(['users', 'list', '--json'])
     expect(JSON.parse(json.stdout)).toContainEqual(
-      expect.objectContaining({ spotifyId: 'listener-1', status: 'active', consentDaysLeft: 179 }),
+      expect.objectContaining({ spotifyId: 'listener-1', status: 'active', consentDaysLeft: null }),
     )
     expect(json.stdout).not.toMatch(/token/i)
   })
@@ -385,7 +427,9 @@ describe('status', () => {
     expect(report.plays).toEqual({ count: 2, exact: true, newestPlayedAt: '2026-11-24T08:00:01.000Z' })
     expect(report.gaps).toEqual({ open: 1, users: 1 })
     expect(report.deadLetters).toEqual({ records: 1, open: 1 })
-    expect(report.budget).toMatchObject({ dailyRequests: 600, left: 600, pauses: [] })
+    expect(report.budget).toMatchObject({ dailyRequests: 600, pauses: [] })
+    // Adding and connecting users has cost two requests each.
+    expect(report.budget.left).toBeLessThan(600)
     expect(report.topics.map((t: { partitions: unknown[] }) => t.partitions.length)).toEqual([12, 6, 6, 1, 3])
     expect(report.users.byStatus.active).toBeGreaterThan(0)
   })

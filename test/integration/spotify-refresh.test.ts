@@ -276,6 +276,42 @@ test('connecting again replaces a dead token, keeps the id and the digest, and m
   ])
 })
 
+describe('a user who connects', () => {
+  const connect = async (who: { spotifyId: string; accountId?: string }) => {
+    const sealed = await testCrypto.seal('token')
+    return postgres.transaction((sql) =>
+      connectUser(sql, {
+        ...{ ...who, displayName: null, refreshSealed: sealed, accessSealed: sealed },
+        ...{ expiresInMs: 1_000, scope: null, clientId: 'the-app' },
+      }),
+    )
+  }
+  const idsOf = async (id: number) => {
+    const { rows } = await postgres.query(
+      'select spotify_id, account_id, client_id from users join spotify_tokens on user_id = id where id = $1',
+      [id],
+    )
+    return rows[0]
+  }
+
+  test('is known by the account id, whatever Spotify calls them now; the old id is kept', async () => {
+    const id = await connect({ spotifyId: 'old-name' })
+    expect(await connect({ spotifyId: 'old-name', accountId: 'account-1' })).toBe(id)
+    expect(await connect({ spotifyId: 'new-name', accountId: 'account-1' })).toBe(id)
+    expect(await idsOf(id)).toEqual({
+      ...{ spotify_id: 'old-name', account_id: 'account-1', client_id: 'the-app' },
+    })
+  })
+
+  test('under an id that another account holds is somebody else', async () => {
+    const first = await connect({ spotifyId: 'reused', accountId: 'account-2' })
+    const second = await connect({ spotifyId: 'reused', accountId: 'account-3' })
+    expect(second).not.toBe(first)
+    expect(await connect({ spotifyId: 'reused', accountId: 'account-3' })).toBe(second)
+    expect(await connect({ spotifyId: 'reused', accountId: 'account-2' })).toBe(first)
+  })
+})
+
 test('two connections of one user at once end as one user', async () => {
   const sealed = await testCrypto.seal('token')
   const connect = () =>

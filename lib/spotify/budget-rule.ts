@@ -98,11 +98,6 @@ export function usedIn(book: Book, now: number): number {
   return Object.values(book.lanes).reduce((sum, { used }) => sum + used, 0)
 }
 
-/** Until the running window ends; a full window when none is running. */
-export function remainingMs(book: Book, now: number): number {
-  return isRunning(book, now) ? (book.windowStartedAt ?? now) + budgetWindowMs - now : budgetWindowMs
-}
-
 function isRunning({ windowStartedAt }: Book, now: number): boolean {
   return windowStartedAt !== null && now - windowStartedAt < budgetWindowMs
 }

@@ -110,7 +110,7 @@ export const metrics = {
   }),
   gaps: new Counter({
     name: 'songswap_gaps_total',
-    help: 'Gaps found: plays known to be missing between two pages.',
+    help: 'Gaps that outlived the next page: plays known to be missing.',
   }),
   entitiesEnriched: new Counter({
     name: 'songswap_entities_enriched_total',

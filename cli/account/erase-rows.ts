@@ -9,6 +9,8 @@ const id = (column: string) => `${column} = $1::bigint`
 /** Every table that holds something of a user, and which rows; $1 is the id. `users` comes last: others refer to it. */
 const tables: readonly [table: string, rows: string][] = [
   ['plays', id('user_id')],
+  ['shown_windows', id('user_id')],
+  ['shown_items', id('user_id')],
   ['gaps', id('user_id')],
   ['rejected_items', id('user_id')],
   ['spotify_tokens', id('user_id')],

@@ -12,9 +12,11 @@ export interface GapRow {
   closedAt: Date | null
   /** Plays that are stored within it. */
   plays: number
+  /** The page that closed it; null: open, or closed by other means or an older version. */
+  closedByPage: Pick<ClosingPage, 'source' | 'partition' | 'offset'> | null
 }
 
-/** A page that brought plays into a gap in the moment it was closed. */
+/** A page that closed a gap, or brought plays into it in that moment. */
 export interface ClosingPage {
   source: string
   partition: number
@@ -35,7 +37,10 @@ export async function readGaps(
     `select g.user_id as "userId", coalesce(u.display_name, u.spotify_id) as name, g.after, g.before,
        g.detected_at as "detectedAt", g.closed_at as "closedAt",
        (select count(*) from plays p
-         where p.user_id = g.user_id and p.played_at > g.after and p.played_at < g.before) as plays
+         where p.user_id = g.user_id and p.played_at > g.after and p.played_at < g.before) as plays,
+       case when g.closed_by_partition is not null then jsonb_build_object(
+         'source', g.closed_by_source, 'partition', g.closed_by_partition, 'offset', g.closed_by_offset
+       ) end as "closedByPage"
      from gaps g left join users u on u.id = g.user_id
      where ($1::text is null or g.user_id::text = $1 or u.spotify_id = $1)
        and (not $2::boolean or g.closed_at is null)
@@ -51,8 +56,17 @@ export async function isUser(sql: Sql, user: string): Promise<boolean> {
   return (rowCount ?? 0) > 0
 }
 
-/** The loader closes a gap in the transaction that stores the plays: both bear the same time. */
+/** Pages that closed a gap: the one that connected both sides, and those that brought plays into it just then. */
 export async function readClosingPages(sql: Sql, gap: GapRow): Promise<ClosingPage[]> {
+  const pages = await readBringers(sql, gap)
+  const closing = gap.closedByPage
+  if (!closing || pages.some((p) => p.partition === closing.partition && p.offset === closing.offset))
+    return pages
+  return [{ ...closing, plays: 0 }, ...pages]
+}
+
+/** The loader closes a gap in the transaction that stores the plays: both bear the same time. */
+async function readBringers(sql: Sql, gap: GapRow): Promise<ClosingPage[]> {
   const { rows } = await sql.query<ClosingPage>(
     `select p.source, p.page_partition as partition, p.page_offset as offset, count(*) as plays
      from plays p join gaps g on g.user_id = p.user_id and g.closed_at = p.ingested_at

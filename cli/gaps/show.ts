@@ -131,7 +131,7 @@ function toGapBlock(gap: ShownGap, width: number): string[] {
 function toState({ closedAt, closedBy, plays }: ShownGap): string {
   if (!closedAt) return plays > 0 ? `open; ${toPlural(plays, 'play')} stored within it` : 'open'
   const when = `closed ${toUtc(closedAt)}`
-  if (closedBy.length === 0) return `${when} by a page that shows no play in between`
+  if (closedBy.length === 0) return `${when}; no page is known to have closed it`
   const pages = closedBy.map(
     (p) => `page ${p.partition}/${p.offset} (${p.source}, ${toPlural(p.plays, 'play')})`,
   )

@@ -1,10 +1,11 @@
 import type { DecodedRecord } from '../../lib/kafka/record.ts'
+import { excerptHeader } from '../../lib/kafka/restored.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { PlayLine } from '../account/play-line.ts'
 
 /**
- * Fewer than Spotify's window of 50: such a page cannot reveal a gap. Between plays that one page showed there
- * may be others which the page before had shown.
+ * Fewer than Spotify's window of 50. Between plays that one page showed there may be others which the page before had
+ * shown, so these pages are marked as excerpts too: they reveal no gap.
  */
 const largestPage = 49
 
@@ -50,7 +51,7 @@ function toPage(plays: readonly PlayLine[], topic: string): DecodedRecord<Spotif
       ...first.page,
       timestamp: fetchedAt,
       key: Buffer.from(first.userId),
-      headers: [],
+      headers: [{ name: excerptHeader, value: Buffer.from('1') }],
       bytes: null,
     },
     decoded: { type: 'value', value, writer: null },

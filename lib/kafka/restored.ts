@@ -5,3 +5,6 @@ export const restoreHeaders = {
   offset: 'restore.offset',
   timestamp: 'restore.timestamp',
 } as const
+
+/** Header of a page that was made of stored plays: it holds but a part of what Spotify showed. */
+export const excerptHeader = 'restore.excerpt'

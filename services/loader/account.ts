@@ -1,6 +1,7 @@
 import type { DeadLetter } from '../../lib/kafka/sink.ts'
 import type { Place } from './history-store.ts'
 import { rejectedKey } from './history-store.ts'
+import type { LedgerEffect } from './ledger.ts'
 import type { HistoryBatch } from './transform.ts'
 import { toItemDeadLetter } from './transform.ts'
 
@@ -12,8 +13,7 @@ export interface HistoryEffect {
   playsRepaired: number
   /** The page that reports a rejected item, by {@link rejectedKey}. */
   reporters: ReadonlyMap<string, Place>
-  gapsFound: number
-  gapsClosed: number
+  gaps: LedgerEffect
   /** Rows of the catalogue that are new or changed. */
   catalogueRows: number
 }
@@ -41,7 +41,7 @@ export function toAccount({ pages, counts }: HistoryBatch, effect: HistoryEffect
     dropped: sum(counts.dropped),
     rejected: sum(counts.rejected),
     repaired: effect.playsRepaired,
-    gaps: effect.gapsFound,
+    gaps: effect.gaps.found,
   }
 }
 

@@ -1,13 +1,13 @@
 import type { Notice } from '../../lib/events.ts'
 
-/** Something about a gap that has not been told yet. */
+/** Something about a gap of which no event says so yet. */
 export interface GapNews {
   id: number
   userId: string
   after: Date
   before: Date
   closed: boolean
-  /** Whether the user has open gaps, this one included. */
+  /** Whether the user has open gaps that operators hear of, this one included. */
   othersOpen: boolean
 }
 
@@ -20,8 +20,8 @@ export function toGapNotice({ userId, after, before, closed, othersOpen }: GapNe
     severity: 'warning',
     state: closed && !othersOpen ? 'resolved' : 'raised',
     message: closed
-      ? `The gap of user ${userId} between ${from} and ${to} is closed: a later page shows what was played.`
-      : `Plays of user ${userId} between ${from} and ${to} may be lost: the page was full and did not reach back. An import of the listening history can fill it.`,
+      ? `The gap of user ${userId} between ${from} and ${to} is closed: pages show what was played.`
+      : `Plays of user ${userId} between ${from} and ${to} may be lost: no page shows what lies between. An import of the listening history can fill the gap.`,
     details: { after: from, before: to },
   }
 }

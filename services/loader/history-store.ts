@@ -1,39 +1,11 @@
 import type { Sql } from '../../lib/postgres.ts'
 import { toArray } from '../../lib/postgres.ts'
-import type { Gap } from './gaps.ts'
 import type { PlayRow, RejectedItem } from './transform.ts'
 
 /** Where a page lies in the topic, or lay before a restore. */
 export interface Place {
   partition: number
   offset: number
-}
-
-/** What is known of a page's user before the page. */
-export interface KnownHistory {
-  /** Newest play not later than the bound that was asked for, Unix ms. */
-  newest: number | null
-  hasOpenGap: boolean
-}
-
-/** Reads, for each pair of user and bound (Unix ms), in order, what is known. */
-export async function readKnownHistory(
-  sql: Sql,
-  pages: readonly { userId: string; fetchedAt: number }[],
-): Promise<KnownHistory[]> {
-  if (pages.length === 0) return []
-  const { rows } = await sql.query<{ newest: Date | null; has_open_gap: boolean }>({
-    name: 'loader_known_history',
-    text: `
-      select
-        (select max(played_at) from plays
-          where user_id = p.user_id and played_at <= to_timestamp(p.bound / 1000)) as newest,
-        exists (select from gaps where user_id = p.user_id and closed_at is null) as has_open_gap
-      from unnest($1::bigint[], $2::float8[]) with ordinality as p (user_id, bound, ordinal)
-      order by ordinal`,
-    values: [pages.map((p) => p.userId), pages.map((p) => p.fetchedAt)],
-  })
-  return rows.map((row) => ({ newest: row.newest?.getTime() ?? null, hasOpenGap: row.has_open_gap }))
 }
 
 /** Users of these who were erased. Nothing of theirs may be stored by the transaction that asks. */
@@ -157,40 +129,4 @@ export async function rememberRejected(
 
 export function rejectedKey(userId: string, digest: string): string {
   return `${userId} ${digest}`
-}
-
-/**
- * @param quiet nobody is to be told of them, nor of their end
- * @returns how many were not known
- */
-export async function insertGaps(sql: Sql, gaps: readonly Gap[], quiet: boolean): Promise<number> {
-  if (gaps.length === 0) return 0
-  const { rowCount } = await sql.query({
-    name: 'loader_gaps',
-    text: `
-      insert into gaps (user_id, after, before, quiet, opening_told_at)
-      select user_id, to_timestamp(after / 1000), to_timestamp(before / 1000), $4, case when $4 then now() end
-      from unnest($1::bigint[], $2::float8[], $3::float8[]) as r (user_id, after, before)
-      on conflict do nothing`,
-    values: [gaps.map((g) => g.userId), gaps.map((g) => g.after), gaps.map((g) => g.before), quiet],
-  })
-  return rowCount ?? 0
-}
-
-/** Closes open gaps that lie within stretches of which everything was shown. @returns how many */
-export async function closeGaps(
-  sql: Sql,
-  stretches: readonly { userId: string; oldest: number; newest: number }[],
-): Promise<number> {
-  if (stretches.length === 0) return 0
-  const { rowCount } = await sql.query({
-    name: 'loader_close_gaps',
-    text: `
-      update gaps g set closed_at = now(), closing_told_at = case when g.quiet then now() end
-      from unnest($1::bigint[], $2::float8[], $3::float8[]) as s (user_id, oldest, newest)
-      where g.closed_at is null and g.user_id = s.user_id
-        and g.after >= to_timestamp(s.oldest / 1000) and g.before <= to_timestamp(s.newest / 1000)`,
-    values: [stretches.map((s) => s.userId), stretches.map((s) => s.oldest), stretches.map((s) => s.newest)],
-  })
-  return rowCount ?? 0
 }

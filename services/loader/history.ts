@@ -9,17 +9,9 @@ import type { Account, HistoryEffect } from './account.ts'
 import { toAccount, toReports } from './account.ts'
 import type { Catalogue } from './catalogue.ts'
 import { writeCatalogue } from './catalogue-store.ts'
-import { findGaps, mayRevealGap, shownStretch } from './gaps.ts'
-import {
-  closeGaps,
-  insertGaps,
-  insertPlays,
-  readErased,
-  readKnownHistory,
-  rememberRejected,
-  repairPlays,
-} from './history-store.ts'
+import { insertPlays, readErased, rememberRejected, repairPlays } from './history-store.ts'
 import { KnownTracks } from './known-tracks.ts'
+import { recordWindows } from './ledger.ts'
 import { ShownPages } from './shown-pages.ts'
 import type { HistoryBatch } from './transform.ts'
 import { toHistory } from './transform.ts'
@@ -59,7 +51,7 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
     return async () => {
       const startedAt = Date.now()
       const { batch, effect } = await options.postgres.transaction(async (sql) => {
-        const erased = await readErased(sql, [...new Set(all.pages.map((page) => page.userId))])
+        const erased = await readErased(sql, [...new Set(all.pages.map(({ page }) => page.userId))])
         const kept = overRecords(() => withoutErased(erased))
         return { batch: kept, effect: await store(sql, kept, rerun) }
       })
@@ -82,23 +74,14 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
 
 /** Whether the commit may have left artists or tracks without metadata, or gaps that nobody was told of. */
 function mayBePending(catalogue: Catalogue, effect: HistoryEffect): boolean {
-  return catalogue.artists.length + catalogue.tracks.length + effect.gapsFound + effect.gapsClosed > 0
+  return catalogue.artists.length + catalogue.tracks.length + effect.gaps.due + effect.gaps.closed > 0
 }
 
 /** The order of tables is the same as in every other transaction of this service; see {@link writeCatalogue}. */
 async function store(sql: Sql, batch: HistoryBatch, rerun: boolean): Promise<HistoryEffect> {
   const { pages } = batch
-  const asked = [...pages.keys()].filter((index) => {
-    const page = pages[index]
-    return page && mayRevealGap(page)
-  })
-  const known = await readKnownHistory(
-    sql,
-    asked.flatMap((index) => pages[index] ?? []),
-  )
-  const newest = new Map(asked.map((index, i) => [index, known[i]?.newest ?? null]))
-  const gaps = overRecords(() => findGaps(pages, newest))
-
+  const shown = pages.flatMap(({ page, window }) => (window ? { page, window } : []))
+  const gaps = await recordWindows(sql, shown, rerun)
   const catalogueRows = await writeCatalogue(sql, batch.catalogue, rerun ? 'repair' : 'newer')
   const stored = await insertPlays(sql, batch.plays)
   const playsRepaired = rerun ? await repairPlays(sql, batch.plays) : 0
@@ -109,15 +92,7 @@ async function store(sql: Sql, batch: HistoryBatch, rerun: boolean): Promise<His
       return page ? { ...item, partition: page.partition, offset: page.offset } : []
     }),
   )
-  const gapsFound = await insertGaps(sql, gaps, rerun)
-  const mayClose = gapsFound > 0 || known.some((k) => k.hasOpenGap)
-  const gapsClosed = mayClose
-    ? await closeGaps(
-        sql,
-        pages.flatMap((page) => shownStretch(page) ?? []),
-      )
-    : 0
-  return { stored, playsRepaired, reporters, gapsFound, gapsClosed, catalogueRows }
+  return { stored, playsRepaired, reporters, gaps, catalogueRows }
 }
 
 function count(batch: HistoryBatch, effect: HistoryEffect): void {
@@ -126,12 +101,12 @@ function count(batch: HistoryBatch, effect: HistoryEffect): void {
   metrics.plays.inc({ result: 'duplicate' }, duplicates)
   metrics.plays.inc({ result: 'dropped' }, dropped)
   metrics.plays.inc({ result: 'rejected' }, rejected)
-  metrics.gaps.inc(effect.gapsFound)
+  metrics.gaps.inc(effect.gaps.due)
   const now = Date.now()
   for (const page of effect.stored) {
     const fetchedAt = batch.pages.find(
       ({ page: p }) => p.offset === page.offset && p.partition === page.partition,
-    )?.fetchedAt
+    )?.page.fetchedAt
     if (fetchedAt !== undefined) metrics.playLatency.observe(Math.max(0, now - fetchedAt) / 1_000)
   }
 }

@@ -50,7 +50,7 @@ describe('an item', () => {
     ['future_played_at', { ...good, played_at: '2026-11-25T12:00:00.001Z' }],
     ['future_played_at', { ...good, played_at: '9999-12-31T23:59:59.999Z' }],
   ])('is rejected by the name %s', (reason, raw) => {
-    expect(toItem(raw, fetchedAt)).toEqual({ type: 'rejected', reason })
+    expect(toItem(raw, fetchedAt)).toMatchObject({ type: 'rejected', reason })
   })
 
   test.each([

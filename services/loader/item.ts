@@ -25,7 +25,14 @@ export type Item =
   | { type: 'play'; playedAt: number; trackId: string; track: JsonObject }
   /** `playedAt` is null where the item does not tell. */
   | { type: 'drop'; reason: DropReason; playedAt: number | null }
-  | { type: 'rejected'; reason: RejectReason }
+  /** `digest` tells the item again in the next poll. */
+  | {
+      type: 'rejected'
+      reason: RejectReason
+      playedAt: number | null
+      digest: string
+      trackName: string | null
+    }
 
 /**
  * How far ahead of the fetch a play may be. A device that was offline stamps plays with its own clock, and our
@@ -38,22 +45,24 @@ const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/
 
 /** Decides what one item of a page is. `fetchedAt` is the page's, Unix ms; `read` reads the page's texts. */
 export function toItem(item: unknown, fetchedAt: number, read: ReadText = textOf): Item {
-  if (!isObject(item)) return { type: 'rejected', reason: 'invalid_item' }
+  if (!isObject(item)) return toRejected(item, 'invalid_item', null)
   const { track, played_at: playedAtText } = item
   const playedAt = typeof playedAtText === 'string' ? toTime(playedAtText) : null
   if (track === null) return { type: 'drop', reason: 'null_track', playedAt }
-  if (!isObject(track)) return { type: 'rejected', reason: 'missing_track' }
+  if (!isObject(track)) return toRejected(item, 'missing_track', playedAt)
   if (typeof track.type === 'string' && track.type !== 'track') {
     return { type: 'drop', reason: 'not_a_track', playedAt }
   }
   const trackId = idOf(track, read)
-  if (trackId === null) return { type: 'rejected', reason: 'missing_track_id' }
-  if (playedAtText === undefined || playedAtText === null) {
-    return { type: 'rejected', reason: 'missing_played_at' }
-  }
-  if (playedAt === null) return { type: 'rejected', reason: 'invalid_played_at' }
-  if (playedAt > fetchedAt + futureToleranceMs) return { type: 'rejected', reason: 'future_played_at' }
+  if (trackId === null) return toRejected(item, 'missing_track_id', playedAt)
+  if (playedAtText === undefined || playedAtText === null) return toRejected(item, 'missing_played_at', null)
+  if (playedAt === null) return toRejected(item, 'invalid_played_at', null)
+  if (playedAt > fetchedAt + futureToleranceMs) return toRejected(item, 'future_played_at', playedAt)
   return { type: 'play', playedAt, trackId, track }
+}
+
+function toRejected(item: unknown, reason: RejectReason, playedAt: number | null): Item {
+  return { type: 'rejected', reason, playedAt, digest: digestOf(item, reason), trackName: trackNameOf(item) }
 }
 
 /** Type and uri of what the track was played from; null for liked songs, searches and queues. */

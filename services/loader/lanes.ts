@@ -1,10 +1,10 @@
 import { toEvent } from '../../lib/events.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
-import type { Sql } from '../../lib/postgres.ts'
 import type { MetadataKind, Topology } from '../../lib/topology.ts'
 import { metadataKey } from '../../lib/topology.ts'
 import type { GapNews } from './gap-notice.ts'
 import { toGapNotice } from './gap-notice.ts'
+import { markGapNews, readGapNews } from './gap-store.ts'
 import type { Lane } from './outbox.ts'
 import { toLane } from './outbox.ts'
 
@@ -108,29 +108,6 @@ function gapLane({ kafka, topology }: LaneOptions): Lane {
       })
       await kafka.publish(topology.events, records)
     },
-    async mark(sql, news) {
-      await sql.query({
-        name: 'loader_gaps_told',
-        text: `
-          update gaps set opening_told_at = coalesce(opening_told_at, now()),
-            closing_told_at = case when closed_at is not null and id = any ($2::bigint[]) then now() end
-          where id = any ($1::bigint[])`,
-        values: [news.map((n) => n.id), news.filter((n) => n.closed).map((n) => n.id)],
-      })
-    },
+    mark: markGapNews,
   })
-}
-
-async function readGapNews(sql: Sql, limit: number): Promise<GapNews[]> {
-  const { rows } = await sql.query<Omit<GapNews, 'after' | 'before'> & { after: Date; before: Date }>({
-    name: 'loader_gap_news',
-    text: `
-      select g.id, g.user_id::text as "userId", g.after, g.before, g.closed_at is not null as closed,
-        exists (select from gaps o where o.user_id = g.user_id and o.closed_at is null) as "othersOpen"
-      from gaps g
-      where opening_told_at is null or (closed_at is not null and closing_told_at is null)
-      order by g.id limit $1`,
-    values: [limit],
-  })
-  return rows
 }

@@ -2,7 +2,7 @@ import type { DeadLetterReason } from '../../lib/kafka/dead-letter.ts'
 import { redriveGroupHeader } from '../../lib/kafka/dead-letter.ts'
 import type { RawRecord, ValueRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
-import { restoreHeaders } from '../../lib/kafka/restored.ts'
+import { excerptHeader, restoreHeaders } from '../../lib/kafka/restored.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { ReadText } from './fields.ts'
 import { isObject, latin1TextOf, storable, textOf } from './fields.ts'
@@ -23,6 +23,8 @@ export interface Page {
   offset: number
   /** Put back on the topic by an operator, who wants to hear what becomes of it. */
   redriven: boolean
+  /** Whether it shows all that Spotify showed: a page of an import does not, nor one that was made of stored plays. */
+  isWindow: boolean
   /** Items on the page. */
   size: number
 }
@@ -73,6 +75,7 @@ export function toPage(
       userId,
       fetchedAt: value.fetchedAt,
       source: storable(value.source),
+      isWindow: value.source !== 'import' && headerText(record, excerptHeader) === null,
       ...placeOf(record),
       redriven: headerText(record, redriveGroupHeader) !== null,
       size: body.json.items.length + (cut?.repeated ?? 0),

@@ -12,11 +12,14 @@ const at = (n: number) => noon - n * 60_000
 /** Items newest first, of which the first one was played `newest` minutes before noon. */
 const items = (newest: number, count: number, more: Json = {}) =>
   Array.from({ length: count }, (_, i) => item(at(newest + i), `Song ${(newest + i) % 7}`, more))
-const playedAt = (newest: number, count: number) => Array.from({ length: count }, (_, i) => at(newest + i))
+const plays = (newest: number, count: number) => ({
+  playedAt: Array.from({ length: count }, (_, i) => at(newest + i)),
+  trackIds: Array.from({ length: count }, (_, i) => `Song ${(newest + i) % 7}`),
+})
 
 function shownPage(newest: number, count: number): ShownPage {
   const body = pageBody(items(newest, count))
-  const shown = toShownPage({ body, fetchedAt: noon, playedAt: playedAt(newest, count) })
+  const shown = toShownPage({ body, fetchedAt: noon, ...plays(newest, count) })
   if (!shown) throw new Error('The page cannot be compared')
   return shown
 }
@@ -58,14 +61,19 @@ describe('nothing is cut off', () => {
 
 test('nothing is cut off a page that ends between two plays of one moment', () => {
   const atOnce = [item(at(3), 'A'), item(at(3), 'B')]
-  const shown = toShownPage({ body: pageBody(atOnce), fetchedAt: noon, playedAt: [at(3), at(3)] })
+  const shown = toShownPage({
+    body: pageBody(atOnce),
+    fetchedAt: noon,
+    playedAt: [at(3), at(3)],
+    trackIds: ['A', 'B'],
+  })
   if (!shown) throw new Error('The page cannot be compared')
   expect(cutRepeated(pageBody([...items(0, 1), ...atOnce.slice(0, 1)]), shown)).toBeNull()
 })
 
 test('a page with spaces between its parts is not compared with', () => {
   const body = Buffer.from(JSON.stringify({ items: items(0, 2) }, null, 1))
-  expect(toShownPage({ body, fetchedAt: noon, playedAt: playedAt(0, 2) })).toBeNull()
+  expect(toShownPage({ body, fetchedAt: noon, ...plays(0, 2) })).toBeNull()
 })
 
 describe('pages in a row become the same', () => {

@@ -8,6 +8,8 @@ export interface ShownPage {
   fetchedAt: number
   /** When each item was played, in the order of the items (Unix ms). All of them are plays. */
   playedAt: readonly number[]
+  /** The track of each item. */
+  trackIds: readonly string[]
   /** Where the items begin in the body. */
   itemsAt: number
 }
@@ -37,6 +39,7 @@ export function toShownPage(of: {
   body: Buffer
   fetchedAt: number
   playedAt: readonly number[]
+  trackIds: readonly string[]
 }): ShownPage | null {
   const itemsAt = startOfItems(of.body)
   return itemsAt === null || of.playedAt.length === 0 ? null : { ...of, itemsAt }

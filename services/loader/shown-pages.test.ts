@@ -17,7 +17,7 @@ test('whatever was kept in whose place, a user has their last page or none', () 
       const last = new Map<string, Buffer>()
       for (const { userId, size, fill } of list) {
         const body = Buffer.alloc(size, fill)
-        pages.keep(userId, { body, fetchedAt: fill, playedAt: [fill], itemsAt: 1 })
+        pages.keep(userId, { body, fetchedAt: fill, playedAt: [fill], trackIds: ['x'], itemsAt: 1 })
         last.set(userId, Buffer.from(body))
         // What comes next may be read over the batch.
         body.fill(0)

@@ -3,15 +3,16 @@ import type { DeadLetter } from '../../lib/kafka/sink.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { Catalogue } from './catalogue.ts'
 import { compareText, dayOf } from './catalogue.ts'
-import type { PageSpan } from './gaps.ts'
 import type { DropReason, Item, RejectReason } from './item.ts'
-import { contextOf, digestOf, toItem, trackNameOf } from './item.ts'
+import { contextOf, toItem } from './item.ts'
 import { KnownTracks } from './known-tracks.ts'
 import type { Page, PageResult } from './page.ts'
 import { toPage } from './page.ts'
 import type { ShownPage } from './shown-page.ts'
 import { cutRepeated, toShownPage } from './shown-page.ts'
 import { Sightings } from './sightings.ts'
+import type { PageWindow, Shown } from './windows.ts'
+import { toPageWindow, toShown } from './windows.ts'
 import type { Written } from './written.ts'
 
 export interface PlayRow {
@@ -38,8 +39,10 @@ export interface RejectedItem {
   trackName: string | null
 }
 
-interface HistoryPage extends PageSpan {
+interface HistoryPage {
   page: Page
+  /** What it shows of the user's time; null: nothing, or it is no window of Spotify's. */
+  window: PageWindow | null
 }
 
 /** What a batch of pages becomes. Every item is counted once: `items` = `plays` + `dropped` + `rejected`. */
@@ -129,8 +132,8 @@ export function toHistory(
 
 type ReadPage = Extract<PageResult, { type: 'page' }> & {
   told: readonly Item[]
-  /** When plays that follow these items were played (Unix ms); they are known, and were not read again. */
-  repeated: readonly number[]
+  /** Plays that follow these items; they are known, and were not read again. */
+  repeated: readonly { at: number; id: string }[]
 }
 type Unread = Exclude<PageResult, { type: 'page' }>
 
@@ -160,7 +163,9 @@ function readRest(
   const cut = cutRepeated(value.body, before)
   if (!cut) return null
   const rest = tell(toPage(record, tracks, cut))
-  return rest.type === 'page' ? { ...rest, repeated: before.playedAt.slice(0, cut.repeated) } : null
+  if (rest.type !== 'page') return null
+  const ids = before.trackIds.slice(0, cut.repeated)
+  return { ...rest, repeated: ids.map((id, i) => ({ at: before.playedAt[i] ?? 0, id })) }
 }
 
 function tell(result: PageResult): ReadPage | Unread {
@@ -171,9 +176,13 @@ function tell(result: PageResult): ReadPage | Unread {
 
 /** The page as the user's next one may be compared with it; null when it shows more than plays. */
 function toLatest({ value }: ValueRecord<SpotifyResponse>, { told, repeated }: ReadPage): ShownPage | null {
-  const plays = told.flatMap((item) => (item.type === 'play' ? item.playedAt : []))
+  const plays = told.flatMap((item) => (item.type === 'play' ? { at: item.playedAt, id: item.trackId } : []))
   if (plays.length < told.length) return null
-  return toShownPage({ body: value.body, fetchedAt: value.fetchedAt, playedAt: [...plays, ...repeated] })
+  const all = [...plays, ...repeated]
+  return toShownPage({
+    ...{ body: value.body, fetchedAt: value.fetchedAt },
+    ...{ playedAt: all.map(({ at }) => at), trackIds: all.map(({ id }) => id) },
+  })
 }
 
 function dropPage({ counts }: Collected, { size }: Page): void {
@@ -185,38 +194,31 @@ function collectPage(into: Collected, { page, items, told, read, repeated }: Rea
   const { fetchedAt, userId } = page
   const { counts } = into
   const fetched = { at: fetchedAt, day: dayOf(fetchedAt) }
-  let oldest: number | null = null
-  let newest: number | null = null
+  const shown: Shown[] = []
   for (const [index, item] of told.entries()) {
     const raw = items[index]
     counts.items++
+    const again = toShown(item)
+    if (again) shown.push(again)
     if (item.type === 'rejected') {
-      const { reason } = item
+      const { reason, digest, trackName } = item
       counts.rejected[reason] = (counts.rejected[reason] ?? 0) + 1
-      const found = { page: into.pages.length, index, userId, reason }
-      into.rejected.push({ ...found, digest: digestOf(raw, reason), trackName: trackNameOf(raw) })
+      into.rejected.push({ page: into.pages.length, index, userId, digest, reason, trackName })
       continue
     }
-    const { playedAt } = item
-    if (playedAt !== null && (oldest === null || playedAt < oldest)) oldest = playedAt
     if (item.type === 'drop') {
       counts.dropped[item.reason] = (counts.dropped[item.reason] ?? 0) + 1
       continue
     }
     counts.plays++
-    if (item.playedAt <= fetchedAt && (newest === null || item.playedAt > newest)) newest = item.playedAt
     into.sightings.addTrack(item.trackId, item.track, fetched, read)
     const key = `${userId} ${item.playedAt} ${item.trackId}`
     if (!into.plays.has(key)) into.plays.set(key, toPlayRow(page, item, contextOf(raw, read)))
   }
-  for (const playedAt of repeated) {
-    counts.items++
-    counts.plays++
-    if (oldest === null || playedAt < oldest) oldest = playedAt
-    if (playedAt <= fetchedAt && (newest === null || playedAt > newest)) newest = playedAt
-  }
-  const isWindow = page.source !== 'import'
-  into.pages.push({ page, userId, fetchedAt, size: page.size, oldest, newest, isWindow })
+  counts.items += repeated.length
+  counts.plays += repeated.length
+  shown.push(...repeated)
+  into.pages.push({ page, window: page.isWindow ? toPageWindow(shown, fetchedAt) : null })
 }
 
 function toPlayRow(

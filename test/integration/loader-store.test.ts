@@ -46,6 +46,8 @@ beforeEach(async () => {
 const tables = [
   'plays',
   'gaps',
+  'shown_windows',
+  'shown_items',
   'rejected_items',
   'albums',
   'tracks',
@@ -477,21 +479,24 @@ describe('gaps', () => {
     expect(await gaps()).toHaveLength(1)
   })
 
-  test('are closed by a full page that reaches back across them', async () => {
+  test('are closed by a page that connects both sides, and not by times that overlap', async () => {
     await loader.history([fullPage(100, { offset: 0 }), fullPage(160, { offset: 1 })])
-    const reaching = Array.from({ length: 50 }, (_, i) => item(at(170 - 2 * i), `T${i}`))
-    await loader.history([pageRecord(reaching, { fetchedAt: at(171), offset: 2 })])
-    expect(await gaps()).toMatchObject([{ closed: true }])
+    const other = Array.from({ length: 50 }, (_, i) => item(at(170 - 2 * i), `other ${i}`))
+    await loader.history([pageRecord(other, { fetchedAt: at(171), offset: 2 })])
+    expect((await gaps()).map(({ closed }) => closed)).toContain(false)
+    await loader.history([fullPage(149, { offset: 3 }), fullPage(190, { offset: 4 })])
+    expect(await rows('select after, before from gaps where closed_at is null')).toEqual([
+      { after: new Date(at(170)), before: new Date(at(171)) },
+    ])
   })
 
-  test('stay open for late plays inside them, and for pages beside them', async () => {
-    await loader.history([
-      fullPage(100, { offset: 0 }),
-      fullPage(160, { offset: 1 }),
-      fullPage(170, { offset: 2 }),
-    ])
+  test('are split by a page inside them', async () => {
+    await loader.history([fullPage(100, { offset: 0 }), fullPage(160, { offset: 1 })])
     await loader.history([pageRecord([item(at(105), 'late')], { fetchedAt: at(171), offset: 3 })])
-    expect(await gaps()).toMatchObject([{ closed: false }])
+    expect(await gaps()).toEqual([
+      { user_id: 7, after: new Date(at(100)), before: new Date(at(105)), closed: false },
+      { user_id: 7, after: new Date(at(105)), before: new Date(at(111)), closed: false },
+    ])
   })
 })
 

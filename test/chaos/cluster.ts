@@ -2,12 +2,15 @@ import { rmSync } from 'node:fs'
 import type { Infra } from '../../stack/infra/start-infra.ts'
 import { startInfra } from '../../stack/infra/start-infra.ts'
 import { jarsDir } from '../../stack/settings.ts'
+import { makeCertificates } from '../support/certificates.ts'
 import { makeDataDir } from '../support/infra.ts'
 import { startReaper } from '../support/reaper.ts'
 import type { S3Gate } from '../support/s3-faults.ts'
 import { openS3Gate } from '../support/s3-faults.ts'
 import type { TcpProxy } from '../support/tcp-proxy.ts'
 import { openTcpProxy } from '../support/tcp-proxy.ts'
+import type { TlsFront } from '../support/tls-front.ts'
+import { openTlsFront } from '../support/tls-front.ts'
 
 /** Links whose faults the suite controls, by what they lead to. */
 export interface Links {
@@ -17,10 +20,17 @@ export interface Links {
   s3: TcpProxy
 }
 
+/** TLS on the way to a server, with certificates that can expire. */
+export interface Fronts {
+  postgres: TlsFront
+  s3: TlsFront
+}
+
 /** A real three-broker cluster with registry, S3 server and Postgres, every one behind a link. */
 export interface Cluster {
   servers: Infra['servers']
   links: Links
+  fronts: Fronts
   s3Gate: S3Gate
   /** Addresses for the services: all of them lead over the links. */
   linked: Record<string, string>
@@ -56,21 +66,28 @@ export async function startCluster(): Promise<Cluster> {
     KAFKA_BROKERS: kafka.map((p) => `127.0.0.1:${p.port}`).join(','),
   }
   const links = { kafka, registry, postgres, s3 }
+  const certificates = makeCertificates(dataDir)
+  const fronts = {
+    postgres: await openTlsFront({ target: postgres.port, certificates, speaks: 'postgres' }),
+    s3: await openTlsFront({ target: s3.port, certificates, speaks: 'tls' }),
+  }
   return {
     servers: infra.servers,
     links,
+    fronts,
     s3Gate,
     direct,
     dataDir,
     linked: {
       ...direct,
       SCHEMA_REGISTRY_URL: through(direct.SCHEMA_REGISTRY_URL, registry),
-      DATABASE_URL: through(direct.DATABASE_URL, postgres),
-      S3_ENDPOINT: `http://127.0.0.1:${s3.port}`,
+      DATABASE_URL: `${through(direct.DATABASE_URL, fronts.postgres)}?sslmode=verify-full&sslrootcert=${certificates.caFile}`,
+      S3_ENDPOINT: `https://127.0.0.1:${fronts.s3.port}`,
+      NODE_EXTRA_CA_CERTS: certificates.caFile,
     },
     async stop() {
       await infra.stop()
-      await Promise.all([...kafka, registry, postgres, s3].map((p) => p.close()))
+      await Promise.all([...Object.values(fronts), ...kafka, registry, postgres, s3].map((p) => p.close()))
       await s3Gate.close()
       rmSync(dataDir, { recursive: true, force: true })
       reaper.dismiss()
@@ -79,7 +96,7 @@ export async function startCluster(): Promise<Cluster> {
 }
 
 /** An address with the port of a link in place of its own. */
-export function through(url: string | undefined, link: TcpProxy): string {
+export function through(url: string | undefined, link: { port: number }): string {
   const linked = new URL(url ?? '')
   linked.port = String(link.port)
   return linked.href.replace(/\/$/, '')

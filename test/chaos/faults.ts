@@ -1,5 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Client } from 'pg'
+import { kafkaConfig, kafkaEnv, parseEnv } from '../../lib/config.ts'
+import { createClient } from '../../lib/kafka/client.ts'
+import { openLog } from '../../lib/log.ts'
+import { topology } from '../../lib/topology.ts'
 import type { Random } from '../../stack/simulators/random.ts'
 import type { S3Fault } from '../support/s3-faults.ts'
 import type { LinkMode } from '../support/tcp-proxy.ts'
@@ -132,7 +136,7 @@ function linkFault(to: LinkName, mode: LinkMode, holdMs: number): Fault {
         to === 'kafka' ? cluster.links.kafka.slice(random.int(3)).slice(0, 1) : [cluster.links[to]]
       for (const link of links) {
         link.setMode(mode)
-        if (mode.type === 'refuse') link.cut()
+        if (mode.type === 'refuse' || mode.type === 'pooler') link.cut()
       }
       return async () => {
         for (const link of links) {
@@ -154,6 +158,21 @@ function cut(to: LinkName): Fault {
       const links = to === 'kafka' ? cluster.links.kafka : [cluster.links[to]]
       for (const link of links) link.cut()
       return nothing
+    },
+  }
+}
+
+/** What TLS refuses is an outage: nothing is dead-lettered and no process ends. */
+function expire(to: 'postgres' | 's3', during: Progress[]): Fault {
+  return {
+    name: `the certificate of ${to} expires`,
+    holdMs: 8_000,
+    during,
+    async inject({ cluster }) {
+      const front = cluster.fronts[to]
+      front.present('expired')
+      front.cut()
+      return async () => front.present('valid')
     },
   }
 }
@@ -252,6 +271,37 @@ const postgresFaults: Fault[] = [
   },
 ]
 
+/** Moves the leadership of every partition of the pages away from where it is, again and again. */
+const movingLeaders: Fault = {
+  name: 'leadership moves while the archiver holds records',
+  holdMs: 2_000,
+  during: [],
+  async inject({ cluster }) {
+    const topic = topology().recentlyPlayed.name
+    const config = kafkaConfig(parseEnv(kafkaEnv, cluster.direct))
+    const admin = createClient({ config, log: openLog('chaos', 'silent'), name: 'chaos-leaders' }).admin()
+    await admin.connect()
+    const assign = async (replicasOf: (leader: number) => number[]) => {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+      const partitionAssignment = (topics[0]?.partitions ?? []).map(({ partitionId, leader }) => ({
+        partition: partitionId,
+        replicas: replicasOf(leader),
+      }))
+      await admin.alterPartitionReassignments({ topics: [{ topic, partitionAssignment }] })
+      await delay(1_500)
+    }
+    for (let turn = 0; turn < 4; turn++) {
+      // A leader that keeps no replica any more has to hand over.
+      await assign((leader) => brokers.filter((id) => id !== leader))
+      await assign((leader) => [leader, ...brokers.filter((id) => id !== leader)])
+    }
+    await admin.disconnect()
+    return nothing
+  },
+}
+
+const brokers = [1, 2, 3]
+
 async function onPostgres(cluster: Cluster, work: (client: Client) => Promise<unknown>): Promise<void> {
   const client = new Client({ connectionString: cluster.direct.DATABASE_URL })
   await client.connect()
@@ -262,6 +312,12 @@ async function onPostgres(cluster: Cluster, work: (client: Client) => Promise<un
   }
 }
 
+const pooler: LinkMode = {
+  type: 'pooler',
+  sqlState: 'XX000',
+  message: 'server login has been failing, try again later',
+}
+
 /** Every fault of the suite. */
 export const faults: readonly Fault[] = [
   ...serviceNames.map((name) => kill(name)),
@@ -270,6 +326,7 @@ export const faults: readonly Fault[] = [
   kill('enricher', 'alerter'),
   ...(['poller', 'archiver', 'loader', 'enricher'] as const).map(zombie),
   ...brokerFaults,
+  movingLeaders,
   ...postgresFaults,
   linkFault('kafka', { type: 'delay', ms: 300 }, 6_000),
   linkFault('kafka', { type: 'half' }, 6_000),
@@ -280,6 +337,12 @@ export const faults: readonly Fault[] = [
   linkFault('postgres', { type: 'delay', ms: 200 }, 6_000),
   linkFault('postgres', { type: 'silent' }, 8_000),
   cut('postgres'),
+  {
+    ...linkFault('postgres', pooler, 8_000),
+    name: 'a pooler between, whose server is away',
+  },
+  expire('postgres', ['archived']),
+  expire('s3', ['published', 'stored']),
   linkFault('registry', { type: 'refuse' }, 5_000),
   linkFault('registry', { type: 'silent' }, 5_000),
   linkFault('s3', { type: 'refuse' }, 6_000),

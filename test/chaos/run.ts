@@ -128,6 +128,16 @@ export async function startRun(options: { seed: number; load: Load; logDir: stri
   const arena = { cluster, fleet, random: createRandom(seed, 3), publishPoison }
   const counters = countersOf({ postgres, s3, archivePrefix })
 
+  // The first fault meets a stream that moves.
+  const begun = { at: new Date(), counts: await counters.read() }
+  for (const what of ['published', 'stored', 'archived'] as const) {
+    await untilBack(
+      () => counters.moved(what, begun.counts, begun.at),
+      `${what} at the start`,
+      recoversWithinMs,
+    )
+  }
+
   async function suffer(round: Round<Fault>): Promise<void> {
     const since = new Date()
     const before = await untilBack(() => counters.read(), 'Postgres answers', 60_000)

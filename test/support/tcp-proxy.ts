@@ -14,6 +14,8 @@ export type LinkMode =
   | { type: 'half' }
   /** Passes nothing in either direction, and closes nothing: a broken cable. */
   | { type: 'silent' }
+  /** Answers every new session as a pooler whose server is away: with an error of Postgres' protocol. */
+  | { type: 'pooler'; sqlState: string; message: string }
 
 export interface TcpProxy {
   port: number
@@ -34,6 +36,11 @@ export async function openTcpProxy(target: { port: number }): Promise<TcpProxy> 
   const server = createServer({ allowHalfOpen: true }, (client) => {
     if (mode.type === 'refuse') {
       client.resetAndDestroy()
+      return
+    }
+    if (mode.type === 'pooler') {
+      const answer = toFatal(mode)
+      client.once('data', () => client.end(answer)).on('error', () => client.destroy())
       return
     }
     const upstream = connect({ host: '127.0.0.1', port: targetPort, allowHalfOpen: true })
@@ -85,4 +92,13 @@ export async function openTcpProxy(target: { port: number }): Promise<TcpProxy> 
       await once(server, 'close')
     },
   }
+}
+
+/** ErrorResponse of Postgres' protocol, with severity FATAL. */
+function toFatal({ sqlState, message }: { sqlState: string; message: string }): Buffer {
+  const fields = Buffer.from(`SFATAL\0VFATAL\0C${sqlState}\0M${message}\0\0`)
+  const head = Buffer.alloc(5)
+  head.write('E')
+  head.writeInt32BE(fields.length + 4, 1)
+  return Buffer.concat([head, fields])
 }

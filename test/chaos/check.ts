@@ -49,7 +49,15 @@ export async function checkRun(run: Run): Promise<Verdict> {
       'poison not dead-lettered':
         poisonLetters.size === run.poison() ? [] : [`${run.poison()} in, ${poisonLetters.size} out`],
       'committed offsets gone back': [...run.offsetsGoneBack],
+      'users parked for a loss that docs/guarantees.md does not admit': parkedFaults(run),
       'services that died by themselves': [...run.fleet.unexpectedDeaths],
     },
   }
+}
+
+/** Nobody is parked but for tokens that a killed poller could not store any more. */
+function parkedFaults({ parked, lostTokensMax }: Run): string[] {
+  const admitted = parked.filter((line) => line.endsWith('invalid_grant'))
+  const others = parked.filter((line) => !admitted.includes(line))
+  return [...others, ...admitted.slice(lostTokensMax())]
 }

@@ -28,6 +28,8 @@ export interface Fault {
   /** Milliseconds between injecting and healing. */
   holdMs: number
   during: readonly Progress[]
+  /** It ends a poller at any moment, also between Spotify's answer to a refresh and the storing of the token. */
+  killsPollers?: true
   /** @returns how to heal it */
   inject: (arena: Arena) => Promise<() => Promise<void>>
 }
@@ -37,6 +39,7 @@ const nothing = async () => undefined
 function kill(...names: ServiceName[]): Fault {
   return {
     name: `SIGKILL ${names.join(' and ')}`,
+    ...(names.includes('poller') ? { killsPollers: true } : {}),
     holdMs: 3_000,
     during: (['published', 'stored', 'archived'] as const).filter(
       (what) => !names.some((n) => makes[n] === what),
@@ -350,6 +353,7 @@ export const faults: readonly Fault[] = [
   cut('s3'),
   {
     name: 'registry away while every service starts',
+    killsPollers: true,
     holdMs: 8_000,
     during: [],
     async inject({ cluster, fleet }) {

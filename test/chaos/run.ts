@@ -46,6 +46,10 @@ export interface Run {
   stream: Readable
   /** Poison records that were published. */
   poison: () => number
+  /** Users who were parked at the end, a line each with the reason; they are connected again for the drain. */
+  parked: readonly string[]
+  /** How many of them docs/guarantees.md admits: one for each request that a killed poller had under way. */
+  lostTokensMax: () => number
   /** Committed offsets that were seen to go back, a line each. */
   offsetsGoneBack: readonly string[]
   /** Injects the faults of a round together, asks for progress meanwhile, heals, and asks that all moves again. */
@@ -59,6 +63,7 @@ export interface Run {
 
 const log = openLog('chaos', 'silent')
 const recoversWithinMs = 150_000
+const pollsAtOnce = 16
 
 export async function startRun(options: { seed: number; load: Load; logDir: string }): Promise<Run> {
   const { seed, load } = options
@@ -99,7 +104,7 @@ export async function startRun(options: { seed: number; load: Load; logDir: stri
       POLL_MAX_INTERVAL_SECONDS: String(load.pollSeconds[1]),
       POLL_LEASE_SECONDS: '12',
       POLL_IDLE_SECONDS: '1',
-      POLL_CONCURRENCY: '16',
+      POLL_CONCURRENCY: String(pollsAtOnce),
       ARCHIVE_OBJECT_AGE_SECONDS: '4',
       ALERT_DIGEST_SECONDS: '5',
       // Poison is part of the suite here; the valve has tests of its own.
@@ -110,6 +115,9 @@ export async function startRun(options: { seed: number; load: Load; logDir: stri
   const listening = startListening({ spotify, load, seed })
   const offsets = watchOffsets(client)
   let poison = 0
+  const parked: string[] = []
+  /** Killed between Spotify's answer and the storing of the token, a poller loses what Spotify gave in exchange. */
+  let killedPollers = 0
 
   async function publishPoison(records: number): Promise<void> {
     const producer = await openProducer({ client: createClient(client), log })
@@ -143,6 +151,7 @@ export async function startRun(options: { seed: number; load: Load; logDir: stri
     const before = await untilBack(() => counters.read(), 'Postgres answers', 60_000)
     const heals: (() => Promise<void>)[] = []
     for (const fault of round) heals.push(await fault.inject(arena))
+    if (round.some((fault) => fault.killsPollers)) killedPollers++
     await delay(Math.max(...round.map((f) => f.holdMs)))
     const [alone] = round
     if (round.length === 1 && alone) {
@@ -165,8 +174,21 @@ export async function startRun(options: { seed: number; load: Load; logDir: stri
     }
   }
 
+  /** Connects again who was parked, as those users would; the checker says whether the loss was to be expected. */
+  async function connectParked(): Promise<void> {
+    const { rows } = await postgres.query<{ id: number; status: string; reason: string | null }>(
+      `select id, status, status_reason as reason from users where status <> 'active'`,
+    )
+    for (const { id, status, reason } of rows) {
+      const listener = users.indexOf(id)
+      parked.push(`user ${id}: ${status}, ${reason}`)
+      await addUser(postgres, spotify, listener)
+    }
+  }
+
   async function drain(): Promise<void> {
     listening.stop()
+    await connectParked()
     const stoppedAt = new Date()
     await untilBack(
       async () => {
@@ -240,6 +262,8 @@ export async function startRun(options: { seed: number; load: Load; logDir: stri
       readTopic: (topic) => readTopic(client, topic),
     },
     poison: () => poison,
+    parked,
+    lostTokensMax: () => killedPollers * pollsAtOnce,
     offsetsGoneBack: offsets.goneBack,
     suffer,
     drain,

@@ -17,9 +17,9 @@ export function define(command: Command): void {
 }
 
 const help = [
-  'Exits with 1 when something needs mending: a service is down, a consumer group does not get on, alerts are not delivered, a topic is missing, a part cannot be read. Parked users, gaps, dead letters, other lag and pauses are shown and leave the exit code at 0.',
+  'Exits with 1 when something needs mending: a service is down, polling has stopped, a user was not polled for more than a day, a consumer group does not get on, alerts are not delivered, a topic is missing, a part cannot be read. Parked users, gaps, dead letters, other lag and pauses are shown and leave the exit code at 0.',
   'How a service is known to be alive: archiver, loader, enricher and alerter by the members of their consumer groups; the poller by its sessions in Postgres and what it did last. Where neither says anything, it is "unknown".',
-  '--json: at, healthy, problems[], services[{name, state, detail}], topics[{topic, partitions[{partition, start, end}], records}] (partitions null: missing), groups[{group, state, members, lag, lagMs, verdict, partitions[]}], users{byStatus, parked[], consentsEnding[]}, plays{count, exact, newestPlayedAt}, gaps{open, users}, deadLetters{records, open}, budget{dailyRequests, left, windowEndsAt, pauses[]}, alerts{state, detail, since}, unreadable[{part, error}]. What cannot be read is null.',
+  '--json: at, healthy, problems[], services[{name, state, detail}], topics[{topic, partitions[{partition, start, end}], records}] (partitions null: missing), groups[{group, state, members, lag, lagMs, verdict, partitions[]}], users{byStatus, parked[], consentsEnding[]}, plays{count, exact, newestPlayedAt}, gaps{open, users}, deadLetters{records, open}, budget{dailyRequests, left, windowEndsAt, pauses[]}, alerts{state, detail, since}, polling{verdict, unpolled[{userId, name, forMs, lastError}]}, unreadable[{part, error}]. What cannot be read is null.',
 ]
 
 async function status({ env, scope, log, out }: CliContext): Promise<number> {

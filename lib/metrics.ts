@@ -166,6 +166,10 @@ export const metrics = {
     help: 'Age of the oldest record that waits for a consumer group.',
     labelNames: ['cluster_name', 'group'],
   }),
+  pollingStopped: new Gauge({
+    name: 'songswap_polling_stopped',
+    help: '1 while users are due and allowed, and nobody is polled; in the alerter.',
+  }),
   alerterBreakerOpen: new Gauge({
     name: 'songswap_alerter_breaker_open',
     help: '1 while the webhook is dead, or its channel takes nothing: alerts wait in their topics.',

@@ -1,8 +1,13 @@
 import { parseEnv, tokenKeysEnv } from '../../lib/config.ts'
+import { isUnpolledForDays } from '../../lib/polling/judge.ts'
+import { readPolling } from '../../lib/polling/read.ts'
+import { readPollingConfig } from '../../lib/polling/rules.ts'
 import type { Sql } from '../../lib/postgres.ts'
 import { createTokenCrypto, UnreadableTokenError } from '../../lib/spotify/token-crypto.ts'
 import { describe } from '../fault.ts'
-import { toPlural } from '../words.ts'
+import { readTraces } from '../status/read-database.ts'
+import { toPollerStatus } from '../status/report.ts'
+import { toPlural, toSpan } from '../words.ts'
 import type { Check, DoctorContext, Notes } from './check.ts'
 import type { UserState } from './user-trouble.ts'
 import { toTrouble, toTroubleLines } from './user-trouble.ts'
@@ -21,6 +26,7 @@ export const usersCheck: Check = {
     }
     noteStatuses(users, notes)
     await noteKeys(context, sql, notes)
+    await notePolling(context, sql, notes)
     noteTroubles(users, notes)
   },
 }
@@ -69,6 +75,31 @@ async function noteKeys({ env }: DoctorContext, sql: Sql, notes: Notes): Promise
   }
   if (faults.length === 0) notes.ok('tokens', `${toPlural(rows.length, 'key')} in use, at hand`)
 }
+
+/** Whether a poller runs, and whether it gets through to everybody. */
+async function notePolling({ env }: DoctorContext, sql: Sql, notes: Notes): Promise<void> {
+  const standing = await readPolling(sql, readPollingConfig(env))
+  const paused = standing.verdict === 'not_allowed'
+  const { state, detail } = toPollerStatus(await readTraces(sql), { now: new Date(), paused })
+  const start = 'Start it (docker compose up -d poller), or see its log.'
+  if (state === 'alive' || paused) notes.ok('poller', detail)
+  else if (state === 'down') notes.fail('poller', detail, start)
+  else notes.warn('poller', detail, 'Look whether it runs: docker compose ps poller.')
+  if (standing.verdict === 'stopped') {
+    notes.fail(
+      'polling',
+      'users are due, and nobody is polled',
+      "See the poller's log, and the check of Spotify.",
+    )
+  }
+  const forDays = standing.unpolled.filter(isUnpolledForDays)
+  const names = forDays.slice(0, namesShown).map((u) => `${u.userId} for ${toSpan(u.forMs)}`)
+  if (forDays.length === 0) return
+  const text = `${toPlural(forDays.length, 'user')} not polled: ${names.join(', ')}`
+  notes.fail('unpolled', text, 'Their troubles stand below; plays are lost after 50 more.')
+}
+
+const namesShown = 10
 
 function noteTroubles(users: readonly UserState[], notes: Notes): void {
   const now = new Date()

@@ -1,6 +1,9 @@
 import type { Env } from '../../lib/config.ts'
 import { parseEnv, spotifyEnv } from '../../lib/config.ts'
 import type { Logger } from '../../lib/log.ts'
+import type { PollingStanding } from '../../lib/polling/read.ts'
+import { readPolling } from '../../lib/polling/read.ts'
+import { readPollingConfig } from '../../lib/polling/rules.ts'
 import type { Sql } from '../../lib/postgres.ts'
 import type { Scope } from '../../lib/scope.ts'
 import type { BudgetState } from '../../lib/spotify/budget.ts'
@@ -55,6 +58,8 @@ export interface DatabaseParts {
   /** Dead letters that an operator has decided on: by partition and offset in their topic. */
   decided: Part<{ partition: number; offset: number }[]>
   polling: Part<PollingTraces>
+  /** Whether users are polled, by the judge of the alerter. */
+  standing: Part<PollingStanding>
   budget: Part<BudgetState>
   alerts: Part<AlertStatus>
 }
@@ -66,16 +71,17 @@ export async function readDatabaseParts(context: {
   log: Logger
 }): Promise<DatabaseParts> {
   const database = await readPart(() => openDatabase(context))
-  const [users, plays, gaps, decided, polling, budget, alerts] = await Promise.all([
+  const [users, plays, gaps, decided, polling, standing, budget, alerts] = await Promise.all([
     readAfter(database, readUserSummary),
     readAfter(database, readPlays),
     readAfter(database, readGaps),
     readAfter(database, readDecided),
-    readAfter(database, readPolling),
+    readAfter(database, readTraces),
+    readAfter(database, (sql) => readPolling(sql, readPollingConfig(context.env))),
     readAfter(database, (sql) => readBudget(sql, context.env)),
     readAfter(database, (sql) => readAlerts(sql, context)),
   ])
-  return { users, plays, gaps, decided, polling, budget, alerts }
+  return { users, plays, gaps, decided, polling, standing, budget, alerts }
 }
 
 const parkedShown = 100
@@ -162,7 +168,8 @@ async function readDecided(sql: Sql): Promise<{ partition: number; offset: numbe
 /** A poller takes a due user within seconds; one who waits for longer is late. */
 const lateAfterSeconds = 120
 
-async function readPolling(sql: Sql): Promise<PollingTraces> {
+/** What pollers leave behind in Postgres. */
+export async function readTraces(sql: Sql): Promise<PollingTraces> {
   const { rows } = await sql.query<PollingTraces>(
     `select
        (select count(*) from pg_stat_activity

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { PollingStanding } from '../../lib/polling/read.ts'
 import type { BudgetState } from '../../lib/spotify/budget.ts'
 import { topology } from '../../lib/topology.ts'
 import type { DatabaseParts, PollingTraces } from './read-database.ts'
@@ -24,6 +25,16 @@ const budget: BudgetState = {
 const read = <T>(value: T) => ({ type: 'read', value }) as const
 const away = (error: string) => ({ type: 'unreadable', error }) as const
 
+const standing: PollingStanding = {
+  now: now.getTime(),
+  activeUsers: 3,
+  lastOkAt: ago(4).getTime(),
+  dueSince: null,
+  allowedSince: 0,
+  verdict: 'polling',
+  unpolled: [],
+}
+
 function allWell(): DatabaseParts & KafkaParts {
   const t = topology('')
   const partitions = [{ partition: 0, start: 2, end: 10 }]
@@ -39,6 +50,7 @@ function allWell(): DatabaseParts & KafkaParts {
     gaps: read({ open: 0, users: 0 }),
     decided: read([]),
     polling: read({ ...quiet, sessions: 1, lastPollAt: ago(4) }),
+    standing: read(standing),
     budget: read(budget),
     alerts: read({ state: 'posted', detail: 'by the webhook x', since: null }),
     topics: read([
@@ -114,6 +126,22 @@ describe('toReport', () => {
     expect(report.healthy).toBe(true)
     const screen = toScreen(report, { width: 80, style: (_style, text) => text }).join('\n')
     expect(screen).toContain('user 7 (Ann): ends in 5 days, on 2026-11-30')
+  })
+
+  test('polling that has stopped, and a user unpolled for more than a day, have to be mended', () => {
+    const unpolled = [30, 3].map((hours, i) => ({
+      ...{ userId: i + 7, name: 'Ada', lastOkAt: null, lastError: 'server_error' },
+      forMs: hours * 3_600_000,
+    }))
+    const late = toReport({ ...allWell(), standing: read({ ...standing, unpolled }) }, now)
+    expect(late).toMatchObject({ healthy: false, problems: ['1 user not polled for more than a day: 7'] })
+    expect(toScreen(late, { width: 80, style: (_, text) => text }).join('\n')).toContain(
+      'user 8 (Ada) for 3h: server_error',
+    )
+    const stopped = { ...standing, verdict: 'stopped' as const, lastOkAt: ago(3_600).getTime() }
+    expect(toReport({ ...allWell(), standing: read(stopped) }, now).problems).toEqual([
+      'polling has stopped: nobody has been polled for 1h, though users are due',
+    ])
   })
 
   test('a group that does not get on has to be mended; one that falls behind is shown', () => {

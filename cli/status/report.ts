@@ -1,3 +1,5 @@
+import { isUnpolledForDays } from '../../lib/polling/judge.ts'
+import type { PollingStanding } from '../../lib/polling/read.ts'
 import type { BudgetState } from '../../lib/spotify/budget.ts'
 import { lanes } from '../../lib/spotify/outcome.ts'
 import { toPlural, toRelative, toSpan } from '../words.ts'
@@ -41,6 +43,8 @@ export interface StatusReport {
   deadLetters: { records: number; open: number | null } | null
   budget: BudgetStatus | null
   alerts: AlertStatus | null
+  /** Whether users are polled, and who has not been for hours. */
+  polling: PollingStanding | null
   unreadable: { part: string; error: string }[]
 }
 
@@ -50,11 +54,13 @@ export function toReport(parts: DatabaseParts & KafkaParts, now: Date): StatusRe
   const groups = readValue(parts.groups)
   const budget = readValue(parts.budget)
   const alerts = readValue(parts.alerts)
+  const polling = readValue(parts.standing)
   const services = toServices(parts, groups, now)
   const unreadable = toUnreadable(parts)
   const deadLetters = topics?.find((t) => t.topic === parts.names.deadLetters && t.partitions)
   const problems = [
     ...services.filter((s) => s.state === 'down').map((s) => `${s.name} is down: ${s.detail}`),
+    ...(polling ? toPollingProblems(polling) : []),
     ...toStalls(groups ?? []),
     ...(alerts?.state === 'refused' ? [`alerts are not delivered: ${alerts.detail}`] : []),
     ...(topics ?? []).filter((t) => !t.partitions).map((t) => `topic ${t.topic} is missing: npm run migrate`),
@@ -73,6 +79,7 @@ export function toReport(parts: DatabaseParts & KafkaParts, now: Date): StatusRe
     deadLetters: deadLetters ? toDeadLetters(deadLetters, readValue(parts.decided)) : null,
     budget: budget && toBudgetStatus(budget, now),
     alerts,
+    polling,
     unreadable,
   }
 }
@@ -94,17 +101,35 @@ function readValue<T>(part: Part<T>): T | null {
 
 /** Parts that fail for one reason (their server is away) are told as one. */
 function toUnreadable(parts: DatabaseParts & KafkaParts): StatusReport['unreadable'] {
-  const { names: _, ...read } = parts
+  const { users, plays, gaps, decided, polling, standing, budget, alerts, topics, groups } = parts
   const byError = new Map<string, string[]>()
-  for (const [name, part] of Object.entries(read)) {
-    if (part.type === 'unreadable') byError.set(part.error, [...(byError.get(part.error) ?? []), name])
+  const read: [string, Part<unknown>][] = [
+    ...Object.entries({ users, plays, gaps, decided, polling }),
+    ['polling', standing],
+    ...Object.entries({ budget, topics, groups }),
+  ]
+  for (const [name, part] of read) {
+    if (part.type === 'read') continue
+    const names = byError.get(part.error) ?? []
+    byError.set(part.error, names.includes(name) ? names : [...names, name])
   }
+  // It says nothing more where Postgres is away.
+  if (alerts.type === 'unreadable' && !byError.has(alerts.error)) byError.set(alerts.error, ['alerts'])
   return [...byError].map(([error, names]) => ({ part: names.join(', '), error }))
 }
 
 function toTopicStatus(topic: TopicEnds): TopicStatus {
   const records = (topic.partitions ?? []).reduce((sum, p) => sum + p.end - p.start, 0)
   return { ...topic, records }
+}
+
+/** That polling has stopped, and users who have not been polled for days: as the doctor fails on them. */
+function toPollingProblems({ verdict, lastOkAt, now, unpolled }: PollingStanding): string[] {
+  const last = lastOkAt === null ? 'ever' : `for ${toSpan(now - lastOkAt)}`
+  const stopped = `polling has stopped: nobody has been polled ${last}, though users are due`
+  const forDays = unpolled.filter(isUnpolledForDays).map((u) => u.userId)
+  const many = `${toPlural(forDays.length, 'user')} not polled for more than a day: ${forDays.slice(0, 10).join(', ')}`
+  return [...(verdict === 'stopped' ? [stopped] : []), ...(forDays.length > 0 ? [many] : [])]
 }
 
 /** A group without members is a service that is down; one that lags is shown, and no more. */

@@ -89,6 +89,7 @@ function toFacts(report: StatusReport): [string, string][] {
   const facts: [string, string | null][] = [
     ['plays', toPlays(report)],
     ['users', toUsers(report)],
+    ...toUnpolled(report),
     ['open gaps', report.gaps && toGaps(report.gaps)],
     ['dead letters', report.deadLetters && toDeadLetters(report.deadLetters)],
     ['alerts', report.alerts && toAlerts(report.alerts, report.at)],
@@ -136,6 +137,20 @@ function toParked({ users }: StatusReport): [string, string][] {
 function toDeadLetters({ records, open }: NonNullable<StatusReport['deadLetters']>): string {
   const kept = `${toCount(records)} in the topic`
   return open === null ? kept : `${toCount(open)} open, ${kept}`
+}
+
+function toUnpolled({ polling }: StatusReport): [string, string][] {
+  const unpolled = polling?.unpolled ?? []
+  const more = unpolled.length - parkedShown
+  return [
+    ...unpolled
+      .slice(0, parkedShown)
+      .map((u): [string, string] => [
+        'unpolled',
+        `user ${u.userId} (${toPrintable(u.name)}) for ${toSpan(u.forMs)}: ${toPrintable(u.lastError ?? 'no failure is known')}`,
+      ]),
+    ...(more > 0 ? [['unpolled', `and ${toCount(more)} more: songswap doctor --only users`] as const] : []),
+  ].map(([label, text]) => [label, text])
 }
 
 function toAlerts({ state, detail, since }: AlertStatus, now: Date): string {

@@ -13,6 +13,8 @@ export interface Incidents {
   resolve(notice: Omit<Notice, 'severity' | 'state'>): Promise<boolean>
   /** Types raised and not resolved of a subject. */
   open(subject: string): Promise<Set<EventType>>
+  /** Subjects of which an event of the type was raised and not resolved. */
+  subjects(type: EventType): Promise<string[]>
 }
 
 /** @param publish resolves when the event is in the topic */
@@ -68,6 +70,12 @@ export function openIncidents(sql: Sql, publish: (notice: Notice) => Promise<voi
         subject,
       ])
       return new Set(rows.map((row) => row.type))
+    },
+    async subjects(type) {
+      const { rows } = await sql.query<{ subject: string }>('select subject from incidents where type = $1', [
+        type,
+      ])
+      return rows.map((row) => row.subject)
     },
   }
 }

@@ -9,12 +9,14 @@ import {
   serviceEnv,
   wholeNumber,
 } from '../../lib/config.ts'
+import type { PollingConfig } from '../../lib/polling/rules.ts'
+import { pollingEnv, toPollingConfig } from '../../lib/polling/rules.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { LagRules } from './evaluate.ts'
 
 export interface AlerterConfig extends ServiceConfig {
   kafka: KafkaConfig
-  /** null: what was raised of the groups is forgotten at a restart. */
+  /** null: what was raised of the groups is forgotten at a restart, and nobody looks whether users are polled. */
   databaseUrl: Secret | null
   /** null: alerts go to the log only. */
   webhook: Secret | null
@@ -26,6 +28,7 @@ export interface AlerterConfig extends ServiceConfig {
   postTimeoutMs: number
   lagIntervalMs: number
   lag: LagRules
+  polling: PollingConfig
 }
 
 const webhookUrl = z
@@ -56,6 +59,7 @@ const env = {
   ALERT_POST_TIMEOUT_SECONDS: wholeNumber(1, 60).default(5),
   ALERT_LAG_INTERVAL_SECONDS: wholeNumber(1).default(30),
   ALERT_DOWN_SECONDS: wholeNumber(1).default(120),
+  ...pollingEnv,
 }
 
 /** @throws ConfigError naming every fault */
@@ -72,5 +76,6 @@ export function readConfig(source: Env): AlerterConfig {
     postTimeoutMs: e.ALERT_POST_TIMEOUT_SECONDS * 1000,
     lagIntervalMs: e.ALERT_LAG_INTERVAL_SECONDS * 1000,
     lag: { downMs: e.ALERT_DOWN_SECONDS * 1000 },
+    polling: toPollingConfig(e),
   }
 }

@@ -8,6 +8,7 @@ const report = (family: string, at: number, more: Partial<Report> = {}): Report 
   family,
   familyTitle: family,
   state: 'raised',
+  isDigestOnly: false,
   severity: 'warning',
   title: family,
   text: '',

@@ -1,4 +1,5 @@
 import { openCodec } from '../../lib/codec.ts'
+import type { Notice } from '../../lib/events.ts'
 import { toEvent } from '../../lib/events.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
 import { runService } from '../../lib/lifecycle.ts'
@@ -10,6 +11,7 @@ import { openDelivery } from './delivery.ts'
 import { AlertDesk } from './desk.ts'
 import { openDiscord } from './discord.ts'
 import { TellingMemory } from './memory.ts'
+import { openPollingWatch } from './polling-watch.ts'
 import { Poster } from './poster.ts'
 import { MessageRate } from './rate.ts'
 import { openSampler } from './sampler.ts'
@@ -39,19 +41,17 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
     open: (topic) => openAlertSink({ desk, topic, group: groups.alerter, deadLetterTopic: deadLetters.name }),
   })
 
-  const sampler = openSampler({
-    client: { config: config.kafka, log, name: `${name}-sampler` },
-    topology: streams,
-    rules: config.lag,
-    intervalMs: config.lagIntervalMs,
-    isChosen: () => desk.owns(events.name),
-    publish: (notices) =>
-      kafka.publish(
-        events,
-        notices.map((n) => ({ key: n.subject, value: toEvent(n, name, Date.now()) })),
-      ),
-    standing: openStanding(sql, log),
-    log,
-  })
-  await scope.use(sampler, 'sampler')
+  const publish = (notices: readonly Notice[]) =>
+    kafka.publish(
+      events,
+      notices.map((n) => ({ key: n.subject, value: toEvent(n, name, Date.now()) })),
+    )
+  const watching = { intervalMs: config.lagIntervalMs, isChosen: () => desk.owns(events.name), log }
+  const client = { config: config.kafka, log, name: `${name}-sampler` }
+  const standing = openStanding(sql, log)
+  const lag = { client, topology: streams, rules: config.lag, standing, publish }
+  await scope.use(openSampler({ ...watching, ...lag }), 'sampler')
+  if (!sql) return
+  const polling = { sql, config: config.polling, publish: (notice: Notice) => publish([notice]) }
+  await scope.use(openPollingWatch({ ...watching, ...polling }), 'polling watch')
 })

@@ -1,5 +1,5 @@
 import { messageOf } from '../../lib/errors.ts'
-import type { Severity } from '../../lib/events.ts'
+import type { EventType, Severity } from '../../lib/events.ts'
 import { deadLetterReasons } from '../../lib/kafka/dead-letter.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
@@ -14,6 +14,8 @@ export interface Report {
   /** Names the family to a person. */
   familyTitle: string
   state: 'raised' | 'resolved'
+  /** It can wait: a digest is soon enough. */
+  isDigestOnly: boolean
   severity: Severity
   title: string
   /** What happened, and what to do about it. */
@@ -35,6 +37,9 @@ const textMax = 2_000
 const lineMax = 300
 const fieldsMax = 30
 
+/** Events of single users that come in numbers when something is wrong, and are no news within minutes. */
+const digestOnly: ReadonlySet<string> = new Set<EventType>(['user_unpolled'])
+
 type Position = Pick<RawRecord, 'topic' | 'partition' | 'offset'>
 
 /** The report of an operational event. */
@@ -46,6 +51,7 @@ export function toEventReport(event: OperationalEvent, position: Position): Repo
     family: `event ${type}`,
     familyTitle: type,
     state: event.state === 'resolved' ? 'resolved' : 'raised',
+    isDigestOnly: digestOnly.has(type),
     severity: severityOf(event.severity),
     title: `${type}: ${subject}`,
     text: event.message.slice(0, textMax),
@@ -74,6 +80,7 @@ export function toDeadLetterReport(record: RawRecord): Report {
     family,
     familyTitle: `Dead letters: ${reason} in ${group}`,
     state: 'raised',
+    isDigestOnly: false,
     severity: 'warning',
     title: `Dead letter: ${reason} in ${group}`,
     text: `${meaningOf(reason)}\n${header('message')}`,
@@ -96,6 +103,7 @@ export function toUnreadableReport(record: RawRecord, error: unknown): Report {
     family: 'dead-letter unreadable',
     familyTitle: 'Dead letters that cannot be read',
     state: 'raised',
+    isDigestOnly: false,
     severity: 'warning',
     title: 'A dead letter cannot be read',
     text: messageOf(error).slice(0, textMax),

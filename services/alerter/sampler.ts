@@ -1,29 +1,24 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { messageOf } from '../../lib/errors.ts'
 import type { Notice } from '../../lib/events.ts'
 import type { Admin } from '../../lib/kafka/admin.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import type { ClientOptions } from '../../lib/kafka/client.ts'
 import { LagWatch, namesOf } from '../../lib/lag/watch.ts'
-import type { Logger } from '../../lib/log.ts'
 import type { Resource } from '../../lib/scope.ts'
 import type { Topology } from '../../lib/topology.ts'
 import { groupTopics } from '../../lib/topology.ts'
 import type { LagRules, LagState } from './evaluate.ts'
 import { evaluate } from './evaluate.ts'
 import { hideLag, showLag } from './lag-metrics.ts'
+import type { RepeatOptions } from './repeat.ts'
+import { openRepeat } from './repeat.ts'
 import type { Standing } from './standing.ts'
 
-export interface SamplerOptions {
+export interface SamplerOptions extends Pick<RepeatOptions, 'intervalMs' | 'isChosen' | 'log'> {
   client: ClientOptions
   topology: Topology
   rules: LagRules
-  intervalMs: number
-  /** Of several alerters, the one that this is true for samples. */
-  isChosen: () => boolean
   publish: (notices: Notice[]) => Promise<void>
   standing: Standing
-  log: Logger
 }
 
 /**
@@ -31,9 +26,8 @@ export interface SamplerOptions {
  * the notices are in the topic, so a notice that could not be published is made again from the next sample.
  */
 export function openSampler(options: SamplerOptions): Resource {
-  const { client, topology, rules, intervalMs, isChosen, publish, standing, log } = options
+  const { client, topology, rules, publish, standing } = options
   const groups = namesOf(groupTopics(topology))
-  const stop = new AbortController()
   let admin: Admin | null = null
   let watch: LagWatch | null = null
   let state: LagState | null = null
@@ -50,24 +44,15 @@ export function openSampler(options: SamplerOptions): Resource {
     showLag(samples)
   }
 
-  async function run(): Promise<void> {
-    while (!stop.signal.aborted) {
-      await sleep(intervalMs, undefined, { signal: stop.signal }).catch(() => undefined)
-      if (stop.signal.aborted) return
-      if (!isChosen()) {
-        state = watch = null
-        hideLag()
-        continue
-      }
-      await sample().catch((error) => log.warn({ reason: messageOf(error) }, 'lag_not_sampled'))
-    }
+  function forget(): void {
+    state = watch = null
+    hideLag()
   }
-  const running = run()
 
+  const repeat = openRepeat({ ...options, work: sample, forget, failed: 'lag_not_sampled' })
   return {
     async close() {
-      stop.abort()
-      await running
+      await repeat.close()
       await admin?.close()
     },
   }

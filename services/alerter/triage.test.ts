@@ -10,6 +10,7 @@ const report = (kind: string, offset: number, state: Report['state'] = 'raised',
   family,
   familyTitle: family,
   state,
+  isDigestOnly: kind === 'slow',
   severity: 'warning',
   title: kind,
   text: '',
@@ -63,6 +64,11 @@ describe('triage', () => {
     const old = [report('a', 0), report('b', 1), report('a', 2, 'resolved')]
     const { announcements, folded } = triage([...old, report('c', 3)], newMemory(), newsMs + 3)
     expect(shape({ announcements, folded })).toEqual({ told: ['c raised 1'], folded: 3 })
+  })
+
+  test('folds what can wait, and its end', () => {
+    const reports = [report('slow', 0), report('a', 1), report('slow', 2, 'resolved')]
+    expect(shape(triage(reports, newMemory(), now))).toEqual({ told: ['a raised 1'], folded: 2 })
   })
 
   test('folds a kind that flaps, and a family with many kinds, past its allowance', () => {

@@ -41,7 +41,7 @@ export const newsMs = 3_600_000
  *     unknown --raised--> raised --resolved--> resolved --raised--> raised
  *     unknown --resolved--> resolved        (raised before this process started)
  *
- * Each arrow is an alert at once, or part of the digest when it is older than an hour. `raised` again while raised is
+ * Each arrow is an alert at once, or part of the digest when it is older than an hour or can wait. `raised` again while raised is
  * folded; `resolved` again is nothing new. A
  * record that a posted alert already covers is skipped, so a batch that comes again after half of its alerts
  * were posted does not tell them twice.
@@ -71,7 +71,7 @@ export function triage(reports: readonly Report[], memory: Memory, now: number):
     states.set(kind, state)
     current.delete(kind)
     const before = announced.get(family) ?? memory.announced(family)
-    if (before >= announcementsMax || report.at < now - newsMs) {
+    if (before >= announcementsMax || report.isDigestOnly || report.at < now - newsMs) {
       folded.push(report)
       continue
     }

@@ -463,3 +463,87 @@ test('a loader that does not get on is reported, an enricher that waits as long 
   const lagging = titles().filter((t) => t.startsWith('consumer_lagging'))
   expect(lagging).toEqual([`consumer_lagging: group:${groups.loaderHistory}`])
 })
+
+describe('polling', () => {
+  const quick = { ALERT_LAG_INTERVAL_SECONDS: '1', ALERT_DIGEST_SECONDS: '1' }
+  const addUser = async (state: string): Promise<number> => {
+    const { rows } = await postgres.query<{ id: number }>(
+      `insert into users (spotify_id, display_name, created_at, status_changed_at)
+       values (gen_random_uuid(), 'Ada', now() - interval '9 days', now() - interval '9 days') returning id`,
+    )
+    const id = rows[0]?.id ?? 0
+    await postgres.query(`insert into poll_state (user_id) values ($1)`, [id])
+    await postgres.query(`update poll_state set ${state} where user_id = $1`, [id])
+    return id
+  }
+  const minutesAgo = (n: number) => `now() - interval '${n} minutes'`
+  const polled = (n: number) => `last_ok_at = ${minutesAgo(n)}, next_poll_at = ${minutesAgo(n - 1)}`
+
+  test('that a dead poller stopped is reported by another process, once over a restart, and so is its end', async () => {
+    const id = await addUser(polled(50))
+    await addUser(polled(55))
+    const first = await startAlerter(quick)
+    await arrived('polling_stopped: app')
+    await settled()
+    await first.end('SIGTERM')
+    await startAlerter(quick)
+    await postgres.query('update poll_state set last_ok_at = now() where user_id = $1', [id])
+    await arrived('Resolved: polling_stopped: app')
+    expect(titles().filter((t) => t === 'polling_stopped: app')).toHaveLength(1)
+  })
+
+  test('in which every poll fails is reported too', async () => {
+    await addUser(`last_ok_at = ${minutesAgo(60)}, next_poll_at = now() + interval '1 minute', failures = 34,
+      failing_since = ${minutesAgo(50)}, last_failed_at = now(), last_error = 'server_error'`)
+    await startAlerter(quick)
+    await arrived('polling_stopped: app')
+  })
+
+  test('by a poller that takes a lease again and again, and dies, is reported too', async () => {
+    await addUser(`last_ok_at = ${minutesAgo(120)}, next_poll_at = now() + interval '1 minute',
+      leased_until = now() + interval '1 minute'`)
+    await startAlerter(quick)
+    await arrived('polling_stopped: app')
+  })
+
+  test('that is paused is not reported before the pause has been over for long', async () => {
+    await addUser(polled(300))
+    await postgres.query(
+      `insert into api_pauses (client_id, lane, paused_until, reason)
+       values ('app', 'polling', now() + interval '5 h', 'quota_exceeded')`,
+    )
+    const alerter = await startAlerter(quick)
+    await raise(notice('user:1'))
+    await arrived('user_needs_reauth: user:1')
+    const members = { consumergroup: stream.topology.groups.alerter }
+    await until(() => alerter.metric('kafka_consumergroup_members', members), 'a sample')
+    expect(titles()).toEqual(['user_needs_reauth: user:1'])
+    await postgres.query(`update api_pauses set paused_until = now() - interval '46 minutes'`)
+    await arrived('polling_stopped: app')
+  })
+
+  test('of one user that fails for hours comes in a digest, and so does its end', async () => {
+    await addUser('last_ok_at = now()')
+    const id = await addUser(`last_ok_at = ${minutesAgo(180)}, failures = 34, last_error = 'refused',
+      failing_since = ${minutesAgo(170)}, next_poll_at = now() + interval '1 minute'`)
+    const examples = () =>
+      embeds()
+        .flatMap((e) => e.fields.map((f) => `${f.name}: ${f.value}`))
+        .join('\n')
+    await startAlerter(quick)
+    await until(() => examples().includes(`User ${id} \\(Ada\\) has not been polled for 180`), 'the digest')
+    await postgres.query('update poll_state set last_ok_at = now() where user_id = $1', [id])
+    await until(() => examples().includes('is polled again'), 'the end')
+    expect(titles().every((t) => t.startsWith('Digest'))).toBe(true)
+  })
+
+  test('that nobody can judge, because Postgres is away, is said, and alerts go on', async () => {
+    const away = { DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/x', ALERT_POLLING_STOPPED_SECONDS: '1' }
+    const alerter = await startAlerter({ ...quick, ...away })
+    await raise(notice('user:1'))
+    await arrived('user_needs_reauth: user:1')
+    await arrived('polling_unknown: app')
+    expect(titles().filter((t) => t === 'polling_unknown: app')).toHaveLength(1)
+    expect(JSON.stringify([alerter.lines, embeds()])).not.toContain('hunter2')
+  })
+})

@@ -617,6 +617,36 @@ describe('users', () => {
     ])
   })
 
+  test('a user who was not polled for days is a failure, with what they fail with', async () => {
+    const id = await addUser(postgres, spotify, 1)
+    await postgres.query(
+      `update poll_state set last_ok_at = now() - interval '3 days', failures = 99, last_error = 'refused',
+         failing_since = now() - interval '3 days', next_poll_at = now() + interval '1 minute' where user_id = $1`,
+      [id],
+    )
+    const { code, troubles } = await examine({}, '--only', 'users')
+    expect(code).toBe(1)
+    expect(troubles).toContain(`fail users unpolled: 1 user not polled: ${id} for 3d`)
+    const { stdout } = await runSongswap(['status', '--json'], env)
+    expect(JSON.parse(stdout).problems).toContain(`1 user not polled for more than a day: ${id}`)
+  })
+
+  test('users who are due while no poller runs are a failure, here and in the status', async () => {
+    await postgres.query(
+      `update poll_state set last_ok_at = now() - interval '1 h', next_poll_at = now() - interval '50 minutes'`,
+    )
+    const { code, troubles } = await examine({}, '--only', 'users')
+    expect(code).toBe(1)
+    expect(troubles).toEqual([
+      expect.stringMatching(/^fail users poller: no session, last poll 1h ago, 1 user overdue/),
+      'fail users polling: users are due, and nobody is polled',
+    ])
+    const { stdout } = await runSongswap(['status', '--json'], env)
+    expect(JSON.parse(stdout).problems).toContain(
+      'polling has stopped: nobody has been polled for 1h, though users are due',
+    )
+  })
+
   test('a lost encryption key is a failure', async () => {
     const TOKEN_ENCRYPTION_KEYS = `other:${Buffer.from('0123456789abcdefghijklmnopqrstuv').toString('base64url')}`
     const { code, troubles } = await examine({ TOKEN_ENCRYPTION_KEYS }, '--only', 'users')

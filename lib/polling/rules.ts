@@ -1,0 +1,40 @@
+import type { Env } from '../config.ts'
+import { parseEnv, spotifyEnv, wholeNumber } from '../config.ts'
+import type { PollingRules } from './judge.ts'
+
+/** Settings of whoever judges polling. */
+export const pollingEnv = {
+  ALERT_POLLING_STOPPED_SECONDS: wholeNumber(1).default(2_700),
+  ALERT_UNPOLLED_SECONDS: wholeNumber(1).default(7_200),
+  SPOTIFY_CLIENT_ID: spotifyEnv.SPOTIFY_CLIENT_ID.optional(),
+  SPOTIFY_DAILY_REQUESTS: spotifyEnv.SPOTIFY_DAILY_REQUESTS,
+}
+
+export interface PollingConfig {
+  rules: PollingRules
+  /** The app's, or null for the one that was used last. */
+  clientId: string | null
+  dailyRequests: number
+}
+
+/** @throws ConfigError naming every fault */
+export function readPollingConfig(source: Env): PollingConfig {
+  return toPollingConfig(parseEnv(pollingEnv, source))
+}
+
+/** Of an environment that was parsed with {@link pollingEnv}. */
+export function toPollingConfig(e: {
+  ALERT_POLLING_STOPPED_SECONDS: number
+  ALERT_UNPOLLED_SECONDS: number
+  SPOTIFY_CLIENT_ID?: string | undefined
+  SPOTIFY_DAILY_REQUESTS: number
+}): PollingConfig {
+  return {
+    rules: {
+      stoppedMs: e.ALERT_POLLING_STOPPED_SECONDS * 1000,
+      unpolledMs: e.ALERT_UNPOLLED_SECONDS * 1000,
+    },
+    clientId: e.SPOTIFY_CLIENT_ID ?? null,
+    dailyRequests: e.SPOTIFY_DAILY_REQUESTS,
+  }
+}

@@ -531,7 +531,7 @@ describe('status', () => {
     const { stdout } = await runSongswap(['status', '--json'], { ...env, DATABASE_URL: url.href })
     expect(JSON.parse(stdout).unreadable).toEqual([
       {
-        part: 'users, plays, gaps, decided, polling, budget, alerts',
+        part: 'users, plays, gaps, decided, polling, budget',
         error: expect.stringContaining('npm run migrate'),
       },
     ])

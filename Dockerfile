@@ -25,6 +25,7 @@ RUN chmod -R a+rX .
 
 FROM node:24-bookworm-slim
 LABEL org.opencontainers.image.title="songswap-stream" \
+      org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.description="Collects the Spotify listening history of many people as a stream." \
       org.opencontainers.image.licenses="UNLICENSED"
 ENV NODE_ENV=production HTTP_HOST=0.0.0.0 HTTP_PORT=8080 MALLOC_ARENA_MAX=1

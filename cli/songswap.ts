@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
 import { exitCodes } from '../lib/lifecycle.ts'
+import packageFile from '../package.json' with { type: 'json' }
 import { addCommands, examples, helpWidth, notes } from './command.ts'
 import { commands } from './commands.ts'
 import { loadEnvFiles } from './env-files.ts'
@@ -10,6 +11,7 @@ import { explain } from './fault.ts'
 async function main(argv: string[]): Promise<number> {
   const program = new Command('songswap')
     .description("The operator's commands of songswap-stream.")
+    .version(packageFile.version, '-V, --version', 'print the version')
     .configureOutput({ getOutHelpWidth: () => helpWidth, getErrHelpWidth: () => helpWidth })
     .showHelpAfterError('(add --help for what is possible)')
     .exitOverride()

@@ -24,6 +24,8 @@ export const eventTypes = {
   unsafe_setting: 'A server is set so that records can be lost, changed or refused.',
   log_replaced:
     'A topic was made again, or lost its tail: a consumer group reads it from its earliest record.',
+  archive_incarnation:
+    'The archive holds another log of a partition: what follows goes into the next incarnation of it.',
   consumer_lagging: 'A consumer group falls behind.',
   service_down: 'A consumer group has no members.',
 } as const

@@ -48,3 +48,12 @@ test('rows of an erased user are holes by design, and others are not', () => {
   expect(toCoverage([{ ...object, erasedCount: 2 }], range).faults).toHaveLength(1)
   expect(toCoverage([object], range).faults).toHaveLength(1)
 })
+
+test('an object within which a later log begins covers what both have', () => {
+  const [first, second] = objects([0, 59], [40, 99])
+  const cut = [
+    { ...first, cutAt: 40 },
+    { ...second, incarnation: 1 },
+  ] as never
+  expect(toCoverage(cut, { ...range, committed: 100 })).toEqual({ archived: 100, waiting: 0, faults: [] })
+})

@@ -1,3 +1,4 @@
+import { incarnationOf, presentObjects } from '../../lib/archive/incarnations.ts'
 import { objectKey } from '../../lib/archive/key.ts'
 import { listPartition } from '../../lib/archive/list.ts'
 import type { ObjectSummary } from '../../lib/archive/summary.ts'
@@ -21,41 +22,49 @@ export interface CoveredRange extends OffsetRange {
   committed: number | null
 }
 
+/** An object, and where a later log of the partition begins within it. */
+export interface CoveringObject extends ObjectSummary {
+  /** What it holds from this offset on is of another log; absent: all of it is of this one. */
+  cutAt?: number
+}
+
 /**
  * Compares a range of a partition with the objects that cover it. What the archiver committed and no object has
  * is lost, be it in the middle or at the end.
  *
  * @param objects by first offset
  */
-export function toCoverage(objects: readonly ObjectSummary[], range: CoveredRange): Coverage {
+export function toCoverage(objects: readonly CoveringObject[], range: CoveredRange): Coverage {
   const faults: string[] = []
   const { partition, from, to, isCompacted, committed } = range
   let next = from
   let archived = 0
-  for (const { firstOffset, lastOffset, recordCount, erasedCount = 0 } of objects) {
-    if (lastOffset < from || firstOffset >= to) continue
+  for (const { firstOffset, lastOffset, recordCount, erasedCount = 0, cutAt } of objects) {
+    const end = Math.min(lastOffset + 1, cutAt ?? lastOffset + 1)
+    if (end <= from || firstOffset >= to) continue
     if (firstOffset < next && next > from) faults.push(`${partition}/${firstOffset}: is in two objects`)
     if (firstOffset > next && !isCompacted)
       faults.push(`${partition}/${next}: is in no object, up to ${firstOffset - 1}`)
     if (!isCompacted && recordCount + erasedCount !== lastOffset - firstOffset + 1) {
       faults.push(`${partition}/${firstOffset}: its object holds ${recordCount} records up to ${lastOffset}`)
     }
-    archived += Math.max(0, Math.min(lastOffset + 1, to) - Math.max(firstOffset, next))
-    next = Math.max(next, lastOffset + 1)
+    archived += Math.max(0, Math.min(end, to) - Math.max(firstOffset, next))
+    next = Math.max(next, end)
   }
   const due = Math.min(committed ?? from, to)
   if (next < due) faults.push(`${partition}/${next}: is in no object, up to ${due - 1}`)
   return { archived, waiting: Math.max(0, to - Math.max(next, due)), faults }
 }
 
-/** What the archive holds of a range. */
+/** What the archive holds of a range of the present log: of earlier ones only what both have. */
 export async function readCoverage(
   archive: { s3: S3; prefix: string },
   topic: string,
   range: CoveredRange,
 ): Promise<Coverage> {
-  const keys = await listPartition({ ...archive, topic, partition: range.partition })
-  const objects: ObjectSummary[] = []
+  const all = await listPartition({ ...archive, topic, partition: range.partition })
+  const keys = presentObjects(all, range.from)
+  const objects: CoveringObject[] = []
   const faults: string[] = []
   for (const [i, key] of keys.entries()) {
     // It ends before the next one begins.
@@ -63,7 +72,8 @@ export async function readCoverage(
     if (key.firstOffset >= range.to || (following && following.firstOffset <= range.from)) continue
     const path = objectKey(archive.prefix, key)
     const summary = parseSummary((await archive.s3.head(path))?.metadata ?? {})
-    if (summary) objects.push(summary)
+    const isCut = following && incarnationOf(following) > incarnationOf(key)
+    if (summary) objects.push({ ...summary, ...(isCut && { cutAt: following.firstOffset }) })
     else faults.push(`${range.partition}/${key.firstOffset}: its object does not say what it holds (${path})`)
   }
   const coverage = toCoverage(objects, range)

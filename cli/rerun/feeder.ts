@@ -39,6 +39,7 @@ interface Lane {
 }
 
 interface Held {
+  stretch: Stretch
   /** Offset of the last record that was wanted; null: none was. */
   last: number | null
   through: number
@@ -53,7 +54,8 @@ interface Held {
 export class Feeder {
   readonly #o: FeederOptions
   readonly #limit = pLimit(partitionsAtATime)
-  readonly #lanes = new Map<Stretch, Lane>()
+  /** By topic and partition: logs of one partition come one after the other. */
+  readonly #lanes = new Map<string, Lane>()
   #waiting = 0
   #wake: (() => void)[] = []
   #failure: { error: unknown } | null = null
@@ -89,13 +91,11 @@ export class Feeder {
   async finish(ripen: () => void = () => undefined): Promise<void> {
     await Promise.all([...this.#lanes.values()].map((lane) => lane.tail))
     if (this.#failure) throw this.#failure.error
-    const holding = () => [...this.#lanes].filter(([, lane]) => lane.held.length > 0)
+    const holding = () => [...this.#lanes.values()].filter((lane) => lane.held.length > 0)
     for (let round = 0; holding().length > 0 && !this.#o.signal.aborted; round++) {
       if (round >= mostRounds) throw new Error('A sink does not settle what it was given')
       ripen()
-      for (const [stretch, lane] of holding()) {
-        await this.#settle(stretch, lane, { ...(await lane.sink.tick()), wanted: 0 })
-      }
+      for (const lane of holding()) await this.#settle(lane, { ...(await lane.sink.tick()), wanted: 0 })
     }
   }
 
@@ -105,31 +105,31 @@ export class Feeder {
     for (const { sink } of this.#lanes.values()) await sink.close()
   }
 
-  #lane(stretch: Stretch): Lane {
-    const known = this.#lanes.get(stretch)
+  #lane({ topic, partition }: Stretch): Lane {
+    const name = `${topic}/${partition}`
+    const known = this.#lanes.get(name)
     if (known) return known
     const { openSink, signal } = this.#o
-    const sink = openSink(stretch.topic, stretch.partition, signal)
+    const sink = openSink(topic, partition, signal)
     const lane = { sink, tail: Promise.resolve(), held: [] }
-    this.#lanes.set(stretch, lane)
+    this.#lanes.set(name, lane)
     return lane
   }
 
   async #write(lane: Lane, portion: Portion): Promise<void> {
     if (this.#failure || this.#o.signal.aborted) return
     const { stretch, records, through, read } = portion
-    lane.held.push({ last: records.at(-1)?.offset ?? null, through, read, wanted: records.length })
+    lane.held.push({ stretch, last: records.at(-1)?.offset ?? null, through, read, wanted: records.length })
     if (records.length === 0) {
       // Nothing wanted, so nothing to wait for; but not before what the sink may hold.
-      await this.#settle(stretch, lane, { through: null, deadLetters: [], wanted: 0 })
+      await this.#settle(lane, { through: null, deadLetters: [], wanted: 0 })
       return
     }
     const settled = await lane.sink.write(records)
-    await this.#settle(stretch, lane, { ...settled, wanted: records.length })
+    await this.#settle(lane, { ...settled, wanted: records.length })
   }
 
   async #settle(
-    stretch: Stretch,
     lane: Lane,
     settled: { through: number | null; deadLetters: DeadLetter[]; wanted: number },
   ): Promise<void> {
@@ -138,7 +138,7 @@ export class Feeder {
     for (let first = lane.held[0]; first; first = lane.held[0]) {
       if (first.last !== null && first.last > through) break
       lane.held.shift()
-      stretch.next = Math.max(stretch.next, first.through + 1)
+      first.stretch.next = Math.max(first.stretch.next, first.through + 1)
       this.#o.onSettled(first)
     }
   }

@@ -3,10 +3,12 @@ import { CliFault } from '../fault.ts'
 import { toRelative } from '../words.ts'
 import type { Tally } from './tally.ts'
 
-/** One partition of a rerun and how far it has come. */
+/** One partition of a rerun, or one log of it in the archive, and how far it has come. */
 export interface Stretch {
   topic: string
   partition: number
+  /** Of the archive's logs of the partition; absent: the first one. */
+  incarnation?: number
   from: number
   /** Not included. */
   to: number

@@ -1,3 +1,4 @@
+import { sameLog } from '../../lib/archive/key.ts'
 import { parseEnv, s3Config, s3Env } from '../../lib/config.ts'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import { openS3 } from '../../lib/s3.ts'
@@ -38,7 +39,7 @@ export function resolveTopic(name: string, topology: Topology): Topic<SpotifyRes
 }
 
 /**
- * Chooses the objects, and for each partition the offsets that they span.
+ * Chooses the objects, and for each log the offsets that they span.
  *
  * @param known of a run to be resumed: its stretches bound what is read
  */
@@ -53,13 +54,15 @@ export async function planRestore(
     chosen.push(...(await coverOffsets(archive, chooseObjects(keys, choice), keys)))
   }
   const objects = known ? chosen.filter((o) => isLeft(o, known)) : chosen
-  const stretches = [...Map.groupBy(objects, (o) => `${o.topic}/${o.partition}`).values()].map(toStretch)
+  const stretches = [
+    ...Map.groupBy(objects, (o) => `${o.topic}/${o.partition}/${o.incarnation ?? 0}`).values(),
+  ].map(toStretch)
   return { objects, fresh: { plan: { stretches, choice: { ...choice } }, tally: emptyTally() } }
 }
 
 function isLeft(object: ArchiveObject, known: readonly Stretch[]): boolean {
-  const { topic, partition, firstOffset, lastOffset } = object
-  const stretch = known.find((s) => s.topic === topic && s.partition === partition)
+  const { firstOffset, lastOffset } = object
+  const stretch = known.find((s) => sameLog(s, object))
   return stretch !== undefined && firstOffset < stretch.to && lastOffset >= stretch.next
 }
 
@@ -68,5 +71,6 @@ function toStretch(objects: readonly ArchiveObject[]): Stretch {
   const last = objects.at(-1)
   const from = first?.firstOffset ?? 0
   const to = (last?.lastOffset ?? 0) + 1
-  return { topic: first?.topic ?? '', partition: first?.partition ?? 0, from, to, next: from }
+  const { topic = '', partition = 0, incarnation } = first ?? {}
+  return { topic, partition, ...(incarnation && { incarnation }), from, to, next: from }
 }

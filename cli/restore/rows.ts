@@ -69,9 +69,18 @@ function rethrow(error: unknown): never {
   throw new DamagedObjectError(name, { cause: error })
 }
 
-/** A row as the record that it was; what could not be decoded when it was archived may be decodable by now. */
-export async function toRecord(row: Row, codec: Codec): Promise<DecodedRecord<SpotifyResponse>> {
-  const { value, raw, ...place } = row
+/**
+ * A row as the record that it was; what could not be decoded when it was archived may be decodable by now.
+ *
+ * @param log the incarnation that the row's object belongs to
+ */
+export async function toRecord(
+  row: Row,
+  codec: Codec,
+  { incarnation }: Pick<ArchiveKey, 'incarnation'>,
+): Promise<DecodedRecord<SpotifyResponse>> {
+  const { value, raw, ...rest } = row
+  const place = { ...rest, ...(incarnation && { incarnation }) }
   if (value === null) return { ...place, bytes: raw, decoded: await codec.decode<SpotifyResponse>(raw) }
   return { ...place, bytes: null, decoded: { type: 'value', value, writer: null } }
 }

@@ -1,3 +1,4 @@
+import { sameLog } from '../../lib/archive/key.ts'
 import { openCodec } from '../../lib/codec.ts'
 import { createClient } from '../../lib/kafka/client.ts'
 import type { OpenSink } from '../../lib/kafka/kafka.ts'
@@ -81,6 +82,7 @@ interface Feeding extends TopicReading {
   toRecords: (
     rows: Row[],
     schema: Parameters<Framing['toBytes']>[1],
+    log: Pick<ArchiveObject, 'incarnation'>,
   ) => Promise<Parameters<Feeder['feed']>[0]['records']>
 }
 
@@ -101,10 +103,9 @@ async function openTopicReader(context: CliContext, reading: TopicReading): Prom
   return async () => {
     const feeder = new Feeder({ openSink, bury, onSettled, signal })
     try {
-      const partitions = stretches.map((stretch) => {
-        const own = objects.filter((o) => o.topic === topic.name && o.partition === stretch.partition)
-        return readPartition({ ...reading, feeder, toRecords }, stretch, own)
-      })
+      const feeding = { ...reading, feeder, toRecords }
+      const logs = Map.groupBy(stretches, (s) => s.partition)
+      const partitions = [...logs.values()].map((of) => readPartition(feeding, of, objects))
       // All of them end before the feeder is closed, whichever failed first.
       const failed = (await Promise.allSettled(partitions)).find((p) => p.status === 'rejected')
       if (failed) throw failed.reason
@@ -142,20 +143,28 @@ async function openConversion(reading: TopicReading, subject: string): Promise<F
     if (choice.user !== null && owner !== String(choice.user)) return false
     return !(options.toTopic && isCopy(row))
   }
-  return (rows, schema) =>
+  return (rows, schema, log) =>
     Promise.all(
       rows.filter(isWanted).map(async (row) => {
-        const record = await toRecord(row, codec)
+        const record = await toRecord(row, codec, log)
         return framing ? { ...record, bytes: await framing.toBytes(row, schema) } : record
       }),
     )
 }
 
+/** The logs of a partition, one after the other in the order of their incarnations. */
 async function readPartition(
   feeding: Feeding,
-  stretch: Stretch,
+  stretches: readonly Stretch[],
   objects: readonly ArchiveObject[],
 ): Promise<void> {
+  for (const stretch of stretches) {
+    const own = objects.filter((o) => sameLog(o, stretch))
+    await readLog(feeding, stretch, own)
+  }
+}
+
+async function readLog(feeding: Feeding, stretch: Stretch, objects: readonly ArchiveObject[]): Promise<void> {
   const { signal, run } = feeding
   for (const object of objects) {
     if (signal.aborted) return
@@ -178,7 +187,7 @@ async function readObject(feeding: Feeding, stretch: Stretch, object: ArchiveObj
     if (signal.aborted) return
     if (!last) continue
     await pace.wait(due.length)
-    const records = await toRecords(due, schema)
+    const records = await toRecords(due, schema, object)
     await feeder.feed({ stretch, records, read: due.length, through: last.offset })
   }
 }

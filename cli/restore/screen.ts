@@ -1,3 +1,4 @@
+import { incarnationOf } from '../../lib/archive/incarnations.ts'
 import type { Broker } from '../broker.ts'
 import type { CliContext } from '../command.ts'
 import type { OpenRun } from '../rerun/journal.ts'
@@ -76,9 +77,14 @@ async function sumTopic({ broker, objects }: Shown, topic: string): Promise<Topi
     records: sum((o) => o.lastOffset + 1 - o.firstOffset),
     firstDate: dates[0] ?? null,
     lastDate: dates.at(-1) ?? null,
-    inTopic: sum(({ partition, firstOffset, lastOffset }) => {
+    inTopic: sum((object) => {
+      const { partition, firstOffset, lastOffset } = object
       const ends = starts.get(partition)
-      if (!ends) return 0
+      // What an earlier log held is there no more, at whatever offsets.
+      const isPresent = !own.some(
+        (o) => o.partition === partition && incarnationOf(o) > incarnationOf(object),
+      )
+      if (!ends || !isPresent) return 0
       const first = Math.max(firstOffset, ends.start)
       return Math.max(0, Math.min(lastOffset + 1, ends.end) - first)
     }),

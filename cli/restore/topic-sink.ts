@@ -38,7 +38,8 @@ export function isCopy(record: Pick<RawRecord, 'headers'>): boolean {
 }
 
 function toOrigin(record: RawRecord): Header[] {
-  return origins.map((field) => ({
+  const fields = record.incarnation ? ([...origins, 'incarnation'] as const) : origins
+  return fields.map((field) => ({
     name: restoreHeaders[field],
     value: Buffer.from(String(record[field]), 'utf8'),
   }))

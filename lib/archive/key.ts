@@ -52,11 +52,13 @@ export function byPlace(a: ArchiveKey, b: ArchiveKey): number {
   )
 }
 
+/** What an object belongs to. */
+type Log = Pick<ArchiveKey, 'topic' | 'partition' | 'incarnation'>
+
 /** Whether two objects belong to one log: the one ends before the other begins. */
-export function sameLog(a: ArchiveKey | undefined, b: ArchiveKey | undefined): boolean {
-  return (
-    a?.topic === b?.topic && a?.partition === b?.partition && (a?.incarnation ?? 0) === (b?.incarnation ?? 0)
-  )
+export function sameLog(a: Log, b: Log): boolean {
+  const [one, two] = [a, b].map(({ incarnation = 0 }) => incarnation)
+  return a.topic === b.topic && a.partition === b.partition && one === two
 }
 
 /** The date in a topic's sub-folder (`…/date=2026-11-24/`); null for any other folder. */

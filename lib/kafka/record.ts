@@ -19,6 +19,8 @@ export interface RawRecord {
   headers: Header[]
   /** The value's bytes; null: a tombstone. */
   bytes: Buffer | null
+  /** Of the partition's log, as the archive counts them; absent: the first one. */
+  incarnation?: number
 }
 
 /** A record whose value was decoded, or is known to be undecodable. */

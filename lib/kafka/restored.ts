@@ -4,6 +4,8 @@ export const restoreHeaders = {
   partition: 'restore.partition',
   offset: 'restore.offset',
   timestamp: 'restore.timestamp',
+  /** Only from the second log of a partition on. */
+  incarnation: 'restore.incarnation',
 } as const
 
 /** Header of a page that was made of stored plays: it holds but a part of what Spotify showed. */

@@ -8,6 +8,8 @@ import { readBucketSettings } from '../../lib/server-settings/bucket.ts'
 import { watchSettings } from '../../lib/server-settings/watch.ts'
 import { topology } from '../../lib/topology.ts'
 import { readConfig } from './config.ts'
+import type { Begins } from './incarnation-notice.ts'
+import { incarnationNotice } from './incarnation-notice.ts'
 import { RowFormats } from './row-format.ts'
 import { ArchiveSink } from './sink.ts'
 import { openStore } from './store.ts'
@@ -28,6 +30,8 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }))
   const raise = (notice: Notice) =>
     kafka.publish(events, [{ key: notice.subject, value: toEvent(notice, name, Date.now()) }])
+  const onIncarnation = (begins: Begins) =>
+    void raise(incarnationNotice(begins)).catch((err) => log.error({ err }, 'event_not_published'))
   const find = async () => (await readBucketSettings(config.s3)).unsafe
   // Without a database nothing is known of what was raised before: the end is for the next start to show.
   const resolve = async () => undefined
@@ -37,6 +41,6 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
     topics,
     batchMaxBytes,
     open: (topic, partition) =>
-      new ArchiveSink({ ...config, ...clocks, topic, partition, store, formats, log }),
+      new ArchiveSink({ ...config, ...clocks, topic, partition, store, formats, onIncarnation, log }),
   })
 })

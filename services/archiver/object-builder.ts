@@ -33,6 +33,8 @@ export type FirstRecord = Pick<ArchivedRecord, 'topic' | 'partition' | 'offset' 
 
 export interface BuilderOptions {
   first: FirstRecord
+  /** Of the partition's log; absent: the first one. */
+  incarnation?: number
   /** Format of an object whose first block holds no decoded value. */
   fallback: RowFormat
   spoolDir: string
@@ -47,7 +49,8 @@ export interface BuilderOptions {
  * The header holds the values' schema and is fixed with the first block: rows without a decoded value fit any.
  */
 export class ObjectBuilder {
-  readonly #options: Omit<BuilderOptions, 'first'>
+  readonly #options: Omit<BuilderOptions, 'first' | 'incarnation'>
+  readonly #incarnation: number
   readonly #first: FirstRecord
   readonly #sync: Buffer
   readonly #spool: Spool
@@ -68,7 +71,8 @@ export class ObjectBuilder {
       spoolDir: options.spoolDir,
       objectBytes: options.objectBytes,
     }
-    this.#sync = syncMarker({ topic, partition, firstOffset: offset })
+    this.#incarnation = options.incarnation ?? 0
+    this.#sync = syncMarker({ topic, partition, firstOffset: offset, incarnation: this.#incarnation })
     this.#spool = new Spool(options.spoolDir)
     this.#blockBytes = Math.min(blockBytes, options.objectBytes)
   }
@@ -131,6 +135,7 @@ export class ObjectBuilder {
         firstOffset: this.#first.offset,
         lastOffset: this.#lastOffset,
         recordCount: this.#recordCount,
+        ...(this.#incarnation && { incarnation: this.#incarnation }),
       },
       length: spool.length + tail.length,
       md5: this.#md5.update(tail).digest('base64'),

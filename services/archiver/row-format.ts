@@ -27,7 +27,7 @@ export interface ArchiverRow {
 }
 
 /** Bytes before the Avro binary: a zero, the schema's id. */
-const framingBytes = 5
+export const framingBytes = 5
 
 /** A record as a row: decoded where it can be, else raw. */
 export function toRow(record: DecodedRecord<unknown>, formats: RowFormats): ArchiverRow {

@@ -1,3 +1,4 @@
+import { incarnationOf, latestOf, presentObjects } from '../../lib/archive/incarnations.ts'
 import type { ArchiveKey } from '../../lib/archive/key.ts'
 import { archiveDate } from '../../lib/archive/key.ts'
 import { readArchive } from '../../lib/archive/read.ts'
@@ -8,7 +9,10 @@ import type { DecodedRecord } from '../../lib/kafka/record.ts'
 import type { PartitionSink, Settled } from '../../lib/kafka/sink.ts'
 import type { Logger } from '../../lib/log.ts'
 import { metrics } from '../../lib/metrics.ts'
+import type { Contents } from './contents.ts'
+import { holds } from './contents.ts'
 import { isDue } from './due.ts'
+import type { Begins } from './incarnation-notice.ts'
 import type { SealedObject } from './object-builder.ts'
 import { ObjectBuilder } from './object-builder.ts'
 import type { ArchiverRow, RowFormats } from './row-format.ts'
@@ -27,6 +31,8 @@ export interface SinkOptions {
   now: () => number
   /** Unix time in milliseconds; absent: records are as old as their object has been open. */
   wallClock?: () => number
+  /** Called when the archive holds another log, and another incarnation of the partition begins. */
+  onIncarnation?: (begins: Begins) => void
   log: Logger
 }
 
@@ -46,6 +52,9 @@ interface Retake {
  * (the archive is listed when the term begins, and again after every surprise), ends before the next object
  * that exists, and is put only if its key is free. What became durable is settled after the put, never before.
  *
+ * The records that it is given must be those that the archive holds under their offsets. Where they are not, this is
+ * another log under the same name, and goes on in the next incarnation of the partition; see `lib/archive/incarnations.ts`.
+ *
  * States, each left by one step that may fail and be repeated:
  * - `located`: which objects exist after this point is known;
  * - `builder`: an object grows → full, old, of another schema, or about to meet an existing object → `pending`;
@@ -59,6 +68,10 @@ export class ArchiveSink implements PartitionSink<unknown> {
   readonly #o: SinkOptions
   /** Objects that begin after what is covered; null: not located. */
   #ahead: ArchiveKey[] | null = null
+  /** The incarnation that new objects belong to. */
+  #incarnation = 0
+  /** The object that covers what is covered, and what it holds once that is asked. */
+  #holder: { key: ArchiveKey; contents: Contents | null } | null = null
   #covered = -1
   #kept = -1
   #seen = -1
@@ -126,15 +139,18 @@ export class ArchiveSink implements PartitionSink<unknown> {
     const { offset } = row.row
     const { store, topic, partition } = this.#o
     if (!this.#ahead) {
-      this.#ahead = objectsFrom(await store.list(topic, partition), offset)
+      const objects = await store.list(topic, partition)
+      this.#incarnation = Math.max(this.#incarnation, latestOf(objects))
+      this.#ahead = presentObjects(objects, offset)
       return
     }
     const next = this.#ahead[0]
     if (next && next.firstOffset <= offset) {
       if (this.#builder) return this.#seal(this.#builder)
-      return this.#cover(next, row.row)
+      return this.#cover(next)
     }
     if (offset <= this.#covered) {
+      if (!(await this.#isHeld(row))) return this.#diverge(offset)
       this.#kept = offset
       this.#durable = offset
       return
@@ -148,34 +164,43 @@ export class ArchiveSink implements PartitionSink<unknown> {
   #begin(row: ArchiverRow): ObjectBuilder {
     const { formats, topic, spoolDir, objectBytes, now } = this.#o
     this.#builderSince = now()
-    return new ObjectBuilder({ first: row.row, fallback: formats.ofTopic(topic), spoolDir, objectBytes })
+    const limits = { fallback: formats.ofTopic(topic), spoolDir, objectBytes }
+    return new ObjectBuilder({ first: row.row, incarnation: this.#incarnation, ...limits })
   }
 
-  /** Takes note of an existing object that begins at or before a row. */
-  async #cover(next: ArchiveKey, row: ArchivedRecord): Promise<void> {
+  /** Takes note of an existing object that begins at or before a row. A later incarnation may begin within it. */
+  async #cover(next: ArchiveKey): Promise<void> {
     const last = await this.#o.store.lastOffset(next)
-    if (last >= row.offset) await this.#verify(next, row)
-    this.#covered = Math.max(this.#covered, last)
+    const following = this.#ahead?.[1]?.firstOffset ?? Number.POSITIVE_INFINITY
+    this.#covered = Math.max(this.#covered, Math.min(last, following - 1))
+    this.#holder = { key: next, contents: null }
     this.#ahead?.shift()
   }
 
+  /** Whether the archive holds this very record under its offset. */
+  async #isHeld(row: ArchiverRow): Promise<boolean> {
+    const holder = this.#holder
+    if (!holder) return true
+    holder.contents ??= await this.#o.store.contents(holder.key)
+    return holds(holder.contents, row)
+  }
+
   /**
-   * The archive must hold this very record under its offset. It does not when the topic was deleted and made
-   * anew, so that offsets began again: going on would leave the new records out without a word.
+   * The archive holds another record under an offset: from here on the log is another one than its holder is of. Of
+   * the latest incarnation: the next one begins. Of an earlier one: the latest has not been archived so far back.
    */
-  async #verify(
-    key: ArchiveKey,
-    record: Pick<ArchivedRecord, 'offset' | 'timestamp' | 'key'>,
-  ): Promise<void> {
-    const archived = await this.#o.store.row(key, record.offset)
-    const same =
-      archived?.timestamp === record.timestamp &&
-      (record.key && archived.key ? record.key.equals(archived.key) : record.key === archived.key)
-    if (same || (!archived && (await this.#o.store.hasErased(key)))) return
-    const { topic, partition } = this.#o
-    throw new RetriableError(
-      `The archive holds another record as offset ${record.offset} of ${topic}/${partition}: was the topic made anew? Give it another S3_PREFIX`,
-    )
+  #diverge(offset: number): void {
+    const { topic, partition, log, onIncarnation } = this.#o
+    const known = this.#holder ? incarnationOf(this.#holder.key) : 0
+    if (known === this.#incarnation) {
+      this.#incarnation++
+      const begins = { topic, partition, incarnation: this.#incarnation, offset }
+      log.warn(begins, 'incarnation_begun')
+      onIncarnation?.(begins)
+    }
+    this.#covered = offset - 1
+    this.#holder = null
+    this.#ahead = (this.#ahead ?? []).filter((key) => incarnationOf(key) === this.#incarnation)
   }
 
   async #spool(builder: ObjectBuilder): Promise<void> {
@@ -203,21 +228,29 @@ export class ArchiveSink implements PartitionSink<unknown> {
     const last = result === 'put' ? object.summary.lastOffset : await this.#twinLast(key, object)
     this.#report(object, result, last)
     this.#pending = null
+    this.#holder = null
     this.#covered = last
     this.#kept = last
-    this.#durable = last
+    // A twin that holds another log has made nothing durable of this one.
+    if (last >= object.summary.firstOffset) this.#durable = last
     if (result === 'exists') this.#ahead = null
     if (last >= object.summary.lastOffset) await object.close()
     else this.#retakes.push({ object, rows: rowsOf(object), head: null })
   }
 
+  /** Last offset up to which a twin's object holds the same; before our first one where it is of another log. */
   async #twinLast(key: ArchiveKey, object: SealedObject): Promise<number> {
-    await this.#verify(key, object.first)
     const last = await this.#o.store.lastOffset(key)
-    if (last >= object.first.offset) return last
-    throw new RetriableError(
-      `The object at ${key.topic}/${key.partition}/${key.firstOffset} ends before it begins`,
-    )
+    if (last < object.first.offset) {
+      const place = `${key.topic}/${key.partition}/${key.firstOffset}`
+      throw new RetriableError(`The object at ${place} ends before it begins`)
+    }
+    const contents = await this.#o.store.contents(key)
+    for await (const row of rowsOf(object)) {
+      if (row.offset > last) break
+      if (!holds(contents, archivedRow(row, object.format))) return row.offset - 1
+    }
+    return last
   }
 
   /** Takes the next row of the beaten object that was sealed last: its rows come before those of all others. */
@@ -250,15 +283,10 @@ export class ArchiveSink implements PartitionSink<unknown> {
   }
 }
 
-/** From a partition's objects: the last one that begins at or before an offset, and all after it. */
-function objectsFrom(objects: ArchiveKey[], offset: number): ArchiveKey[] {
-  const at = objects.findLastIndex((o) => o.firstOffset <= offset)
-  return objects.slice(Math.max(at, 0))
-}
-
-function keyOf({ first }: SealedObject): ArchiveKey {
+function keyOf({ first, summary: { incarnation } }: SealedObject): ArchiveKey {
   const { topic, partition, offset, timestamp } = first
-  return { topic, partition, firstOffset: offset, date: archiveDate(timestamp) }
+  const date = archiveDate(timestamp)
+  return { topic, partition, firstOffset: offset, date, ...(incarnation && { incarnation }) }
 }
 
 async function* rowsOf(object: SealedObject): AsyncGenerator<ArchivedRecord> {

@@ -1,11 +1,13 @@
 import type { ArchiveKey } from '../../lib/archive/key.ts'
 import { objectKey } from '../../lib/archive/key.ts'
 import { listPartition } from '../../lib/archive/list.ts'
+import type { ArchiveReader } from '../../lib/archive/read.ts'
 import { ArchiveFormatError, readArchive } from '../../lib/archive/read.ts'
-import type { ArchivedRecord } from '../../lib/archive/row.ts'
 import { parseSummary, summaryMetadata } from '../../lib/archive/summary.ts'
 import { messageOf, RetriableError } from '../../lib/errors.ts'
 import type { S3 } from '../../lib/s3.ts'
+import type { Contents } from './contents.ts'
+import { readContents } from './contents.ts'
 import type { SealedObject } from './object-builder.ts'
 
 /** The archive, as one archiver needs it. Every method throws a RetriableError while the object store is away. */
@@ -15,21 +17,19 @@ export interface ArchiveStore {
   exists(key: ArchiveKey): Promise<boolean>
   /** Offset of an object's last row. */
   lastOffset(key: ArchiveKey): Promise<number>
-  /** The row that an object holds for an offset; null: none. */
-  row(key: ArchiveKey, offset: number): Promise<ArchivedRecord | null>
-  /** Whether rows were taken out of an object because a user was erased. */
-  hasErased(key: ArchiveKey): Promise<boolean>
-  /** All objects of a partition by first offset. */
+  /** All that an object holds. */
+  contents(key: ArchiveKey): Promise<Contents>
+  /** All objects of a partition by incarnation and first offset. */
   list(topic: string, partition: number): Promise<ArchiveKey[]>
 }
 
 /** @param prefix of every key, without slashes at its ends; may be empty */
 export function openStore(s3: S3, prefix: string): ArchiveStore {
-  async function* rows(key: ArchiveKey) {
+  async function read<T>(key: ArchiveKey, take: (archive: ArchiveReader) => Promise<T>): Promise<T> {
     const name = objectKey(prefix, key)
     const source = await s3.get(name)
     try {
-      yield* (await readArchive(source)).rows
+      return await take(await readArchive(source))
     } catch (error) {
       if (!(error instanceof ArchiveFormatError)) throw error
       // Foreign bytes under our key: nothing may be written over them, and nothing skipped because of them.
@@ -58,22 +58,17 @@ export function openStore(s3: S3, prefix: string): ArchiveStore {
       const summary = parseSummary(head.metadata)
       if (summary) return summary.lastOffset
       // A tool that copied the archive dropped the metadata: the rows tell.
-      let last = -1
-      for await (const row of rows(key)) last = row.offset
-      return last
+      return read(key, async ({ rows }) => {
+        let last = -1
+        for await (const row of rows) last = row.offset
+        return last
+      })
     },
 
-    async row(key, offset) {
-      for await (const row of rows(key)) {
-        if (row.offset === offset) return row
-        if (row.offset > offset) break
-      }
-      return null
-    },
-
-    async hasErased(key) {
+    async contents(key) {
       const head = await s3.head(objectKey(prefix, key))
-      return (parseSummary(head?.metadata ?? {})?.erasedCount ?? 0) > 0
+      const { erasedCount = 0 } = parseSummary(head?.metadata ?? {}) ?? {}
+      return read(key, (archive) => readContents(archive, erasedCount > 0))
     },
 
     list: (topic, partition) => listPartition({ s3, prefix, topic, partition }),

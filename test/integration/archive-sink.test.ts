@@ -33,6 +33,7 @@ let gate: S3Gate
 let gated: S3
 let prefix: string
 let now: number
+let begun: unknown[] = []
 const open: PartitionSink<unknown>[] = []
 
 beforeAll(async () => {
@@ -44,6 +45,7 @@ beforeAll(async () => {
 beforeEach(() => {
   prefix = `${world.env.S3_PREFIX}/${crypto.randomUUID()}`
   now = 0
+  begun = []
   gate.onRequest = () => null
 })
 afterEach(async () => {
@@ -68,6 +70,7 @@ function newSink(options: { objectBytes?: number; store?: S3 } = {}): ArchiveSin
     spoolDir: tmpdir(),
     now: () => now,
     wallClock: () => startOfDay + now,
+    onIncarnation: (begins) => begun.push(begins),
     log: openLog('test', 'silent'),
   })
   open.push(sink)
@@ -335,13 +338,116 @@ test('an object whose metadata a copy dropped is understood from its rows', asyn
   expect((await sink.write(records(4, 12))).through).toBe(9)
 })
 
-test('a topic made anew, whose offsets began again, is refused and not passed over', async () => {
+/** Records of another log, at the offsets from `first` to `last`. */
+const others = (first: number, last: number, log = 'other') =>
+  records(first, last).map((r) => ({ ...r, bytes: Buffer.from(`${log} ${r.offset}`) }))
+
+/** Of each object its incarnation, and what its first and last rows hold. */
+async function contents(): Promise<string[]> {
+  const objects = await readWholeArchive(s3, prefix)
+  return objects
+    .toSorted((a, b) => (a.incarnation ?? 0) - (b.incarnation ?? 0) || a.firstOffset - b.firstOffset)
+    .map(({ incarnation = 0, rows }) => `${incarnation}: ${rows[0]?.raw} to ${rows.at(-1)?.raw}`)
+}
+
+test('a topic made again goes into the next incarnation, and nothing that exists moves', async () => {
+  await archive(...records(0, 9))
+  const before = await archiveKeys(s3, prefix)
+  const sink = newSink()
+  expect((await sink.write(others(0, 4))).through).toBeNull()
+  expect(await flush(sink)).toBe(4)
+  expect(begun).toEqual([{ topic, partition: 4, incarnation: 1, offset: 0 }])
+  expect(await archiveKeys(s3, prefix)).toEqual(expect.arrayContaining(before))
+  expect(await contents()).toEqual(['0: record 0 to record 9', '1: other 0 to other 4'])
+})
+
+test('a log that lost its tail goes on in the next incarnation from the first record that differs', async () => {
+  await archive(...records(0, 9))
+  await archive(...records(10, 19))
+  const sink = newSink()
+  const settled = await sink.write([...records(0, 13), ...others(14, 25)])
+  expect(settled.through).toBe(13)
+  expect(await flush(sink)).toBe(25)
+  expect(await contents()).toEqual([
+    '0: record 0 to record 9',
+    '0: record 10 to record 19',
+    '1: other 14 to other 25',
+  ])
+})
+
+test('offsets set back are looked for in the incarnation that they are in: nothing is written twice', async () => {
+  await archive(...records(0, 19))
+  await archive(...records(0, 13), ...others(14, 25))
+  await archive(...others(26, 29))
+  begun = []
+  const before = await archiveKeys(s3, prefix)
+  for (const from of [0, 13, 14, 20, 27]) {
+    const log = [...records(0, 13), ...others(14, 29)].filter((r) => r.offset >= from)
+    expect((await newSink().write(log)).through).toBe(29)
+  }
+  expect(await archiveKeys(s3, prefix)).toEqual(before)
+  const sink = newSink()
+  await sink.write([...others(28, 29), ...others(30, 31)])
+  expect(await flush(sink)).toBe(31)
+  expect(begun).toEqual([])
+  expect((await contents()).at(-1)).toBe('1: other 30 to other 31')
+})
+
+test('a third log begins the third incarnation, also where it differs from the first one only', async () => {
+  await archive(...records(0, 9))
+  await archive(...others(0, 4, 'second'))
+  await archive(...others(0, 7, 'third'))
+  expect(await contents()).toEqual([
+    '0: record 0 to record 9',
+    '1: second 0 to second 4',
+    '2: third 0 to third 7',
+  ])
+})
+
+test('what the latest incarnation lacks before its beginning is added to it, up to where it begins', async () => {
+  await archive(...records(0, 9))
+  await archive(...others(5, 9))
+  const sink = newSink()
+  await sink.write([...others(0, 9), ...others(10, 12)])
+  await flush(sink)
+  expect(await contents()).toEqual([
+    '0: record 0 to record 9',
+    '1: other 0 to other 4',
+    '1: other 5 to other 9',
+    '1: other 10 to other 12',
+  ])
+})
+
+test('two archivers that find the same other log put it once', async () => {
+  await archive(...records(0, 9))
+  const [one, two] = [newSink(), newSink()]
+  await one.write(others(0, 5))
+  await two.write(others(0, 8))
+  expect(await flush(one)).toBe(5)
+  await flush(two)
+  expect(await flush(two)).toBe(8)
+  expect(await contents()).toEqual([
+    '0: record 0 to record 9',
+    '1: other 0 to other 5',
+    '1: other 6 to other 8',
+  ])
+})
+
+test('a late twin that holds another log under the same name costs no record', async () => {
+  const sink = newSink()
+  await sink.write([...records(0, 3), ...others(4, 9)])
+  await archive(...records(0, 7))
+  await flush(sink)
+  expect(await flush(sink)).toBe(9)
+  expect(await contents()).toEqual(['0: record 0 to record 7', '1: other 4 to other 9'])
+})
+
+test('a record that is known raw is the same decoded, and headers make no other log', async () => {
   await archive(...records(0, 9))
   const sink = newSink()
-  const anew = [record(0, startOfDay + dayMs), record(1, startOfDay + dayMs)]
-  await expect(sink.write(anew)).rejects.toThrow('was the topic made anew')
-  await expect(sink.write(anew)).rejects.toMatchObject({ name: 'RetriableError' })
-  expect(await ranges()).toEqual([[0, 9]])
+  const headers = [{ name: 'restore.offset', value: Buffer.from('3') }]
+  expect((await sink.write(records(0, 9).map((r) => ({ ...r, headers })))).through).toBe(9)
+  expect(begun).toEqual([])
 })
 
 test.each([

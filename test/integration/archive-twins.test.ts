@@ -163,8 +163,7 @@ class History {
       put: (key, object) => strike(() => store.put(key, object)),
       exists: (key) => strike(() => store.exists(key)),
       lastOffset: (key) => strike(() => store.lastOffset(key)),
-      row: (key, offset) => strike(() => store.row(key, offset)),
-      hasErased: (key) => strike(() => store.hasErased(key)),
+      contents: (key) => strike(() => store.contents(key)),
       list: (name, partition) => strike(() => store.list(name, partition)),
     }
   }

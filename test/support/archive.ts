@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import type { ArchiveKey } from '../../lib/archive/key.ts'
-import { archiveDate, parseObjectKey } from '../../lib/archive/key.ts'
+import { archiveDate, byPlace, parseObjectKey } from '../../lib/archive/key.ts'
 import { readArchive } from '../../lib/archive/read.ts'
 import type { ArchivedRecord } from '../../lib/archive/row.ts'
 import { parseSummary } from '../../lib/archive/summary.ts'
@@ -48,19 +48,26 @@ export async function readWholeArchive(s3: S3, prefix: string): Promise<TestObje
       firstOffset: first.offset,
       lastOffset: last.offset,
       recordCount: rows.length,
+      ...(key.incarnation && { incarnation: key.incarnation }),
     })
     const { topic, partition, offset, timestamp } = first
-    expect(key).toEqual({ topic, partition, firstOffset: offset, date: archiveDate(timestamp) })
+    expect(key).toEqual({ ...key, topic, partition, firstOffset: offset, date: archiveDate(timestamp) })
     objects.push({ ...key, path, rows })
   }
   for (const { topic, partition, rows } of objects) {
     expect(rows.every((r) => r.topic === topic && r.partition === partition)).toBe(true)
   }
-  for (const rows of byPartition(objects).values()) {
+  for (const rows of byLog(objects).values()) {
     const offsets = rows.map((r) => r.offset)
     expect(offsets).toEqual([...new Set(offsets)].sort((a, b) => a - b))
   }
   return objects
+}
+
+/** Rows of every incarnation of a partition, by `topic/partition/incarnation`. */
+function byLog(objects: TestObject[]): Map<string, ArchivedRecord[]> {
+  const logs = Map.groupBy(objects, (o) => `${o.topic}/${o.partition}/${o.incarnation ?? 0}`)
+  return new Map([...logs].map(([name, list]) => [name, list.toSorted(byPlace).flatMap((o) => o.rows)]))
 }
 
 /** Rows of every partition in the order of the objects' first offsets, by `topic/partition`. */

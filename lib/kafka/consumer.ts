@@ -10,7 +10,7 @@ import type { Topic } from '../topology.ts'
 import type { ClientOptions } from './client.ts'
 import { createClient } from './client.ts'
 import type { FetchedMessage } from './kafkajs-cluster.ts'
-import { guardGroup } from './kafkajs-patches.ts'
+import { guardGroup, holdFetch } from './kafkajs-patches.ts'
 import type { AssignedLog, Assignment, LogChange } from './log-guard.ts'
 import { LogGuard } from './log-guard.ts'
 import type { LogMark } from './log-mark.ts'
@@ -99,7 +99,7 @@ export function openConsumer<V>(options: ConsumerOptions<V>): Resource {
         detail: `a batch has been in work for ${Math.round(busyForMs / 1000)} s`,
       }
     }
-    if (!term?.joined) return { alive: true, ready: false, detail: 'joining the group' }
+    if (!term?.joined || !term.knowsLogs) return { alive: true, ready: false, detail: 'joining the group' }
     if (term.waiting) return { alive: true, ready: false, detail: 'waiting for something it needs' }
     return { alive: true, ready: true, detail: `owns ${term.partitions} partitions` }
   }
@@ -113,6 +113,8 @@ export function openConsumer<V>(options: ConsumerOptions<V>): Resource {
     },
   }
 }
+
+type Joined = kafkajs.ConsumerGroupJoinEvent['payload']
 
 /** The life of one kafkajs consumer, from connecting to its crash or stop. */
 class Term<V> {
@@ -151,6 +153,11 @@ class Term<V> {
 
   get partitions(): number {
     return this.#workers.size
+  }
+
+  /** Nothing is fetched before. */
+  get knowsLogs(): boolean {
+    return this.#logs.size === this.#workers.size
   }
 
   get waiting(): boolean {
@@ -210,7 +217,7 @@ class Term<V> {
       this.#joiningSince ??= Date.now()
       this.#fence()
     })
-    this.#consumer.on(events.GROUP_JOIN, ({ payload }) => this.#assign(payload.memberAssignment))
+    this.#consumer.on(events.GROUP_JOIN, ({ payload }) => this.#assign(payload))
     this.#consumer.on(events.HEARTBEAT, () => {
       this.#lastHeartbeatAt = Date.now()
     })
@@ -252,16 +259,16 @@ class Term<V> {
     this.#logs.clear()
   }
 
-  #assign(assignment: kafkajs.IMemberAssignment): void {
+  #assign({ memberId, memberAssignment: assignment }: Joined): void {
     this.#fence()
     // A join that was under way when the end came: its member is forgotten when its session runs out.
     if (this.#ended) return
     for (const [topic, partitions] of Object.entries(assignment)) {
       for (const partition of partitions) this.#startWorker(topic, partition)
     }
-    // Nothing is fetched before the logs are known; kafkajs keeps pauses over a rebalance.
-    this.#consumer.pause(Object.entries(assignment).map(([topic, partitions]) => ({ topic, partitions })))
-    void this.#checkLogs(assignment, [...this.#workers.values()])
+    // kafkajs keeps pauses over a rebalance; the new workers' queues are empty.
+    this.#consumer.resume(this.#consumer.paused())
+    holdFetch(memberId, this.#checkLogs(assignment, [...this.#workers.values()]))
     this.joined = true
     this.#joiningSince = null
     this.#lastHeartbeatAt = Date.now()
@@ -269,8 +276,8 @@ class Term<V> {
   }
 
   /**
-   * Looks whether the logs are those that the group has read, and lets them be fetched. A position of another log
-   * goes back to the earliest record: everything in between would be passed over.
+   * Looks whether the logs are those that the group has read, before anything is fetched. A position of another log
+   * goes back to the earliest record: everything in between would be passed over. Never rejects.
    */
   async #checkLogs(assignment: Assignment, workers: PartitionWorker<V>[]): Promise<void> {
     const isPresent = () => workers.every((worker) => [...this.#workers.values()].includes(worker))
@@ -282,7 +289,6 @@ class Term<V> {
       for (const change of changes) this.#o.onLogChange(change)
       if (!isPresent()) return
       for (const log of logs) this.#logs.set(`${log.topic}/${log.partition}`, log)
-      this.#consumer.resume(this.#consumer.paused())
     } catch (error) {
       if (!isPresent()) return
       this.#fence()
@@ -406,7 +412,6 @@ class Term<V> {
 
   #resume(topic: string, partition: number): void {
     this.#roomWaiters.get(`${topic}/${partition}`)?.()
-    if (!this.#logs.has(`${topic}/${partition}`)) return
     try {
       this.#consumer.resume([{ topic, partitions: [partition] }])
     } catch {

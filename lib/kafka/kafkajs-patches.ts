@@ -415,10 +415,13 @@ export function spokenVersions(api: string): number[] {
 
 interface ConsumerGroup {
   groupId: string
+  memberId: string
+  joinAndSync(this: ConsumerGroup): Promise<void>
   recoverFromOffsetOutOfRange(this: ConsumerGroup, error: { topic: string; partition: number }): Promise<void>
 }
 
 const guardedGroups = new Set<string>()
+const looks = new Map<string, Promise<void>>()
 
 /**
  * Consumers of this group end when a position is out of range. kafkajs would commit a sentinel in the place of the
@@ -428,12 +431,24 @@ export function guardGroup(group: string): void {
   guardedGroups.add(group)
 }
 
+/** A member that has just joined fetches nothing until this ends. */
+export function holdFetch(memberId: string, until: Promise<void>): void {
+  looks.set(memberId, until)
+}
+
 function guardPositions(): void {
   const { prototype } = mend<{ prototype: ConsumerGroup }>('consumer/consumerGroup.js', [
+    'joinAndSync() {',
     'async recoverFromOffsetOutOfRange(e) {',
     'await this.offsetManager.setDefaultOffset({',
   ])
-  const recover = prototype.recoverFromOffsetOutOfRange
+  const { joinAndSync, recoverFromOffsetOutOfRange: recover } = prototype
+  prototype.joinAndSync = async function held() {
+    await joinAndSync.call(this)
+    const look = looks.get(this.memberId)
+    looks.delete(this.memberId)
+    await look
+  }
   prototype.recoverFromOffsetOutOfRange = async function guarded(error) {
     if (!guardedGroups.has(this.groupId)) return recover.call(this, error)
     throw new KafkaJSNonRetriableError(`Offset out of range in ${error.topic}/${error.partition}`)

@@ -26,7 +26,7 @@ export interface Fronts {
   s3: TlsFront
 }
 
-/** A real three-broker cluster with registry, S3 server and Postgres, every one behind a link. */
+/** A real cluster with registry, S3 server and Postgres, every one behind a link. */
 export interface Cluster {
   servers: Infra['servers']
   links: Links
@@ -41,15 +41,15 @@ export interface Cluster {
   stop(): Promise<void>
 }
 
-export async function startCluster(): Promise<Cluster> {
+export async function startCluster(brokers: 1 | 3): Promise<Cluster> {
   const dataDir = makeDataDir()
   const reaper = startReaper(dataDir)
-  const kafka = await Promise.all([1, 2, 3].map(() => openTcpProxy({ port: 0 })))
+  const kafka = await Promise.all(Array.from({ length: brokers }, () => openTcpProxy({ port: 0 })))
   const infra = await startInfra({
     dataDir,
     jarsDir,
     ports: 'free',
-    brokers: 3,
+    brokers,
     advertisedPorts: kafka.map((p) => p.port),
     durable: true,
   })

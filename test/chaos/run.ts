@@ -65,9 +65,18 @@ const log = openLog('chaos', 'silent')
 const recoversWithinMs = 150_000
 const pollsAtOnce = 16
 
-export async function startRun(options: { seed: number; load: Load; logDir: string }): Promise<Run> {
+export interface RunOptions {
+  seed: number
+  load: Load
+  /** Where the services log. */
+  logDir: string
+  /** One of them keeps a single replica. Default 3. */
+  brokers?: 1 | 3
+}
+
+export async function startRun(options: RunOptions): Promise<Run> {
   const { seed, load } = options
-  const cluster = await startCluster()
+  const cluster = await startCluster(options.brokers ?? 3)
   const settings = parseEnv({ ...kafkaEnv, ...postgresEnv }, cluster.direct)
   const config = kafkaConfig(settings)
   await migrateAll({ kafka: config, databaseUrl: settings.DATABASE_URL, log })

@@ -76,3 +76,23 @@ export function byPartition(objects: TestObject[]): Map<string, ArchivedRecord[]
   const partitions = Map.groupBy(sorted, (o) => `${o.topic}/${o.partition}`)
   return new Map([...partitions].map(([name, list]) => [name, list.flatMap((o) => o.rows)]))
 }
+
+/**
+ * Rows of the log that each partition has now, by `topic/partition`: an offset is looked for in the latest
+ * incarnation that begins at or before it.
+ */
+export function presentRows(objects: TestObject[]): Map<string, ArchivedRecord[]> {
+  const partitions = Map.groupBy(objects, (o) => `${o.topic}/${o.partition}`)
+  return new Map([...partitions].map(([name, list]) => [name, presentOf(list)]))
+}
+
+function presentOf(objects: TestObject[]): ArchivedRecord[] {
+  const logs = Map.groupBy(objects, (o) => o.incarnation ?? 0)
+  let present: ArchivedRecord[] = []
+  for (const incarnation of [...logs.keys()].sort((a, b) => a - b)) {
+    const rows = (logs.get(incarnation) ?? []).toSorted(byPlace).flatMap((o) => o.rows)
+    const begin = rows[0]?.offset ?? Number.POSITIVE_INFINITY
+    present = [...present.filter((row) => row.offset < begin), ...rows]
+  }
+  return present
+}

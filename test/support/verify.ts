@@ -4,7 +4,7 @@ import type { S3 } from '../../lib/s3.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { SpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
 import type { Truth } from '../../stack/simulators/spotify/truth.ts'
-import { byPartition, readWholeArchive } from './archive.ts'
+import { presentRows, readWholeArchive } from './archive.ts'
 import type { Stream } from './kafka.ts'
 
 /**
@@ -81,11 +81,19 @@ export function playFaults(pages: PublishedPage[], stored: Set<string>): string[
 }
 
 /** What the simulator delivered completely is in the topic: nothing that Spotify showed was dropped on the way. */
-export function deliveryFaults(
-  sim: { truth: Pick<Truth, 'delivered'> },
-  users: readonly number[],
-  pages: PublishedPage[],
-): string[] {
+export function deliveryFaults(sim: Delivering, users: readonly number[], pages: PublishedPage[]): string[] {
+  const published = new Set(pages.flatMap((p) => p.items.flatMap((i) => i.play ?? [])))
+  return differences(deliveredPlays(sim, users), published, 'delivered', 'in the topic')
+}
+
+/** What the simulator delivered completely is in Postgres, also where the topic has lost the page. */
+export function undeliveredFaults(sim: Delivering, users: readonly number[], stored: Set<string>): string[] {
+  return differences(deliveredPlays(sim, users), stored, 'delivered', 'in Postgres')
+}
+
+type Delivering = { truth: Pick<Truth, 'delivered'> }
+
+function deliveredPlays(sim: Delivering, users: readonly number[]): Set<string> {
   const delivered = new Set<string>()
   for (const [listener, user] of users.entries()) {
     for (const { playedAt, trackId, trackUri, deliveredAt } of sim.truth.delivered(listener)) {
@@ -99,8 +107,7 @@ export function deliveryFaults(
       if (play) delivered.add(play)
     }
   }
-  const published = new Set(pages.flatMap((p) => p.items.flatMap((i) => i.play ?? [])))
-  return differences(delivered, published, 'delivered', 'in the topic')
+  return delivered
 }
 
 /** Every page in the topic is one that the simulator sent, byte for byte. */
@@ -133,7 +140,7 @@ export function orderFaults(pages: PublishedPage[], by: 'fetchedAt' | 'newestPla
 }
 
 /**
- * The archive holds every record of the topic, byte for byte, without hole or overlap.
+ * The archive holds every record of the topic as it is now, byte for byte, without hole or overlap.
  *
  * @param upTo records that may still wait in an open object, at the end of each partition; 0 when drained
  */
@@ -144,7 +151,7 @@ export async function archiveFaults(
 ): Promise<string[]> {
   const faults: string[] = []
   const records = await stream.readTopic(topic)
-  const archived = byPartition(
+  const archived = presentRows(
     (await readWholeArchive(archive.s3, archive.prefix)).filter((o) => o.topic === topic),
   )
   for (const [partition, expected] of Map.groupBy(records, (r) => r.partition)) {

@@ -24,6 +24,7 @@ interface World {
   pool: TicketPool
   asked: string[]
   published: string[]
+  deferred: string[]
   failures: unknown[]
 }
 
@@ -32,7 +33,7 @@ function open(
   look: (ids: readonly string[]) => Looked,
   publish: (entities: readonly PublishedEntity[]) => void = () => undefined,
 ): World {
-  const world: World = { pool: new TicketPool(), asked: [], published: [], failures: [] }
+  const world: World = { pool: new TicketPool(), asked: [], published: [], deferred: [], failures: [] }
   const lane = openLane({
     source: 'spotify',
     lookup: {
@@ -46,6 +47,11 @@ function open(
       refused: async () => new Set(),
       refuse: async () => undefined,
       confirm: async () => undefined,
+    },
+    deferred: {
+      defer: async (list) => void world.deferred.push(...list.map((t) => t.wanted.id)),
+      takeDue: async () => [],
+      forget: async () => undefined,
     },
     provider: 'auto',
     lingerMs: 0,
@@ -110,6 +116,28 @@ test('ids that a batch left without an answer are asked for in smaller ones', as
   world.pool.add(list)
   await allDone(list)
   expect(world.asked).toEqual(['a b c', 'a b c', 'a', 'b', 'c'])
+})
+
+test('what fails holds up nobody: the others are asked before it is asked again', async () => {
+  const world = open((ids) => (ids.includes('bad') ? { type: 'failed', reason: '500' } : found(ids)))
+  const bad = toTicket({ kind: 'artist', id: 'bad', key: 'artist:bad', requestedAt: 0 }, record, Date.now())
+  const others = ['a', 'b', 'c'].map((id) =>
+    toTicket({ kind: 'track', id, key: `track:${id}`, requestedAt: 0 }, record, Date.now()),
+  )
+  world.pool.add([bad, ...others])
+  await allDone(others)
+  expect(world.asked).toEqual(['bad', 'a b c'])
+  expect(bad.state).toBe('open')
+})
+
+test('what has failed four times is deferred, and its request is done', async () => {
+  const world = open(() => ({ type: 'failed', reason: '500' }))
+  const list = tickets('bad')
+  for (const ticket of list) ticket.attempts = 3
+  world.pool.add(list)
+  await allDone(list)
+  expect(world.deferred).toEqual(['bad'])
+  expect(list.map((t) => t.deadLetter)).toEqual([null])
 })
 
 test('a pause is kept', async () => {

@@ -6,13 +6,14 @@ import { metrics } from '../../lib/metrics.ts'
 import type { Resource } from '../../lib/scope.ts'
 import type { MetadataKind } from '../../lib/topology.ts'
 import type { CapabilityWatch } from './capability-watch.ts'
+import type { DeferredLookups } from './deferred.ts'
 import type { EntityAnswer, Looked, Lookup } from './lookup.ts'
 import { planBatch, smallerFrom, unanswerable } from './plan.ts'
 import type { TicketPool } from './pool.ts'
 import type { PublishedEntity } from './publish.ts'
 import type { FeaturesProvider, Source } from './route.ts'
 import type { Ticket } from './ticket.ts'
-import { countFailure } from './ticket.ts'
+import { afterFailure, countFailure, retryMs } from './ticket.ts'
 import type { Wanted } from './wanted.ts'
 
 export interface LaneOptions {
@@ -20,6 +21,7 @@ export interface LaneOptions {
   lookup: Lookup
   pool: TicketPool
   capabilities: CapabilityWatch
+  deferred: DeferredLookups
   provider: FeaturesProvider
   lingerMs: number
   readAnswered: (kind: MetadataKind, wanted: readonly Wanted[]) => Promise<Set<string>>
@@ -42,6 +44,8 @@ const pauseLookMs = 600_000
 const sourceBackoffMaxMs = 300_000
 const serverBackoffMaxMs = 15_000
 const stuckAfterMs = 300_000
+/** One request in so many is for what failed before. */
+const failedEvery = 10
 
 /**
  * Works through the pool for one source, one request at a time, until it is closed.
@@ -86,6 +90,7 @@ class Lane {
   #blockedBy: string | null = null
   #failuresInRow = 0
   #successes = 0
+  #asks = 0
   #busySince: number | null = null
 
   constructor(options: LaneOptions, signal: AbortSignal) {
@@ -131,8 +136,10 @@ class Lane {
     const { source, pool, provider, lingerMs, capabilities } = this.#o
     const refused = await capabilities.refused()
     this.#end(unanswerable(pool.open, { provider, refused }), 'dropped')
-    const plan = planBatch(pool.open, { source, provider, refused, lingerMs, now: Date.now() })
+    const failedFirst = this.#asks % failedEvery === failedEvery - 1
+    const plan = planBatch(pool.open, { source, provider, refused, lingerMs, now: Date.now(), failedFirst })
     if (plan.type === 'wait') return plan.forMs ?? idleMs
+    this.#asks += 1
     const { kind } = plan
     const tickets = await this.#withoutAnswered(kind, plan.tickets)
     if (tickets.length === 0) return 0
@@ -234,17 +241,36 @@ class Lane {
     for (const ticket of tickets) ticket.attempts = Math.max(ticket.attempts + 1, smallerFrom)
   }
 
-  #giveUpOrRetry(tickets: readonly Ticket[], reason: string): void {
+  /** What fails is tried again in seconds, then deferred, which frees its partition; or given up. */
+  async #giveUpOrRetry(tickets: readonly Ticket[], reason: string): Promise<void> {
+    const { source, deferred } = this.#o
     const hopeless = tickets.filter((t) => countFailure(t, this.#successes))
-    const { source } = this.#o
     const message = `${source} answers others, but not this: ${reason}`
     this.#end(hopeless, 'failed', { reason: 'lookup_failed', message })
     this.#fail(reason, sourceBackoffMaxMs)
+    const open = Map.groupBy(
+      tickets.filter((t) => !hopeless.includes(t)),
+      afterFailure,
+    )
+    const now = Date.now()
+    for (const ticket of open.get('retry') ?? []) ticket.notBefore = now + retryMs(ticket.attempts)
+    this.#end(open.get('forget') ?? [], 'failed')
+    const deferring = open.get('defer') ?? []
+    if (deferring.length === 0) return
+    await deferred.defer(deferring)
+    this.#o.pool.finish(deferring)
+    for (const { wanted } of deferring)
+      metrics.entitiesEnriched.inc({ kind: wanted.kind, result: 'deferred' })
   }
 
   #end(tickets: readonly Ticket[], result: string, deadLetter: Ticket['deadLetter'] = null): void {
     if (tickets.length === 0) return
-    this.#o.pool.finish(tickets, deadLetter)
+    const { pool, deferred, log } = this.#o
+    pool.finish(tickets, deadLetter)
+    const kept = tickets.filter((t) => t.isDeferred)
+    // One that is not forgotten is asked for again, and found answered then.
+    const forgetting = kept.length > 0 ? deferred.forget(kept) : Promise.resolve()
+    forgetting.catch((error) => log.warn({ reason: messageOf(error) }, 'deferred_not_forgotten'))
     for (const { wanted } of tickets) metrics.entitiesEnriched.inc({ kind: wanted.kind, result })
   }
 

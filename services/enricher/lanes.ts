@@ -8,10 +8,12 @@ import { openAppSession } from './app-session.ts'
 import { openCapabilityStore } from './capability-store.ts'
 import { openCapabilityWatch } from './capability-watch.ts'
 import type { EnricherConfig } from './config.ts'
+import { openDeferredLookups } from './deferred.ts'
 import type { LaneOptions } from './lane.ts'
 import { openLane } from './lane.ts'
 import { openPauseStore } from './pause-store.ts'
 import { openReccobeatsLookup } from './reccobeats-lookup.ts'
+import { openReload } from './reload.ts'
 import { openSpotifyLookup } from './spotify-lookup.ts'
 
 /** Starts a lane for each source of metadata; they end before what they use is closed. */
@@ -31,8 +33,10 @@ export async function openLanes(
   const reccobeats = openReccobeatsLookup({ url: config.reccobeatsUrl, timeoutMs, pauses })
   await scope.use(reccobeats, 'reccobeats')
 
+  const deferred = openDeferredLookups(sql)
   const lane = {
     ...shared,
+    deferred,
     capabilities: openCapabilityWatch(openCapabilityStore({ sql, clientId, ...config }), incidents),
     provider: config.featuresProvider,
     lingerMs: config.lingerMs,
@@ -41,4 +45,5 @@ export async function openLanes(
   const spotify = openSpotifyLookup({ gateway, session, incidents, log: shared.log })
   await scope.use(openLane({ ...lane, source: 'spotify', lookup: spotify }), 'lane spotify')
   await scope.use(openLane({ ...lane, source: 'reccobeats', lookup: reccobeats }), 'lane reccobeats')
+  await scope.use(openReload({ pool: shared.pool, deferred, log: shared.log }), 'deferred lookups')
 }

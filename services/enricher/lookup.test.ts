@@ -55,6 +55,28 @@ describe('Spotify', () => {
   })
 })
 
+test.each([
+  '',
+  'User not approved for app',
+  'Insufficient client scope',
+  'words that nobody ever used',
+  '<html>',
+])('a 403 for audio features is gated, whatever its text: %j', (message) => {
+  const body = JSON.stringify({ error: { status: 403, message } })
+  for (const text of [body, message]) {
+    for (const ids of [['a'], ['a', 'b']]) {
+      expect(
+        shape(fromSpotify('audio-features', ids, answer(ids.length > 1 ? 'batch' : 'entity', 403, text))),
+      ).toBe('gated')
+    }
+  }
+})
+
+test('a missing Premium says nothing about audio features', () => {
+  const body = 'Active premium subscription required for the owner of the app.'
+  expect(shape(fromSpotify('audio-features', ['a'], answer('entity', 403, body)))).toBe('failed')
+})
+
 describe('ReccoBeats', () => {
   const entity = (href: string) => `{"id":"uuid", "href":"${href}"}`
   const cases: [name: string, ids: string[], status: number, body: string, expected: unknown][] = [

@@ -4,7 +4,7 @@ import type { MetadataKind } from '../../lib/topology.ts'
 import type { PlanOptions } from './plan.ts'
 import { planBatch, unanswerable } from './plan.ts'
 import type { Ticket } from './ticket.ts'
-import { countFailure, givenUpAfter, toTicket } from './ticket.ts'
+import { afterFailure, countFailure, deferralMs, givenUpAfter, retryMs, toTicket } from './ticket.ts'
 
 function ticket(kind: MetadataKind, id: string, more: Partial<Ticket> = {}): Ticket {
   const record = { topic: 't', partition: 0, offset: 0, timestamp: 0, key: null, headers: [], bytes: null }
@@ -65,6 +65,19 @@ describe('a batch', () => {
     expect(idsOf(artists(60, { attempts: 9 }))).toHaveLength(1)
   })
 
+  test('is of the kind whose tickets have failed least often, whichever came first', () => {
+    const mixed = [ticket('artist', 'bad', { attempts: 1 }), ticket('track', 't')]
+    expect(idsOf(mixed)).toEqual(['t'])
+    expect(idsOf(mixed, { failedFirst: true })).toEqual(['bad'])
+  })
+
+  test('holds nothing that failed a moment ago', () => {
+    const bad = ticket('artist', 'bad', { attempts: 1, notBefore: 12_000 })
+    expect(idsOf([bad])).toEqual({ type: 'wait', forMs: 2_000 })
+    expect(idsOf([bad, ticket('artist', 'a')])).toEqual(['a'])
+    expect(idsOf([bad], { now: 12_000 })).toEqual(['bad'])
+  })
+
   test('is nothing when nothing waits', () => {
     expect(idsOf([])).toEqual({ type: 'wait', forMs: null })
     expect(idsOf([ticket('audio-features', 'x')], { provider: 'reccobeats' })).toEqual({
@@ -107,4 +120,45 @@ describe('a failure', () => {
     const given = Array.from({ length: givenUpAfter }, (_, i) => countFailure(t, i))
     expect(given.indexOf(true)).toBe(givenUpAfter - 1)
   })
+})
+
+test('one artist that always fails holds up none of a hundred tracks, and leaves its partition soon', () => {
+  const bad = ticket('artist', 'bad')
+  const open = new Set([bad, ...Array.from({ length: 100 }, (_, i) => ticket('track', `t${i}`))])
+  const refused = new Set(['tracks.batch', 'artists.batch'] as const)
+  let [now, requests, successes, blame] = [10_000, 0, 0, 0]
+  for (; open.size > 0; requests++) {
+    const plan = planBatch(open, { ...options, refused, now })
+    if (plan.type === 'wait') {
+      now += plan.forMs ?? 0
+      continue
+    }
+    const [asked] = plan.tickets
+    if (asked !== bad) {
+      successes += 1
+      if (asked) open.delete(asked)
+      continue
+    }
+    blame += 1
+    // At first nobody else is waited for: the tracks come before it is asked again.
+    if (blame === 2) expect(open.size).toBe(1)
+    if (countFailure(bad, successes) || afterFailure(bad) === 'defer') open.delete(bad)
+    else bad.notBefore = now + retryMs(bad.attempts)
+  }
+  expect(successes).toBe(100)
+  expect(blame).toBe(4)
+  expect(requests).toBeLessThan(110)
+  expect(now).toBeLessThan(60_000)
+})
+
+test('a lookup that always fails is asked for a dozen times in a week, and then forgotten', () => {
+  const bad = ticket('artist', 'bad', { attempts: 4 })
+  let [now, asked] = [0, 0]
+  for (; afterFailure(bad) === 'defer'; asked++) {
+    now += deferralMs(bad.attempts)
+    bad.attempts += 1
+  }
+  expect(asked).toBe(11)
+  expect(now / 86_400_000).toBeGreaterThan(3)
+  expect(now / 86_400_000).toBeLessThan(8)
 })

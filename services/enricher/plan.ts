@@ -16,6 +16,8 @@ export interface PlanOptions {
   lingerMs: number
   /** Unix time in milliseconds. */
   now: number
+  /** What failed goes first this once, so that a long queue of what did not cannot hold it up for days. */
+  failedFirst?: boolean
 }
 
 /**
@@ -28,29 +30,50 @@ const shrink = [1, 1, 4] as const
 export const smallerFrom = 2
 
 /**
- * Chooses what a source is asked next. A batch is asked when it is full or its oldest ticket has waited long
- * enough. What has failed comes after what has not, so that one bad id holds up nobody.
+ * Chooses what a source is asked next, over all kinds: what has failed least often, so that one bad id holds up nobody.
+ * A batch is asked when it is full or its oldest ticket has waited long enough; a ticket that failed, when its time
+ * has come.
  *
  * @param tickets the oldest first; thousands, so each is looked at a few times and never sorted
  */
 export function planBatch(tickets: Iterable<Ticket>, options: PlanOptions): Plan {
-  const { source, provider, refused, lingerMs, now } = options
+  const { source, provider, refused, failedFirst } = options
+  let best: Extract<Candidate, { type: 'ready' }> | null = null
   let waitMs: number | null = null
   for (const [kind, waiting] of Map.groupBy(tickets, (t) => t.wanted.kind)) {
     if (routeOf(kind, { provider, refused }) !== source) continue
-    const attempts = waiting.reduce((least, t) => Math.min(least, t.attempts), Number.POSITIVE_INFINITY)
-    const first = waiting.find((t) => t.attempts === attempts)
-    if (!first) continue
-    const most = batchMaxOf(source, kind, refused)
-    const max = sizeFor(first, most)
-    const peers = waiting.filter((t) => sizeFor(t, most) === max)
-    const batch = takeIds([...peers.filter((t) => t.attempts === attempts), ...peers], max)
-    const waitsForMs = first.since + lingerMs - now
-    const full = new Set(batch.map((t) => t.wanted.id)).size >= max
-    if (waitsForMs <= 0 || attempts > 0 || full) return { type: 'ask', kind, tickets: batch }
-    waitMs = Math.min(waitMs ?? waitsForMs, waitsForMs)
+    const candidate = toCandidate(kind, waiting, options)
+    if (candidate.type === 'wait') waitMs = Math.min(waitMs ?? candidate.forMs, candidate.forMs)
+    else if (best === null || isBefore(candidate.attempts, best.attempts, failedFirst)) best = candidate
   }
-  return { type: 'wait', forMs: waitMs }
+  if (best === null) return { type: 'wait', forMs: waitMs }
+  return { type: 'ask', kind: best.kind, tickets: best.tickets }
+}
+
+/** The best batch of one kind, and how often its tickets have failed. */
+type Candidate =
+  | { type: 'ready'; kind: MetadataKind; attempts: number; tickets: Ticket[] }
+  | { type: 'wait'; forMs: number }
+
+function toCandidate(kind: MetadataKind, waiting: readonly Ticket[], options: PlanOptions): Candidate {
+  const { source, refused, lingerMs, now, failedFirst } = options
+  const due = waiting.filter((t) => t.notBefore <= now)
+  const [someone] = due
+  if (!someone) return { type: 'wait', forMs: Math.min(...waiting.map((t) => t.notBefore - now)) }
+  const first = due.reduce((a, b) => (isBefore(b.attempts, a.attempts, failedFirst) ? b : a), someone)
+  const { attempts } = first
+  const most = batchMaxOf(source, kind, refused)
+  const max = sizeFor(first, most)
+  const peers = due.filter((t) => sizeFor(t, most) === max)
+  const batch = takeIds([...peers.filter((t) => t.attempts === attempts), ...peers], max)
+  const waitsForMs = first.since + lingerMs - now
+  const full = new Set(batch.map((t) => t.wanted.id)).size >= max
+  if (waitsForMs > 0 && attempts === 0 && !full) return { type: 'wait', forMs: waitsForMs }
+  return { type: 'ready', kind, attempts, tickets: batch }
+}
+
+function isBefore(attempts: number, than: number, failedFirst = false): boolean {
+  return failedFirst ? attempts > than : attempts < than
 }
 
 /** Tickets that nobody will answer. */

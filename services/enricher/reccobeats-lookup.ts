@@ -11,6 +11,8 @@ import { elementSlices } from './slices.ts'
 
 const pauseWithoutHeaderMs = 60_000
 const maxBodyBytes = 8 << 20
+/** A track that is likely to stay. */
+const knownTrack = '11dFghVXANMlKmJXsNCbNl'
 
 /**
  * Asks ReccoBeats for audio features by Spotify's track ids. Its limits are unpublished; a pause that it asks
@@ -23,23 +25,36 @@ export function openReccobeatsLookup(options: {
 }): Lookup & Resource {
   const { url, timeoutMs, pauses } = options
   const agent = new Agent({ connections: 1, maxResponseSize: maxBodyBytes, connect: { timeout: timeoutMs } })
+  /** The address has answered in ReccoBeats' form. */
+  let isRight = false
+
+  async function ask(ids: readonly string[], signal: AbortSignal): Promise<Answer> {
+    const answer = await answerOf(agent, {
+      kind: 'batch',
+      url: new URL(`${url}/v1/audio-features?ids=${ids.join(',')}`),
+      timeoutMs,
+      signal,
+    })
+    metrics.reccobeatsRequests.inc({ outcome: answer.outcome.type })
+    if (answer.outcome.type === 'ok' && elementSlices(answer.body, 'content')) isRight = true
+    return answer
+  }
 
   return {
     async look(_kind, ids, signal) {
       const pausedMs = await pauses.pausedForMs()
       if (pausedMs > 0) return { type: 'paused', reason: 'ReccoBeats asked for a pause', forMs: pausedMs }
-      const answer = await answerOf(agent, {
-        kind: 'batch',
-        url: new URL(`${url}/v1/audio-features?ids=${ids.join(',')}`),
-        timeoutMs,
-        signal,
-      })
+      const answer = await ask(ids, signal)
       const { outcome } = answer
-      metrics.reccobeatsRequests.inc({ outcome: outcome.type })
       if (outcome.type === 'rate_limited' || outcome.type === 'quota_exceeded') {
         const forMs = outcome.retryAfterMs ?? pauseWithoutHeaderMs
         await pauses.pause(forMs, outcome.type)
         return { type: 'paused', reason: describeOutcome(outcome), forMs }
+      }
+      if (outcome.type === 'not_found') {
+        // Either it knows none of the ids, or the address is wrong: what it is asked for next tells them apart.
+        if (!isRight) await ask([knownTrack], signal)
+        if (isRight) return { type: 'answers', answers: noneOf(ids, answer.fetchedAt) }
       }
       return overRecords(() => toLooked(ids, answer))
     },
@@ -49,7 +64,7 @@ export function openReccobeatsLookup(options: {
 
 /** Unknown ids are left out, the order is its own: each entity is known by the end of its `href`. */
 export function toLooked(ids: readonly string[], { outcome, status, body, fetchedAt }: Answer): Looked {
-  // 400: one of the ids is none. A 404 is the address being wrong: unknown ids are left out of a 200.
+  // 400: one of the ids is none. A 404 that comes to here is the address being wrong.
   if (outcome.type === 'bad_request') {
     const answer = { status: status ?? 0, body, fetchedAt }
     return { type: 'answers', answers: new Map(ids.length === 1 ? ids.map((id) => [id, answer]) : []) }
@@ -57,15 +72,17 @@ export function toLooked(ids: readonly string[], { outcome, status, body, fetche
   if (outcome.type !== 'ok') return { type: 'failed', reason: describeOutcome(outcome) }
   const slices = elementSlices(body, 'content')
   if (!slices) return { type: 'failed', reason: 'the answer has no content' }
-  const answers = new Map<string, EntityAnswer>(
-    ids.map((id) => [id, { status: 404, body: Buffer.alloc(0), fetchedAt }]),
-  )
+  const answers = noneOf(ids, fetchedAt)
   for (const slice of slices) {
     const id = trackIdOf(slice)
     if (id !== null && answers.get(id)?.status === 404)
       answers.set(id, { status: 200, body: slice, fetchedAt })
   }
   return { type: 'answers', answers }
+}
+
+function noneOf(ids: readonly string[], fetchedAt: number): Map<string, EntityAnswer> {
+  return new Map(ids.map((id) => [id, { status: 404, body: Buffer.alloc(0), fetchedAt }]))
 }
 
 function trackIdOf(slice: Buffer): string | null {

@@ -4,7 +4,7 @@ import type { ValueRecord } from '../../lib/kafka/record.ts'
 import type { DeadLetter, PartitionSink, Settled } from '../../lib/kafka/sink.ts'
 import type { MetadataRequest } from '../../lib/topology.ts'
 import type { TicketPool } from './pool.ts'
-import type { Ticket } from './ticket.ts'
+import type { RecordTicket } from './ticket.ts'
 import { toTicket } from './ticket.ts'
 import type { Checked } from './wanted.ts'
 import { checkRequest } from './wanted.ts'
@@ -26,7 +26,7 @@ export function openWantedSink(options: {
   signal: AbortSignal
 }): PartitionSink<MetadataRequest> {
   const { pool, group, signal } = options
-  let tickets: Ticket[] = []
+  let tickets: RecordTicket[] = []
   let taken: number | null = null
   let returned: number | null = null
 
@@ -58,7 +58,7 @@ export function openWantedSink(options: {
     async write(records) {
       await awaitRoom(records.length)
       const { values, deadLetters } = sift(records, group)
-      const fresh: Ticket[] = []
+      const fresh: RecordTicket[] = []
       for (const record of values) {
         const checked = check(record)
         if (checked.type === 'wanted') fresh.push(toTicket(checked.wanted, record, Date.now()))

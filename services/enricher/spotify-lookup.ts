@@ -107,7 +107,10 @@ export function toLooked(kind: MetadataKind, ids: readonly string[], answer: Ans
   const { outcome, status, body, fetchedAt } = answer
   const [id = ''] = ids
   const { batch, single } = endpoints[kind]
-  if (outcome.type === 'gated') return { type: 'gated', capability: ids.length === 1 ? single : batch }
+  // Spotify words a 403 for audio features in many ways; that the whole app is refused has a pause of its own.
+  const noFeatures = kind === 'audio-features' && status === 403 && outcome.type !== 'premium_lapsed'
+  if (outcome.type === 'gated' || noFeatures)
+    return { type: 'gated', capability: ids.length === 1 ? single : batch }
   if (ids.length > 1) {
     if (outcome.type === 'ok') return splitBatch(kind, ids, answer)
     if (outcome.type === 'bad_request') return { type: 'answers', answers: new Map() }

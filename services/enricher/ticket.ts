@@ -9,24 +9,43 @@ import type { Wanted } from './wanted.ts'
  */
 export interface Ticket {
   readonly wanted: Wanted
-  readonly record: RawRecord
+  /** Null if it was deferred: its record is settled, and the lookup kept in Postgres. */
+  readonly record: RawRecord | null
+  readonly isDeferred: boolean
   /** When it was taken in: Unix time in milliseconds. */
   readonly since: number
   state: 'open' | 'done'
   deadLetter: { reason: DeadLetterReason; message: string } | null
   /** Times that a request for it failed. */
   attempts: number
+  /** Not asked for before: Unix time in milliseconds. */
+  notBefore: number
   /** Of those, the ones with a success for others since the one before. */
   failures: number
   /** The source's successes at the last failure; null: it has not failed yet. */
   successesAtFailure: number | null
 }
 
-export function toTicket(wanted: Wanted, record: RawRecord, since: number): Ticket {
+/** A ticket whose record is in hand. */
+export type RecordTicket = Ticket & { readonly record: RawRecord }
+
+export function toTicket(wanted: Wanted, record: RawRecord, since: number): RecordTicket {
+  return { ...fresh(wanted, since), record, isDeferred: false }
+}
+
+/** A lookup that is due again. */
+export function toDeferredTicket(
+  wanted: Wanted,
+  { attempts, now }: { attempts: number; now: number },
+): Ticket {
+  return { ...fresh(wanted, now), record: null, isDeferred: true, attempts }
+}
+
+function fresh(wanted: Wanted, since: number): Omit<Ticket, 'record' | 'isDeferred'> {
   return {
     wanted,
-    record,
     since,
+    notBefore: 0,
     state: 'open',
     deadLetter: null,
     attempts: 0,
@@ -37,6 +56,30 @@ export function toTicket(wanted: Wanted, record: RawRecord, since: number): Tick
 
 /** An id that failed so often, while others succeeded in between, is given up. */
 export const givenUpAfter = 6
+
+/** From so many attempts on, of which the last were for this id alone, it is deferred. */
+const deferredFrom = 4
+/** About a week of deferrals; after eight days the loader asks again by itself. */
+const forgottenFrom = 15
+const retryMinMs = 2_000
+const deferralMinMs = 10 * 60_000
+const deferralMaxMs = 24 * 3_600_000
+
+/** What comes of a ticket that has failed and is not given up. */
+export function afterFailure({ attempts }: Ticket): 'retry' | 'defer' | 'forget' {
+  if (attempts < deferredFrom) return 'retry'
+  return attempts < forgottenFrom ? 'defer' : 'forget'
+}
+
+/** Until it is asked for again in memory: 2, 4, 8 seconds. */
+export function retryMs(attempts: number): number {
+  return retryMinMs * 2 ** Math.min(attempts - 1, 10)
+}
+
+/** Until a deferred lookup is due: 10, 20, 40 minutes … a day. */
+export function deferralMs(attempts: number): number {
+  return Math.min(deferralMinMs * 2 ** Math.max(0, Math.min(attempts - deferredFrom, 20)), deferralMaxMs)
+}
 
 /**
  * Counts a failure. During an outage nothing succeeds, and only the first failure counts: an outage of any

@@ -230,6 +230,23 @@ describe('audio features', () => {
     expect(sim.stats().answers).not.toHaveProperty('reccobeats 200')
   })
 
+  test('that ReccoBeats has for none of a batch are missing, as its address is right', async () => {
+    const sim = await startSim({ reccobeatsCoverage: 0 })
+    const notFound = {
+      status: 404,
+      headers: { 'content-type': 'application/json' },
+      body: '{"error":"Not Found"}',
+    }
+    sim.scriptFault({ endpoint: 'reccobeats', answer: notFound })
+    const provider = { AUDIO_FEATURES_PROVIDER: 'reccobeats' }
+    const enricher = await startService('enricher', settingsFor(sim, provider))
+    await want('audio-features', tracks(3))
+    await settled()
+    expect([...(await answers()).values()].map((a) => a.status)).toEqual([404, 404, 404])
+    expect(sim.stats().answers).toMatchObject({ 'reccobeats 404': 1 })
+    expect(enricher.lines.filter((l) => l.msg === 'lookups_wait')).toEqual([])
+  })
+
   test('none: requests are acknowledged and nobody is asked', async () => {
     const sim = await startSim()
     const enricher = await startService('enricher', settingsFor(sim, { AUDIO_FEATURES_PROVIDER: 'none' }))
@@ -329,6 +346,33 @@ describe('when Spotify fails', () => {
     expect((await events()).map((e) => e.type)).toEqual(['spotify_credentials'])
     await until(() => enricher.lines.some((l) => l.msg === 'lookups_wait'), 'it waits')
     expect(await enricher.metric('songswap_spotify_requests_total', { lane: 'accounts' })).toBe(1)
+  })
+})
+
+describe('one id that always fails', () => {
+  test('holds up nobody, frees its partition, and is asked for again later', async () => {
+    const sim = await startSim({ mode: 'development' })
+    const broken = { status: 500, headers: { 'content-type': 'text/plain' }, body: 'broken' }
+    sim.scriptFault({ endpoint: 'artist', answer: broken, count: 1_000_000 })
+    const [bad = ''] = artists(1)
+    await want('artist', [bad])
+    const wanted = tracks(20)
+    await want('track', wanted)
+    const enricher = await startService('enricher', settingsFor(sim))
+    await settled(60_000)
+    expect([...(await answers()).keys()].toSorted()).toEqual(keysOf('track', wanted))
+    const { rows } = await postgres.query('select kind, id, attempts from deferred_lookups')
+    expect(rows).toEqual([{ kind: 'artist', id: bad, attempts: 4 }])
+    expect((await stream.readTopic(stream.topology.deadLetters.name)).length).toBe(0)
+    await enricher.end('SIGKILL')
+    sim.clearFaults()
+    await postgres.query('update deferred_lookups set next_ask_at = now()')
+    await startService('enricher', settingsFor(sim))
+    await until(async () => (await answers()).has(`artist:${bad}`), 'it is answered')
+    await until(
+      async () => (await postgres.query('select from deferred_lookups')).rowCount === 0,
+      'it is forgotten',
+    )
   })
 })
 

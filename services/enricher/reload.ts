@@ -1,0 +1,38 @@
+import { messageOf } from '../../lib/errors.ts'
+import { pause } from '../../lib/kafka/pause.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { Resource } from '../../lib/scope.ts'
+import type { DeferredLookups } from './deferred.ts'
+import type { TicketPool } from './pool.ts'
+
+const everyMs = 15_000
+/** Taken at a time; what is due later waits in Postgres, not in memory. */
+const takenMax = 50
+
+/** Puts deferred lookups that are due back into the pool, until it is closed. */
+export function openReload(options: { pool: TicketPool; deferred: DeferredLookups; log: Logger }): Resource {
+  const { pool, deferred, log } = options
+  const stop = new AbortController()
+
+  async function reload(): Promise<void> {
+    const inHand = new Set([...pool.open].filter((t) => t.isDeferred).map((t) => t.wanted.key))
+    if (inHand.size >= takenMax) return
+    const due = await deferred.takeDue(takenMax - inHand.size)
+    pool.add(due.filter((t) => !inHand.has(t.wanted.key)))
+  }
+
+  async function run(): Promise<void> {
+    while (!stop.signal.aborted) {
+      await reload().catch((error) => log.warn({ reason: messageOf(error) }, 'deferred_not_read'))
+      await pause(everyMs, stop.signal)
+    }
+  }
+  const running = run()
+
+  return {
+    async close() {
+      stop.abort()
+      await running
+    },
+  }
+}

@@ -9,8 +9,9 @@ import type { Resource } from '../scope.ts'
 import type { Topic } from '../topology.ts'
 import type { ClientOptions } from './client.ts'
 import { createClient } from './client.ts'
+import { Holds } from './holds.ts'
 import type { FetchedMessage } from './kafkajs-cluster.ts'
-import { guardGroup, holdFetch } from './kafkajs-patches.ts'
+import { faultOf, guardGroup, holdFetch } from './kafkajs-patches.ts'
 import type { AssignedLog, Assignment, LogChange } from './log-guard.ts'
 import { LogGuard } from './log-guard.ts'
 import type { LogMark } from './log-mark.ts'
@@ -57,6 +58,8 @@ const joinWithinMs = 90_000
 const assignWithinMs = 40_000
 const watchMs = 5_000
 const commitWithinMs = 10_000
+/** A consumer that has been a member for so long was healthy: its crash is a first one, and backoff begins again. */
+const healthyAfterMs = 60_000
 
 /**
  * A member of a consumer group that lives until it is closed. kafkajs's own restart is off (it can revive a
@@ -80,7 +83,7 @@ export function openConsumer<V>(options: ConsumerOptions<V>): Resource {
       const crash = await term.run(stop.signal)
       await term.end(stop.signal.aborted)
       if (stop.signal.aborted) return
-      failures = term.joined ? 1 : failures + 1
+      failures = term.wasHealthy ? 1 : failures + 1
       metrics.consumerRestarts.inc({ group })
       const delayMs = backoffMs(failures)
       log.warn({ group, delayMs, reason: crash }, 'consumer_restarted')
@@ -134,6 +137,9 @@ class Term<V> {
   #watch: NodeJS.Timeout | null = null
   #ended = false
   #commitOnce: kafkajs.EachBatchPayload['commitOffsetsIfNecessary'] | null = null
+  readonly #holds = new Holds()
+  /** By the steady clock; null: not yet. */
+  #firstJoinedAt: number | null = null
   joined = false
 
   constructor(options: ConsumerOptions<V>, guard: LogGuard) {
@@ -161,7 +167,11 @@ class Term<V> {
   }
 
   get waiting(): boolean {
-    return [...this.#workers.values()].some((w) => w.waiting)
+    return this.#holds.size > 0 || [...this.#workers.values()].some((w) => w.waiting)
+  }
+
+  get wasHealthy(): boolean {
+    return this.#firstJoinedAt !== null && performance.now() - this.#firstJoinedAt >= healthyAfterMs
   }
 
   busyForMs(now: number): number {
@@ -170,10 +180,10 @@ class Term<V> {
 
   /** Resolves with the reason of the crash, or when the stop begins. */
   async run(stop: AbortSignal): Promise<string> {
-    const ended = new Promise<string>((resolve) => {
-      this.#crashed = resolve
-      stop.addEventListener('abort', () => resolve('stopped'), { once: true })
-    })
+    const { promise: ended, resolve } = Promise.withResolvers<string>()
+    this.#crashed = resolve
+    const stopped = () => resolve('stopped')
+    stop.addEventListener('abort', stopped)
     this.#observe()
     const start = async () => {
       await this.#consumer.connect()
@@ -191,13 +201,14 @@ class Term<V> {
       this.#checkPulse()
       void this.#checkTopics()
     }, watchMs)
-    return ended
+    return ended.finally(() => stop.removeEventListener('abort', stopped))
   }
 
   /** Ends the workers, finishing what they have in hand when the stop is orderly, and leaves the group. */
   async end(orderly: boolean): Promise<void> {
     if (this.#watch) clearInterval(this.#watch)
     this.#ended = true
+    this.#holds.releaseAll()
     const ending = [...this.#workers.values()].map((w) => (orderly ? w.drain() : w.revoke()))
     await withinMs(Promise.all([...ending, ...this.#ending.values()]), orderly ? 6_000 : 60_000)
     const left = await withinMs(
@@ -257,6 +268,7 @@ class Term<V> {
     }
     this.#workers.clear()
     this.#logs.clear()
+    this.#holds.releaseAll()
   }
 
   #assign({ memberId, memberAssignment: assignment }: Joined): void {
@@ -270,6 +282,7 @@ class Term<V> {
     this.#consumer.resume(this.#consumer.paused())
     holdFetch(memberId, this.#checkLogs(assignment, [...this.#workers.values()]))
     this.joined = true
+    this.#firstJoinedAt ??= performance.now()
     this.#joiningSince = null
     this.#lastHeartbeatAt = Date.now()
     this.#o.log.info({ group: this.#o.group, partitions: this.#workers.size }, 'partitions_assigned')
@@ -378,12 +391,15 @@ class Term<V> {
     const worker = this.#workers.get(name)
     const log = this.#logs.get(name)
     if (!worker || !log) return
+    const fault = faultOf(batch)
+    if (fault) return this.#hold(topic, partition, fault)
     if (!(await this.#follows(log, batch.messages))) {
       this.#fence()
       this.#crashed(`${name} has lost its tail`)
       return
     }
     if (this.#workers.get(name) !== worker) return
+    this.#holds.release(name)
     const records = batch.messages.map((m) => toRawRecord(topic, partition, m))
     worker.enqueue(records, Number(batch.highWatermark))
     resolveOffset(batch.lastOffset())
@@ -402,6 +418,16 @@ class Term<V> {
     }
   }
 
+  /** What cannot be read is not gone past: it may be read by a later release, or after the disk was mended. */
+  #hold(topic: string, partition: number, { offset, reason }: { offset: number; reason: string }): void {
+    const { group, log } = this.#o
+    const name = `${topic}/${partition}`
+    this.#consumer.pause([{ topic, partitions: [partition] }])
+    const next = this.#holds.hold(name, () => this.#resume(topic, partition))
+    metrics.consumerRetries.inc({ group })
+    log.error({ group, topic, partition, offset, reason, ...next }, 'partition_unreadable')
+  }
+
   /**
    * Whether a full queue holds up somebody. Were all of them paused instead, kafkajs would sleep for as long as a
    * fetch may wait, whatever has room meanwhile.
@@ -411,7 +437,9 @@ class Term<V> {
   }
 
   #resume(topic: string, partition: number): void {
-    this.#roomWaiters.get(`${topic}/${partition}`)?.()
+    const name = `${topic}/${partition}`
+    this.#roomWaiters.get(name)?.()
+    if (this.#holds.isPaused(name)) return
     try {
       this.#consumer.resume([{ topic, partitions: [partition] }])
     } catch {

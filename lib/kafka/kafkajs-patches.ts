@@ -368,9 +368,10 @@ function isNext({ topic, partition, fetchedOffset }: Batch, offsets: OffsetManag
   return offsets.nextOffset(topic, partition).toString() === fetchedOffset
 }
 
-/** Why the next batch of this partition cannot be read; null: it can. Its records are none then. */
-export function faultOf(batch: kafkajs.Batch): Error | null {
-  return (batch as unknown as Batch).rawMessages.fault ?? null
+/** Where and why the next batch of this partition cannot be read; null: it can. Its records are none then. */
+export function faultOf(batch: kafkajs.Batch): { offset: number; reason: string } | null {
+  const { fetchedOffset, rawMessages } = batch as unknown as Batch
+  return rawMessages.fault ? { offset: Number(fetchedOffset), reason: rawMessages.fault.message } : null
 }
 
 /**

@@ -167,10 +167,8 @@ async function consume(consumer: kafkajs.Consumer, options: Consuming): Promise<
     if (!left || signal?.aborted) return
     const fault = faultOf(payload.batch)
     if (fault) {
-      throw new RetriableError(
-        `Partition ${partition} of ${topic} cannot be read at offset ${left.from}: ${fault.message}`,
-        { cause: fault },
-      )
+      const place = `Partition ${partition} of ${topic} cannot be read at offset ${fault.offset}`
+      throw new RetriableError(`${place}: ${fault.reason}`)
     }
     await handOver(left, payload, options)
     if (signal?.aborted || (left.from < left.to && left.records > 0)) return

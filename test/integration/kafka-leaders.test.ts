@@ -1,14 +1,23 @@
 import { randomBytes } from 'node:crypto'
-import { rmSync } from 'node:fs'
+import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type kafkajs from 'kafkajs'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openCodec } from '../../lib/codec.ts'
 import type { KafkaConfig } from '../../lib/config.ts'
 import { kafkaConfig, kafkaEnv, parseEnv } from '../../lib/config.ts'
+import { Health } from '../../lib/health.ts'
 import { createClient } from '../../lib/kafka/client.ts'
+import type { Kafka } from '../../lib/kafka/kafka.ts'
+import { openKafka } from '../../lib/kafka/kafka.ts'
 import { openProducer } from '../../lib/kafka/producer.ts'
+import type { PartitionSink } from '../../lib/kafka/sink.ts'
 import { openLog } from '../../lib/log.ts'
+import { metrics } from '../../lib/metrics.ts'
+import type { Topic } from '../../lib/topology.ts'
+import { topology } from '../../lib/topology.ts'
 import { createKafka } from '../../stack/infra/kafka.ts'
 import { freePorts } from '../../stack/infra/ports.ts'
 import type { Server } from '../../stack/infra/server.ts'
@@ -161,4 +170,132 @@ test('a partition that cannot be written goes alone, and its neighbours together
     expect(await valuesOf(topic, partition)).toEqual(['first', 'second', 'third', 'fourth', 'last', 'end'])
   }
   expect(await valuesOf(topic, 0)).toEqual(['first', 'last', 'end'])
+})
+
+/** Runs with a connection of its own to these brokers. */
+async function withKafka(work: (kafka: Kafka, health: Health) => Promise<void>): Promise<void> {
+  const health = new Health()
+  const failures: unknown[] = []
+  const kafka = await openKafka({
+    ...{ config, log, health, name: 'test', codec: openCodec(config.registryUrl) },
+    fail: (error) => failures.push(error),
+  })
+  try {
+    await work(kafka, health)
+  } finally {
+    await kafka.close()
+  }
+  expect(failures).toEqual([])
+}
+
+const bytesTopic = (name: string, partitions: number): Topic<Buffer> => ({
+  ...topology('').deadLetters,
+  ...{ name, partitions },
+})
+
+/** What one sink, that is one term of one partition, was given; it settles nothing before `isOpen`. */
+interface Term {
+  partition: number
+  offsets: number[]
+}
+
+function holdingSink(term: Term, isOpen: () => boolean): PartitionSink<Buffer> {
+  const settled = async () => ({
+    through: isOpen() ? (term.offsets.at(-1) ?? null) : null,
+    deadLetters: [],
+  })
+  return {
+    async write(records) {
+      term.offsets.push(...records.map(({ offset }) => offset))
+      return settled()
+    },
+    tick: settled,
+    close: async () => undefined,
+  }
+}
+
+test('a leader that moves while records wait for their commit makes the group skip none', async () => {
+  const name = 'moves-under-a-span'
+  await makeTopic(name, { replicas: [[1], [2]], settings: {} })
+  const terms: Term[] = []
+  let isOpen = false
+  await withKafka(async (kafka) => {
+    await kafka.consumeInto({
+      ...{ group: `${name}-group`, topics: [bytesTopic(name, 2)] },
+      open: (_topic, partition) => {
+        const term = { partition, offsets: [] }
+        terms.push(term)
+        return holdingSink(term, () => isOpen)
+      },
+    })
+    let published = 0
+    let isDone = false
+    const trickle = (async () => {
+      while (!isDone) {
+        await kafka.publishBytes(name, [toRecord(1, String(published++))])
+        await sleep(20)
+      }
+    })()
+    const termsOf = (partition: number) => terms.filter((t) => t.partition === partition)
+    const lastOf = (partition: number) => termsOf(partition).at(-1)?.offsets.length ?? 0
+    await until(() => lastOf(1) > 10, 'records of partition 1 wait')
+    for (const [moves, leader] of [3, 1, 3, 1].entries()) {
+      const before = termsOf(1).length
+      await reassign(name, 0, [leader])
+      await until(() => termsOf(1).length > before, `the group joins again after move ${moves + 1}`)
+      await until(() => lastOf(1) > 10, 'records of partition 1 wait again')
+    }
+    isDone = true
+    await trickle
+    isOpen = true
+    await until(() => lastOf(1) >= published, 'the last term was given every record')
+  })
+  // Nothing was committed: each term begins at the first record and leaves none out.
+  for (const { offsets } of terms) expect(offsets).toEqual(offsets.map((_, i) => i))
+})
+
+/** Changes bytes of a partition's log on broker 1, and gives back how to undo it. */
+function damage(topic: string, partition: number, at: number): () => void {
+  const folder = join(dataDir, 'store', 'kafka-1', 'data', `${topic}-${partition}`)
+  const file = openSync(join(folder, '00000000000000000000.log'), 'r+')
+  const bytes = Buffer.alloc(4)
+  readSync(file, bytes, 0, bytes.length, at)
+  writeSync(file, Buffer.from([0, 0, 0, 1]), 0, bytes.length, at)
+  return () => {
+    writeSync(file, bytes, 0, bytes.length, at)
+    closeSync(file)
+  }
+}
+
+test.each([
+  // A batch's header takes 61 bytes; its length stands at 8.
+  ['the client cannot read', 'cannot-decompress', 61],
+  ['the broker cannot read', 'cannot-find', 8],
+])('what %s holds up its partition only', async (_who, name, at) => {
+  await makeTopic(name, { replicas: [[1], [1]], settings: {} })
+  const handled: string[] = []
+  await withKafka(async (kafka, health) => {
+    await kafka.publishBytes(name, [toRecord(0, 'a'.repeat(1_000)), toRecord(1, 'b')])
+    const repair = damage(name, 0, at)
+    const group = `${name}-group`
+    await kafka.consume({
+      ...{ group, topic: bytesTopic(name, 2) },
+      handler: (records) => async () => {
+        handled.push(...records.map((r) => String(r.bytes).slice(0, 1)))
+        return []
+      },
+    })
+    const held = async () =>
+      (await metrics.consumerRetries.get()).values.find((v) => v.labels.group === group)
+    await until(async () => ((await held())?.value ?? 0) >= 2, 'the damaged partition is tried again')
+    await kafka.publishBytes(name, [toRecord(1, 'c')])
+    await until(() => handled.includes('c'), 'its neighbour goes on')
+    expect(handled).toEqual(['b', 'c'])
+    expect(health.report()).toMatchObject({ alive: true, ready: false })
+    repair()
+    await until(() => handled.includes('a'), 'the partition goes on when it is mended')
+    const restarts = (await metrics.consumerRestarts.get()).values
+    expect(restarts.find(({ labels }) => labels.group === group)).toBeUndefined()
+    await until(() => health.report().ready, 'all is well')
+  })
 })

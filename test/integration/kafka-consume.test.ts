@@ -1,10 +1,14 @@
 import { randomBytes } from 'node:crypto'
+import { getEventListeners } from 'node:events'
 import { createRequire } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RetriableError } from '../../lib/errors.ts'
+import { Health } from '../../lib/health.ts'
 import type { Admin } from '../../lib/kafka/admin.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
+import { openKafka } from '../../lib/kafka/kafka.ts'
 import type { ValueRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
 import type { Handler } from '../../lib/kafka/sink.ts'
@@ -475,6 +479,31 @@ describe('consuming', () => {
     expect(seen).toEqual(['before', 'after'])
   }, 150_000)
 
+  test('a member that crashes whenever it has joined is started with growing pauses, and leaves nothing behind', async () => {
+    const t = await freshTopic(1)
+    const group = newGroup()
+    const pauses: number[] = []
+    const note = (line: string) => {
+      const { msg, delayMs } = JSON.parse(line)
+      if (msg === 'consumer_restarted') pauses.push(delayMs)
+    }
+    const signals = observeAbortSignals()
+    const refused = refusedFetches(t.name)
+    const kafka = await openKafka({
+      ...{ config: stream.config, codec: stream.codec, health: new Health(), name: 'test' },
+      log: pino({ level: 'warn' }, { write: note }),
+      fail: () => undefined,
+    })
+    await kafka.consume({ group, topic: t, handler: pushIdsTo([]) })
+    await until(() => pauses.length >= 5, 'it has crashed five times')
+    refused.restore()
+    signals.restore()
+    // 0.2 seconds doubled each time, and a quarter less at most.
+    for (const [i, delayMs] of pauses.entries()) expect(delayMs).toBeGreaterThanOrEqual(150 * 2 ** i)
+    expect(signals.mostListeners()).toBeLessThan(5)
+    await kafka.close()
+  })
+
   test('a topic that does not exist yet is waited for', async () => {
     const t = { ...topic, name: `${stream.config.prefix}later-${crypto.randomUUID()}`, partitions: 1 }
     const group = newGroup()
@@ -497,6 +526,38 @@ describe('consuming', () => {
     await until(() => handled === 1, 'the record is handled', 45_000)
   }, 90_000)
 })
+
+/** Makes every fetch from a topic fail as one without the right to read it does: kafkajs gives up at once. */
+function refusedFetches(topic: string): { restore: () => void } {
+  const load = createRequire(import.meta.url)
+  interface Fetching {
+    fetch(request: { topics: { topic: string }[] }): Promise<unknown>
+  }
+  const { prototype }: { prototype: Fetching } = load('kafkajs/src/broker/index.js')
+  const { createErrorFromCode }: { createErrorFromCode: (code: number) => Error } = load(
+    'kafkajs/src/protocol/error.js',
+  )
+  const { fetch } = prototype
+  prototype.fetch = async function refused(request) {
+    if (request.topics.some((asked) => asked.topic === topic)) throw createErrorFromCode(29)
+    return fetch.call(this, request)
+  }
+  return { restore: () => Object.assign(prototype, { fetch }) }
+}
+
+/** How many listeners any one signal has that something listens to from now on. */
+function observeAbortSignals(): { mostListeners: () => number; restore: () => void } {
+  const { addEventListener } = EventTarget.prototype
+  const signals = new Set<AbortSignal>()
+  EventTarget.prototype.addEventListener = function observed(...args) {
+    if (this instanceof AbortSignal) signals.add(this)
+    return addEventListener.apply(this, args)
+  }
+  return {
+    mostListeners: () => Math.max(...[...signals].map((signal) => getEventListeners(signal, 'abort').length)),
+    restore: () => Object.assign(EventTarget.prototype, { addEventListener }),
+  }
+}
 
 interface Broker {
   joinGroup(payload: { groupId: string; memberId: string }): Promise<unknown>

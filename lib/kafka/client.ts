@@ -14,6 +14,8 @@ export interface ClientOptions {
   log: Logger
   /** Client id shown to the brokers. */
   name: string
+  /** How long one answer of a broker is waited for. */
+  requestTimeoutMs?: number
 }
 
 /** A kafkajs client; connects when a producer, consumer or admin does. */
@@ -31,7 +33,7 @@ export function createClient(options: ClientOptions): kafkajs.Kafka {
       },
     }),
     connectionTimeout: 3_000,
-    requestTimeout: 15_000,
+    requestTimeout: options.requestTimeoutMs ?? 15_000,
     // NODE_ENV=test would otherwise pick kafkajs's own, much shorter ones.
     retry: { retries: 5, initialRetryTime: 150, maxRetryTime: 3_000, factor: 0.2, multiplier: 2 },
     logLevel: logLevel.INFO,

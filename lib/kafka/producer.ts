@@ -1,11 +1,13 @@
 import kafkajs from 'kafkajs'
 import { messageOf, RetriableError } from '../errors.ts'
+import { withinMs } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import { metrics } from '../metrics.ts'
 import type { Resource } from '../scope.ts'
 import { isUnknownTopic } from './broker-error.ts'
 import type { OutRecord } from './kafka.ts'
 import { toKafkajsHeaders } from './kafkajs-patches.ts'
+import type { ProducerSession } from './producer-session.ts'
 import type { PartitionMessage } from './sender.ts'
 import { isRefused, openSender } from './sender.ts'
 
@@ -19,13 +21,15 @@ export interface Producer extends Resource {
 export interface ProducerOptions {
   client: kafkajs.Kafka
   log: Logger
-  /** How long a batch is tried before its callers are told of the outage. */
+  /** How long a record is tried, from its call of `publish` on, before that fails. */
   giveUpAfterMs?: number
 }
 
 interface Waiting {
   message: PartitionMessage
   bytes: number
+  /** A moment of `performance.now()`. */
+  giveUpAt: number
   resolve: () => void
   reject: (error: unknown) => void
 }
@@ -51,10 +55,17 @@ interface Batch {
   records: Waiting[]
 }
 
+/** A batch that is under way, and may have been stored under a session's name. */
+interface SentBatch extends Batch {
+  session: ProducerSession
+}
+
 const batchMaxBytes = 1 << 20
 /** Of all partitions together; one batch goes in any case. */
 const requestMaxBytes = 2 << 20
 const partitionsKnownForMs = 300_000
+/** What ends a batch says why: it has so much time before its callers are told that there was no answer. */
+const graceMs = 1_000
 
 /**
  * Publishes by the request: whatever waits for partitions of one leader goes together, one batch for each, and what
@@ -72,13 +83,13 @@ export async function openProducer(options: ProducerOptions): Promise<Producer> 
 
   async function partitionCount(topic: string): Promise<number> {
     const known = partitionCounts.get(topic)
-    if (known && known.until > Date.now()) return known.count
+    if (known && known.until > performance.now()) return known.count
     try {
       await admin.connect()
       const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
       const count = topics[0]?.partitions.length ?? 0
       if (count === 0) throw new RetriableError(`Topic ${topic} has no partitions yet`)
-      partitionCounts.set(topic, { count, until: Date.now() + partitionsKnownForMs })
+      partitionCounts.set(topic, { count, until: performance.now() + partitionsKnownForMs })
       return count
     } catch (error) {
       if (known) return known.count
@@ -91,13 +102,20 @@ export async function openProducer(options: ProducerOptions): Promise<Producer> 
     }
   }
 
+  function queueOf(topic: string): TopicQueue {
+    const queue = queues.get(topic) ?? { topic, lanes: new Map(), busyLeaders: new Set() }
+    queues.set(topic, queue)
+    return queue
+  }
+
   /** Starts a request to every leader that records wait for and that none is under way to. */
   function pump(queue: TopicQueue): void {
     const { topic, lanes, busyLeaders } = queue
+    withdrawLate(queue)
     for (const lane of [...lanes.values()]) {
       if (!isReady(lane)) continue
       if (lane.isDown) {
-        sendApart(queue, { lane, records: takeBatch(lane).records }, Date.now() + giveUpAfterMs)
+        sendApart(queue, { lane, records: takeBatch(lane).records, session: sender.enter(1) })
         continue
       }
       const leader = sender.leaderOf(topic, lane.partition)
@@ -130,22 +148,23 @@ export async function openProducer(options: ProducerOptions): Promise<Producer> 
   /** Resolves when the leader is free for the next request; batches of one that failed may still be under way. */
   async function send(queue: TopicQueue, batches: Batch[], leader: number | undefined): Promise<void> {
     const { topic } = queue
-    const giveUpAt = Date.now() + giveUpAfterMs
-    const messages = batches.flatMap(({ records }) => records.map(({ message }) => message))
+    const session = sender.enter(batches.length)
+    const all = batches.flatMap(({ records }) => records)
     try {
-      await sender.sendTogether(topic, leader, messages)
+      await sender.sendTogether({ ...toRequest(topic, all), session, leader, batches: batches.length })
       for (const { lane, records } of batches) {
         acknowledge(topic, records)
         lane.isBusy = false
       }
     } catch (error) {
       log.debug({ topic, partitions: batches.length, err: error }, 'request_taken_apart')
-      for (const batch of batches) sendApart(queue, batch, giveUpAt)
+      for (const batch of batches) sendApart(queue, { ...batch, session })
     }
   }
 
-  function sendApart(queue: TopicQueue, { lane, records }: Batch, giveUpAt: number): void {
-    void sendAlone(queue.topic, records, giveUpAt).then((isDown) => {
+  function sendApart(queue: TopicQueue, batch: SentBatch): void {
+    const { lane } = batch
+    void sendAlone(queue.topic, batch).then((isDown) => {
       lane.isDown = isDown
       lane.isBusy = false
       pump(queue)
@@ -153,13 +172,9 @@ export async function openProducer(options: ProducerOptions): Promise<Producer> 
   }
 
   /** Never throws: callers are told of each record. @returns whether the partition cannot be written now */
-  async function sendAlone(topic: string, records: Waiting[], giveUpAt: number): Promise<boolean> {
+  async function sendAlone(topic: string, { lane, records, session }: SentBatch): Promise<boolean> {
     try {
-      await sender.sendAlone(
-        topic,
-        records.map(({ message }) => message),
-        giveUpAt,
-      )
+      await sender.sendAlone({ ...toRequest(topic, records), session })
       acknowledge(topic, records)
       return false
     } catch (error) {
@@ -167,7 +182,7 @@ export async function openProducer(options: ProducerOptions): Promise<Producer> 
       if (records.length > 1 && isRefused(error)) {
         let isDown = false
         for (const record of records) {
-          isDown = await sendAlone(topic, [record], Date.now() + giveUpAfterMs)
+          isDown = await sendAlone(topic, { lane, records: [record], session: sender.enter(1) })
         }
         return isDown
       }
@@ -176,34 +191,41 @@ export async function openProducer(options: ProducerOptions): Promise<Producer> 
     }
   }
 
-  function enqueue(queue: TopicQueue, message: PartitionMessage): Promise<void> {
+  function enqueue(queue: TopicQueue, message: PartitionMessage, giveUpAt: number): Promise<void> {
     const { partition } = message
     const lane = queue.lanes.get(partition) ?? { partition, waiting: [], isBusy: false, isDown: false }
     queue.lanes.set(partition, lane)
     return new Promise<void>((resolve, reject) => {
-      lane.waiting.push({ message, bytes: (message.value?.length ?? 0) + 100, resolve, reject })
+      lane.waiting.push({ message, bytes: (message.value?.length ?? 0) + 100, giveUpAt, resolve, reject })
     })
+  }
+
+  async function publishAll(topic: string, records: OutRecord[], giveUpAt: number): Promise<void> {
+    const count = await partitionCount(topic)
+    if (performance.now() >= giveUpAt) throw new RetriableError('Kafka answered too late')
+    const partitionMetadata = Array.from({ length: count }, (_, partitionId) => ({
+      partitionId,
+      leader: 0,
+    }))
+    const queue = queueOf(topic)
+    const sent = records.map((record) => {
+      const message = toMessage(record)
+      const partition = partitioner({ topic, partitionMetadata: partitionMetadata as never, message })
+      return enqueue(queue, { ...message, partition }, giveUpAt)
+    })
+    pump(queue)
+    const outcomes = await Promise.allSettled(sent)
+    const failed = outcomes.find((o) => o.status === 'rejected')
+    if (failed) throw failed.reason
   }
 
   return {
     async publish(topic, records) {
       if (records.length === 0) return
-      const count = await partitionCount(topic)
-      const partitionMetadata = Array.from({ length: count }, (_, partitionId) => ({
-        partitionId,
-        leader: 0,
-      }))
-      const queue = queues.get(topic) ?? { topic, lanes: new Map(), busyLeaders: new Set() }
-      queues.set(topic, queue)
-      const sent = records.map((record) => {
-        const message = toMessage(record)
-        const partition = partitioner({ topic, partitionMetadata: partitionMetadata as never, message })
-        return enqueue(queue, { ...message, partition })
-      })
-      pump(queue)
-      const outcomes = await Promise.allSettled(sent)
-      const failed = outcomes.find((o) => o.status === 'rejected')
-      if (failed) throw failed.reason
+      const publishing = publishAll(topic, records, performance.now() + giveUpAfterMs)
+      if (await withinMs(publishing, giveUpAfterMs + graceMs)) return
+      withdrawLate(queueOf(topic))
+      throw new RetriableError(`Kafka did not take records for ${topic} within ${giveUpAfterMs / 1000} s`)
     },
     async close() {
       for (const { lanes } of queues.values()) {
@@ -223,6 +245,25 @@ function acknowledge(topic: string, records: Waiting[]): void {
 
 function isReady(lane: Lane): boolean {
   return !lane.isBusy && lane.waiting.length > 0
+}
+
+/** Records whose time is over before their turn has come are not sent any more. */
+function withdrawLate(queue: TopicQueue): void {
+  const now = performance.now()
+  for (const { waiting } of queue.lanes.values()) {
+    const next = waiting.findIndex(({ giveUpAt }) => giveUpAt > now)
+    const late = waiting.splice(0, next < 0 ? waiting.length : next)
+    for (const { reject } of late) reject(new RetriableError('Those before them did not get through in time'))
+  }
+}
+
+/** A batch is tried until the last of its records is given up. */
+function toRequest(topic: string, records: readonly Waiting[]) {
+  return {
+    topic,
+    messages: records.map(({ message }) => message),
+    giveUpAt: Math.max(...records.map(({ giveUpAt }) => giveUpAt)),
+  }
 }
 
 /** The lane is busy from now on. */

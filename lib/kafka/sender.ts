@@ -5,6 +5,7 @@ import type { Logger } from '../log.ts'
 import type { Resource } from '../scope.ts'
 import { kafkaErrorType } from './broker-error.ts'
 import { pause } from './pause.ts'
+import { ProducerSession } from './producer-session.ts'
 
 const { CompressionTypes } = kafkajs
 
@@ -12,28 +13,42 @@ const { CompressionTypes } = kafkajs
 export interface Sender extends Resource {
   /** The broker that leads a partition, as seen with the last request for its topic; undefined: never seen. */
   leaderOf(topic: string, partition: number): number | undefined
+  /** The session that a new batch is sent in, with one user more for each batch. */
+  enter(batches: number): ProducerSession
   /**
    * Sends a batch of each of several partitions to the one leader that they share; nothing is sent when it leads
    * them no more. Without a leader: of one partition. Tried once, as after a failure nobody knows which of them were
-   * stored: send each {@link sendAlone} then, as it was.
+   * stored: send each {@link sendAlone} then, as it was and in the same session. When it succeeds they have left it.
    */
-  sendTogether(
-    topic: string,
-    leader: number | undefined,
-    messages: readonly PartitionMessage[],
-  ): Promise<void>
+  sendTogether(request: Request & { leader: number | undefined; batches: number }): Promise<void>
   /**
-   * Sends one batch of one partition, again and again until `giveUpAt`, a Unix time in milliseconds.
+   * Sends one batch of one partition, again and again until `giveUpAt`; in the end it has left its session.
    *
    * @throws what {@link isRefused} tells, or a RetriableError that tells of an outage
    */
-  sendAlone(topic: string, messages: readonly PartitionMessage[], giveUpAt: number): Promise<void>
+  sendAlone(request: Request): Promise<void>
+}
+
+interface Request {
+  session: ProducerSession
+  topic: string
+  messages: readonly PartitionMessage[]
+  /** A moment of `performance.now()`. */
+  giveUpAt: number
 }
 
 export type PartitionMessage = kafkajs.Message & { partition: number }
 
-/** kafkajs hands a message to the partitioner as it is, with the leader that it may be sent to. */
-type GuardedMessage = PartitionMessage & { leader?: number }
+/** kafkajs hands a message to the partitioner as it is, before each of its attempts: with what they are bound to. */
+type GuardedMessage = PartitionMessage & { guard: Guard }
+
+interface Guard {
+  /** The broker that may be sent to; undefined: any. */
+  leader: number | undefined
+  giveUpAt: number
+  /** The messages that kafkajs has tried once, where it is to try them once only; null: it may go on. */
+  tried: Set<kafkajs.Message> | null
+}
 
 /** Broker errors after which an idempotent producer cannot go on; kafkajs has no epoch bump. */
 const brokenSequence = new Set([
@@ -45,17 +60,20 @@ const brokenSequence = new Set([
 ])
 
 /**
- * An idempotent producer of kafkajs that keeps three rules of which kafkajs keeps none:
+ * Idempotent producers of kafkajs that keep three rules of which kafkajs keeps none:
  *
  * - one leader per request: a request to several loses records when leadership moves (facts P0), and stores
  *   records twice when one of them fails;
- * - a batch is retried as it was: the broker knows a repetition by its sequence number and length alone;
- * - after giving up on a batch the producer is built anew: the next batch would carry the sequence number of the
- *   one given up, and the broker, having stored that one after all, would acknowledge the new one unread.
+ * - a batch is retried as it was and in the session that it was sent in: the broker knows a repetition by the
+ *   producer's id, the sequence number and the length alone;
+ * - after giving up on a batch its partition goes on in another session: the next batch would carry the sequence
+ *   number of the one given up, and the broker, having stored that one after all, would acknowledge the new one
+ *   unread. Batches of other partitions that are under way stay where they are.
  */
 export function openSender({ client, log }: { client: kafkajs.Kafka; log: Logger }): Sender {
   const metadata = new Map<string, kafkajs.PartitionMetadata[]>()
-  let current: Promise<kafkajs.Producer> | null = null
+  const sessions = new Set<ProducerSession>()
+  let current: ProducerSession | null = null
   let closed = false
 
   const leaderOf = (topic: string, partition: number) =>
@@ -64,45 +82,65 @@ export function openSender({ client, log }: { client: kafkajs.Kafka; log: Logger
   /** Called by kafkajs for each message, with the metadata that it then sends by: a guard, and a view of them. */
   function partitioner({ topic, partitionMetadata, message }: kafkajs.PartitionerArgs): number {
     metadata.set(topic, partitionMetadata)
-    const { partition, leader } = message as GuardedMessage
+    const { partition, guard } = message as GuardedMessage
+    const { leader, giveUpAt, tried } = guard
     if (leader !== undefined && leader !== leaderOf(topic, partition))
       throw new Error(`Broker ${leader} does not lead partition ${partition} of ${topic} any more`)
+    if (closed || tried?.has(message) || performance.now() >= giveUpAt) throw new Error('given up')
+    tried?.add(message)
     return partition
   }
 
-  function producer(): Promise<kafkajs.Producer> {
+  async function connect(): Promise<kafkajs.Producer> {
     if (closed) throw new RetriableError('The producer is closing')
-    current ??= (async () => {
-      const fresh = client.producer({
-        idempotent: true,
-        maxInFlightRequests: 1,
-        allowAutoTopicCreation: false,
-        createPartitioner: () => partitioner,
-        retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 2_000 },
-      })
-      await fresh.connect()
-      return fresh
-    })()
-    current.catch(() => {
-      current = null
+    const fresh = client.producer({
+      idempotent: true,
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: false,
+      createPartitioner: () => partitioner,
+      retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 2_000 },
     })
+    await fresh.connect().catch((error) => {
+      void fresh.disconnect().catch(() => undefined)
+      throw error
+    })
+    return fresh
+  }
+
+  function enter(batches: number): ProducerSession {
+    if (!current || current.failed) {
+      const fresh = new ProducerSession(connect)
+      sessions.add(fresh)
+      void fresh.ended.then(() => sessions.delete(fresh))
+      current?.retire()
+      current = fresh
+    }
+    for (let i = 0; i < batches; i++) current.enter()
     return current
   }
 
-  async function discard(broken: Promise<kafkajs.Producer>): Promise<void> {
-    if (current !== broken) return
-    current = null
-    const old = await broken.catch(() => null)
-    if (old)
-      void withinMs(
-        old.disconnect().catch(() => undefined),
-        5_000,
-      )
+  function retire(session: ProducerSession): void {
+    if (current === session) current = null
+    session.retire()
   }
 
-  async function send(used: Promise<kafkajs.Producer>, topic: string, messages: GuardedMessage[]) {
-    const sender = await used
-    const acks = await sender.send({
+  /** @throws when there is no answer by `giveUpAt` either: kafkajs may still be at it, in its session */
+  async function send({ session, topic, messages, giveUpAt }: Request, guard: Partial<Guard> = {}) {
+    const leftMs = giveUpAt - performance.now()
+    if (leftMs <= 0) throw new Error('no answer in time')
+    session.enter()
+    const guarded: Guard = { leader: undefined, tried: null, giveUpAt, ...guard }
+    const sending = deliver(
+      session,
+      topic,
+      messages.map((message) => ({ ...message, guard: guarded })),
+    ).finally(() => session.leave())
+    if (!(await withinMs(sending, leftMs))) throw new Error('no answer in time')
+  }
+
+  async function deliver(session: ProducerSession, topic: string, messages: GuardedMessage[]): Promise<void> {
+    const producer = await session.producer
+    const acks = await producer.send({
       topic,
       messages,
       acks: -1,
@@ -114,41 +152,53 @@ export function openSender({ client, log }: { client: kafkajs.Kafka; log: Logger
     if (missing) throw new Error(`No acknowledgement for partition ${missing.partition} of ${topic}`)
   }
 
-  return {
-    leaderOf,
-
-    async sendTogether(topic, leader, messages) {
-      await send(
-        producer(),
-        topic,
-        messages.map((message) => ({ ...message, ...(leader !== undefined && { leader }) })),
-      )
-    },
-
-    async sendAlone(topic, messages, giveUpAt) {
+  async function sendAlone(request: Request): Promise<void> {
+    const { topic, giveUpAt } = request
+    let { session } = request
+    try {
       for (let attempt = 1; ; attempt++) {
-        const used = producer()
-        try {
-          return await send(used, topic, [...messages])
-        } catch (error) {
-          if (isRefused(error)) throw error
-          const isOver = closed || Date.now() > giveUpAt
-          if (isOver || brokenSequence.has(kafkaErrorType(error))) await discard(used)
-          if (isOver) {
-            throw new RetriableError(`Kafka did not take records for ${topic}: ${messageOf(error)}`, {
-              cause: error,
-            })
-          }
-          log.warn({ topic, attempt, reason: messageOf(error) }, 'publish_retried')
-          await pause(Math.min(100 * 2 ** attempt, 3_000))
+        const failure = await send({ ...request, session }).then(
+          () => null,
+          (error: unknown) => ({ error }),
+        )
+        if (!failure) return
+        const { error } = failure
+        if (isRefused(error)) throw error
+        const isOver = closed || performance.now() >= giveUpAt
+        const isBroken = session.failed || brokenSequence.has(kafkaErrorType(error))
+        if (isOver || isBroken) retire(session)
+        if (isOver) {
+          const message = `Kafka did not take records for ${topic}: ${messageOf(error)}`
+          throw new RetriableError(message, { cause: error })
+        }
+        log.warn({ topic, attempt, reason: messageOf(error) }, 'publish_retried')
+        await pause(Math.min(100 * 2 ** attempt, 3_000, giveUpAt - performance.now()))
+        if (isBroken) {
+          const next = enter(1)
+          session.leave()
+          session = next
         }
       }
+    } finally {
+      session.leave()
+    }
+  }
+
+  return {
+    leaderOf,
+    enter,
+    sendAlone,
+
+    async sendTogether({ batches, leader, ...request }) {
+      // One that cannot be written now is not to use up the time of its neighbours.
+      await send(request, { leader, tried: new Set() })
+      for (let i = 0; i < batches; i++) request.session.leave()
     },
 
     async close() {
       closed = true
-      const open = await current?.catch(() => null)
-      await open?.disconnect()
+      current = null
+      await Promise.all([...sessions].map((session) => session.close()))
     },
   }
 }

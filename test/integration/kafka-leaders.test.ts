@@ -144,7 +144,7 @@ test('a partition that cannot be written goes alone, and its neighbours together
   const producer = await openProducer({
     client: createClient({ config, log, name: 'test' }),
     log: pino({ level: 'debug' }, { write: count }),
-    giveUpAfterMs: 1_000,
+    giveUpAfterMs: 3_000,
   })
   const partitions = [0, 1, 2]
   const publishAll = async (value: string) => {
@@ -171,6 +171,39 @@ test('a partition that cannot be written goes alone, and its neighbours together
   }
   expect(await valuesOf(topic, 0)).toEqual(['first', 'last', 'end'])
 })
+
+test('a leader that is frozen for half a minute doubles no record, whoever gives up beside it, and each publish ends', async () => {
+  const topic = 'frozen-leader'
+  await makeTopic(topic, { replicas: [[1], [1]], settings: {} })
+  const client = createClient({ config, log, name: 'test', requestTimeoutMs: 1_000 })
+  const producer = await openProducer({ client, log, giveUpAfterMs: 10_000 })
+  const publish = async (partition: number, value: string) => {
+    const [outcome] = await Promise.allSettled([producer.publish(topic, [toRecord(partition, value)])])
+    return { partition, value, isStored: outcome.status === 'fulfilled' }
+  }
+  const first = await Promise.all([publish(0, 'first'), publish(1, 'first')])
+
+  await brokers[0]?.kill('SIGSTOP')
+  const staggered: ReturnType<typeof publish>[] = []
+  for (let i = 0; i < 16; i++) {
+    staggered.push(publish(i % 2, String(i)))
+    await sleep(1_000)
+  }
+  // The broker is still frozen: they end by themselves.
+  const outcomes = await Promise.all(staggered)
+  await brokers[0]?.kill('SIGCONT')
+  await untilKept(topic, [[1], [1]])
+  const last = await Promise.all([publish(0, 'last'), publish(1, 'last')])
+  await producer.close()
+
+  for (const partition of [0, 1]) {
+    const values = await valuesOf(topic, partition)
+    expect(values).toEqual([...new Set(values)])
+    const stored = [...first, ...outcomes, ...last].filter((o) => o.isStored && o.partition === partition)
+    expect(values).toEqual(expect.arrayContaining(stored.map(({ value }) => value)))
+  }
+  expect([...first, ...last].every(({ isStored }) => isStored)).toBe(true)
+}, 120_000)
 
 /** Runs with a connection of its own to these brokers. */
 async function withKafka(work: (kafka: Kafka, health: Health) => Promise<void>): Promise<void> {
@@ -271,31 +304,35 @@ test.each([
   // A batch's header takes 61 bytes; its length stands at 8.
   ['the client cannot read', 'cannot-decompress', 61],
   ['the broker cannot read', 'cannot-find', 8],
-])('what %s holds up its partition only', async (_who, name, at) => {
-  await makeTopic(name, { replicas: [[1], [1]], settings: {} })
-  const handled: string[] = []
-  await withKafka(async (kafka, health) => {
-    await kafka.publishBytes(name, [toRecord(0, 'a'.repeat(1_000)), toRecord(1, 'b')])
-    const repair = damage(name, 0, at)
-    const group = `${name}-group`
-    await kafka.consume({
-      ...{ group, topic: bytesTopic(name, 2) },
-      handler: (records) => async () => {
-        handled.push(...records.map((r) => String(r.bytes).slice(0, 1)))
-        return []
-      },
+])(
+  'what %s holds up its partition only',
+  async (_who, name, at) => {
+    await makeTopic(name, { replicas: [[1], [1]], settings: {} })
+    const handled: string[] = []
+    await withKafka(async (kafka, health) => {
+      await kafka.publishBytes(name, [toRecord(0, 'a'.repeat(1_000)), toRecord(1, 'b')])
+      const repair = damage(name, 0, at)
+      const group = `${name}-group`
+      await kafka.consume({
+        ...{ group, topic: bytesTopic(name, 2) },
+        handler: (records) => async () => {
+          handled.push(...records.map((r) => String(r.bytes).slice(0, 1)))
+          return []
+        },
+      })
+      const held = async () =>
+        (await metrics.consumerRetries.get()).values.find((v) => v.labels.group === group)
+      await until(async () => ((await held())?.value ?? 0) >= 2, 'the damaged partition is tried again')
+      await kafka.publishBytes(name, [toRecord(1, 'c')])
+      await until(() => handled.includes('c'), 'its neighbour goes on')
+      expect(handled).toEqual(['b', 'c'])
+      expect(health.report()).toMatchObject({ alive: true, ready: false })
+      repair()
+      await until(() => handled.includes('a'), 'the partition goes on when it is mended', 60_000)
+      const restarts = (await metrics.consumerRestarts.get()).values
+      expect(restarts.find(({ labels }) => labels.group === group)).toBeUndefined()
+      await until(() => health.report().ready, 'all is well')
     })
-    const held = async () =>
-      (await metrics.consumerRetries.get()).values.find((v) => v.labels.group === group)
-    await until(async () => ((await held())?.value ?? 0) >= 2, 'the damaged partition is tried again')
-    await kafka.publishBytes(name, [toRecord(1, 'c')])
-    await until(() => handled.includes('c'), 'its neighbour goes on')
-    expect(handled).toEqual(['b', 'c'])
-    expect(health.report()).toMatchObject({ alive: true, ready: false })
-    repair()
-    await until(() => handled.includes('a'), 'the partition goes on when it is mended')
-    const restarts = (await metrics.consumerRestarts.get()).values
-    expect(restarts.find(({ labels }) => labels.group === group)).toBeUndefined()
-    await until(() => health.report().ready, 'all is well')
-  })
-})
+  },
+  120_000,
+)

@@ -6,7 +6,7 @@ import type { OperationalEvent } from './topology.ts'
 export const eventTypes = {
   user_needs_reauth: "A user's refresh token is dead: they must connect again.",
   consent_ending: "A user's consent ends within 30, 7 or 1 days: they should connect again before.",
-  user_forbidden: "A user is not on the app's allow-list.",
+  user_forbidden: "Spotify refuses a user, most often because they are not on the app's allow-list.",
   user_profile_incomplete: 'A user has no display name; the Spotify id stands in for it.',
   spotify_outage: 'Spotify fails for many users at once: nobody is parked.',
   spotify_paused: 'Spotify asked for a pause, or its quota is spent.',
@@ -14,6 +14,9 @@ export const eventTypes = {
   spotify_endpoint_gated: 'Spotify refuses an endpoint to this app (Development Mode).',
   spotify_credentials: 'Spotify refuses the client id or secret.',
   tokens_unreadable: 'Stored tokens cannot be opened with the keys at hand (TOKEN_ENCRYPTION_KEYS).',
+  tokens_of_another_app: 'Stored tokens were given to another app than SPOTIFY_CLIENT_ID.',
+  spotify_unreadable: 'What Spotify answers for a user has not been readable for an hour.',
+  clock_skew: "This machine's clock and Spotify's are minutes apart.",
   budget_short: 'The request budget cannot poll every user often enough to be safe.',
   polling_stopped: 'Users are due and nobody is polled: plays get lost.',
   user_unpolled: 'A user has not been polled for hours beyond their plan.',

@@ -56,7 +56,7 @@ export const metrics = {
   }),
   users: new Gauge({
     name: 'songswap_users',
-    help: 'Users by status: active, needs_reauth, forbidden, paused. Every poller shows all of them.',
+    help: 'Users by status: active, needs_reauth, forbidden, paused. One poller at a time shows all of them.',
     labelNames: ['status'],
   }),
   usersUnpolled: new Gauge({

@@ -20,6 +20,7 @@ const causes: ReadonlySet<string> = new Set<EventType>([
   'spotify_endpoint_gated',
   'spotify_credentials',
   'tokens_unreadable',
+  'tokens_of_another_app',
   'budget_short',
 ])
 

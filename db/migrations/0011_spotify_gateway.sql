@@ -33,5 +33,6 @@ create table poller_upkeep (
   only_row boolean primary key default true check (only_row),
   holder uuid not null,
   held_until timestamptz not null,
-  active_users bigint not null default 0
+  -- null: not counted yet.
+  active_users bigint
 );

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import type { CallKind } from './classify.ts'
 import { classify, classifyFailure } from './classify.ts'
 import type { OutcomeType } from './outcome.ts'
-import { describeOutcome, isOutage, outcomeTypes } from './outcome.ts'
+import { describeOutcome, outcomeTypes } from './outcome.ts'
+import { isOutage } from './outcome-rules.ts'
 
 type Body = string | object
 const answer = (status: number, body: Body = '', headers: Record<string, string> = {}) => ({
@@ -11,6 +12,7 @@ const answer = (status: number, body: Body = '', headers: Record<string, string>
   headers,
   body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
 })
+const json = { 'content-type': 'application/json; charset=utf-8' }
 const apiError = (status: number, message?: string) => ({ error: { status, message } })
 const quota = { error: { status: 429, message: 'Too many requests', reason: 'QUOTA_EXCEEDED' } }
 const html = '<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head></html>'
@@ -26,6 +28,23 @@ describe('every answer of Spotify has a name', () => {
     ['an empty body', 'recently-played', answer(200), 'not_json'],
     ['204 without a body', 'recently-played', answer(204), 'not_json'],
     ['HTML with 200', 'recently-played', answer(200, html), 'not_json'],
+    ['a page that says that it is JSON', 'recently-played', answer(200, { items: [] }, json), 'ok'],
+    ['JSON of a vendor', 'token', answer(200, {}, { 'content-type': 'application/vnd.x+json' }), 'ok'],
+    ['JSON that says that it is HTML', 'token', answer(200, {}, { 'content-type': 'text/html' }), 'not_json'],
+    [
+      'JSON in UTF-16',
+      'token',
+      answer(200, {}, { 'content-type': 'application/json; charset=utf-16' }),
+      'not_json',
+    ],
+    ['a body that is still packed', 'token', answer(200, {}, { 'content-encoding': 'exotic' }), 'not_json'],
+    ['a part of a page', 'recently-played', answer(206, { items: [] }, json), 'unexpected_status'],
+    [
+      'a page that a proxy has changed',
+      'recently-played',
+      answer(203, { items: [] }, json),
+      'unexpected_status',
+    ],
     [
       'an expired access token',
       'recently-played',

@@ -1,4 +1,5 @@
 import { scrub } from '../log.ts'
+import { codingsOf } from './decode-body.ts'
 import type { Outcome } from './outcome.ts'
 
 /**
@@ -25,7 +26,7 @@ const messageLimit = 300
 /** Tells what an answer means. Never throws: whatever Spotify sends has a name. */
 export function classify(kind: CallKind, answer: HttpAnswer): Outcome {
   const { status } = answer
-  if (status >= 200 && status < 300) return classifySuccess(kind, answer)
+  if (status === 200 || status === 204) return classifySuccess(kind, answer)
   if (status === 429) return classifyLimit(answer)
   if (status >= 500) return { type: 'server_error', message: `${status} ${textOf(answer)}`.trim() }
   if (kind === 'token') return classifyTokenRefusal(answer)
@@ -79,11 +80,25 @@ function isNetworkFailure(error: Error, code: string): boolean {
   return error.cause instanceof Error && classifyFailure(error.cause) !== null
 }
 
+/** Why a body is not what it should be, going by what the answer says of itself; null: it says JSON, or nothing. */
+function declaredFault(answer: HttpAnswer): string | null {
+  const codings = codingsOf(answer)
+  if (codings.length > 0) return `packed as ${codings.join(', ')}`
+  const header = answer.headers['content-type']
+  const [type = '', ...parameters] = (Array.isArray(header) ? header.join(',') : (header ?? '')).split(';')
+  if (type.trim() !== '' && !/^(application\/json|[\w.+-]+\/[\w.+-]+\+json)$/i.test(type.trim()))
+    return `of the type ${scrub(type.trim()).slice(0, messageLimit)}`
+  const charset = /^charset="?([^"]+)"?$/i.exec(parameters.map((p) => p.trim()).join(';'))?.[1]
+  return charset && !/^(utf-?8|us-ascii)$/i.test(charset) ? `in ${charset}` : null
+}
+
 /**
  * Of a page only times and ids are looked at, and they are ASCII as JSON's own marks are. Taken for Latin-1 it is
  * read in half the time; other text in its `json` is not what it should be.
  */
 function classifySuccess(kind: CallKind, answer: HttpAnswer): Outcome {
+  const fault = declaredFault(answer)
+  if (fault) return { type: 'not_json', message: `${answer.status} ${fault}` }
   const text = answer.body.toString(kind === 'recently-played' ? 'latin1' : 'utf8')
   try {
     return { type: 'ok', json: JSON.parse(text) }

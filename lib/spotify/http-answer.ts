@@ -1,7 +1,8 @@
 import type { Dispatcher } from 'undici'
 import { withDeadline } from '../deadline.ts'
-import type { CallKind } from './classify.ts'
+import type { CallKind, HttpAnswer } from './classify.ts'
 import { classify, classifyFailure } from './classify.ts'
+import { decodeBody } from './decode-body.ts'
 import { exchange } from './exchange.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -14,6 +15,8 @@ export interface Answer {
   body: Buffer
   /** When the answer was complete: Unix time in milliseconds. */
   fetchedAt: number
+  /** When it was given, by the other side's clock (`Date`); null: it says nothing. */
+  serverDate: number | null
 }
 
 /** One request, and how its answer is to be read. */
@@ -38,20 +41,23 @@ export async function answerOf(agent: Dispatcher, call: Ask): Promise<Answer> {
   }
   try {
     // The agent's timeouts bound the time without a byte; a body that trickles needs a bound of its own.
-    const answer = await withDeadline(
-      call.timeoutMs,
-      (signal) => exchange(agent, request, signal),
-      call.signal,
-    )
-    return {
-      outcome: classify(call.kind, answer),
-      status: answer.status,
-      body: answer.body,
-      fetchedAt: Date.now(),
-    }
+    const raw = await withDeadline(call.timeoutMs, (signal) => exchange(agent, request, signal), call.signal)
+    const fetchedAt = Date.now()
+    const answer = await decodeBody(raw, maxDecodedBytes)
+    const { status, body } = answer
+    return { outcome: classify(call.kind, answer), status, body, fetchedAt, serverDate: dateOf(answer) }
   } catch (error) {
     const outcome = classifyFailure(error)
     if (!outcome) throw error
-    return { outcome, status: null, body: Buffer.alloc(0), fetchedAt: Date.now() }
+    return { outcome, status: null, body: Buffer.alloc(0), fetchedAt: Date.now(), serverDate: null }
   }
+}
+
+/** A body that was packed may be many times as large unpacked. */
+const maxDecodedBytes = 32 * 1024 * 1024
+
+function dateOf({ headers }: HttpAnswer): number | null {
+  const { date } = headers
+  const at = typeof date === 'string' ? Date.parse(date) : Number.NaN
+  return Number.isNaN(at) ? null : at
 }

@@ -3,7 +3,7 @@
  * bodies seen in the field.
  */
 export const outcomeTypes = {
-  ok: '2xx with a complete JSON body.',
+  ok: '200 with a complete JSON body.',
   unauthorized: '401: the access token is expired or unknown; a new one may help.',
   missing_scope: '401 or 403: the user has not granted the scope that the call needs.',
   gated: '403 JSON "Forbidden", or without any message: this app may not use the endpoint.',
@@ -16,8 +16,8 @@ export const outcomeTypes = {
   feed_missing: '404 of a call that cannot be missing: an outage.',
   bad_request: '400 of the API, e.g. an invalid id.',
   server_error: '5xx with JSON, HTML or text.',
-  truncated_json: '2xx with JSON that breaks off.',
-  not_json: '2xx with HTML or text.',
+  truncated_json: '200 with JSON that breaks off.',
+  not_json: '200 that is no JSON, or does not say that it is: HTML, text, a foreign encoding.',
   unexpected_status: 'A status that the API does not document.',
   invalid_grant: 'Token endpoint: the refresh token or code is dead (or an outage says so).',
   invalid_client: 'Token endpoint: the client id or secret is wrong.',
@@ -42,23 +42,6 @@ export type Outcome =
 export type Lane = 'polling' | 'enrichment' | 'accounts'
 
 export const lanes: readonly Lane[] = ['polling', 'enrichment', 'accounts']
-
-/** Outcomes that say "Spotify does not work now" and nothing about the user or the entity asked for. */
-const outages: ReadonlySet<OutcomeType> = new Set([
-  'server_error',
-  'truncated_json',
-  'not_json',
-  'feed_missing',
-  'timeout',
-  'unreachable',
-  'too_large',
-  'unexpected_status',
-])
-
-/** Whether an outcome is an outage: the same request may work later. */
-export function isOutage({ type }: Pick<Outcome, 'type'>): boolean {
-  return outages.has(type)
-}
 
 /** One line about an outcome, without any secret. */
 export function describeOutcome(outcome: Outcome): string {

@@ -28,9 +28,10 @@ export interface Refresher {
    * Runs to its end once Spotify was asked: an answer that is given up may hold the only living token.
    *
    * @param options.rejected the access token that was answered with 401; absent: it is about to expire
+   * @param options.early although the access token still lives
    * @throws UnreadableTokenError when the stored token cannot be opened
    */
-  refresh(userId: number, options?: { rejected?: string }): Promise<RefreshResult>
+  refresh(userId: number, options?: { rejected?: string; early?: boolean }): Promise<RefreshResult>
 }
 
 /** Another process that refreshes the user is done by then. */
@@ -108,9 +109,9 @@ export function createRefresher(options: {
   async function refreshClaimed(
     userId: number,
     used: StoredTokens,
-    { rejected, permit }: { rejected: string | undefined; permit: Permit },
+    { rejected, early, permit }: RefreshOrder,
   ): Promise<RefreshResult> {
-    if (used.accessSealed && used.expiresInMs > expiryMarginMs) {
+    if (!early && used.accessSealed && used.expiresInMs > expiryMarginMs) {
       const accessToken = await crypto.open(used.accessSealed)
       // Another refresher was faster: its token is not the one that was rejected.
       if (accessToken !== rejected) return { type: 'fresh', accessToken }
@@ -136,10 +137,7 @@ export function createRefresher(options: {
     await expireAccess(sql, userId, accessSealed)
   }
 
-  async function claimAndRefresh(
-    userId: number,
-    how: { rejected: string | undefined; permit: Permit },
-  ): Promise<RefreshResult> {
+  async function claimAndRefresh(userId: number, how: RefreshOrder): Promise<RefreshResult> {
     const claim = await claimRefresh(sql, userId, claimMs)
     if (!claim) return (await readTokens(sql, userId)) ? busy : { type: 'no_tokens' }
     try {
@@ -150,15 +148,21 @@ export function createRefresher(options: {
   }
 
   return {
-    async refresh(userId, { rejected } = {}) {
+    async refresh(userId, { rejected, early = false } = {}) {
       if (rejected !== undefined) await forget(userId, rejected)
       // Before the claim: between it and the request Postgres is not needed.
       const { permits, refusal } = await gateway.reserve('accounts', 1)
       const [permit] = permits
       if (!permit) return { type: 'deferred', retryAfterMs: refusal?.retryAfterMs ?? busy.retryAfterMs }
-      return withPermit(permit, () => claimAndRefresh(userId, { rejected, permit }))
+      return withPermit(permit, () => claimAndRefresh(userId, { rejected, early, permit }))
     },
   }
+}
+
+interface RefreshOrder {
+  rejected: string | undefined
+  early: boolean
+  permit: Permit
 }
 
 /** What a refresh brought, sealed. */

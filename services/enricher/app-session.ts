@@ -1,5 +1,6 @@
 import type { Incidents } from '../../lib/spotify/incidents.ts'
-import { describeOutcome, isOutage } from '../../lib/spotify/outcome.ts'
+import { describeOutcome } from '../../lib/spotify/outcome.ts'
+import { isOutage } from '../../lib/spotify/outcome-rules.ts'
 import type { AppToken } from '../../lib/spotify/tokens.ts'
 import type { Looked } from './lookup.ts'
 

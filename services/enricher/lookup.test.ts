@@ -7,7 +7,8 @@ import { toLooked as fromSpotify } from './spotify-lookup.ts'
 
 function answer(kind: CallKind, status: number, body: string): Answer {
   const bytes = Buffer.from(body)
-  return { outcome: classify(kind, { status, headers: {}, body: bytes }), status, body: bytes, fetchedAt: 9 }
+  const outcome = classify(kind, { status, headers: {}, body: bytes })
+  return { outcome, status, body: bytes, fetchedAt: 9, serverDate: null }
 }
 
 /** Status and body of each answered id, or the kind of result. */

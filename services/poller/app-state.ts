@@ -5,14 +5,15 @@ import type { BudgetState } from '../../lib/spotify/budget.ts'
 import type { Gateway } from '../../lib/spotify/gateway.ts'
 import type { Incidents } from '../../lib/spotify/incidents.ts'
 import type { OutcomeType } from '../../lib/spotify/outcome.ts'
-import { countUsers, isAnyFailing, pullIn } from './claims.ts'
-import { countRefreshes } from './dead-tokens.ts'
+import { countUnreadable, countUsers, isAnyFailing, pullIn } from './claims.ts'
 import type { RecentPoll } from './evaluate.ts'
-import { addRecent, evaluateDeadToken, evaluateRecent, toRecentResult } from './evaluate.ts'
-import { showFreshness } from './freshness.ts'
+import { addRecent, evaluateRecent, toRecent } from './evaluate.ts'
+import { areTokensRefused } from './evidence.ts'
+import { hideFreshness, showFreshness } from './freshness.ts'
 import { accountsSubject, notices } from './notices.ts'
 import type { Bounds, Fairness } from './plan.ts'
 import { isBudgetShort, longestInterval } from './plan.ts'
+import { openUpkeepLead } from './upkeep-lead.ts'
 
 /** What concerns the app as a whole: outages, pauses, the budget. Raised and ended here, seldom and cheaply. */
 export interface AppState {
@@ -24,6 +25,8 @@ export interface AppState {
   noteStopped(budget: BudgetState): Promise<void>
   /** Updates metrics and ends what is over; does something once in a while only. */
   upkeep(budget: BudgetState): Promise<void>
+  /** Leaves what one poller does for all to another. */
+  release(): Promise<void>
 }
 
 /** Shorter pauses are the rolling rate limit at its usual work. */
@@ -38,6 +41,7 @@ export function createAppState(options: {
   upkeepMs: number
 }): AppState {
   const { sql, gateway, incidents, bounds, upkeepMs } = options
+  const lead = openUpkeepLead(sql, upkeepMs * 3)
   let recent: readonly RecentPoll[] = []
   let activeUsers = 0
   let nextUpkeep = 0
@@ -62,30 +66,46 @@ export function createAppState(options: {
       stoppedTold = false
     }
     if (accounts.pausedForMs === 0 && accounts.strikes === 0) await end(open, ['spotify_credentials'])
-    if (recent.some((r) => r.result === 'ok')) await end(open, ['spotify_endpoint_gated'])
-    if (open.has('tokens_unreadable') && !(await isAnyFailing(sql, 'token_unreadable'))) {
-      await end(open, ['tokens_unreadable'])
+    if (recent.some((r) => r.result === 'works')) await end(open, ['spotify_endpoint_gated'])
+    for (const [type, error] of failuresWithEvent) {
+      if (open.has(type) && !(await isAnyFailing(sql, error))) await end(open, [type])
     }
     if (isBudgetShort(fairness({ ...state, left: state.left * 0.9 }), bounds) === false) {
       await end(open, ['budget_short'])
     }
     const openAccounts = await incidents.open(accountsSubject)
-    if (openAccounts.size > 0 && evaluateDeadToken(await countRefreshes(sql), 0) === 'user') {
+    if (openAccounts.size > 0 && !(await areTokensRefused(sql))) {
       await end(openAccounts, ['spotify_outage'], accountsSubject)
     }
+  }
+
+  /** Joins and updates all users: one poller does it. */
+  async function lookAtAll(state: BudgetState): Promise<void> {
+    const { due, active } = await countUsers(sql)
+    activeUsers = active
+    await lead.shareActiveUsers(active)
+    metrics.usersDue.set(due)
+    await showFreshness(sql)
+    await pullIn(sql, longestInterval(fairness(state), bounds))
+    if (isBudgetShort(fairness(state), bounds)) {
+      await incidents.raise(notices.budgetShort({ activeUsers, dailyRequests: state.dailyRequests }))
+    }
+    const unreadable = await countUnreadable(sql)
+    if (unreadable > 0) await incidents.raise(notices.unreadable(unreadable))
+    else await incidents.resolve(notices.over('spotify_unreadable'))
   }
 
   return {
     fairness,
 
     async note(userId, answer, underWay) {
-      const result = toRecentResult(answer)
-      if (!result) return
-      recent = addRecent(recent, { userId, at: Date.now(), result })
-      const gated = recent.filter((r) => r.result === 'gated').length
-      if (result === 'gated' && gated === recent.length) await incidents.raise(notices.gated())
+      const poll = toRecent(userId, answer, performance.now())
+      if (!poll) return
+      recent = addRecent(recent, poll)
+      const gated = recent.filter((r) => r.isGated).length
+      if (poll.isGated && gated === recent.length) await incidents.raise(notices.gated())
       if (evaluateRecent(recent, underWay) === 'working') return
-      const failing = recent.filter((r) => r.result !== 'ok').length
+      const failing = recent.filter((r) => r.result !== 'works').length
       // After the pause Spotify is judged anew, by one user at first.
       recent = []
       await gateway.pause(outagePause)
@@ -101,20 +121,27 @@ export function createAppState(options: {
     },
 
     async upkeep(state) {
-      if (Date.now() < nextUpkeep) return
-      nextUpkeep = Date.now() + upkeepMs
-      const { due, active } = await countUsers(sql)
-      activeUsers = active
-      metrics.usersDue.set(due)
-      await showFreshness(sql)
-      await pullIn(sql, longestInterval(fairness(state), bounds))
-      await endWhatIsOver(state)
-      if (isBudgetShort(fairness(state), bounds)) {
-        await incidents.raise(notices.budgetShort({ activeUsers, dailyRequests: state.dailyRequests }))
+      if (performance.now() < nextUpkeep) return
+      nextUpkeep = performance.now() + upkeepMs
+      if (await lead.hold()) await lookAtAll(state)
+      else {
+        activeUsers = await lead.readActiveUsers()
+        // The leading poller shows these; an earlier lead of this one must not linger.
+        metrics.usersDue.set(0)
+        hideFreshness()
       }
+      await endWhatIsOver(state)
     },
+
+    release: lead.release,
   }
 }
+
+/** Failures that raise an event while any user has them. */
+const failuresWithEvent = [
+  ['tokens_unreadable', 'token_unreadable'],
+  ['tokens_of_another_app', 'other_app'],
+] as const
 
 /** They have an event of their own. */
 const untoldPauses = new Set(['premium_lapsed', 'outage'])

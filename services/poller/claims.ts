@@ -1,4 +1,5 @@
 import type { Sql } from '../../lib/postgres.ts'
+import { unreadableOutcomes } from '../../lib/spotify/outcome-rules.ts'
 import type { StoredTokens } from '../../lib/spotify/token-store.ts'
 
 type UserStatus = 'active' | 'needs_reauth' | 'forbidden' | 'paused'
@@ -18,10 +19,14 @@ export interface ClaimedUser {
   newestPlayedAt: number | null
   failures: number
   lastError: string | null
+  /** Probes that failed since the user was parked. */
+  probes: number
+  /** null: nobody knows when the user agreed. */
+  authorizedAt: Date | null
   /** An operational event about this user is open. */
   hasIncident: boolean
   /** null: there are none. */
-  tokens: StoredTokens | null
+  tokens: (StoredTokens & { clientId: string | null }) | null
 }
 
 interface ClaimRow {
@@ -35,7 +40,10 @@ interface ClaimRow {
   newest_played_at: Date | null
   failures: number
   last_error: string | null
+  probes: number
+  authorized_at: Date | null
   has_incident: boolean
+  client_id: string | null
   refresh_token: string | null
   access_token: string | null
   expires_in_ms: number | null
@@ -63,10 +71,11 @@ export async function claimDue(sql: Sql, limit: number, leaseMs: number): Promis
           lease_id = gen_random_uuid()
         from due join users u on u.id = due.user_id
         where s.user_id = due.user_id
-        returning s.*, u.status, u.display_name, u.spotify_id
+        returning s.*, u.status, u.display_name, u.spotify_id, u.authorized_at
       )
       select l.user_id, l.lease_id, l.status, l.display_name, l.spotify_id, l.last_ok_at is null as is_new,
-        l.page_digest, l.newest_played_at, l.failures, l.last_error, t.refresh_token, t.access_token,
+        l.page_digest, l.newest_played_at, l.failures, l.last_error, l.probes, l.authorized_at,
+        t.refresh_token, t.access_token, t.client_id,
         (extract(epoch from t.expires_at - now()) * 1000)::float8 as expires_in_ms,
         exists (select 1 from incidents i where i.subject = 'user:' || l.user_id) as has_incident
       from leased l left join spotify_tokens t on t.user_id = l.user_id`,
@@ -90,9 +99,13 @@ function toClaimed(row: ClaimRow): ClaimedUser[] {
       newestPlayedAt: row.newest_played_at?.getTime() ?? null,
       failures: row.failures,
       lastError: row.last_error,
+      probes: row.probes,
+      authorizedAt: row.authorized_at,
       hasIncident: row.has_incident,
       tokens:
-        refreshSealed === null ? null : { refreshSealed, accessSealed, expiresInMs: row.expires_in_ms ?? 0 },
+        refreshSealed === null
+          ? null
+          : { refreshSealed, accessSealed, expiresInMs: row.expires_in_ms ?? 0, clientId: row.client_id },
     },
   ]
 }
@@ -130,7 +143,8 @@ export async function recordPages(sql: Sql, pages: readonly PolledPage[]): Promi
       update poll_state s set next_poll_at = now() + make_interval(secs => p.next_ms / 1000),
         leased_until = null, lease_id = null, last_ok_at = now(), page_digest = p.digest,
         newest_played_at = greatest(s.newest_played_at, p.newest_played_at),
-        failures = 0, last_error = null, failing_since = null, last_failed_at = null
+        failures = 0, last_error = null, failing_since = null, last_failed_at = null,
+        error_since = null, error_count = 0, probes = 0
       from unnest($1::bigint[], $2::uuid[], $3::float8[], $4::text[], $5::timestamptz[])
         as p (user_id, lease_id, next_ms, digest, newest_played_at)
       where s.user_id = p.user_id and s.lease_id = p.lease_id
@@ -146,33 +160,55 @@ export async function recordPages(sql: Sql, pages: readonly PolledPage[]): Promi
   return new Set(rows.map((row) => row.lease_id))
 }
 
+/** A failure that was recorded. */
+export interface Failure {
+  /** How often in a row the user has failed in this way. */
+  tries: number
+  /** Since they failed in this way first, in milliseconds. */
+  forMs: number
+  /** Some other user is failing as well. */
+  othersFail: boolean
+}
+
 /**
  * Records a failure and keeps the lease, which {@link giveBack} or {@link park} then ends.
  *
- * @returns for how long the user has been failing, in milliseconds; null: the lease was lost
+ * @returns null: the lease was lost
  */
-export async function recordFailure(sql: Sql, lease: Lease, error: string): Promise<number | null> {
-  const { rows } = await sql.query<{ failing_ms: number }>(
-    `update poll_state set failures = failures + 1, last_error = $3, last_failed_at = now(),
-       failing_since = coalesce(failing_since, now())
+export async function recordFailure(sql: Sql, lease: Lease, error: string): Promise<Failure | null> {
+  const { rows } = await sql.query<Failure>({
+    name: 'record_failure',
+    text: `update poll_state set failures = failures + 1, last_error = $3, last_failed_at = now(),
+       failing_since = coalesce(failing_since, now()),
+       error_since = case when last_error = $3 then coalesce(error_since, now()) else now() end,
+       error_count = case when last_error = $3 then error_count + 1 else 1 end
      where user_id = $1 and lease_id = $2
-     returning (extract(epoch from now() - failing_since) * 1000)::float8 as failing_ms`,
-    [lease.userId, lease.leaseId, error],
-  )
-  return rows[0]?.failing_ms ?? null
+     returning error_count as tries, (extract(epoch from now() - error_since) * 1000)::float8 as "forMs",
+       exists (select from poll_state o join users u on u.id = o.user_id
+         where o.failures > 0 and o.last_failed_at > now() - interval '10 minutes' and o.user_id <> $1
+           and u.status = 'active') as "othersFail"`,
+    values: [lease.userId, lease.leaseId, error],
+  })
+  return rows[0] ?? null
 }
 
-/** Parks a user until the next probe and ends the lease; whoever was paused or reconnected meanwhile stays so. */
+/**
+ * Parks a user until the next probe and ends the lease; a user who was paused or reconnected meanwhile stays so.
+ *
+ * @param to.probeMs null: no probe any more
+ */
 export async function park(
   sql: Sql,
   lease: Lease,
-  to: { status: 'needs_reauth' | 'forbidden'; reason: string; probeMs: number },
+  to: { status: 'needs_reauth' | 'forbidden'; reason: string; probeMs: number | null },
 ): Promise<void> {
   await sql.query(
     `with fenced as (
-       update poll_state set next_poll_at = now() + make_interval(secs => $3::float8 / 1000),
-         leased_until = null, lease_id = null
-       where user_id = $1 and lease_id = $2 returning user_id
+       update poll_state s set leased_until = null, lease_id = null,
+         probes = case when u.status = 'active' then 0 else s.probes + 1 end,
+         next_poll_at = case when $3::float8 is null then 'infinity'
+           else now() + make_interval(secs => $3::float8 / 1000) end
+       from users u where s.user_id = $1 and s.lease_id = $2 and u.id = s.user_id returning s.user_id
      )
      update users u set status = $4, status_reason = $5,
        status_changed_at = case when u.status = $4 then u.status_changed_at else now() end
@@ -229,4 +265,22 @@ export async function countUsers(sql: Sql): Promise<{ due: number; active: numbe
 export async function isAnyFailing(sql: Sql, error: string): Promise<boolean> {
   const { rowCount } = await sql.query('select 1 from poll_state where last_error = $1 limit 1', [error])
   return rowCount === 1
+}
+
+/** Active users of whom nothing readable has come for an hour. */
+export async function countUnreadable(sql: Sql): Promise<number> {
+  const { rows } = await sql.query<{ count: number }>(
+    `select count(*) as count from poll_state s join users u on u.id = s.user_id
+     where s.failures > 0 and s.last_error = any($1) and s.failing_since < now() - interval '1 hour'
+       and u.status = 'active'`,
+    [unreadableOutcomes],
+  )
+  return rows[0]?.count ?? 0
+}
+
+/** The database's clock: Unix time in milliseconds. */
+export async function readClock(sql: Sql): Promise<number> {
+  const { rows } = await sql.query<{ ms: number }>('select (extract(epoch from now()) * 1000)::float8 as ms')
+  if (!rows[0]) throw new Error('Postgres returned no time')
+  return rows[0].ms
 }

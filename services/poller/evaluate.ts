@@ -1,71 +1,17 @@
-import type { Outcome, OutcomeType } from '../../lib/spotify/outcome.ts'
-import { isOutage } from '../../lib/spotify/outcome.ts'
-
-/**
- * What an answer that is no page means for the user:
- *
- * | verdict | then |
- * |---|---|
- * | `dead_token` | asked once more, then parked, unless many users fail so |
- * | `missing_scope` | parked as `needs_reauth` |
- * | `not_listed` | parked as `forbidden` |
- * | `app` | the app as a whole is stopped; nothing is the user's fault |
- * | `retry` | tried again with back-off |
- */
-export type Verdict = 'dead_token' | 'missing_scope' | 'not_listed' | 'app' | 'retry'
-
-export function toVerdict(outcome: Outcome): Verdict {
-  switch (outcome.type) {
-    case 'invalid_grant':
-      return 'dead_token'
-    case 'missing_scope':
-      return 'missing_scope'
-    case 'user_not_listed':
-      return 'not_listed'
-    case 'premium_lapsed':
-    case 'quota_exceeded':
-    case 'rate_limited':
-    case 'invalid_client':
-      return 'app'
-    default:
-      return 'retry'
-  }
-}
-
-/** Users whose refresh token was refused, and others whose token was renewed, within one stretch of time. */
-export interface RefreshCount {
-  failing: number
-  renewed: number
-}
-
-const massUsers = 3
-const massShare = 0.3
-/** An "outage" that lasts so long for a user is none: their token is dead. */
-export const believeAfterMs = 24 * 3_600_000
-
-/**
- * Whether a refused refresh token is the user's or Spotify's: the accounts service has called living tokens
- * dead before, for nearly everybody at once.
- *
- * @param counts of a short and a long stretch: an outage that begins shows in the short one first, in a small
- *   installation only the long one holds enough users
- * @param failingForMs since the first refusal of this user
- */
-export function evaluateDeadToken(counts: readonly RefreshCount[], failingForMs: number): 'user' | 'outage' {
-  if (failingForMs >= believeAfterMs) return 'user'
-  const mass = counts.some(
-    ({ failing, renewed }) => failing >= massUsers && failing > massShare * (failing + renewed),
-  )
-  return mass ? 'outage' : 'user'
-}
+import type { OutcomeType } from '../../lib/spotify/outcome.ts'
+import { outcomeRules } from '../../lib/spotify/outcome-rules.ts'
 
 /** How the latest polls went; a user counts with the last one. */
 export interface RecentPoll {
   userId: number
+  /** Of the monotonic clock. */
   at: number
-  result: 'ok' | 'outage' | 'gated'
+  result: 'works' | 'fails' | 'refuses'
+  /** The endpoint was refused to the app, going by the words. */
+  isGated: boolean
 }
 
+const massUsers = 3
 const recentMs = 10 * 60_000
 const recentPolls = 200
 
@@ -77,24 +23,19 @@ export function addRecent(recent: readonly RecentPoll[], poll: RecentPoll): Rece
 
 /**
  * Whether Spotify works: `failing` when it fails for several users and for more of them than it works for.
+ * Refusals count only while nobody is served: one who is refused while others are served is refused for themselves.
  *
  * @param underWay polls not ended yet; failures are often the quicker ones, so the others count as successes
  */
 export function evaluateRecent(recent: readonly RecentPoll[], underWay: number): 'working' | 'failing' {
-  const ok = recent.filter((r) => r.result === 'ok').length
-  const failed = recent.length - ok
-  return failed >= massUsers && failed > ok + underWay ? 'failing' : 'working'
+  const count = (result: RecentPoll['result']) => recent.filter((r) => r.result === result).length
+  const working = count('works') + underWay
+  const failed = count('fails') + (count('works') === 0 ? count('refuses') : 0)
+  return failed >= massUsers && failed > working ? 'failing' : 'working'
 }
 
-/** How a poll counts for {@link evaluateRecent}; null: it says nothing about Spotify as a whole. */
-export function toRecentResult(type: OutcomeType): RecentPoll['result'] | null {
-  if (type === 'ok' || type === 'gated') return type
-  return isOutage({ type }) || type === 'refused' ? 'outage' : null
-}
-
-const hourMs = 3_600_000
-
-/** A parked user is tried again after an hour and then once a day: what parked them may not have been true. */
-export function toProbeDelay(options: { justParked: boolean }): number {
-  return options.justParked ? hourMs : 24 * hourMs
+/** A poll for {@link evaluateRecent}; null: it says nothing about Spotify as a whole. */
+export function toRecent(userId: number, type: OutcomeType, at: number): RecentPoll | null {
+  const { counts } = outcomeRules[type]
+  return counts && { userId, at, result: counts, isGated: type === 'gated' }
 }

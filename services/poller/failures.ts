@@ -1,17 +1,18 @@
-import type { Outcome } from '../../lib/spotify/outcome.ts'
+import { consentEndsAt } from '../../lib/spotify/consent.ts'
+import type { Outcome, OutcomeType } from '../../lib/spotify/outcome.ts'
 import { describeOutcome } from '../../lib/spotify/outcome.ts'
-import type { ClaimedUser } from './claims.ts'
+import { outcomeRules } from '../../lib/spotify/outcome-rules.ts'
+import { believeAfterMs, evaluateBlame, toProbeDelay } from './blame.ts'
+import type { ClaimedUser, Failure } from './claims.ts'
 import { giveBack, park, recordFailure } from './claims.ts'
-import { countRefreshes, unparkRecent } from './dead-tokens.ts'
-import { believeAfterMs, evaluateDeadToken, toProbeDelay, toVerdict } from './evaluate.ts'
+import type { Others } from './evidence.ts'
+import { pickControl, readRefusalEvidence, readTokenEvidence, unparkRecent } from './evidence.ts'
 import { notices } from './notices.ts'
 import type { Fairness } from './plan.ts'
 import { planRetry } from './plan.ts'
 import type { PollContext, PollOutcome } from './poll-user.ts'
 
-/**
- * Acts on an answer that is no page, by its verdict; ends the lease. Nothing of it touches another user.
- */
+/** Acts on an answer that is no page, by its rule; ends the lease. Nothing of it touches another user. */
 export async function handleFailure(
   context: PollContext,
   user: ClaimedUser,
@@ -19,18 +20,10 @@ export async function handleFailure(
 ): Promise<PollOutcome> {
   const { outcome, fairness } = failure
   context.log.debug({ userId: user.userId, outcome: describeOutcome(outcome) }, 'poll_failed')
-  switch (toVerdict(outcome)) {
-    case 'app':
-      return failForApp(context, user, outcome)
-    case 'not_listed':
-      return parkUser(context, user, 'user_not_listed')
-    case 'missing_scope':
-      return parkUser(context, user, 'missing_scope')
-    case 'dead_token':
-      return failForDeadToken(context, user, fairness)
-    case 'retry':
-      return retry(context, user, { error: outcome.type, fairness })
-  }
+  const { again, parks } = outcomeRules[outcome.type]
+  if (again === 'pause') return failForApp(context, user, outcome)
+  if (parks === null) return retry(context, user, { error: outcome.type, fairness })
+  return failForUser(context, user, failure)
 }
 
 /** Nothing is counted against the user: the lane is paused, and they are asked for again when it is not. */
@@ -40,45 +33,81 @@ async function failForApp(context: PollContext, user: ClaimedUser, outcome: Outc
   return defer(context, user, context.settings.minIntervalMs)
 }
 
-/** One refusal may be a hiccup of the accounts service, many at once are: see {@link evaluateDeadToken}. */
-async function failForDeadToken(
+/** An answer that parks when it is surely about the user: see {@link evaluateBlame}. */
+async function failForUser(
   context: PollContext,
   user: ClaimedUser,
-  fairness: Fairness,
+  failure: { outcome: Outcome; fairness: Fairness },
 ): Promise<PollOutcome> {
-  const { postgres, incidents, gateway, log } = context
-  if (user.status === 'active' && user.lastError !== 'invalid_grant') {
-    return retry(context, user, { error: 'invalid_grant', fairness })
-  }
-  const failingMs = await recordFailure(postgres, user, 'invalid_grant')
-  if (failingMs === null) return 'lease_lost'
-  const counts = await countRefreshes(postgres)
-  if (evaluateDeadToken(counts, failingMs) === 'user') return parkUser(context, user, 'invalid_grant')
-
-  const failing = Math.max(...counts.map((c) => c.failing))
-  await incidents.raise(notices.accountsOutage(failing))
-  await gateway.pause({ lanes: ['accounts'], ms: 60_000, maxMs: 15 * 60_000, reason: 'outage' })
-  await giveBack(postgres, [user], toRetryMs(context, user, fairness))
-  const unparked = await unparkRecent(postgres, believeAfterMs)
-  log.warn({ failing, unparked }, 'dead_tokens_taken_for_outage')
+  const { outcome, fairness } = failure
+  const recorded = await recordFailure(context.postgres, user, outcome.type)
+  if (!recorded) return 'lease_lost'
+  const to = { reason: outcome.type, words: 'message' in outcome ? outcome.message : '' }
+  if (user.status !== 'active') return parkUser(context, user, to)
+  const others = await readOthers(context, user, { type: outcome.type, recorded })
+  const blame = evaluateBlame({ ...recorded, ...others })
+  if (blame === 'user') return parkUser(context, user, to)
+  if (blame === 'outage') await noteOutage(context, outcome.type, others.failing)
+  await giveBack(context.postgres, [user], toRetryMs(context, user, { fairness, recorded }))
   return 'failed'
 }
 
-type ParkReason = 'invalid_grant' | 'missing_scope' | 'no_tokens' | 'user_not_listed'
+/**
+ * Others whose tokens are renewed come seldom, once an hour: one of them is asked for at the second refusal, to
+ * see whether the accounts service works.
+ */
+async function readOthers(
+  context: PollContext,
+  { userId }: ClaimedUser,
+  { type, recorded }: { type: OutcomeType; recorded: Failure },
+): Promise<Others> {
+  const { postgres, refresher, clientId } = context
+  if (type !== 'invalid_grant') return readRefusalEvidence(postgres, userId, recorded.forMs)
+  const others = await readTokenEvidence(postgres, userId, recorded.forMs)
+  if (others.working > 0 || recorded.tries < 2) return others
+  const control = await pickControl(postgres, userId, clientId)
+  if (control === null) return others
+  const renewed = await refresher.refresh(control, { early: true })
+  return { ...others, working: renewed.type === 'fresh' ? 1 : 0 }
+}
 
-/** The event first: a crash in between tells it twice, never not at all. */
+async function noteOutage(context: PollContext, type: OutcomeType, failing: number): Promise<void> {
+  const { postgres, incidents, gateway, log } = context
+  if (type === 'invalid_grant') {
+    await incidents.raise(notices.accountsOutage(failing))
+    await gateway.pause({ lanes: ['accounts'], ms: 60_000, maxMs: 15 * 60_000, reason: 'outage' })
+  }
+  const unparked = await unparkRecent(postgres, type, believeAfterMs)
+  log.warn({ type, failing, unparked }, 'refusals_taken_for_outage')
+}
+
+/** What a user is parked for: an answer, or a token that is not there; with Spotify's own words. */
+export interface ParkReason {
+  reason: OutcomeType | 'no_tokens'
+  words: string
+}
+
+/** The event first: a crash in between publishes it twice, never not at all. */
 export async function parkUser(
   context: PollContext,
   user: ClaimedUser,
-  reason: ParkReason,
+  to: ParkReason,
 ): Promise<PollOutcome> {
   const { postgres, incidents, log } = context
-  const isForbidden = reason === 'user_not_listed'
-  await incidents.raise(isForbidden ? notices.forbidden(user) : notices.needsReauth(user, reason))
-  const probeMs = toProbeDelay({ justParked: user.status === 'active' })
-  await park(postgres, user, { status: isForbidden ? 'forbidden' : 'needs_reauth', reason, probeMs })
+  const { reason } = to
+  const status = (reason === 'no_tokens' ? null : outcomeRules[reason].parks) ?? 'needs_reauth'
+  await incidents.raise(status === 'forbidden' ? notices.forbidden(user, to) : notices.needsReauth(user, to))
+  const probes = user.status === 'active' ? 0 : user.probes + 1
+  const consent = reason === 'invalid_grant' ? toConsent(user, new Date()) : 'living'
+  const probeMs = toProbeDelay({ probes, consent })
+  await park(postgres, user, { status, reason, probeMs })
   log.warn({ userId: user.userId, reason, probeMs }, 'user_parked')
   return 'parked'
+}
+
+function toConsent({ authorizedAt }: ClaimedUser, now: Date): 'living' | 'ended' | 'unknown' {
+  if (authorizedAt === null) return 'unknown'
+  return consentEndsAt(authorizedAt) > now ? 'living' : 'ended'
 }
 
 /** A parked user's probe that failed for another reason changes nothing but the time of the next one. */
@@ -88,18 +117,27 @@ export async function retry(
   failure: { error: string; fairness: Fairness },
 ): Promise<PollOutcome> {
   const { postgres } = context
-  if ((await recordFailure(postgres, user, failure.error)) === null) return 'lease_lost'
+  const { fairness, error } = failure
+  const recorded = await recordFailure(postgres, user, error)
+  if (!recorded) return 'lease_lost'
   const nextMs =
-    user.status === 'active' ? toRetryMs(context, user, failure.fairness) : toProbeDelay({ justParked: true })
+    user.status === 'active'
+      ? toRetryMs(context, user, { fairness, recorded })
+      : (toProbeDelay({ probes: user.probes, consent: 'living' }) ?? 0)
   await giveBack(postgres, [user], nextMs)
   return 'failed'
 }
 
-function toRetryMs(context: PollContext, user: ClaimedUser, fairness: Fairness): number {
+function toRetryMs(
+  { settings }: PollContext,
+  user: ClaimedUser,
+  { fairness, recorded }: { fairness: Fairness; recorded: Failure },
+): number {
   return planRetry({
-    bounds: context.settings,
+    bounds: settings,
     fairness,
     failures: user.failures + 1,
+    othersFail: recorded.othersFail,
     jitter: Math.random(),
   })
 }

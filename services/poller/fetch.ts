@@ -1,4 +1,5 @@
 import { messageOf, overRecords } from '../../lib/errors.ts'
+import type { Sql } from '../../lib/postgres.ts'
 import type { Asked, Gateway } from '../../lib/spotify/gateway.ts'
 import type { Answer } from '../../lib/spotify/http-answer.ts'
 import type { Outcome } from '../../lib/spotify/outcome.ts'
@@ -8,6 +9,9 @@ import type { TokenCrypto } from '../../lib/spotify/token-crypto.ts'
 import { UnreadableTokenError } from '../../lib/spotify/token-crypto.ts'
 import { expiryMarginMs } from '../../lib/spotify/tokens.ts'
 import type { ClaimedUser } from './claims.ts'
+import { readClock } from './claims.ts'
+import type { PageTime } from './clock.ts'
+import { isSkewed, toPageTime } from './clock.ts'
 import type { PageSummary } from './page.ts'
 import { summarise } from './page.ts'
 import { pageSize } from './plan.ts'
@@ -15,6 +19,8 @@ import { pageSize } from './plan.ts'
 /** A page as it came, and what the poller reads of it. Not its JSON: that is three times as large, and done with. */
 export interface Page extends Pick<Answer, 'body' | 'fetchedAt'> {
   status: number
+  /** This machine's clock and Spotify's are minutes apart. */
+  skew: PageTime | null
   summary: PageSummary
 }
 
@@ -25,12 +31,17 @@ export type Fetched =
   /** Not asked: come back after `retryAfterMs`. */
   | { type: 'deferred'; retryAfterMs: number }
   | { type: 'no_tokens' }
+  /** The tokens were given to another app: none of its requests would be answered. */
+  | { type: 'other_app'; clientId: string }
   | { type: 'unreadable'; message: string }
 
 export interface FetchContext {
   gateway: Gateway
+  /** Of the app that asks. */
+  clientId: string
   refresher: Refresher
   crypto: TokenCrypto
+  postgres: Sql
 }
 
 type Access = { type: 'token'; accessToken: string; isFresh: boolean } | Exclude<Fetched, { type: 'page' }>
@@ -54,12 +65,12 @@ export async function fetchPage(
     if (signal.aborted) return { type: 'deferred', retryAfterMs: 0 }
     const first = await askPage(context, { accessToken: access.accessToken, permit, signal })
     const isRejected = first.type === 'answered' && first.answer.outcome.type === 'unauthorized'
-    if (!isRejected || access.isFresh) return toFetched(first)
+    if (!isRejected || access.isFresh) return await toFetched(context, first)
 
     const renewed = await renew(context, user, access.accessToken)
     if (renewed.type !== 'token') return renewed
     if (signal.aborted) return { type: 'deferred', retryAfterMs: 0 }
-    return toFetched(await askPage(context, { accessToken: renewed.accessToken, signal }))
+    return await toFetched(context, await askPage(context, { accessToken: renewed.accessToken, signal }))
   } catch (error) {
     if (error instanceof UnreadableTokenError) return { type: 'unreadable', message: messageOf(error) }
     throw error
@@ -69,6 +80,9 @@ export async function fetchPage(
 async function readAccess(context: FetchContext, user: ClaimedUser): Promise<Access> {
   const { tokens } = user
   if (!tokens) return { type: 'no_tokens' }
+  if (tokens.clientId !== null && tokens.clientId !== context.clientId) {
+    return { type: 'other_app', clientId: tokens.clientId }
+  }
   if (!tokens.accessSealed || tokens.expiresInMs <= expiryMarginMs) return renew(context, user)
   return { type: 'token', accessToken: await context.crypto.open(tokens.accessSealed), isFresh: false }
 }
@@ -97,10 +111,14 @@ function askPage(
   )
 }
 
-function toFetched(asked: Asked): Fetched {
+async function toFetched({ postgres }: FetchContext, asked: Asked): Promise<Fetched> {
   if (asked.type === 'refused') return { type: 'deferred', retryAfterMs: asked.refusal.retryAfterMs }
-  const { outcome, body, fetchedAt, status } = asked.answer
+  const { outcome, body, status, fetchedAt: ours, serverDate } = asked.answer
   if (outcome.type !== 'ok' || status === null) return { type: 'failed', outcome }
+  const skew = isSkewed(ours, serverDate)
+    ? toPageTime({ ours, spotify: serverDate, postgres: await readClock(postgres) })
+    : null
+  const fetchedAt = skew?.fetchedAt ?? ours
   const summary = overRecords(() => summarise(outcome.json, fetchedAt))
-  return { type: 'page', page: { body, fetchedAt, status, summary } }
+  return { type: 'page', page: { body, fetchedAt, status, skew, summary } }
 }

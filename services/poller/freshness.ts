@@ -19,6 +19,13 @@ export async function showFreshness(sql: Sql): Promise<void> {
   }
 }
 
+/** Shows nothing any more: another poller does. */
+export function hideFreshness(): void {
+  metrics.users.reset()
+  metrics.usersUnpolled.reset()
+  metrics.oldestPollSeconds.set(0)
+}
+
 async function readUsers(sql: Sql): Promise<{ status: string; n: number }[]> {
   const { rows } = await sql.query<{ status: string; n: number }>(
     'select status, count(*) as n from users group by status',

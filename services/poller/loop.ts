@@ -154,6 +154,7 @@ export function startPollLoop(
       sleeper.wake()
       await done
       await Promise.all(running)
+      await appState.release().catch((err) => log.warn({ err }, 'upkeep_not_released'))
     },
   }
 }

@@ -1,5 +1,6 @@
 import type { Notice } from '../../lib/events.ts'
 import type { ClaimedUser } from './claims.ts'
+import type { ParkReason } from './failures.ts'
 
 /** The words of every event that the poller tells. */
 type UserWords = Pick<ClaimedUser, 'userId' | 'displayName' | 'spotifyId'>
@@ -13,7 +14,7 @@ const nameOf = (user: UserWords) => `User ${user.userId} (${user.displayName ?? 
 const subjectOf = (user: UserWords) => `user:${user.userId}`
 
 export const notices = {
-  needsReauth: (user: UserWords, reason: string): Notice => ({
+  needsReauth: (user: UserWords, { reason }: ParkReason): Notice => ({
     type: 'user_needs_reauth',
     subject: subjectOf(user),
     severity: 'warning',
@@ -34,12 +35,12 @@ export const notices = {
     state: 'resolved',
     message: `${nameOf(user)} has connected again.`,
   }),
-  forbidden: (user: UserWords): Notice => ({
+  forbidden: (user: UserWords, { reason, words }: ParkReason): Notice => ({
     type: 'user_forbidden',
     subject: subjectOf(user),
     severity: 'warning',
-    message: `${nameOf(user)} is not on the app's list of users. Add them in the Spotify dashboard; they are tried again once a day, or at once after: songswap users resume ${user.userId}.`,
-    details: { reason: 'user_not_listed' },
+    message: `Spotify refuses ${nameOf(user)} while it serves others${words ? ` ("${words}")` : ''}. Most often they are not on the app's list of users: add them in the Spotify dashboard. They are tried again after 1, 1, 2, 4 and 8 hours and then once a day, or at once after: songswap users resume ${user.userId}.`,
+    details: { reason },
   }),
   userIsBack: (user: UserWords, type: Notice['type']): Notice => ({
     type,
@@ -93,6 +94,27 @@ export const notices = {
     severity: 'critical',
     message: `${detail}. Give the key that sealed it in TOKEN_ENCRYPTION_KEYS.`,
   }),
+  otherApp: (clientId: string): Notice => ({
+    type: 'tokens_of_another_app',
+    subject: app,
+    severity: 'critical',
+    message: `Stored tokens were given to the app ${clientId}, which is not SPOTIFY_CLIENT_ID: their users are not polled. Set the old client id and secret again, or let each user connect to the new app: songswap users connect.`,
+    details: { clientId },
+  }),
+  unreadable: (users: number): Notice => ({
+    type: 'spotify_unreadable',
+    subject: app,
+    severity: 'warning',
+    message: `What Spotify answers for ${users} ${users === 1 ? 'user' : 'users'} has not been readable for an hour: it is no JSON, breaks off, or has a status or an encoding that the API does not have. Is there a proxy in between? songswap doctor --only users names them.`,
+    details: { users: String(users) },
+  }),
+  clockSkew: ({ aheadMs, isCorrected }: { aheadMs: number; isCorrected: boolean }): Notice => ({
+    type: 'clock_skew',
+    subject: 'clock',
+    severity: 'critical',
+    message: `This machine's clock is ${Math.round(Math.abs(aheadMs) / 60_000)} minutes ${aheadMs > 0 ? 'ahead of' : 'behind'} Spotify's. ${isCorrected ? "Postgres goes with Spotify's, so pages bear that time." : 'Postgres goes with ours, so pages bear our time: plays may be taken for future ones.'} Set the clock (NTP).`,
+    details: { aheadSeconds: String(Math.round(aheadMs / 1000)) },
+  }),
   gated: (): Notice => ({
     type: 'spotify_endpoint_gated',
     subject: app,
@@ -144,5 +166,8 @@ const overMessages: Partial<Record<Notice['type'], string>> = {
   spotify_credentials: 'Spotify accepts the client id and secret again.',
   tokens_unreadable: 'Stored tokens can be read again.',
   spotify_endpoint_gated: 'Spotify serves recently-played again.',
+  tokens_of_another_app: 'All stored tokens belong to this app.',
+  spotify_unreadable: 'Answers can be read again.',
+  clock_skew: "The clock goes with Spotify's again.",
   budget_short: 'The request budget suffices again.',
 }

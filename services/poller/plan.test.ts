@@ -141,16 +141,25 @@ test('polling a whole day by the plan never spends more than the budget', () => 
 })
 
 describe('the next try after a failure', () => {
-  const retry = (failures: number) => planRetry({ bounds, fairness: plenty, failures, jitter: 0.5 })
+  const retry = (failures: number, othersFail = true) =>
+    planRetry({ bounds, fairness: plenty, failures, othersFail, jitter: 0.5 })
 
   test('doubles up to the longest interval', () => {
     expect([1, 2, 3, 4, 5, 6, 7, 8, 99].map((n) => retry(n) / minute)).toEqual([1, 1, 1, 2, 4, 8, 16, 20, 20])
   })
 
+  test('comes at once after a single one, before the fair share applies, unless others fail as well', () => {
+    const short = { activeUsers: 100, remainingMs: budgetWindowMs, left: 600 }
+    const once = { bounds, fairness: short, jitter: 0.5 }
+    expect(planRetry({ ...once, failures: 1, othersFail: false })).toBe(1_000)
+    expect(planRetry({ ...once, failures: 1, othersFail: true })).toBeGreaterThan(4 * 60 * minute)
+    expect(planRetry({ ...once, failures: 2, othersFail: false })).toBeGreaterThan(4 * 60 * minute)
+  })
+
   test('stays within the bounds and the fair share', () => {
     fc.assert(
       fc.property(anyPoll, fc.integer({ min: 1, max: 1_000 }), (poll, failures) => {
-        const interval = planRetry({ ...poll, failures })
+        const interval = planRetry({ ...poll, failures, othersFail: true })
         expect(interval).toBeGreaterThanOrEqual(poll.bounds.minIntervalMs)
         expect(interval).toBeLessThanOrEqual(Math.max(poll.bounds.maxIntervalMs, fairInterval(poll.fairness)))
       }),

@@ -68,18 +68,25 @@ export function safeBound(playedAt: readonly number[], bounds: Bounds): number {
   return clamp(fastestMs * pageSize * safetyShare, bounds.minIntervalMs, bounds.maxIntervalMs)
 }
 
+const atOnceMs = 1_000
+
 /**
- * Time until the next try after failures in a row: 15 s, doubled each time, within the bounds.
+ * Time until the next try after failures in a row: 15 s, doubled each time, within the bounds. The first one is
+ * tried again at once, whatever the budget's fair share: most are a single bad answer, and the next turn may be
+ * hours away. Not while others fail as well: then it is an outage, which a second request does not end.
  *
  * @param options.failures this one included
+ * @param options.othersFail some other user is failing as well
  */
 export function planRetry(options: {
   bounds: Bounds
   fairness: Fairness
   failures: number
+  othersFail: boolean
   jitter: number
 }): number {
-  const { bounds, failures } = options
+  const { bounds, failures, othersFail } = options
+  if (failures === 1 && !othersFail) return atOnceMs
   const wanted = spread(failureBaseMs * 2 ** Math.min(failures - 1, 20), options.jitter)
   return stretch(clamp(wanted, bounds.minIntervalMs, bounds.maxIntervalMs), options.fairness)
 }

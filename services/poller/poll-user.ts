@@ -10,6 +10,7 @@ import { withPermit } from '../../lib/spotify/permit.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { ClaimedUser } from './claims.ts'
 import { activate } from './claims.ts'
+import type { PageTime } from './clock.ts'
 import type { PollSettings } from './config.ts'
 import { defer, handleFailure, parkUser, retry } from './failures.ts'
 import type { FetchContext, Page } from './fetch.ts'
@@ -24,6 +25,8 @@ export interface PollContext extends FetchContext {
   settings: PollSettings
   incidents: Incidents
   recordPage: RecordPage
+  /** Raises or ends the event about this machine's clock. */
+  noteClock: (skew: PageTime | null) => Promise<void>
   publishPage: (userId: number, response: SpotifyResponse) => Promise<void>
   publishNotice: (notice: Notice) => Promise<void>
   log: Logger
@@ -69,7 +72,10 @@ export async function pollUser(
     case 'deferred':
       return { outcome: await defer(context, user, fetched.retryAfterMs), answer: null }
     case 'no_tokens':
-      return { outcome: await parkUser(context, user, 'no_tokens'), answer: null }
+      return { outcome: await parkUser(context, user, { reason: 'no_tokens', words: '' }), answer: null }
+    case 'other_app':
+      await context.incidents.raise(notices.otherApp(fetched.clientId))
+      return { outcome: await retry(context, user, { error: 'other_app', fairness }), answer: null }
     case 'unreadable':
       await context.incidents.raise(notices.unreadableTokens(fetched.message))
       return { outcome: await retry(context, user, { error: 'token_unreadable', fairness }), answer: null }
@@ -83,6 +89,7 @@ async function keepPage(
 ): Promise<PollOutcome> {
   const { postgres, settings } = context
   const { body, fetchedAt, status, summary } = page
+  await context.noteClock(page.skew)
   const isChanged = summary.digest !== user.pageDigest
   if (isChanged) {
     await context.publishPage(user.userId, {

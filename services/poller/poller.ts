@@ -11,6 +11,7 @@ import { createTokenCrypto } from '../../lib/spotify/token-crypto.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import { topology } from '../../lib/topology.ts'
 import { createAppState } from './app-state.ts'
+import { createClockWatch } from './clock-watch.ts'
 import type { PollerConfig } from './config.ts'
 import { watchConsents } from './consents.ts'
 import { startPollLoop } from './loop.ts'
@@ -45,8 +46,19 @@ export async function startPoller(service: Omit<ServiceContext<PollerConfig>, 's
   })
 
   const context = {
-    ...{ gateway, refresher, crypto, postgres, settings, incidents, publishNotice, log },
+    ...{
+      gateway,
+      clientId: spotify.clientId,
+      refresher,
+      crypto,
+      postgres,
+      settings,
+      incidents,
+      publishNotice,
+      log,
+    },
     recordPage: createPageRecorder(postgres),
+    noteClock: createClockWatch(incidents),
     publishPage: (userId: number, value: SpotifyResponse) =>
       kafka.publish(recentlyPlayed, [{ key: String(userId), value }]),
   }

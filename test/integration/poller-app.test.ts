@@ -3,8 +3,8 @@ import { openAdmin } from '../../lib/kafka/admin.ts'
 import { createClient } from '../../lib/kafka/client.ts'
 import { metrics } from '../../lib/metrics.ts'
 import { openIncidents } from '../../lib/spotify/incidents.ts'
-import { unparkRecent } from '../../services/poller/dead-tokens.ts'
-import { believeAfterMs } from '../../services/poller/evaluate.ts'
+import { believeAfterMs } from '../../services/poller/blame.ts'
+import { unparkRecent } from '../../services/poller/evidence.ts'
 import type { PollerBench } from '../support/poller.ts'
 import { openPollerBench } from '../support/poller.ts'
 import { openTcpProxy } from '../support/tcp-proxy.ts'
@@ -157,10 +157,10 @@ test('tokens that were dead for a day are believed: an outage does not take that
     `update users set status = 'needs_reauth', status_reason = 'invalid_grant', status_changed_at = now()`,
   )
   await bench.postgres.query(
-    `update poll_state set failing_since = now() - case user_id when $1 then interval '25 h' else interval '1 h' end`,
+    `update poll_state set error_since = now() - case user_id when $1 then interval '25 h' else interval '1 h' end`,
     [ids[0]],
   )
-  expect(await unparkRecent(bench.postgres, believeAfterMs)).toEqual([ids[1]])
+  expect(await unparkRecent(bench.postgres, 'invalid_grant', believeAfterMs)).toEqual([ids[1]])
 })
 
 describe('an outage', () => {

@@ -173,6 +173,30 @@ describe('what Spotify answers', () => {
     ])
   })
 
+  test('a single bad answer costs no turn: the page is asked for again at once', async () => {
+    const [userId = 0] = await bench.addUsers(1)
+    bench.sim.scriptFault({ fault: 'bad_gateway', endpoint: 'recently-played' })
+    // The fair share of this budget is hours long.
+    await bench.start({ SPOTIFY_DAILY_REQUESTS: '6', POLL_MAX_INTERVAL_SECONDS: '20000' })
+    await bench.polled(userId)
+    expect(struck('bad_gateway')).toBe(1)
+  })
+
+  test('answers that cannot be read for an hour raise one event, which ends', async () => {
+    const [userId = 0] = await bench.addUsers(1)
+    const answer = { status: 204, headers: {}, body: '' }
+    bench.sim.scriptFault({ answer, endpoint: 'recently-played', count: 1_000 })
+    await bench.start()
+    await until(async () => (await bench.state(userId)).failures > 0, 'a failure')
+    await bench.postgres.query(`update poll_state set failing_since = now() - interval '61 minutes'`)
+    const unreadable = async () =>
+      (await bench.events()).filter((e) => e.type === 'spotify_unreadable').map((e) => e.state)
+    await until(async () => (await unreadable()).length > 0, 'it is said')
+    bench.sim.clearFaults()
+    await until(async () => (await unreadable()).length > 1, 'the end is said')
+    expect(await unreadable()).toEqual(['raised', 'resolved'])
+  })
+
   test('401 for an access token that is fresh is a failure with back-off, not a loop', async () => {
     const [userId = 0] = await bench.addUsers(1)
     bench.sim.scriptFault({ fault: 'invalid_token', endpoint: 'recently-played', count: 2 })
@@ -205,7 +229,7 @@ describe('a user', () => {
     (await bench.events()).filter((e) => e.subject === `user:${userId}`).map((e) => `${e.type} ${e.state}`)
 
   test('whose refresh token is dead is parked, told of once, keeps the token, and comes back by connecting', async () => {
-    const [dead = 0, other = 0] = await bench.addUsers(2)
+    const [dead = 0, other = 0] = await bench.addUsers(3)
     bench.sim.givePlay(0)
     bench.sim.changeListener(0, { refreshToken: 'revoked' })
     await bench.start()
@@ -228,19 +252,23 @@ describe('a user', () => {
   })
 
   test('parked by an error of Spotify’s is tried later, and active again by itself', async () => {
-    const [userId = 0] = await bench.addUsers(1)
-    bench.sim.scriptFault({ fault: 'false_invalid_grant', endpoint: 'token', count: 3 })
+    const [userId = 0] = await bench.addUsers(3)
+    const tries = 4
+    bench.sim.scriptFault({ fault: 'false_invalid_grant', endpoint: 'token', listener: 0, count: tries })
     await bench.start()
     await becomes(userId, 'needs_reauth')
-    await makeDue(userId)
-    await until(async () => struck('false_invalid_grant') === 3, 'the probe fails as well')
-    const probed = await until(async () => {
-      const state = await bench.state(userId)
-      return state.lease_id === null && state.next_poll_at.getTime() > Date.now() + 2 * 3_600_000
-        ? state
-        : null
-    }, 'the next probe is a day away')
-    expect(probed.status).toBe('needs_reauth')
+    const hours: number[] = []
+    for (let probe = struck('false_invalid_grant') + 1; probe <= tries; probe++) {
+      await makeDue(userId)
+      await until(async () => struck('false_invalid_grant') === probe, 'the probe fails as well')
+      const probed = await until(async () => {
+        const state = await bench.state(userId)
+        return state.lease_id === null && state.next_poll_at.getTime() > Date.now() ? state : null
+      }, 'the next probe is planned')
+      expect(probed.status).toBe('needs_reauth')
+      hours.push(Math.round((probed.next_poll_at.getTime() - Date.now()) / 3_600_000))
+    }
+    expect(hours).toEqual([1, 2])
     await makeDue(userId)
     await bench.polled(userId)
     expect((await bench.state(userId)).status).toBe('active')
@@ -249,7 +277,7 @@ describe('a user', () => {
   })
 
   test('who is not on the app’s list is forbidden, told of once, and back when the owner adds them', async () => {
-    const [userId = 0, other = 0] = await bench.addUsers(2)
+    const [userId = 0, other = 0] = await bench.addUsers(3)
     bench.sim.changeListener(0, { listed: false })
     await bench.start()
     expect(await becomes(userId, 'forbidden')).toMatchObject({ status_reason: 'user_not_listed' })
@@ -262,11 +290,109 @@ describe('a user', () => {
   })
 
   test('who has not granted the scope needs to connect again', async () => {
-    const [userId = 0, other = 0] = await bench.addUsers(2)
-    bench.sim.scriptFault({ fault: 'forbidden_scope', endpoint: 'recently-played', listener: 0 })
+    const [userId = 0, other = 0] = await bench.addUsers(3)
+    bench.sim.scriptFault({ fault: 'forbidden_scope', endpoint: 'recently-played', listener: 0, count: 9 })
     await bench.start()
     expect(await becomes(userId, 'needs_reauth')).toMatchObject({ status_reason: 'missing_scope' })
     await bench.polled(other)
+  })
+
+  test.each([
+    'Zugang verweigert: dieses Konto ist uns nicht geläufig.',
+    'The user is not registered for this application. Please check your settings on developer.spotify.com',
+    '{"error":{"status":403,"message":"User not approved for app"}}',
+    '{"error":{"status":403,"message":"Forbidden"}}',
+  ])(
+    'who is refused while others are served is forbidden, and nobody else, whatever the words: %s',
+    async (body) => {
+      const ids = await bench.addUsers(5)
+      const [refused = 0, ...others] = ids
+      const answer = { status: 403, headers: {}, body }
+      bench.sim.scriptFault({ answer, endpoint: 'recently-played', listener: 0, count: 1_000 })
+      await bench.start()
+      await becomes(refused, 'forbidden')
+      for (const other of others) expect((await bench.polled(other)).status).toBe('active')
+      expect(await eventsOf(refused)).toEqual(['user_forbidden raised'])
+      expect((await bench.events()).filter((e) => e.subject === 'app')).toEqual([])
+    },
+  )
+
+  test('is not parked while nobody else is served: with three users that is an outage', async () => {
+    const ids = await bench.addUsers(3)
+    const answer = { status: 403, headers: {}, body: 'Nobody may pass' }
+    bench.sim.scriptFault({ answer, endpoint: 'recently-played', count: 1_000 })
+    await bench.start()
+    const outage = async () => (await bench.events()).some((e) => e.type === 'spotify_outage')
+    await until(outage, 'the outage is published')
+    expect((await Promise.all(ids.map(bench.state))).map((s) => s.status)).toEqual(ids.map(() => 'active'))
+  })
+
+  test('who is alone is not parked by a fault of two hours, and is by one that stays', async () => {
+    const [userId = 0] = await bench.addUsers(1)
+    bench.sim.changeListener(0, { listed: false })
+    await bench.start()
+    await until(async () => (await bench.state(userId)).failures >= 4, 'four refusals')
+    expect((await bench.state(userId)).status).toBe('active')
+    await bench.postgres.query('update poll_state set error_count = 14')
+    await becomes(userId, 'forbidden')
+  })
+
+  test('whose failures were of another kind for a day is not believed dead at the first refusal', async () => {
+    const ids = await bench.addUsers(4)
+    await bench.postgres.query(
+      `update poll_state set failures = 9, last_error = 'server_error', failing_since = now() - interval '30 h',
+         last_failed_at = now(), error_since = now() - interval '30 h', error_count = 9`,
+    )
+    bench.sim.setFaults({ false_invalid_grant: 1 })
+    await bench.start()
+    await until(() => struck('false_invalid_grant') >= 6, 'six tokens are called dead')
+    expect((await Promise.all(ids.map(bench.state))).map((s) => s.status)).toEqual(ids.map(() => 'active'))
+  })
+
+  test('whose consent ended long ago is not tried for ever', async () => {
+    const [userId = 0] = await bench.addUsers(3)
+    await bench.postgres.query(
+      `update users set authorized_at = now() - interval '200 days', status = 'needs_reauth',
+         status_reason = 'invalid_grant' where id = $1`,
+      [userId],
+    )
+    await bench.postgres.query('update poll_state set probes = 4, next_poll_at = now() where user_id = $1', [
+      userId,
+    ])
+    bench.sim.changeListener(0, { refreshToken: 'revoked' })
+    await bench.start()
+    await until(async () => {
+      const { rows } = await bench.postgres.query<{ never: boolean }>(
+        `select next_poll_at = 'infinity' as never from poll_state where user_id = $1`,
+        [userId],
+      )
+      return rows[0]?.never
+    }, 'the last probe was made')
+    // Connecting again makes them due, as ever.
+    await addUser(bench.postgres, bench.sim, 0)
+    await bench.polled(userId)
+  })
+
+  test('whose tokens belong to another app is not asked for, and that is said at once', async () => {
+    const [userId = 0, other = 0] = await bench.addUsers(2)
+    await bench.postgres.query(`update spotify_tokens set client_id = 'the-old-app' where user_id = $1`, [
+      userId,
+    ])
+    await bench.start()
+    await bench.polled(other)
+    const said = await until(
+      async () => (await bench.events()).find((e) => e.type === 'tokens_of_another_app'),
+      'it is said',
+    )
+    expect(said.message).toContain('the-old-app')
+    expect(await bench.state(userId)).toMatchObject({
+      status: 'active',
+      last_error: 'other_app',
+      last_ok_at: null,
+    })
+    await bench.postgres.query('update spotify_tokens set client_id = null')
+    await bench.polled(userId)
+    await until(async () => (await bench.events()).some((e) => e.state === 'resolved'), 'the end is said')
   })
 
   test('without a display name is polled like the others and told of once', async () => {

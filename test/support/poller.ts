@@ -101,7 +101,7 @@ export async function openPollerBench(): Promise<PollerBench> {
       await stopPollers()
       await sim.stop()
       await postgres.query(
-        'truncate users, spotify_tokens, poll_state, consent_warnings, incidents, api_pauses',
+        'truncate users, spotify_tokens, poll_state, consent_warnings, incidents, api_pauses, poller_upkeep',
       )
       sim = await startSpotifySimulator({ ...quietSpotify, ...options })
       env = { ...stream.env, ...spotifyTestEnv(sim), ...quickEnv }

@@ -1,0 +1,41 @@
+import { promisify } from 'node:util'
+import { brotliDecompress, gunzip, inflate, zstdDecompress } from 'node:zlib'
+import type { HttpAnswer } from './classify.ts'
+
+const decoders = {
+  gzip: promisify(gunzip),
+  'x-gzip': promisify(gunzip),
+  deflate: promisify(inflate),
+  br: promisify(brotliDecompress),
+  zstd: promisify(zstdDecompress),
+}
+
+/** Content codings that are still on a body, outermost last; none: it can be read. */
+export function codingsOf({ headers }: Pick<HttpAnswer, 'headers'>): string[] {
+  const header = headers['content-encoding']
+  const text = Array.isArray(header) ? header.join(',') : (header ?? '')
+  return text
+    .split(',')
+    .map((coding) => coding.trim().toLowerCase())
+    .filter((coding) => coding !== '' && coding !== 'identity')
+}
+
+/**
+ * Takes off the content codings of a body. None is asked for, but a proxy in between may add one. What cannot be
+ * taken off stays, with its header: the answer is then not readable.
+ *
+ * @param maxBytes of the body without its codings
+ */
+export async function decodeBody(answer: HttpAnswer, maxBytes: number): Promise<HttpAnswer> {
+  const codings = codingsOf(answer)
+  if (codings.length === 0) return answer
+  let { body } = answer
+  for (const coding of codings.toReversed()) {
+    const decode = Object.hasOwn(decoders, coding) ? decoders[coding as keyof typeof decoders] : null
+    const decoded = await decode?.(body, { maxOutputLength: maxBytes }).catch(() => null)
+    if (!decoded) return answer
+    body = decoded
+  }
+  const { 'content-encoding': _taken, ...headers } = answer.headers
+  return { ...answer, headers, body }
+}

@@ -1,0 +1,79 @@
+/** What is known when a user meets an answer that would park them. */
+export interface Evidence {
+  /** How often in a row they have met it, this time included. */
+  tries: number
+  /** Since they met it first, in milliseconds. */
+  forMs: number
+  /** Active users besides this one. */
+  others: number
+  /** Users who meet the like of it, this one included. */
+  failing: number
+  /** Others for whom the same has worked since this user met it first. */
+  working: number
+  /** Many fail alike, in whatever stretch of time was looked at. */
+  isMass: boolean
+}
+
+/** `user`: park them. `outage`: Spotify's, park nobody. `unsure`: try again and look then. */
+export type Blame = 'user' | 'outage' | 'unsure'
+
+const massUsers = 3
+const massShare = 0.3
+
+/** Whether so many fail alike that it is hardly each one's own fault. */
+export function isMass({ failing, working }: { failing: number; working: number }): boolean {
+  return failing >= massUsers && failing > massShare * (failing + working)
+}
+
+/** What has lasted so long for a user is theirs, whoever else has it. */
+export const believeAfterMs = 24 * 3_600_000
+/** With the back-off of 15 s to 20 min this is two and a half hours: longer than most faults of Spotify's. */
+const longTries = 15
+/** Quarter of an hour. */
+const pairTries = 6
+const fewTries = 2
+
+/**
+ * Whether an answer is surely about the user and not about Spotify. Words say little, they change; who else meets
+ * it says much:
+ *
+ * | others | it is the user's |
+ * |---|---|
+ * | many fail alike, nobody is served | after a day |
+ * | many fail alike, others are served | after 15 tries in a row |
+ * | nobody was served since | after 15 tries in a row |
+ * | the only other user was served since | after 6 tries in a row |
+ * | others were served since | at the second try |
+ */
+export function evaluateBlame({ tries, forMs, others, working, isMass: many }: Evidence): Blame {
+  if (forMs >= believeAfterMs) return 'user'
+  if (many && working === 0) return 'outage'
+  return tries >= triesUntilSure({ many, others, working }) ? 'user' : 'unsure'
+}
+
+function triesUntilSure(seen: { many: boolean; others: number; working: number }): number {
+  if (seen.many || seen.working === 0) return longTries
+  return seen.others === 1 ? pairTries : fewTries
+}
+
+const hourMs = 3_600_000
+const probeHours = [1, 1, 2, 4, 8]
+/** Probes of a user whose consent has ended, or is of unknown age, until nobody asks for them any more. */
+const lastProbe = { ended: probeHours.length, unknown: 12 }
+
+/**
+ * Time until a parked user is tried again: what parked them may not have been true. After 1, 1, 2, 4 and 8 hours,
+ * then once a day.
+ *
+ * @param options.probes that failed since the user was parked
+ * @param options.consent `ended`: no refresh token lives any more, and a few probes are enough
+ * @returns milliseconds; null: never, until they connect again or are resumed
+ */
+export function toProbeDelay(options: {
+  probes: number
+  consent: 'living' | 'ended' | 'unknown'
+}): number | null {
+  const { probes, consent } = options
+  if (consent !== 'living' && probes >= lastProbe[consent]) return null
+  return (probeHours[probes] ?? 24) * hourMs
+}

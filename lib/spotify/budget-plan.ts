@@ -15,13 +15,22 @@ export function requestsPerPoll(intervalMs: number): number {
   return 1 + Math.min(1, intervalMs / tokenLifeMs)
 }
 
-/**
- * Requests that polling needs until the window ends so that every user is polled often enough to be safe.
- * Enrichment may use what is left beyond them.
- */
+/** Requests that polling needs until the window ends so that every user is polled often enough to be safe. */
 export function pollingNeed(options: { activeUsers: number; remainingMs: number }): number {
   const polls = options.remainingMs / safePollIntervalMs
   return Math.ceil(options.activeUsers * polls * requestsPerPoll(safePollIntervalMs))
+}
+
+/** Tries again, and users who listen more than others, cost polling some requests beyond its need. */
+const pollingMargin = 1.15
+
+/** What all lanes together may have used for enrichment to get more: polling's need comes first, with a margin. */
+export function enrichmentCap(options: {
+  dailyRequests: number
+  activeUsers: number
+  remainingMs: number
+}): number {
+  return options.dailyRequests - Math.ceil(pollingNeed(options) * pollingMargin)
 }
 
 /**

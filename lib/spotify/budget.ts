@@ -2,7 +2,7 @@ import { metrics } from '../metrics.ts'
 import type { Sql } from '../postgres.ts'
 import type { Resource } from '../scope.ts'
 import { BudgetBlocks, blocksFromDailyRequests } from './budget-blocks.ts'
-import { budgetWindowMs, pollingNeed } from './budget-plan.ts'
+import { budgetWindowMs, enrichmentCap } from './budget-plan.ts'
 import type { LaneRow, Taken } from './budget-store.ts'
 import {
   clearStrikes,
@@ -104,7 +104,7 @@ export function openBudget(options: { sql: Sql; clientId: string; dailyRequests:
   async function capOf(lane: Lane): Promise<number> {
     if (lane !== 'enrichment') return dailyRequests
     const [{ remainingMs }, activeUsers] = await Promise.all([read(), countActiveUsers()])
-    return dailyRequests - pollingNeed({ activeUsers, remainingMs })
+    return enrichmentCap({ dailyRequests, activeUsers, remainingMs })
   }
 
   async function pause(pause: Pause): Promise<void> {

@@ -2,6 +2,7 @@ import type { EventType } from '../../lib/events.ts'
 import { metrics } from '../../lib/metrics.ts'
 import type { Sql } from '../../lib/postgres.ts'
 import type { BudgetState } from '../../lib/spotify/budget.ts'
+import { safePollIntervalMs } from '../../lib/spotify/budget-plan.ts'
 import type { Gateway } from '../../lib/spotify/gateway.ts'
 import type { Incidents } from '../../lib/spotify/incidents.ts'
 import type { OutcomeType } from '../../lib/spotify/outcome.ts'
@@ -29,8 +30,8 @@ export interface AppState {
   release(): Promise<void>
 }
 
-/** Shorter pauses are the rolling rate limit at its usual work. */
-const worthTellingMs = 60_000
+/** Shorter pauses are the rolling rate limit at its usual work; within a safe interval a spent budget loses nothing. */
+const limitWorthTellingMs = 60_000
 const outagePause = { lanes: ['polling'], ms: 15_000, maxMs: 5 * 60_000, reason: 'outage' } as const
 
 export function createAppState(options: {
@@ -70,7 +71,7 @@ export function createAppState(options: {
     for (const [type, error] of failuresWithEvent) {
       if (open.has(type) && !(await isAnyFailing(sql, error))) await end(open, [type])
     }
-    if (isBudgetShort(fairness({ ...state, left: state.left * 0.9 }), bounds) === false) {
+    if (open.has('budget_short') && isBudgetShort(fairness(state), { bounds, wasShort: true }) === false) {
       await end(open, ['budget_short'])
     }
     const openAccounts = await incidents.open(accountsSubject)
@@ -87,7 +88,7 @@ export function createAppState(options: {
     metrics.usersDue.set(due)
     await showFreshness(sql)
     await pullIn(sql, longestInterval(fairness(state), bounds))
-    if (isBudgetShort(fairness(state), bounds)) {
+    if (isBudgetShort(fairness(state), { bounds, wasShort: false })) {
       await incidents.raise(notices.budgetShort({ activeUsers, dailyRequests: state.dailyRequests }))
     }
     const unreadable = await countUnreadable(sql)
@@ -103,7 +104,8 @@ export function createAppState(options: {
       if (!poll) return
       recent = addRecent(recent, poll)
       const gated = recent.filter((r) => r.isGated).length
-      if (poll.isGated && gated === recent.length) await incidents.raise(notices.gated())
+      const isTelling = recent.length >= Math.min(activeUsers, tellingPolls)
+      if (isTelling && gated === recent.length) await incidents.raise(notices.gated())
       if (evaluateRecent(recent, underWay) === 'working') return
       const failing = recent.filter((r) => r.result !== 'works').length
       // After the pause Spotify is judged anew, by one user at first.
@@ -115,6 +117,7 @@ export function createAppState(options: {
     async noteStopped(state) {
       const { pausedForMs, reason } = state.lanes.polling
       const [why, ms] = pausedForMs > 0 ? [reason ?? 'paused', pausedForMs] : ['spent', state.remainingMs]
+      const worthTellingMs = why === 'spent' ? safePollIntervalMs : limitWorthTellingMs
       if (stoppedTold || ms < worthTellingMs || untoldPauses.has(why)) return
       await incidents.raise(notices.paused(why, ms))
       stoppedTold = true
@@ -136,6 +139,9 @@ export function createAppState(options: {
     release: lead.release,
   }
 }
+
+/** One refusal says that the endpoint is closed to the app only where there is nobody else. */
+const tellingPolls = 3
 
 /** Failures that raise an event while any user has them. */
 const failuresWithEvent = [

@@ -168,16 +168,17 @@ describe('the next try after a failure', () => {
 })
 
 test('a few requests left as the window ends are no short budget', () => {
-  expect(isBudgetShort({ activeUsers: 5, remainingMs: 20 * minute, left: 1 }, bounds)).toBeNull()
+  expect(
+    isBudgetShort({ activeUsers: 5, remainingMs: 20 * minute, left: 1 }, { bounds, wasShort: false }),
+  ).toBeNull()
 })
 
-test('a budget is short when its share is longer than the longest interval', () => {
-  const fairness = (activeUsers: number) => ({ activeUsers, remainingMs: budgetWindowMs, left: 600 })
-  expect([0, 1, 5, 7, 50].map((users) => isBudgetShort(fairness(users), bounds))).toEqual([
-    false,
-    false,
-    false,
-    true,
-    true,
-  ])
+test('a budget is short when its share is well beyond the longest interval, and stays so until it is well below', () => {
+  const sizes = [0, 1, 4, 5, 6, 7, 50]
+  const short = (wasShort: boolean) =>
+    sizes.filter((activeUsers) =>
+      isBudgetShort({ activeUsers, remainingMs: budgetWindowMs, left: 600 }, { bounds, wasShort }),
+    )
+  expect(short(false)).toEqual([50])
+  expect(short(true)).toEqual([6, 7, 50])
 })

@@ -98,15 +98,23 @@ export function longestInterval(fairness: Fairness, bounds: Bounds): number {
 
 /** In the last tenth of a window a few requests more or less are left by chance. */
 const tellingShare = 0.1
+/** Between the two nothing changes: a day has its ups and downs. */
+const shortFrom = 1.2
+const enoughFrom = 0.9
 
 /**
  * Whether the budget is too small to poll every user as often as is safe.
  *
- * @returns null at the end of a window, when what is left tells nothing
+ * @param wasShort that was the answer before: it stays so for a while
+ * @returns null at the end of a window, when what is left says nothing
  */
-export function isBudgetShort(fairness: Fairness, bounds: Bounds): boolean | null {
+export function isBudgetShort(
+  fairness: Fairness,
+  { bounds, wasShort }: { bounds: Bounds; wasShort: boolean },
+): boolean | null {
   if (fairness.remainingMs < budgetWindowMs * tellingShare) return null
-  return fairness.activeUsers > 0 && fairInterval(fairness) > bounds.maxIntervalMs
+  const limit = bounds.maxIntervalMs * (wasShort ? enoughFrom : shortFrom)
+  return fairness.activeUsers > 0 && fairInterval(fairness) > limit
 }
 
 /** A full page without a single known play: plays may have been lost before it, more may be soon. */

@@ -345,7 +345,8 @@ describe('a user', () => {
     )
     bench.sim.setFaults({ false_invalid_grant: 1 })
     await bench.start()
-    await until(() => struck('false_invalid_grant') >= 6, 'six tokens are called dead')
+    const outage = async () => (await bench.events()).some((e) => e.type === 'spotify_outage')
+    await until(outage, 'it is taken for an outage')
     expect((await Promise.all(ids.map(bench.state))).map((s) => s.status)).toEqual(ids.map(() => 'active'))
   })
 

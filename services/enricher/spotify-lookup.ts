@@ -1,14 +1,29 @@
 import { isRecordFault, messageOf, overRecords } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
+import type { Refusal } from '../../lib/spotify/budget.ts'
 import type { Asked, Gateway } from '../../lib/spotify/gateway.ts'
 import type { Answer } from '../../lib/spotify/http-answer.ts'
 import type { Incidents } from '../../lib/spotify/incidents.ts'
 import { describeOutcome } from '../../lib/spotify/outcome.ts'
+import type { Permit } from '../../lib/spotify/permit.ts'
+import { withPermit } from '../../lib/spotify/permit.ts'
 import type { MetadataKind } from '../../lib/topology.ts'
 import type { AppSession } from './app-session.ts'
 import type { EntityAnswer, Looked, Lookup } from './lookup.ts'
 import { endpoints } from './route.ts'
 import { elementSlices } from './slices.ts'
+
+function toPaused(refusal: Refusal | null): Looked {
+  if (!refusal) throw new Error('The budget neither granted nor refused a request')
+  const { reason, detail, retryAfterMs } = refusal
+  return { type: 'paused', reason: `${reason}: ${detail}`, forMs: retryAfterMs }
+}
+
+interface Question {
+  kind: MetadataKind
+  ids: readonly string[]
+  signal: AbortSignal
+}
 
 type Answered = Extract<Asked, { type: 'answered' }>
 
@@ -36,22 +51,28 @@ export function openSpotifyLookup(options: {
     ids: readonly string[],
     signal: AbortSignal,
   ): Promise<Answered | Looked> {
+    const { permits, refusal } = await gateway.reserve(lane, 1)
+    const [permit] = permits
+    if (permit) return withPermit(permit, () => askPaid(permit, { kind, ids, signal }))
+    return toPaused(refusal)
+  }
+
+  /** The app's token is asked for only where there is a request to use it: it costs one as well. */
+  async function askPaid(permit: Permit, { kind, ids, signal }: Question): Promise<Answered | Looked> {
     const login = await session.get()
     if (login.type === 'paused') return login
     const { path } = endpoints[kind]
     const single = ids.length === 1
-    const asked = await gateway.get({
-      kind: single ? 'entity' : 'batch',
+    const call = {
+      kind: single ? ('entity' as const) : ('batch' as const),
       lane,
       path: single ? `${path}/${ids[0]}` : path,
       ...(!single && { query: { ids: ids.join(',') } }),
       accessToken: login.accessToken,
       signal,
-    })
-    if (asked.type === 'refused') {
-      const { reason, detail, retryAfterMs } = asked.refusal
-      return { type: 'paused', reason: `${reason}: ${detail}`, forMs: retryAfterMs }
-    }
+    } as const
+    const asked = await gateway.get(call, permit)
+    if (asked.type === 'refused') return toPaused(asked.refusal)
     if (asked.answer.outcome.type === 'unauthorized') session.invalidate(login.accessToken)
     return asked
   }

@@ -135,9 +135,9 @@ export class Simulation {
   }
 
   #stop(user: User): void {
-    if (this.#fairness.remainingMs >= this.#rules.worthTellingMs)
-      this.#raise('spotify_paused', this.#isTooSmall)
-    this.#wait(user, this.#now + bounds.maxIntervalMs)
+    const { remainingMs } = this.#fairness
+    if (remainingMs >= this.#rules.worthTellingMs) this.#raise('spotify_paused', this.#isTooSmall)
+    this.#wait(user, this.#now + remainingMs)
   }
 
   /** A day's requests cannot poll everybody safely. */
@@ -324,10 +324,9 @@ export class Simulation {
   /** The enricher asks while the budget lets it, and waits as it is told to. */
   #enrich(): void {
     if (this.#wanted < 1 || this.#now < this.#enricherWaits) return
-    if (this.#now - this.#appTokenAt >= tokenMs && !this.#login()) return
     const { activeUsers, remainingMs } = this.#fairness
     const cap = this.#rules.enrichmentCap({ dailyRequests: this.#options.quota, activeUsers, remainingMs })
-    while (this.#wanted >= 1 && this.#take('enrichment', cap)) {
+    while (this.#wanted >= 1 && this.#mayEnrich(cap)) {
       this.tally.requests.enrichment += 1
       const outcome = this.#world.askApi(null, this.#now)
       this.#settle('enrichment', outcome)
@@ -335,6 +334,15 @@ export class Simulation {
       this.#wanted -= 1
     }
     this.#enricherWaits = this.#now + 10 * minute
+  }
+
+  /** A token is asked for only where there is a request to use it. */
+  #mayEnrich(cap: number): boolean {
+    if (!this.#take('enrichment', cap)) return false
+    const window = this.#book.windowStartedAt ?? 0
+    if (this.#now - this.#appTokenAt < tokenMs || this.#login()) return true
+    this.#book = refund(this.#book, { lane: 'enrichment', count: 1, window })
+    return false
   }
 
   #login(): boolean {

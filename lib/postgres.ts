@@ -45,6 +45,8 @@ export function openPostgres(options: {
   connections: number
   name: string
   log: Logger
+  /** Called when a connection is lost, also an idle one. */
+  onLost?: () => void
 }): Postgres {
   const pool = new pg.Pool({
     connectionString: options.url.reveal(),
@@ -57,8 +59,12 @@ export function openPostgres(options: {
     idle_in_transaction_session_timeout: 60_000,
     keepAlive: true,
   })
+  const onError = (err: Error) => {
+    options.log.warn({ err }, 'postgres_connection_lost')
+    options.onLost?.()
+  }
   // An idle connection that dies is replaced at its next use.
-  pool.on('error', (err) => options.log.warn({ err }, 'postgres_connection_lost'))
+  pool.on('error', onError)
 
   const server = { name: 'postgres', probe: () => pool.query('select 1') }
   const query = (...statement: Parameters<pg.Pool['query']>) =>
@@ -69,7 +75,6 @@ export function openPostgres(options: {
     async transaction(work) {
       const client = await calling(server, () => pool.connect())
       // Without a listener the death of a connection between two queries would be an uncaught exception.
-      const onError = (err: Error) => options.log.warn({ err }, 'postgres_connection_lost')
       client.on('error', onError)
       let broken: Error | undefined
       try {

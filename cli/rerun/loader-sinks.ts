@@ -4,8 +4,8 @@ import type { Logger } from '../../lib/log.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { SpotifyResponse, Topology } from '../../lib/topology.ts'
 import { historyHandler } from '../../services/loader/history.ts'
+import { Memory } from '../../services/loader/memory.ts'
 import { metadataHandler } from '../../services/loader/metadata.ts'
-import { Written } from '../../services/loader/written.ts'
 import type { Tally } from './tally.ts'
 
 /** Records of one transaction; as many as the loader takes. */
@@ -21,7 +21,7 @@ export function loaderSinks(of: {
 }): OpenSink<SpotifyResponse> {
   const { group, topology, sql, log, tally } = of
   // What the commit leaves to be published is said by the rows: the loader's outbox finds it at its next sweep.
-  const parts = { postgres: sql, written: new Written(), onCommitted: () => undefined, log, rerun: true }
+  const parts = { postgres: sql, memory: new Memory(), onCommitted: () => undefined, log, rerun: true }
   const handler =
     group === topology.groups.loaderHistory
       ? historyHandler({

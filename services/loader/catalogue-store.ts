@@ -3,6 +3,8 @@ import type { AlbumRow, ArtistRow, Catalogue, FeaturesRow } from './catalogue.ts
 import { featureNames } from './catalogue.ts'
 import { upsertObservations } from './observation-store.ts'
 import { upsertTracks } from './track-store.ts'
+import type { VersionRow, Versions } from './version-store.ts'
+import { clearColumns, readVersions, toVersions } from './version-store.ts'
 
 /**
  * How rows are written that the database has already.
@@ -12,31 +14,58 @@ import { upsertTracks } from './track-store.ts'
  */
 export type WriteMode = 'newer' | 'repair'
 
+/** Times of versions that a transaction has put into tables (Unix ms), by id. */
+export interface InTable {
+  albums: Versions
+  artists: Versions
+  tracks: Versions
+}
+
+export interface CatalogueEffect {
+  /** Rows that are new or changed. */
+  rows: number
+  inTable: InTable
+}
+
 /**
  * Upserts of the catalogue, a statement a table. Everywhere the newest version wins by the time of its fetch,
  * so that a replay never turns back newer facts; a field that the newest version lacks (Development Mode
  * removes some) keeps what is known of it.
  *
- * Every transaction takes tables in this order and rows in the order of their keys: two of them never wait
- * for one another in a circle.
- *
  * @param catalogue each key once, each list sorted by key
- * @returns how many rows are new or changed
  */
-export async function writeCatalogue(sql: Sql, catalogue: Catalogue, mode: WriteMode): Promise<number> {
-  let written = 0
-  if (catalogue.albums.length > 0) written += await upsertAlbums(sql, catalogue.albums, mode)
-  if (catalogue.artists.length > 0) written += await upsertArtists(sql, catalogue.artists, mode)
-  if (catalogue.tracks.length > 0) written += await upsertTracks(sql, catalogue.tracks, mode)
-  written += await upsertObservations(sql, { table: 'track_popularity', mode }, catalogue.trackPopularity)
-  written += await upsertObservations(sql, { table: 'artist_popularity', mode }, catalogue.artistPopularity)
-  written += await upsertObservations(sql, { table: 'artist_followers', mode }, catalogue.artistFollowers)
-  if (catalogue.features.length > 0) written += await upsertFeatures(sql, catalogue.features, mode)
-  return written
+export async function writeCatalogue(
+  sql: Sql,
+  catalogue: Catalogue,
+  mode: WriteMode,
+): Promise<CatalogueEffect> {
+  const albums = await upsertAlbums(sql, catalogue.albums, mode)
+  const artists = await upsertArtists(sql, catalogue.artists, mode)
+  const tracks = await upsertTracks(sql, catalogue.tracks, mode)
+  const others = [
+    await upsertObservations(sql, { table: 'track_popularity', mode }, catalogue.trackPopularity),
+    await upsertObservations(sql, { table: 'artist_popularity', mode }, catalogue.artistPopularity),
+    await upsertObservations(sql, { table: 'artist_followers', mode }, catalogue.artistFollowers),
+    await upsertFeatures(sql, catalogue.features, mode),
+  ]
+  const rows = [albums.rows, artists.size, tracks.rows, ...others].reduce((sum, n) => sum + n, 0)
+  return { rows, inTable: { albums: albums.inTable, artists, tracks: tracks.inTable } }
 }
 
-async function upsertAlbums(sql: Sql, rows: readonly AlbumRow[], mode: WriteMode): Promise<number> {
-  const { rowCount } = await sql.query({
+async function upsertAlbums(
+  sql: Sql,
+  albums: readonly AlbumRow[],
+  mode: WriteMode,
+): Promise<{ rows: number; inTable: Versions }> {
+  const written = await upsertAlbumVersions(sql, albums, mode)
+  const inTable = mode === 'repair' ? await readVersions(sql, 'albums', albums) : written
+  const cleared = await clearColumns(sql, 'albums', albums, inTable)
+  return { rows: written.size + cleared, inTable: written }
+}
+
+async function upsertAlbumVersions(sql: Sql, rows: readonly AlbumRow[], mode: WriteMode): Promise<Versions> {
+  if (rows.length === 0) return new Map()
+  const { rows: written } = await sql.query<VersionRow>({
     name: 'loader_albums',
     text: `
       insert into albums as t (id, name, album_type, release_date, images, fetched_at)
@@ -53,7 +82,8 @@ async function upsertAlbums(sql: Sql, rows: readonly AlbumRow[], mode: WriteMode
         or ($7::boolean and excluded.fetched_at = t.fetched_at
           and (excluded.name, coalesce(excluded.album_type, t.album_type),
               coalesce(excluded.release_date, t.release_date), coalesce(excluded.images, t.images))
-            is distinct from (t.name, t.album_type, t.release_date, t.images))`,
+            is distinct from (t.name, t.album_type, t.release_date, t.images))
+      returning id, fetched_at`,
     values: [
       rows.map((r) => r.id),
       rows.map((r) => r.name),
@@ -64,7 +94,7 @@ async function upsertAlbums(sql: Sql, rows: readonly AlbumRow[], mode: WriteMode
       mode === 'repair',
     ],
   })
-  return rowCount ?? 0
+  return toVersions(written)
 }
 
 /** Names follow `fetched_at`, genres and images `metadata_fetched_at`: a page shows the name alone. */
@@ -95,10 +125,12 @@ const upsertArtistsSql = `
     or ($8::boolean and excluded.fetched_at = t.fetched_at and excluded.name <> t.name)
     or ($8::boolean and excluded.metadata_fetched_at = t.metadata_fetched_at
       and (coalesce(excluded.genres, t.genres), coalesce(excluded.images, t.images))
-        is distinct from (t.genres, t.images))`
+        is distinct from (t.genres, t.images))
+  returning id, fetched_at`
 
-async function upsertArtists(sql: Sql, rows: readonly ArtistRow[], mode: WriteMode): Promise<number> {
-  const { rowCount } = await sql.query({
+async function upsertArtists(sql: Sql, rows: readonly ArtistRow[], mode: WriteMode): Promise<Versions> {
+  if (rows.length === 0) return new Map()
+  const { rows: written } = await sql.query<VersionRow>({
     name: 'loader_artists',
     text: upsertArtistsSql,
     values: [
@@ -112,13 +144,15 @@ async function upsertArtists(sql: Sql, rows: readonly ArtistRow[], mode: WriteMo
       mode === 'repair',
     ],
   })
-  return rowCount ?? 0
+  return toVersions(written)
 }
 
+/** A provider may not tell all features; what an earlier answer told stays. */
 async function upsertFeatures(sql: Sql, rows: readonly FeaturesRow[], mode: WriteMode): Promise<number> {
+  if (rows.length === 0) return 0
   const columns = featureNames.join(', ')
   const arrays = featureNames.map((_, i) => `$${i + 5}::float4[]`).join(', ')
-  const own = featureNames.map((name) => `excluded.${name}`).join(', ')
+  const merged = featureNames.map((name) => `coalesce(excluded.${name}, t.${name})`)
   const known = featureNames.map((name) => `t.${name}`).join(', ')
   const { rowCount } = await sql.query({
     name: 'loader_audio_features',
@@ -129,16 +163,16 @@ async function upsertFeatures(sql: Sql, rows: readonly FeaturesRow[], mode: Writ
       on conflict (track_id) do update set
         provider = excluded.provider,
         fetched_at = excluded.fetched_at,
-        ${featureNames.map((name) => `${name} = excluded.${name}`).join(', ')}
+        ${featureNames.map((name, i) => `${name} = ${merged[i]}`).join(', ')}
       where excluded.fetched_at > t.fetched_at
         or ($1::boolean and excluded.fetched_at = t.fetched_at
-          and (excluded.provider, ${own}) is distinct from (t.provider, ${known}))`,
+          and (excluded.provider, ${merged.join(', ')}) is distinct from (t.provider, ${known}))`,
     values: [
       mode === 'repair',
       rows.map((r) => r.trackId),
       rows.map((r) => r.provider),
       rows.map((r) => r.fetchedAt),
-      ...featureNames.map((name) => rows.map((r) => r.values[name])),
+      ...featureNames.map((name) => rows.map((r) => r.values[name] ?? null)),
     ],
   })
   return rowCount ?? 0

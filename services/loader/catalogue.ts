@@ -1,3 +1,5 @@
+import type { Said } from './said.ts'
+
 /** Whether Spotify knows an entity; null where nobody asked. */
 export type Finding = 'found' | 'not_found' | null
 
@@ -8,12 +10,12 @@ export type Finding = 'found' | 'not_found' | null
 export interface TrackRow {
   id: string
   name: string
-  durationMs: number | null
-  explicit: boolean | null
-  isrc: string | null
-  albumId: string | null
-  /** In order; the first is the primary one. */
-  artistIds: readonly string[]
+  durationMs: Said<number>
+  explicit: Said<boolean>
+  isrc: Said<string>
+  albumId: Said<string>
+  /** In order; the first is the primary one. undefined: not said. */
+  artistIds: readonly string[] | undefined
   /** Unix time in milliseconds. */
   fetchedAt: number
   metadata: Finding
@@ -23,10 +25,10 @@ export interface TrackRow {
 export interface AlbumRow {
   id: string
   name: string
-  albumType: string | null
-  releaseDate: string | null
+  albumType: Said<string>
+  releaseDate: Said<string>
   /** JSON text. */
-  images: string | null
+  images: Said<string>
   fetchedAt: number
 }
 
@@ -38,9 +40,9 @@ export interface ArtistRow {
   id: string
   name: string
   fetchedAt: number
-  genres: readonly string[] | null
+  genres: Said<readonly string[]>
   /** JSON text. */
-  images: string | null
+  images: Said<string>
   metadata: Finding
   metadataFetchedAt: number | null
 }
@@ -74,7 +76,7 @@ export type FeatureName = (typeof featureNames)[number]
 
 export interface FeaturesRow {
   trackId: string
-  values: Readonly<Record<FeatureName, number | null>>
+  values: Readonly<Record<FeatureName, number | undefined>>
   provider: string
   fetchedAt: number
 }

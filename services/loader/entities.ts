@@ -4,16 +4,18 @@ import { headerText } from '../../lib/kafka/record.ts'
 import type { DeadLetter } from '../../lib/kafka/sink.ts'
 import type { MetadataKind, SpotifyResponse } from '../../lib/topology.ts'
 import { metadataKey } from '../../lib/topology.ts'
-import type { Catalogue, FeatureName } from './catalogue.ts'
+import type { FeatureName, FeaturesRow } from './catalogue.ts'
 import { dayOf, featureNames } from './catalogue.ts'
 import type { JsonObject } from './fields.ts'
 import { float32Of, isObject, storable } from './fields.ts'
 import { isTime, parseJson } from './page.ts'
+import { meanings, said } from './said.ts'
+import { toSeenTrack } from './seen-track.ts'
 import { Sightings } from './sightings.ts'
 
 /** What a batch of metadata answers becomes: each record is found, not found, or a dead letter. */
 export interface EntityBatch {
-  catalogue: Catalogue
+  seen: Sightings
   deadLetters: readonly DeadLetter[]
   counts: { found: number; notFound: number }
 }
@@ -43,7 +45,7 @@ export function toEntities(records: readonly ValueRecord<SpotifyResponse>[]): En
     } else if (result.type === 'found') counts.found++
     else counts.notFound++
   }
-  return { catalogue: sightings.toCatalogue(), deadLetters, counts }
+  return { seen: sightings, deadLetters, counts }
 }
 
 function addEntity(sightings: Sightings, record: ValueRecord<SpotifyResponse>): EntityResult {
@@ -80,7 +82,7 @@ function addFound(
 ): void {
   const { kind, id, entity, fetchedAt, provider } = found
   const fetched = { at: fetchedAt, day: dayOf(fetchedAt) }
-  if (kind === 'track') sightings.addTrack(id, entity, fetched)
+  if (kind === 'track') sightings.addTrack(toSeenTrack(id, entity), fetched)
   if (kind === 'artist') sightings.addArtist(id, entity, fetched)
   if (kind === 'audio-features') {
     sightings.addFeatures({ trackId: id, values: toFeatures(entity), provider, fetchedAt })
@@ -105,18 +107,21 @@ function isEntity(kind: MetadataKind, json: unknown): json is JsonObject {
 }
 
 /** Spotify and ReccoBeats use the same names; ReccoBeats has no `time_signature`. */
-function toFeatures(entity: JsonObject): Record<FeatureName, number | null> {
-  const values = featureNames.map((name): [FeatureName, number | null] => {
-    const value = float32Of(entity[name])
-    return [name, value !== null && wholeFeatures.has(name) && !isInt16(value) ? null : value]
+function toFeatures(entity: JsonObject): FeaturesRow['values'] {
+  const rule = meanings.audioFeatures.feature
+  const values = featureNames.map((name) => {
+    const read = wholeFeatures.has(name) ? int16Of : float32Of
+    return [name, said(rule, entity[name], read) ?? undefined] as const
   })
-  return Object.fromEntries(values) as Record<FeatureName, number | null>
+  return Object.fromEntries(values) as FeaturesRow['values']
 }
 
 const wholeFeatures: ReadonlySet<FeatureName> = new Set(['key', 'mode', 'time_signature'])
 
-function isInt16(value: number): boolean {
-  return Number.isInteger(value) && value >= -32_768 && value <= 32_767
+function int16Of(value: unknown): number | null {
+  const number = float32Of(value)
+  if (number === null || !Number.isInteger(number)) return null
+  return number >= -32_768 && number <= 32_767 ? number : null
 }
 
 function deadLetter(reason: DeadLetterReason, message: string): EntityResult {

@@ -11,10 +11,19 @@ const replacement = '\uFFFD'
 const maxInt32 = 2_147_483_647
 
 /** Longest id kept as it is, in UTF-16 units: 900 bytes at most, as an index entry holds no more than 2,700. */
-const maxIdLength = 300
+export const maxIdLength = 300
 
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** What a text is as JSON; null when it is none. */
+export function parseOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
 }
 
 /** Text with U+FFFD in place of what Postgres cannot hold: NUL and halves of surrogate pairs. */

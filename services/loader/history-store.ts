@@ -1,22 +1,12 @@
 import type { Sql } from '../../lib/postgres.ts'
 import { toArray } from '../../lib/postgres.ts'
+import { compareText } from './catalogue.ts'
 import type { PlayRow, RejectedItem } from './transform.ts'
 
 /** Where a page lies in the topic, or lay before a restore. */
 export interface Place {
   partition: number
   offset: number
-}
-
-/** Users of these who were erased. Nothing of theirs may be stored by the transaction that asks. */
-export async function readErased(sql: Sql, userIds: readonly string[]): Promise<Set<string>> {
-  // Keeps a lock on the table until the transaction ends: whoever erases a user waits for it, and is waited for.
-  const { rows } = await sql.query<{ user_id: string }>({
-    name: 'loader_erased_users',
-    text: 'select user_id::text from erased_users where user_id = any ($1::bigint[])',
-    values: [userIds],
-  })
-  return new Set(rows.map((row) => row.user_id))
 }
 
 /**
@@ -99,8 +89,9 @@ export async function rememberRejected(
   items: readonly (RejectedItem & Place)[],
 ): Promise<Map<string, Place>> {
   if (items.length === 0) return new Map()
-  const users = items.map((i) => i.userId)
-  const digests = items.map((i) => i.digest)
+  const sorted = items.toSorted((a, b) => compareText(a.userId, b.userId) || compareText(a.digest, b.digest))
+  const users = sorted.map((i) => i.userId)
+  const digests = sorted.map((i) => i.digest)
   await sql.query({
     name: 'loader_rejected_insert',
     text: `
@@ -110,9 +101,9 @@ export async function rememberRejected(
     values: [
       users,
       digests,
-      items.map((i) => i.reason),
-      items.map((i) => i.partition),
-      items.map((i) => i.offset),
+      sorted.map((i) => i.reason),
+      sorted.map((i) => i.partition),
+      sorted.map((i) => i.offset),
     ],
   })
   const { rows } = await sql.query<{ user_id: string; digest: string } & Place>({

@@ -1,5 +1,6 @@
 import { checkpoint } from '../../lib/checkpoint.ts'
 import { overRecords } from '../../lib/errors.ts'
+import type { ValueRecord } from '../../lib/kafka/record.ts'
 import type { Handler } from '../../lib/kafka/sink.ts'
 import type { Logger } from '../../lib/log.ts'
 import { metrics } from '../../lib/metrics.ts'
@@ -8,28 +9,36 @@ import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { Account, HistoryEffect } from './account.ts'
 import { toAccount, toReports } from './account.ts'
 import type { Catalogue } from './catalogue.ts'
+import type { CatalogueEffect } from './catalogue-store.ts'
 import { writeCatalogue } from './catalogue-store.ts'
-import { insertPlays, readErased, rememberRejected, repairPlays } from './history-store.ts'
-import { KnownTracks } from './known-tracks.ts'
+import { insertPlays, rememberRejected, repairPlays } from './history-store.ts'
 import { recordWindows } from './ledger.ts'
-import { ShownPages } from './shown-pages.ts'
+import type { Memory } from './memory.ts'
+import { plainReader } from './page-reader.ts'
 import type { HistoryBatch } from './transform.ts'
 import { toHistory } from './transform.ts'
-import type { Written } from './written.ts'
 
 export interface HistoryOptions {
   postgres: Postgres
-  written: Written
+  memory: Memory
   /** Called after a commit that may have left something to be published: wanted metadata, gaps. */
   onCommitted: () => void
   log: Logger
   /**
    * The records were loaded before, by a parser that may have been wrong: rows that it wrote are brought to what
-   * the parser makes of the same records now, and nobody is told of gaps that are long past.
+   * the parser makes of the same records now, and nobody is told of gaps that are long past. Memory is not asked.
    */
   rerun?: boolean
   /** Called after each commit. */
   onAccount?: (account: Account, catalogueRows: number) => void
+}
+
+type StoredEffect = HistoryEffect & Pick<CatalogueEffect, 'inTable'>
+
+/** A batch and the rows of the catalogue that are to be sent for it. */
+interface ToStore {
+  batch: HistoryBatch
+  catalogue: Catalogue
 }
 
 /**
@@ -37,29 +46,27 @@ export interface HistoryOptions {
  * the same records changes nothing and gives the same dead letters.
  */
 export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse> {
-  const { written, onCommitted, onAccount, rerun = false, log } = options
-  // A rerun does not go by memory: rows may stem from a parser that was wrong.
-  const memory = rerun ? null : { written, shown: new ShownPages() }
-  const tracks = new KnownTracks()
+  const { memory, postgres, onCommitted, onAccount, rerun = false, log } = options
   return (records) => {
-    const before = memory ? { tracks, ...memory } : { tracks }
-    const all = toHistory(records, before)
-    const withoutErased = (erased: ReadonlySet<string>) => {
-      const kept = erased.size > 0 ? toHistory(records, { ...before, erased }) : all
-      return memory ? { ...kept, catalogue: memory.written.unwritten(kept.catalogue) } : kept
-    }
+    const recall = rerun ? null : memory.open()
+    const read = toHistory(records, { reader: recall?.reader ?? plainReader() })
+    const userIds = [...new Set(read.pages.map(({ page }) => page.userId))]
     return async () => {
       const startedAt = Date.now()
-      const { batch, effect } = await options.postgres.transaction(async (sql) => {
-        const erased = await readErased(sql, [...new Set(all.pages.map(({ page }) => page.userId))])
-        const kept = overRecords(() => withoutErased(erased))
-        return { batch: kept, effect: await store(sql, kept, rerun) }
+      const first = overRecords(() => ({
+        batch: read,
+        catalogue: recall ? recall.unwritten(read.seen) : read.seen.toCatalogue(),
+      }))
+      const { stored, effect, erased } = await memory.transaction(postgres, userIds, async (sql, erased) => {
+        const isTrue = recall?.isTrue() ?? true
+        const stored = isTrue && userIds.every((id) => !erased.has(id)) ? first : inFull(records, erased)
+        return { stored, effect: await store(sql, stored, rerun), erased }
       })
       checkpoint('loader.stored')
-      // After the commit only: what was rolled back is not written.
-      memory?.written.remember(batch.catalogue)
-      for (const [userId, page] of batch.shown) memory?.shown.keep(userId, page)
-      if (mayBePending(batch.catalogue, effect)) onCommitted()
+      if (stored === first) recall?.commit(effect.inTable, erased)
+      else recall?.leave()
+      const { batch, catalogue } = stored
+      if (mayBePending(catalogue, effect)) onCommitted()
 
       const account = toAccount(batch, effect)
       onAccount?.(account, effect.catalogueRows)
@@ -72,17 +79,30 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
   }
 }
 
+/** A batch as it is without any memory. */
+function inFull(records: readonly ValueRecord<SpotifyResponse>[], erased: ReadonlySet<string>): ToStore {
+  return overRecords(() => {
+    const batch = toHistory(records, { erased })
+    return { batch, catalogue: batch.seen.toCatalogue() }
+  })
+}
+
 /** Whether the commit may have left artists or tracks without metadata, or gaps that nobody was told of. */
 function mayBePending(catalogue: Catalogue, effect: HistoryEffect): boolean {
   return catalogue.artists.length + catalogue.tracks.length + effect.gaps.due + effect.gaps.closed > 0
 }
 
-/** The order of tables is the same as in every other transaction of this service; see {@link writeCatalogue}. */
-async function store(sql: Sql, batch: HistoryBatch, rerun: boolean): Promise<HistoryEffect> {
+/**
+ * Every transaction of this service takes tables in one order, and in each table rows in the order of their keys, so
+ * two of them never wait for one another in a circle: erased_users (asked first), shown_windows, shown_items, gaps,
+ * albums, artists, tracks, track_artists, track_popularity, artist_popularity, artist_followers, audio_features, plays,
+ * rejected_items.
+ */
+async function store(sql: Sql, { batch, catalogue }: ToStore, rerun: boolean): Promise<StoredEffect> {
   const { pages } = batch
   const shown = pages.flatMap(({ page, window }) => (window ? { page, window } : []))
   const gaps = await recordWindows(sql, shown, rerun)
-  const catalogueRows = await writeCatalogue(sql, batch.catalogue, rerun ? 'repair' : 'newer')
+  const { rows: catalogueRows, inTable } = await writeCatalogue(sql, catalogue, rerun ? 'repair' : 'newer')
   const stored = await insertPlays(sql, batch.plays)
   const playsRepaired = rerun ? await repairPlays(sql, batch.plays) : 0
   const reporters = await rememberRejected(
@@ -92,7 +112,7 @@ async function store(sql: Sql, batch: HistoryBatch, rerun: boolean): Promise<His
       return page ? { ...item, partition: page.partition, offset: page.offset } : []
     }),
   )
-  return { stored, playsRepaired, reporters, gaps, catalogueRows }
+  return { stored, playsRepaired, reporters, gaps, catalogueRows, inTable }
 }
 
 function count(batch: HistoryBatch, effect: HistoryEffect): void {

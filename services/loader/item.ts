@@ -1,5 +1,7 @@
 import type { JsonObject, ReadText } from './fields.ts'
 import { idOf, isObject, sha256, textOf } from './fields.ts'
+import type { SeenTrack } from './seen-track.ts'
+import { toSeenTrack } from './seen-track.ts'
 
 /** Lawful items that are no plays of tracks; they end here, counted by name. */
 const dropReasons = {
@@ -21,9 +23,27 @@ const rejectReasons = {
 export type DropReason = keyof typeof dropReasons
 export type RejectReason = keyof typeof rejectReasons
 
+/** Type and uri of what a track was played from; both are null for liked songs, searches and queues. */
+interface Context {
+  type: string | null
+  uri: string | null
+}
+
+/** What an item's track is read as. */
+export type TrackReading =
+  | { type: 'track'; track: SeenTrack }
+  | { type: 'drop'; reason: 'null_track' | 'not_a_track' }
+  | { type: 'rejected'; reason: 'missing_track' | 'missing_track_id' }
+
+/** How the parts of an item are read. */
+export interface ItemReading {
+  text: ReadText
+  track: (value: unknown) => TrackReading
+}
+
+/** `playedAt` is in Unix ms; null where the item does not tell. */
 export type Item =
-  | { type: 'play'; playedAt: number; trackId: string; track: JsonObject }
-  /** `playedAt` is null where the item does not tell. */
+  | { type: 'play'; playedAt: number; track: SeenTrack; context: Context }
   | { type: 'drop'; reason: DropReason; playedAt: number | null }
   /** `digest` tells the item again in the next poll. */
   | {
@@ -43,35 +63,43 @@ const futureToleranceMs = 24 * 60 * 60_000
 
 const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/
 
-/** Decides what one item of a page is. `fetchedAt` is the page's, Unix ms; `read` reads the page's texts. */
-export function toItem(item: unknown, fetchedAt: number, read: ReadText = textOf): Item {
+const plainReading: ItemReading = { text: textOf, track: (value) => readTrack(value, textOf) }
+
+/**
+ * Decides what one item of a page is.
+ *
+ * @param latest the latest time that had surely come when the page was fetched, or has by now; Unix ms
+ */
+export function toItem(item: unknown, latest: number, reading: ItemReading = plainReading): Item {
   if (!isObject(item)) return toRejected(item, 'invalid_item', null)
-  const { track, played_at: playedAtText } = item
+  const { played_at: playedAtText } = item
   const playedAt = typeof playedAtText === 'string' ? toTime(playedAtText) : null
-  if (track === null) return { type: 'drop', reason: 'null_track', playedAt }
-  if (!isObject(track)) return toRejected(item, 'missing_track', playedAt)
-  if (typeof track.type === 'string' && track.type !== 'track') {
-    return { type: 'drop', reason: 'not_a_track', playedAt }
-  }
-  const trackId = idOf(track, read)
-  if (trackId === null) return toRejected(item, 'missing_track_id', playedAt)
+  const read = reading.track(item.track)
+  if (read.type === 'drop') return { ...read, playedAt }
+  if (read.type === 'rejected') return toRejected(item, read.reason, playedAt)
   if (playedAtText === undefined || playedAtText === null) return toRejected(item, 'missing_played_at', null)
   if (playedAt === null) return toRejected(item, 'invalid_played_at', null)
-  if (playedAt > fetchedAt + futureToleranceMs) return toRejected(item, 'future_played_at', playedAt)
-  return { type: 'play', playedAt, trackId, track }
+  if (playedAt > latest + futureToleranceMs) return toRejected(item, 'future_played_at', playedAt)
+  return { type: 'play', playedAt, track: read.track, context: contextOf(item, reading.text) }
+}
+
+/** Reads the track of an item. */
+export function readTrack(track: unknown, read: ReadText): TrackReading {
+  if (track === null) return { type: 'drop', reason: 'null_track' }
+  if (!isObject(track)) return { type: 'rejected', reason: 'missing_track' }
+  if (typeof track.type === 'string' && track.type !== 'track') return { type: 'drop', reason: 'not_a_track' }
+  const id = idOf(track, read)
+  if (id === null) return { type: 'rejected', reason: 'missing_track_id' }
+  return { type: 'track', track: toSeenTrack(id, track, read) }
 }
 
 function toRejected(item: unknown, reason: RejectReason, playedAt: number | null): Item {
   return { type: 'rejected', reason, playedAt, digest: digestOf(item, reason), trackName: trackNameOf(item) }
 }
 
-/** Type and uri of what the track was played from; null for liked songs, searches and queues. */
-export function contextOf(
-  item: unknown,
-  read: ReadText = textOf,
-): { type: string | null; uri: string | null } {
-  const context = isObject(item) && isObject(item.context) ? item.context : {}
-  return { type: read(context.type), uri: read(context.uri) }
+function contextOf({ context }: JsonObject, read: ReadText): Context {
+  const { type, uri } = isObject(context) ? context : {}
+  return { type: read(type), uri: read(uri) }
 }
 
 /**
@@ -81,7 +109,7 @@ export function contextOf(
 export function digestOf(item: unknown, reason: RejectReason): string {
   if (!isObject(item)) return sha256(JSON.stringify([reason, scalarOf(item)]))
   const track = isObject(item.track) ? item.track : {}
-  const context = contextOf(item)
+  const context = contextOf(item, textOf)
   const parts = [item.played_at, track.id, track.uri, track.name].map(scalarOf)
   return sha256(JSON.stringify([reason, ...parts, context.uri]))
 }
@@ -92,7 +120,7 @@ function scalarOf(value: unknown): unknown {
 }
 
 /** The track's name for a person's eye, at most 80 characters; null when there is none. */
-export function trackNameOf(item: unknown): string | null {
+function trackNameOf(item: unknown): string | null {
   if (!isObject(item) || !isObject(item.track)) return null
   const name = textOf(item.track.name)
   return name === null ? null : [...name].slice(0, 80).join('')

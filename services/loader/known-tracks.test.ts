@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { KnownTracks } from './known-tracks.ts'
+import type { SeenTrack } from './seen-track.ts'
 
 /** JSON of a track as Spotify writes it; `popularity` is the text that stands for the number. */
 const trackJson = (
@@ -16,19 +17,19 @@ const pageOf = (tracks: readonly string[]) =>
     `{"items":[${tracks.map((track) => `{"track":${track},"played_at":"2026-11-24T08:15:00.000Z"}`).join(',')}]}`,
   )
 
-/** What a page reads as, or that it is no JSON. */
+/** What the tracks of a page read as, or that it is no JSON. */
 function outcome(known: KnownTracks, page: Buffer): unknown {
   try {
-    return known.parse(page, '')
-  } catch {
-    return 'no JSON'
+    const { json, track } = known.parse(page, '')
+    return (json as { items: { track: unknown }[] }).items.map((item) => track(item.track))
+  } catch (error) {
+    if (error instanceof SyntaxError) return 'no JSON'
+    throw error
   }
 }
 
 const tracksOf = (known: KnownTracks, page: Buffer) =>
-  (known.parse(page, '') as { items: { track: { popularity: number; album: object } }[] }).items.map(
-    ({ track }) => track,
-  )
+  (outcome(known, page) as { track: SeenTrack }[]).map(({ track }) => track)
 
 describe('a track of which only the popularity has changed', () => {
   test('is not parsed again, and has the popularity that the page shows', () => {

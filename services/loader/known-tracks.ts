@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import type { JsonObject } from './fields.ts'
-import { isObject } from './fields.ts'
+import { isObject, latin1TextOf, parseOrNull } from './fields.ts'
+import type { TrackReading } from './item.ts'
+import { readTrack } from './item.ts'
 
 /**
  * A track's JSON, as a page showed it, without its popularity: as a rule nothing else changes from day to day.
@@ -10,20 +12,19 @@ interface KnownTrack {
   head: Buffer
   /** From behind the popularity on; null of a track that shows none. */
   rest: Buffer | null
-  /** What is read of it; texts are Latin-1 of their bytes. */
-  track: JsonObject
+  reading: TrackReading
   /**
    * The same with each popularity, by its text, that was shown. One object for each: others remember what they know
    * of it.
    */
-  byPopularity: Map<string, JsonObject>
+  byPopularity: Map<string, TrackReading>
 }
 
 /** JSON of a page in which marks stand for tracks. */
 interface Folded {
   text: string
   /** By the number in the mark. */
-  tracks: readonly JsonObject[]
+  tracks: readonly TrackReading[]
 }
 
 /** JSON kept, in bytes; what was read of it takes about as much again. */
@@ -43,7 +44,8 @@ const tailLength = 40
 
 /**
  * Remembers tracks by the bytes of their JSON. A track is most of an item, and the same one is on many pages: so it
- * is parsed once, and taken out of the pages before they are.
+ * is read once, and taken out of the pages before they are parsed. It knows nothing of what is stored, so nothing makes
+ * it untrue.
  *
  * Whatever stands in a page, what comes out is what `JSON.parse` makes of it: bytes are taken out only where they
  * are by themselves one value, and a value of the same place is put in.
@@ -55,18 +57,23 @@ export class KnownTracks {
   })
 
   /**
+   * Parses a page's bytes as Latin-1.
+   *
    * @param body of a page without escapes by `\u`: no text of it then begins with NUL, as the marks do
+   * @param end text that makes the JSON of a page that was cut whole
+   * @returns the JSON, and what reads the tracks of its items
    * @throws SyntaxError when what is left of the page is no JSON
    */
-  parse(body: Buffer, end: string): unknown {
+  parse(body: Buffer, end: string): { json: unknown; track: (value: unknown) => TrackReading } {
     const { text, tracks } = this.#fold(body)
-    const json: unknown = JSON.parse(text + end)
-    if (isObject(json) && Array.isArray(json.items)) unfold(json.items, tracks)
-    return json
+    return {
+      json: JSON.parse(text + end),
+      track: (value) => (isMark(value) && tracks[numberOf(value)]) || readTrack(value, latin1TextOf),
+    }
   }
 
   #fold(body: Buffer): Folded {
-    const tracks: JsonObject[] = []
+    const tracks: TrackReading[] = []
     let text = ''
     let done = 0
     for (let at = body.indexOf(before); at >= 0; ) {
@@ -85,7 +92,7 @@ export class KnownTracks {
   }
 
   /** The track whose JSON lies from `start` up to `stop`; null when that is not one object. */
-  #read(body: Buffer, start: number, stop: number): JsonObject | null {
+  #read(body: Buffer, start: number, stop: number): TrackReading | null {
     const tail = body.toString('latin1', Math.max(start, stop - tailLength), stop)
     const known = this.#tracks.get(tail)
     const read = known && readKnown(known, body.subarray(start, stop))
@@ -95,21 +102,21 @@ export class KnownTracks {
     if (!isObject(json)) return null
     const fresh = toKnown(text, json)
     this.#tracks.set(tail, fresh)
-    return fresh.track
+    return fresh.reading
   }
 }
 
 /** What is read of a track that differs from a known one in its popularity at most; null when it does in more. */
-function readKnown({ head, rest, track, byPopularity }: KnownTrack, bytes: Buffer): JsonObject | null {
+function readKnown({ head, rest, reading, byPopularity }: KnownTrack, bytes: Buffer): TrackReading | null {
   const restAt = bytes.length - (rest?.length ?? 0)
   if (restAt < head.length || bytes.compare(head, 0, head.length, 0, head.length) !== 0) return null
-  if (rest === null) return restAt === head.length ? track : null
+  if (rest === null) return restAt === head.length ? reading : null
   if (bytes.compare(rest, 0, rest.length, restAt) !== 0) return null
   const number = bytes.toString('latin1', head.length, restAt)
   const known = byPopularity.get(number)
   if (known) return known
-  if (!shortNumber.test(number)) return null
-  const fresh = { ...track, popularity: Number(number) }
+  if (!shortNumber.test(number) || reading.type !== 'track') return null
+  const fresh: TrackReading = { type: 'track', track: { ...reading.track, popularity: Number(number) } }
   if (byPopularity.size === maxPopularities) byPopularity.clear()
   byPopularity.set(number, fresh)
   return fresh
@@ -117,12 +124,12 @@ function readKnown({ head, rest, track, byPopularity }: KnownTrack, bytes: Buffe
 
 /** Takes the popularity out of a track's JSON, where the number that stands there is the track's and nothing else. */
 function toKnown(text: string, json: JsonObject): KnownTrack {
-  const track = toNeeded(json)
+  const reading = readTrack(json, latin1TextOf)
   const { start = '', number = '', rest = '' } = popularityIn.exec(text)?.groups ?? {}
   const other = json.popularity === Number(number) ? parseOrNull(`${start}-1${rest}`) : null
   if (!isObject(other) || other.popularity !== -1)
-    return { head: toBytes(text), rest: null, track, byPopularity: new Map() }
-  return { head: toBytes(start), rest: toBytes(rest), track, byPopularity: new Map([[number, track]]) }
+    return { head: toBytes(text), rest: null, reading, byPopularity: new Map() }
+  return { head: toBytes(start), rest: toBytes(rest), reading, byPopularity: new Map([[number, reading]]) }
 }
 
 /** In memory of their own: a part of what Node shares among small buffers would keep all of it. */
@@ -132,33 +139,14 @@ function toBytes(latin1: string): Buffer {
   return bytes
 }
 
-/** A track without what nothing is made of: the lists of markets are most of its memory. */
-function toNeeded(track: JsonObject): JsonObject {
-  const { id, uri, type, name, duration_ms, explicit, popularity, external_ids, artists, album } = track
-  const needed = { id, uri, type, name, duration_ms, explicit, popularity, external_ids, artists }
-  if (!isObject(album)) return needed
-  const { album_type, release_date, images } = album
-  return {
-    ...needed,
-    album: { id: album.id, uri: album.uri, name: album.name, album_type, release_date, images },
-  }
-}
-
 function markOf(index: number): string {
   return `"\\u0000${index}"`
 }
 
-function unfold(items: readonly unknown[], tracks: readonly JsonObject[]): void {
-  for (const item of items as { track?: unknown }[]) {
-    if (isObject(item) && typeof item.track === 'string' && item.track[0] === '\0')
-      item.track = tracks[Number(item.track.slice(1))]
-  }
+function isMark(value: unknown): value is string {
+  return typeof value === 'string' && value[0] === '\0'
 }
 
-function parseOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
+function numberOf(mark: string): number {
+  return Number(mark.slice(1))
 }

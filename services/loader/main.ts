@@ -12,9 +12,9 @@ import { topology } from '../../lib/topology.ts'
 import { readConfig } from './config.ts'
 import { historyHandler } from './history.ts'
 import { toLanes } from './lanes.ts'
+import { Memory } from './memory.ts'
 import { metadataHandler } from './metadata.ts'
 import { Outbox } from './outbox.ts'
-import { Written } from './written.ts'
 
 const name = 'loader'
 /** Batches in work at a time, of all partitions: while one waits for Postgres another one is parsed. */
@@ -23,7 +23,9 @@ const connections = batchesInWork + 1
 
 await runService(name, readConfig, async ({ config, scope, log, health, fail }) => {
   const topics = topology(config.kafka.prefix)
-  const postgres = await scope.use(openPostgres({ url: config.databaseUrl, connections, name, log }))
+  const memory = await scope.use(new Memory())
+  const onLost = () => memory.drop()
+  const postgres = await scope.use(openPostgres({ url: config.databaseUrl, connections, name, log, onLost }))
   const codec = openCodec(config.kafka.registryUrl)
   const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }))
   const lanes = toLanes({ ...config, kafka, topology: topics })
@@ -35,8 +37,7 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const find = () => findInServers({ kafka: config.kafka, sql: postgres, name, log })
   await scope.use(watchSettings({ subject: 'servers', find, raise, resolve, log }), 'settings')
 
-  const written = new Written()
-  const parts = { postgres, written, onCommitted: () => outbox.wake(), log }
+  const parts = { postgres, memory, onCommitted: () => outbox.wake(), log }
   const turns = pLimit(batchesInWork)
   const { batchPages: batchMaxRecords, batchMaxBytes } = config
   const limits = { batchMaxRecords, batchMaxBytes, inTurn: <T>(work: () => Promise<T>) => turns(work) }

@@ -1,3 +1,4 @@
+import { overRecords } from '../../lib/errors.ts'
 import type { ValueRecord } from '../../lib/kafka/record.ts'
 import type { DeadLetter, Handler } from '../../lib/kafka/sink.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -6,12 +7,12 @@ import type { SpotifyResponse } from '../../lib/topology.ts'
 import { writeCatalogue } from './catalogue-store.ts'
 import type { EntityBatch } from './entities.ts'
 import { toEntities } from './entities.ts'
-import type { Written } from './written.ts'
+import type { Memory } from './memory.ts'
 
 /** The handler of group `loader.metadata`: one transaction a batch; running it again changes nothing. */
 export function metadataHandler(options: {
   postgres: Postgres
-  written: Written
+  memory: Memory
   /** Called after a commit: artists of a track that was looked up may lack metadata themselves. */
   onCommitted: () => void
   log: Logger
@@ -20,7 +21,7 @@ export function metadataHandler(options: {
   /** Called after each commit. */
   onAccount?: (counts: EntityBatch['counts'], catalogueRows: number) => void
 }): Handler<SpotifyResponse> {
-  const { postgres, written, onCommitted, onAccount, rerun = false, log } = options
+  const { postgres, memory, onCommitted, onAccount, rerun = false, log } = options
   return (records) => {
     const batch = toEntities(records)
     return () => store(records, batch)
@@ -31,12 +32,16 @@ export function metadataHandler(options: {
     batch: EntityBatch,
   ): Promise<DeadLetter[]> {
     const startedAt = Date.now()
-    const catalogue = rerun ? batch.catalogue : written.unwritten(batch.catalogue)
-    const mode = rerun ? 'repair' : 'newer'
-    const catalogueRows = await postgres.transaction((sql) => writeCatalogue(sql, catalogue, mode))
-    if (!rerun) written.remember(catalogue)
+    const recall = memory.open()
+    const recalled = rerun ? null : overRecords(() => recall.unwritten(batch.seen))
+    const { rows, inTable } = await memory.transaction(postgres, [], (sql) => {
+      if (recalled && recall.isTrue()) return writeCatalogue(sql, recalled, 'newer')
+      const whole = overRecords(() => batch.seen.toCatalogue())
+      return writeCatalogue(sql, whole, rerun ? 'repair' : 'newer')
+    })
+    if (recalled) recall.commit(inTable, new Set())
     onCommitted()
-    onAccount?.(batch.counts, catalogueRows)
+    onAccount?.(batch.counts, rows)
 
     const { partition, offset } = records[0] ?? {}
     const fields = { partition, offset, records: records.length, ...batch.counts }

@@ -4,11 +4,7 @@ import type { RawRecord, ValueRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
 import { excerptHeader, restoreHeaders } from '../../lib/kafka/restored.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
-import type { ReadText } from './fields.ts'
-import { isObject, latin1TextOf, storable, textOf } from './fields.ts'
-import type { KnownTracks } from './known-tracks.ts'
-import type { Cut } from './shown-page.ts'
-import { cutEnd } from './shown-page.ts'
+import { isObject, storable } from './fields.ts'
 
 /** One recently-played response of a user. */
 export interface Page {
@@ -29,84 +25,59 @@ export interface Page {
   size: number
 }
 
-export type PageResult =
-  | { type: 'page'; page: Page; items: readonly unknown[]; read: ReadText }
-  | { type: 'dead-letter'; reason: DeadLetterReason; message: string }
+export type NoPage = { type: 'dead-letter'; reason: DeadLetterReason; message: string }
+
+/** A page before its items are read. */
+export type PageHead = { type: 'head'; page: Omit<Page, 'size'>; body: Buffer }
 
 const userIdPattern = /^[1-9]\d{0,17}$/
 /** The last moment of the year 9999: what Postgres and JavaScript both print alike. */
 const maxTimeMs = 253_402_300_799_999
 
 /**
- * Reads one record of `spotify.recently-played`.
+ * Reads all of one record of `spotify.recently-played` but its body.
  *
- * @param way `plain` decodes all of the body. With the tracks that are known, the same is read faster; texts are then
- *   to be read with the `read` that comes back, and of a track there is what is stored of it
- * @param cut what is to be read of the body; null: all of it
- * @returns dead letters `invalid_key`, `invalid_record`, `unexpected_status`, `invalid_json`, `invalid_page`
+ * @returns dead letters `invalid_key`, `invalid_record`, `unexpected_status`
  */
-export function toPage(
-  record: ValueRecord<SpotifyResponse>,
-  way: 'plain' | KnownTracks,
-  cut: Cut | null = null,
-): PageResult {
+export function toPageHead(record: ValueRecord<SpotifyResponse>): PageHead | NoPage {
   const { value } = record
   const userId = record.key?.toString('latin1') ?? ''
-  if (!userIdPattern.test(userId))
-    return deadLetter('invalid_key', 'The key is not a user id in decimal text')
+  if (!userIdPattern.test(userId)) return noPage('invalid_key', 'The key is not a user id in decimal text')
   if (value.subject !== userId) {
-    return deadLetter('invalid_key', `The key says user ${userId}, the value "${clip(value.subject)}"`)
+    return noPage('invalid_key', `The key says user ${userId}, the value "${clip(value.subject)}"`)
   }
   if (value.endpoint !== 'recently-played') {
-    return deadLetter('invalid_record', `The endpoint is "${clip(value.endpoint)}", not recently-played`)
+    return noPage('invalid_record', `The endpoint is "${clip(value.endpoint)}", not recently-played`)
   }
-  if (!isTime(value.fetchedAt)) return deadLetter('invalid_record', `fetchedAt is ${value.fetchedAt}`)
-  if (value.status !== 200) return deadLetter('unexpected_status', `The status is ${value.status}`)
+  if (!isTime(value.fetchedAt)) return noPage('invalid_record', `fetchedAt is ${value.fetchedAt}`)
+  if (value.status !== 200) return noPage('unexpected_status', `The status is ${value.status}`)
+  const page = {
+    record,
+    userId,
+    fetchedAt: value.fetchedAt,
+    source: storable(value.source),
+    isWindow: value.source !== 'import' && headerText(record, excerptHeader) === null,
+    ...placeOf(record),
+    redriven: headerText(record, redriveGroupHeader) !== null,
+  }
+  return { type: 'head', page, body: value.body }
+}
 
-  const body = parsePage(cut ? cut.rest : value.body, way, cut ? cutEnd : '')
-  if (body.type === 'invalid') return deadLetter('invalid_json', body.message)
-  if (!isObject(body.json) || !Array.isArray(body.json.items)) {
-    return deadLetter('invalid_page', 'The body has no list of items')
+/** The list of items of a body. @returns dead letters `invalid_json`, `invalid_page` */
+export function toItems(parsed: Parsed): { type: 'items'; items: readonly unknown[] } | NoPage {
+  if (parsed.type === 'invalid') return noPage('invalid_json', parsed.message)
+  if (!isObject(parsed.json) || !Array.isArray(parsed.json.items)) {
+    return noPage('invalid_page', 'The body has no list of items')
   }
-  return {
-    type: 'page',
-    page: {
-      record,
-      userId,
-      fetchedAt: value.fetchedAt,
-      source: storable(value.source),
-      isWindow: value.source !== 'import' && headerText(record, excerptHeader) === null,
-      ...placeOf(record),
-      redriven: headerText(record, redriveGroupHeader) !== null,
-      size: body.json.items.length + (cut?.repeated ?? 0),
-    },
-    items: body.json.items,
-    read: body.read,
-  }
+  return { type: 'items', items: parsed.json.items }
 }
 
 type Parsed = { type: 'json'; json: unknown } | { type: 'invalid'; message: string }
 
-/**
- * A name beyond Latin-1 anywhere in a page makes all of it a string of two bytes a character, which costs a third
- * of the parse. JSON's own characters are ASCII, so its bytes can be taken for Latin-1 and the few texts that are
- * stored be decoded one by one; only `\u` escapes could then not be told from bytes.
- */
-function parsePage(body: Buffer, way: 'plain' | KnownTracks, end: string): Parsed & { read: ReadText } {
-  if (way !== 'plain' && !body.includes('\\u')) {
-    try {
-      return { type: 'json', json: way.parse(body, end), read: latin1TextOf }
-    } catch {
-      // What is wrong with it is said in its own characters.
-    }
-  }
-  return { ...parseJson(body, end), read: textOf }
-}
-
-/** JSON of a response body and the text after it, or why it is none. */
-export function parseJson(body: Buffer, end = ''): Parsed {
+/** JSON of a response body, or why it is none. */
+export function parseJson(body: Buffer): Parsed {
   try {
-    return { type: 'json', json: JSON.parse(body.toString('utf8') + end) }
+    return { type: 'json', json: JSON.parse(body.toString('utf8')) }
   } catch (error) {
     return { type: 'invalid', message: `${body.length} bytes: ${(error as SyntaxError).message}` }
   }
@@ -130,6 +101,6 @@ function clip(text: string): string {
   return text.length > 40 ? `${text.slice(0, 40).toWellFormed()}…` : text
 }
 
-function deadLetter(reason: DeadLetterReason, message: string): PageResult {
+function noPage(reason: DeadLetterReason, message: string): NoPage {
   return { type: 'dead-letter', reason, message }
 }

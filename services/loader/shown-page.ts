@@ -1,17 +1,23 @@
+import { isObject, parseOrNull } from './fields.ts'
+import type { Item } from './item.ts'
+
 /**
- * A page of a user that was read in full: its plays are stored, or stand earlier in the same batch. The next page
- * of the user repeats most of it, byte for byte, and need not be read twice.
+ * A page of a user whose plays are stored, or stand earlier in the same batch. The next page of the user repeats most
+ * of it, byte for byte, and need not be read twice.
  */
 export interface ShownPage {
   body: Buffer
   /** Unix time in milliseconds. */
   fetchedAt: number
-  /** When each item was played, in the order of the items (Unix ms). All of them are plays. */
-  playedAt: readonly number[]
-  /** The track of each item. */
-  trackIds: readonly string[]
+  /** All of them are plays. */
+  items: readonly Item[]
   /** Where the items begin in the body. */
   itemsAt: number
+  /**
+   * When a page of the user was last read in full, by `performance.now()`. This one may have been read only beyond the
+   * one before it, and that one beyond an earlier one.
+   */
+  fullAt: number
 }
 
 /** What is left of a page without the items that an earlier one has shown. */
@@ -35,14 +41,9 @@ const comma = 0x2c
 const bracket = 0x5d
 
 /** @returns null when the places of its items cannot be told from the bytes */
-export function toShownPage(of: {
-  body: Buffer
-  fetchedAt: number
-  playedAt: readonly number[]
-  trackIds: readonly string[]
-}): ShownPage | null {
+export function toShownPage(of: Omit<ShownPage, 'itemsAt'>): ShownPage | null {
   const itemsAt = startOfItems(of.body)
-  return itemsAt === null || of.playedAt.length === 0 ? null : { ...of, itemsAt }
+  return itemsAt === null || of.items.length === 0 ? null : { ...of, itemsAt }
 }
 
 /**
@@ -67,14 +68,14 @@ export function cutRepeated(body: Buffer, shown: ShownPage): Cut | null {
 }
 
 /** @param page what a page has from the first item that was shown on */
-function countRepeated(page: Buffer, { body, itemsAt, playedAt }: ShownPage): number | null {
+function countRepeated(page: Buffer, { body, itemsAt, items }: ShownPage): number | null {
   const lastMark = page.lastIndexOf(mark)
   if (lastMark < 0 || !repeats(page, body.subarray(itemsAt), lastMark)) return null
   const timeAt = lastMark + mark.length
   const last = Date.parse(page.toString('latin1', timeAt, page.indexOf(quote, timeAt)))
-  const index = playedAt.indexOf(last)
+  const index = items.findIndex(({ playedAt }) => playedAt === last)
   // Of two items at one moment it could be either.
-  return index >= 0 && index === playedAt.lastIndexOf(last) ? index + 1 : null
+  return index >= 0 && index === items.findLastIndex(({ playedAt }) => playedAt === last) ? index + 1 : null
 }
 
 /**
@@ -86,8 +87,7 @@ function countRepeated(page: Buffer, { body, itemsAt, playedAt }: ShownPage): nu
 function repeats(page: Buffer, shown: Buffer, lastMark: number): boolean {
   if (lastMark > shown.length || page.compare(shown, 0, lastMark, 0, lastMark) !== 0) return false
   for (let i = lastMark; i < page.length; i++) {
-    if (page[i] === bracket && goesOn(shown, i) && isEmptyPage(`{${opening}${page.toString('latin1', i)}`))
-      return true
+    if (page[i] === bracket && goesOn(shown, i) && endsPage(page.toString('latin1', i))) return true
     if (page[i] !== shown[i]) return false
   }
   return false
@@ -107,16 +107,12 @@ function startOfItems(body: Buffer): number | null {
 
 /** Whether a text is JSON of an object whose list of items is empty. */
 function isEmptyPage(text: string): boolean {
-  try {
-    const json: unknown = JSON.parse(text)
-    return (
-      typeof json === 'object' &&
-      json !== null &&
-      'items' in json &&
-      Array.isArray(json.items) &&
-      json.items.length === 0
-    )
-  } catch {
-    return false
-  }
+  const json = parseOrNull(text)
+  return isObject(json) && Array.isArray(json.items) && json.items.length === 0
+}
+
+/** Whether a text ends the list of items and the page, and no other list of items follows: the last one counts. */
+function endsPage(text: string): boolean {
+  const json = parseOrNull(`{"list":[${text}`)
+  return isObject(json) && !Object.hasOwn(json, 'items')
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { Freshness } from './freshness.ts'
 import { ShownPages } from './shown-pages.ts'
 
 const users = ['1', '2', '3', '4', '5', '6']
@@ -13,11 +14,11 @@ test('whatever was kept in whose place, a user has their last page or none', () 
   const seen = { found: 0, gone: 0 }
   fc.assert(
     fc.property(fc.array(kept, { minLength: 1, maxLength: 60 }), (list) => {
-      const pages = new ShownPages({ maxBytes: 100_000 })
+      const pages = new ShownPages(new Freshness(), { maxBytes: 100_000 })
       const last = new Map<string, Buffer>()
       for (const { userId, size, fill } of list) {
         const body = Buffer.alloc(size, fill)
-        pages.keep(userId, { body, fetchedAt: fill, playedAt: [fill], trackIds: ['x'], itemsAt: 1 })
+        pages.keep(userId, { body, fetchedAt: fill, items: [], itemsAt: 1, fullAt: performance.now() })
         last.set(userId, Buffer.from(body))
         // What comes next may be read over the batch.
         body.fill(0)

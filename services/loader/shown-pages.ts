@@ -1,9 +1,8 @@
 import { LRUCache } from 'lru-cache'
+import type { Freshness } from './freshness.ts'
 import type { ShownPage } from './shown-page.ts'
 
 const maxBytes = 32 << 20
-/** Rows may be taken away, or the database be restored: pages are read in full again then. */
-const keptForMs = 15 * 60_000
 /** The next page of a user may be a little longer. */
 const roomStep = 16 << 10
 
@@ -12,16 +11,16 @@ const roomStep = 16 << 10
  * had to go: V8 would collect the whole heap for every few hundred of them.
  */
 export class ShownPages {
+  readonly #freshness: Freshness
   readonly #pages: LRUCache<string, ShownPage>
   #spare: ArrayBufferLike | null = null
 
   /** @param limits.maxBytes of all pages together */
-  constructor(limits = { maxBytes }) {
+  constructor(freshness: Freshness, limits = { maxBytes }) {
+    this.#freshness = freshness
     this.#pages = new LRUCache({
       maxSize: limits.maxBytes,
       sizeCalculation: ({ body }) => body.buffer.byteLength,
-      ttl: keptForMs,
-      ttlResolution: 1_000,
       dispose: ({ body }, _userId, reason) => {
         if (reason === 'evict') this.#spare = body.buffer
       },
@@ -30,7 +29,8 @@ export class ShownPages {
 
   /** What it gives must not be looked at once another page is kept. */
   get(userId: string): ShownPage | undefined {
-    return this.#pages.get(userId)
+    const page = this.#pages.get(userId)
+    return page && this.#freshness.isFresh(page.fullAt) ? page : undefined
   }
 
   /** Keeps a copy: a body is a part of its whole batch as it came from Kafka. */
@@ -38,6 +38,23 @@ export class ShownPages {
     const body = Buffer.from(this.#roomFor(userId, page.body.length), 0, page.body.length)
     page.body.copy(body)
     this.#pages.set(userId, { ...page, body })
+  }
+
+  forget(userId: string): void {
+    this.#pages.delete(userId)
+  }
+
+  forgetAll(): void {
+    this.#pages.clear()
+    this.#spare = null
+  }
+
+  /** Lets go of pages that are read in full again the next time. */
+  purge(): void {
+    for (const [userId, { fullAt }] of this.#pages.entries()) {
+      if (!this.#freshness.isFresh(fullAt)) this.#pages.delete(userId)
+    }
+    this.#spare = null
   }
 
   #roomFor(userId: string, length: number): ArrayBufferLike {

@@ -1,9 +1,13 @@
 import type { AlbumRow, ArtistRow, Catalogue, FeaturesRow, Finding, TrackRow } from './catalogue.ts'
 import { compareText } from './catalogue.ts'
-import type { JsonObject, ReadText } from './fields.ts'
+import type { JsonObject } from './fields.ts'
 import { countOf, imagesOf, int32Of, isObject, textOf, textsOf } from './fields.ts'
 import { Observations } from './observations.ts'
-import type { Version } from './versions.ts'
+import type { Said } from './said.ts'
+import { fill, meanings, said } from './said.ts'
+import type { SeenTrack } from './seen-track.ts'
+import { mergeTracks } from './seen-track.ts'
+import type { TrackVersion } from './versions.ts'
 import {
   toAlbumRow,
   toArtistRows,
@@ -12,12 +16,20 @@ import {
   unseenArtist,
   unseenTrack,
 } from './versions.ts'
-import type { Written } from './written.ts'
 
 /** When an answer was fetched: Unix ms, and its UTC date. */
 export interface FetchedAt {
   at: number
   day: string
+}
+
+/** A whole artist, as an answer shows it. */
+interface ArtistVersion {
+  id: string
+  name: string | undefined
+  genres: Said<readonly string[]>
+  images: Said<string>
+  fetchedAt: number
 }
 
 interface TrackFindings {
@@ -30,30 +42,35 @@ interface TrackFindings {
  * that is on a hundred pages is only looked at once, in the version that wins.
  */
 export class Sightings {
-  readonly #tracks = new Map<string, Version>()
+  readonly #tracks = new Map<string, TrackVersion>()
   readonly #trackFindings = new Map<string, TrackFindings>()
-  readonly #artists = new Map<string, Version>()
+  readonly #artists = new Map<string, ArtistVersion>()
   readonly #artistFindings = new Map<string, Finding>()
   readonly #features = new Map<string, FeaturesRow>()
   readonly #trackPopularity = new Observations()
   readonly #artistPopularity = new Observations()
   readonly #artistFollowers = new Observations()
 
-  /** A track as a page or an answer shows it, and how its texts are read. */
-  addTrack(id: string, track: JsonObject, fetched: FetchedAt, read: ReadText = textOf): void {
-    const known = this.#tracks.get(id)
-    if (!known || known.fetchedAt < fetched.at) {
-      const version = toTrackVersion(track, fetched.at, read)
-      if (!known || known.fetchedAt < version.fetchedAt) this.#tracks.set(id, version)
+  /** A track as a page or an answer shows it. */
+  addTrack(track: SeenTrack, fetched: FetchedAt): void {
+    const known = this.#tracks.get(track.id)
+    if (!known) this.#tracks.set(track.id, toTrackVersion(track, fetched.at))
+    else if (known.fetchedAt < fetched.at || !known.track.isWhole) {
+      this.#tracks.set(track.id, newestOf(known, toTrackVersion(track, fetched.at)))
     }
-    this.#trackPopularity.add(id, int32Of(track.popularity), fetched)
+    this.#trackPopularity.add(track.id, track.popularity, fetched)
   }
 
   /** A whole artist, as an answer shows it. */
   addArtist(id: string, artist: JsonObject, fetched: FetchedAt): void {
-    const version = { entity: artist, fetchedAt: fetched.at, read: textOf }
-    const known = this.#artists.get(id)
-    this.#artists.set(id, known ? merge(known, version) : version)
+    const rules = meanings.artist
+    keepNewest(this.#artists, {
+      id,
+      name: textOf(artist.name) || undefined,
+      genres: said(rules.genres, artist.genres, textsOf),
+      images: said(rules.images, artist.images, imagesOf),
+      fetchedAt: fetched.at,
+    })
     this.#artistPopularity.add(id, int32Of(artist.popularity), fetched)
     const total = isObject(artist.followers) ? countOf(artist.followers.total) : null
     this.#artistFollowers.add(id, total, fetched)
@@ -61,7 +78,8 @@ export class Sightings {
 
   addFeatures(row: FeaturesRow): void {
     const known = this.#features.get(row.trackId)
-    if (!known || known.fetchedAt < row.fetchedAt) this.#features.set(row.trackId, row)
+    const [older, newer] = known && row.fetchedAt <= known.fetchedAt ? [row, known] : [known ?? row, row]
+    this.#features.set(row.trackId, { ...newer, values: fill(newer.values, older.values) })
   }
 
   /** Whether an artist was found. What was found once stays found. */
@@ -76,15 +94,15 @@ export class Sightings {
     this.#trackFindings.set(id, known)
   }
 
-  /** @param written tracks that it covers are left out */
-  toCatalogue(written?: Pick<Written, 'covers'>): Catalogue {
+  /** @param isKnown tracks of which it says so are left out, with their albums and artists */
+  toCatalogue(isKnown: (version: TrackVersion) => boolean = () => false): Catalogue {
     const albums = new Map<string, AlbumRow>()
     const artists = new Map<string, ArtistRow>()
     const tracks: TrackRow[] = []
     for (const [id, version] of this.#tracks) {
       const findings = this.#trackFindings.get(id)
-      if (!findings && written?.covers(id, version)) continue
-      tracks.push({ ...toTrackRow(id, version), ...findings })
+      if (!findings && isKnown(version)) continue
+      tracks.push({ ...toTrackRow(version), ...findings })
       const album = toAlbumRow(version)
       if (album) keepNewest(albums, album)
       for (const artist of toArtistRows(version)) keepNewest(artists, artist)
@@ -108,29 +126,27 @@ export class Sightings {
   }
 }
 
-/** The newer version, with the fields that only the older one has. */
-function merge(a: Version, b: Version): Version {
+function newestOf(a: TrackVersion, b: TrackVersion): TrackVersion {
   const [older, newer] = a.fetchedAt < b.fetchedAt ? [a, b] : [b, a]
-  return { entity: { ...older.entity, ...newer.entity }, fetchedAt: newer.fetchedAt, read: newer.read }
+  return { track: mergeTracks(newer.track, older.track), fetchedAt: newer.fetchedAt }
 }
 
 /** Joins what an answer says of an artist with the name that tracks of the same batch show. */
-function withMetadata(named: ArtistRow, version: Version | undefined): ArtistRow {
+function withMetadata(named: ArtistRow, version: ArtistVersion | undefined): ArtistRow {
   if (!version) return named
-  const { entity, fetchedAt } = version
-  const name = textOf(entity.name)
+  const { name, genres, images, fetchedAt } = version
   return {
     ...named,
     ...(name && fetchedAt >= named.fetchedAt ? { name, fetchedAt } : {}),
-    genres: textsOf(entity.genres),
-    images: imagesOf(entity.images),
-    metadataFetchedAt: fetchedAt,
+    ...{ genres, images, metadataFetchedAt: fetchedAt },
   }
 }
 
+/** Keeps the newer row of an id, with what only the older one says. */
 function keepNewest<R extends { id: string; fetchedAt: number }>(rows: Map<string, R>, row: R): void {
   const known = rows.get(row.id)
-  if (!known || known.fetchedAt < row.fetchedAt) rows.set(row.id, row)
+  if (!known) rows.set(row.id, row)
+  else rows.set(row.id, known.fetchedAt < row.fetchedAt ? fill(row, known) : fill(known, row))
 }
 
 function sorted<R extends { id: string }>(rows: R[]): R[] {

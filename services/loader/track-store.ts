@@ -2,30 +2,23 @@ import type { Sql } from '../../lib/postgres.ts'
 import type { TrackRow } from './catalogue.ts'
 import { unseen } from './catalogue.ts'
 import type { WriteMode } from './catalogue-store.ts'
+import type { VersionRow, Versions } from './version-store.ts'
+import { clearColumns, readVersions, toVersions } from './version-store.ts'
 
-/**
- * Upserts tracks with their artists; which version wins is said at {@link writeCatalogue}.
- * @returns how many rows are new or changed
- */
-export async function upsertTracks(sql: Sql, rows: readonly TrackRow[], mode: WriteMode): Promise<number> {
+/** Upserts tracks with their artists; which version wins is said at {@link writeCatalogue}. */
+export async function upsertTracks(
+  sql: Sql,
+  rows: readonly TrackRow[],
+  mode: WriteMode,
+): Promise<{ rows: number; inTable: Versions }> {
   const touched = await upsertVersions(sql, rows, mode)
   // A track may be right and its artists wrong: a repair looks at those of every version that is in the table.
-  const inTable = mode === 'repair' ? await readVersions(sql, rows) : touched
+  const inTable = mode === 'repair' ? await readVersions(sql, 'tracks', rows) : touched
   const won = rows.filter((row) => row.fetchedAt !== unseen && inTable.get(row.id) === row.fetchedAt)
-  const artists = won.length > 0 ? await replaceArtists(sql, won) : 0
-  return mode === 'repair' ? touched.size + artists : touched.size
-}
-
-/** Times of the versions that the table has (Unix ms), by id. */
-type Versions = ReadonlyMap<string, number>
-
-async function readVersions(sql: Sql, tracks: readonly TrackRow[]): Promise<Versions> {
-  const { rows } = await sql.query<{ id: string; fetched_at: Date }>({
-    name: 'loader_track_versions',
-    text: 'select id, fetched_at from tracks where id = any ($1::text[])',
-    values: [tracks.map((t) => t.id)],
-  })
-  return new Map(rows.map((row) => [row.id, row.fetched_at.getTime()]))
+  const cleared = await clearColumns(sql, 'tracks', won, inTable)
+  const artists = await replaceArtists(sql, won)
+  const repaired = mode === 'repair' ? artists : 0
+  return { rows: touched.size + cleared + repaired, inTable: touched }
 }
 
 /** Whether a version is written over the one in the table; $10: repair. */
@@ -64,7 +57,8 @@ const upsertVersionsSql = `
 
 /** @returns the rows that are new or changed */
 async function upsertVersions(sql: Sql, rows: readonly TrackRow[], mode: WriteMode): Promise<Versions> {
-  const { rows: touched } = await sql.query<{ id: string; fetched_at: Date }>({
+  if (rows.length === 0) return new Map()
+  const { rows: touched } = await sql.query<VersionRow>({
     name: 'loader_tracks',
     text: upsertVersionsSql,
     values: [
@@ -80,16 +74,19 @@ async function upsertVersions(sql: Sql, rows: readonly TrackRow[], mode: WriteMo
       mode === 'repair',
     ],
   })
-  return new Map(touched.map((row) => [row.id, row.fetched_at.getTime()]))
+  return toVersions(touched)
 }
 
 /**
- * Makes the artists of tracks those of the versions that won, also where they are fewer than before. The rows
- * of these tracks are locked by this transaction, so nobody else replaces their artists meanwhile.
+ * Makes the artists of tracks those of the versions that won, also where they are fewer than before; a version that
+ * says nothing of artists leaves them. The rows of these tracks are locked by this transaction, so nobody else replaces
+ * their artists meanwhile.
  *
  * @returns how many are new or changed
  */
-async function replaceArtists(sql: Sql, tracks: readonly TrackRow[]): Promise<number> {
+async function replaceArtists(sql: Sql, won: readonly TrackRow[]): Promise<number> {
+  const tracks = won.flatMap(({ id, artistIds }) => (artistIds ? { id, artistIds } : []))
+  if (tracks.length === 0) return 0
   const rows = tracks.flatMap((track) =>
     track.artistIds.map((artistId, position) => ({ trackId: track.id, position, artistId })),
   )

@@ -74,7 +74,7 @@ const elsewherePrefix = '@'
 
 /** An item as it is found again on another page; null: it cannot be. */
 export function toShown(item: Item): Shown | null {
-  if (item.type === 'play') return { at: item.playedAt, id: item.trackId }
+  if (item.type === 'play') return { at: item.playedAt, id: item.track.id }
   if (item.type === 'drop') {
     return item.playedAt === null ? null : { at: item.playedAt, id: otherPrefix + item.reason }
   }

@@ -8,7 +8,7 @@ import { Secret } from '../../lib/secret.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import { readGapNews } from '../../services/loader/gap-store.ts'
 import { historyHandler } from '../../services/loader/history.ts'
-import { Written } from '../../services/loader/written.ts'
+import { Memory } from '../../services/loader/memory.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import type { Json, RecordOptions } from '../support/pages.ts'
@@ -40,7 +40,7 @@ beforeEach(empty)
 
 /** A process of its own, as far as memory goes. */
 function openLoader(rerun = false) {
-  const parts = { postgres, written: new Written(), onCommitted: () => undefined, log: stream.log, rerun }
+  const parts = { postgres, memory: new Memory(), onCommitted: () => undefined, log: stream.log, rerun }
   const handler = historyHandler(parts)
   return async (...records: PageRecord[]) => {
     await handler(records)(neverAborted)

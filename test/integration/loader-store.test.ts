@@ -8,8 +8,8 @@ import { openPostgres, toArray } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import { historyHandler } from '../../services/loader/history.ts'
+import { Memory } from '../../services/loader/memory.ts'
 import { metadataHandler } from '../../services/loader/metadata.ts'
-import { Written } from '../../services/loader/written.ts'
 import { playOddities, trackOddities } from '../../stack/simulators/spotify/oddities.ts'
 import { type SpotifySimulator, startSpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
 import type { Stream } from '../support/kafka.ts'
@@ -66,7 +66,7 @@ async function empty(): Promise<void> {
 }
 
 function openLoader() {
-  const options = { postgres, written: new Written(), onCommitted: () => undefined, log: stream.log }
+  const options = { postgres, memory: new Memory(), onCommitted: () => undefined, log: stream.log }
   const history = historyHandler(options)
   const metadata = metadataHandler(options)
   return {
@@ -261,7 +261,7 @@ describe('accounting and replays', () => {
   test('items = stored + duplicates + drops + rejected, and the plays are those of the pages', async () => {
     const lines: Record<string, number>[] = []
     const log = { info: (fields: Record<string, number>) => lines.push(fields) }
-    const options = { postgres, written: new Written(), onCommitted: () => undefined, log: log as never }
+    const options = { postgres, memory: new Memory(), onCommitted: () => undefined, log: log as never }
     await historyHandler(options)(batch())(neverAborted)
     expect(lines).toMatchObject([
       {
@@ -322,8 +322,8 @@ describe('accounting and replays', () => {
   test('an outage of the database is thrown as one, and the batch is stored when it is over', async () => {
     const url = new Secret('postgres://nobody:x@127.0.0.1:1/nothing')
     const away = openPostgres({ url, connections: 1, name: 'test', log: stream.log })
-    const written = new Written()
-    const options = { written, onCommitted: () => undefined, log: stream.log }
+    const memory = new Memory()
+    const options = { memory, onCommitted: () => undefined, log: stream.log }
     const failure = historyHandler({ ...options, postgres: away })(batch())(neverAborted).catch((e) => e)
     expect(isRecordFault(await failure)).toBe(false)
     await historyHandler({ ...options, postgres })(batch())(neverAborted)
@@ -510,7 +510,7 @@ describe('the catalogue', () => {
 
   test('the last writer wins by the time of its fetch, in whatever order, batches and processes', async () => {
     const sighting = fc.record({
-      // Each of another form: what is seen again unchanged keeps its older time until it is sent again (Written).
+      // Each of another form: what is seen again unchanged keeps its older time until it is sent again (CommittedRows).
       n: fc.integer({ min: 1, max: 99 }),
       artists: fc.uniqueArray(fc.constantFrom('A', 'B', 'C'), { maxLength: 3 }),
       restart: fc.boolean(),

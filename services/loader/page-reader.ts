@@ -1,0 +1,46 @@
+import type { ValueRecord } from '../../lib/kafka/record.ts'
+import type { SpotifyResponse } from '../../lib/topology.ts'
+import type { Item } from './item.ts'
+import { toItem } from './item.ts'
+import type { NoPage, Page } from './page.ts'
+import { parseJson, toItems, toPageHead } from './page.ts'
+
+/** A page that was read. */
+export interface ReadPage {
+  type: 'page'
+  page: Page
+  /** In the page's order, newest first. */
+  items: readonly Item[]
+  /** So many of the items, the last ones, are plays that are stored already. */
+  stored: number
+}
+
+/** Reads records of `spotify.recently-played`, those of one batch in offset order. */
+export interface PageReader {
+  /** @returns why a record is no page: `invalid_key`, `invalid_record`, `unexpected_status`, `invalid_json`, `invalid_page` */
+  read(record: ValueRecord<SpotifyResponse>): ReadPage | NoPage
+}
+
+/**
+ * The reader that says what a page is: each one is read by itself and in full. Every other reader gives the same
+ * items.
+ *
+ * @param sureTime a time that has surely come (Unix ms), for pages that were fetched by a clock that was behind
+ */
+export function plainReader(sureTime = 0): PageReader {
+  return {
+    read(record) {
+      const head = toPageHead(record)
+      if (head.type !== 'head') return head
+      const list = toItems(parseJson(head.body))
+      if (list.type !== 'items') return list
+      const latest = Math.max(head.page.fetchedAt, sureTime)
+      return {
+        type: 'page',
+        page: { ...head.page, size: list.items.length },
+        items: list.items.map((item) => toItem(item, latest)),
+        stored: 0,
+      }
+    },
+  }
+}

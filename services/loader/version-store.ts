@@ -1,0 +1,102 @@
+import type { Sql } from '../../lib/postgres.ts'
+import type { AlbumRow, TrackRow } from './catalogue.ts'
+
+/** Times of the versions that a table has (Unix ms), by id. */
+export type Versions = ReadonlyMap<string, number>
+
+export interface VersionRow {
+  id: string
+  fetched_at: Date
+}
+
+export function toVersions(rows: readonly VersionRow[]): Versions {
+  return new Map(rows.map((row) => [row.id, row.fetched_at.getTime()]))
+}
+
+export type VersionedTable = 'albums' | 'tracks'
+
+export async function readVersions(
+  sql: Sql,
+  table: VersionedTable,
+  of: readonly { id: string }[],
+): Promise<Versions> {
+  if (of.length === 0) return new Map()
+  const { rows } = await sql.query<VersionRow>({
+    name: `loader_versions_${table}`,
+    text: `select id, fetched_at from ${table} where id = any ($1::text[])`,
+    values: [of.map(({ id }) => id)],
+  })
+  return toVersions(rows)
+}
+
+/** Columns that may be null, and the fields of a row that they hold. */
+const nullable = {
+  tracks: { duration_ms: 'durationMs', explicit: 'explicit', isrc: 'isrc', album_id: 'albumId' },
+  albums: { album_type: 'albumType', release_date: 'releaseDate', images: 'images' },
+} as const satisfies { tracks: Record<string, keyof TrackRow>; albums: Record<string, keyof AlbumRow> }
+
+/** A version with some of the nullable columns of its row, a bit for each. */
+export interface Columns {
+  id: string
+  fetchedAt: number
+  bits: number
+}
+
+/** The columns whose fields are of one kind: null (the version says that there is none) or undefined (nothing). */
+export function columnsThatAre<R extends AlbumRow | TrackRow>(
+  table: VersionedTable,
+  rows: readonly R[],
+  value: null | undefined,
+): Columns[] {
+  const fields: readonly string[] = Object.values(nullable[table])
+  return rows.flatMap((row) => {
+    const values = fields.map((field) => row[field as keyof R] as unknown)
+    const bits = values.reduce<number>((sum, v, i) => (v === value ? sum | (1 << i) : sum), 0)
+    return bits === 0 ? [] : { id: row.id, fetchedAt: row.fetchedAt, bits }
+  })
+}
+
+/**
+ * Sets to null what versions say that there is none of, where these versions are the ones in the table.
+ *
+ * @returns how many rows change
+ */
+export async function clearColumns<R extends AlbumRow | TrackRow>(
+  sql: Sql,
+  table: VersionedTable,
+  rows: readonly R[],
+  inTable: Versions,
+): Promise<number> {
+  const none = columnsThatAre(table, rows, null)
+  return setNull(
+    sql,
+    table,
+    none.filter(({ id, fetchedAt }) => inTable.get(id) === fetchedAt),
+  )
+}
+
+/** Sets columns of versions to null, where these versions are in the table. @returns how many rows change */
+export async function setNull(
+  sql: Sql,
+  table: VersionedTable,
+  versions: readonly Columns[],
+): Promise<number> {
+  if (versions.length === 0) return 0
+  const names = Object.keys(nullable[table])
+  const isSet = (i: number) => `r.bits & ${1 << i} <> 0`
+  const { rowCount } = await sql.query({
+    name: `loader_null_${table}`,
+    text: `
+      with r as (
+        select * from unnest($1::text[], $2::float8[], $3::int[]) as r (id, fetched_at, bits)
+      ), locked as (
+        select t.id from ${table} t join r on t.id = r.id and t.fetched_at = to_timestamp(r.fetched_at / 1000)
+        where ${names.map((name, i) => `${isSet(i)} and t.${name} is not null`).join(' or ')}
+        order by t.id for update of t
+      )
+      update ${table} t set ${names.map((name, i) => `${name} = case when ${isSet(i)} then null else t.${name} end`).join(', ')}
+      from r join locked on locked.id = r.id where t.id = r.id`,
+    values: [versions.map((v) => v.id), versions.map((v) => v.fetchedAt), versions.map((v) => v.bits)],
+  })
+  return rowCount ?? 0
+}

@@ -119,6 +119,6 @@ test('whatever stands for a popularity, a page is read as if no page had come be
       const known = new KnownTracks()
       for (const body of pages) expect(outcome(known, body)).toEqual(outcome(new KnownTracks(), body))
     }),
-    { numRuns: 3_000 },
+    { numRuns: 800 },
   )
 })

@@ -15,6 +15,8 @@ interface WantedKind {
   requestedAt: 'metadata_requested_at' | 'features_requested_at'
   /** Condition of the partial index that holds what was never asked for. */
   unrequested: string
+  /** What is asked for again though it was not found: provider's catalogues grow. */
+  again?: { condition: string; count: string }
 }
 
 const idPattern = "id ~ '^[0-9A-Za-z]{22}$'"
@@ -34,12 +36,20 @@ const tracks: WantedKind = {
   requestedAt: 'metadata_requested_at',
   unrequested: `metadata_status is null and name = '' and ${idPattern}`,
 }
+/** Days after which features that were not found are asked for again, by the times that they were asked for. */
+const askedAgainAfterDays = [7, 30, 91]
 const features: WantedKind = {
   kind: 'audio-features',
   table: 'tracks',
   status: 'features_status',
   requestedAt: 'features_requested_at',
   unrequested: `features_status is null and ${idPattern}`,
+  again: {
+    condition: `features_status = 'not_found' and features_requests <= ${askedAgainAfterDays.length}
+      and features_requested_at < now() - interval '1 day' * (
+        case ${askedAgainAfterDays.map((days, i) => `when features_requests <= ${i + 1} then ${days}`).join(' ')} end)`,
+    count: 'features_requests',
+  },
 }
 
 export interface LaneOptions {
@@ -58,7 +68,7 @@ export function toLanes(options: LaneOptions): Lane[] {
 }
 
 function wantedLane(wanted: WantedKind, { kafka, topology, requestAgainMs }: LaneOptions): Lane {
-  const { kind, table, status, requestedAt, unrequested } = wanted
+  const { kind, table, status, requestedAt, unrequested, again } = wanted
   return toLane<string>({
     name: `wanted_${kind}`,
     async read(sql, limit) {
@@ -70,6 +80,7 @@ function wantedLane(wanted: WantedKind, { kafka, topology, requestAgainMs }: Lan
           (select id from ${table}
             where ${status} = 'requested' and ${requestedAt} < now() - $2::float8 * interval '1 millisecond'
             limit $1)
+          ${again ? `union all (select id from ${table} where ${again.condition} limit $1)` : ''}
           limit $1`,
         values: [limit, requestAgainMs],
       })
@@ -87,10 +98,12 @@ function wantedLane(wanted: WantedKind, { kafka, topology, requestAgainMs }: Lan
         text: `
           with locked as (
             select id from ${table}
-            where id = any ($1::text[]) and (${status} is null or ${status} = 'requested')
+            where id = any ($1::text[]) and (${[`${status} is null or ${status} = 'requested'`, again?.condition].filter(Boolean).join(' or ')})
             order by id for update
           )
-          update ${table} t set ${status} = 'requested', ${requestedAt} = now() from locked where t.id = locked.id`,
+          update ${table} t set ${status} = 'requested', ${requestedAt} = now()
+            ${again ? `, ${again.count} = greatest(t.${again.count}, 1) + (t.${status} = 'not_found')::int` : ''}
+          from locked where t.id = locked.id`,
         values: [ids],
       })
     },

@@ -26,8 +26,10 @@ const wins = '(excluded.fetched_at > t.fetched_at or ($10::boolean and excluded.
 
 const upsertVersionsSql = `
   insert into tracks as t
-    (id, name, duration_ms, explicit, isrc, album_id, fetched_at, metadata_status, features_status)
-  select id, name, duration_ms, explicit, isrc, album_id, to_timestamp(fetched_at / 1000), metadata, features
+    (id, name, duration_ms, explicit, isrc, album_id, fetched_at, metadata_status, features_status,
+      features_requested_at)
+  select id, name, duration_ms, explicit, isrc, album_id, to_timestamp(fetched_at / 1000), metadata, features,
+    case when features = 'not_found' then now() end
   from unnest($1::text[], $2::text[], $3::int[], $4::boolean[], $5::text[], $6::text[], $7::float8[],
       $8::text[], $9::text[])
     as r (id, name, duration_ms, explicit, isrc, album_id, fetched_at, metadata, features)
@@ -45,7 +47,8 @@ const upsertVersionsSql = `
     metadata_status = case when t.metadata_status = 'found' then 'found'
       else coalesce(excluded.metadata_status, t.metadata_status) end,
     features_status = case when t.features_status = 'found' then 'found'
-      else coalesce(excluded.features_status, t.features_status) end
+      else coalesce(excluded.features_status, t.features_status) end,
+    features_requested_at = coalesce(t.features_requested_at, excluded.features_requested_at)
   where excluded.fetched_at > t.fetched_at
     or (excluded.metadata_status <> coalesce(t.metadata_status, '') and t.metadata_status is distinct from 'found')
     or (excluded.features_status <> coalesce(t.features_status, '') and t.features_status is distinct from 'found')

@@ -551,6 +551,36 @@ describe('the catalogue', () => {
     )
   })
 
+  describe('a number of the day is written only when it changes', () => {
+    const day = 24 * 60
+    const shown = (n: number, popularity: number) =>
+      pageRecord([item(at(n), 'T', { track: track('T', { popularity }) })], { fetchedAt: at(n), offset: n })
+    const observed = () =>
+      rows("select to_char(observed_on, 'DD') as day, value from track_popularity order by observed_on")
+    const days = [shown(0, 50), shown(day, 50), shown(2 * day, 51), shown(3 * day, 51), shown(4 * day, 50)]
+    const changes = [
+      { day: '24', value: 50 },
+      { day: '26', value: 51 },
+      { day: '28', value: 50 },
+    ]
+
+    test.each([1, 2, 5])('in batches of %i days', async (size) => {
+      for (let i = 0; i < days.length; i += size) await openLoader().history(days.slice(i, i + size))
+      expect(await observed()).toEqual(changes)
+      await openLoader().history(days)
+      expect(await observed()).toEqual(changes)
+    })
+
+    test('and the last one of its day stays', async () => {
+      await loader.history([shown(0, 50), shown(day, 60)])
+      await openLoader().history([shown(day + 1, 50)])
+      expect(await observed()).toEqual([
+        { day: '24', value: 50 },
+        { day: '25', value: 50 },
+      ])
+    })
+  })
+
   test('a track that is seen again unchanged is not written again', async () => {
     const again = { ...seen(2), value: { ...seen(1).value, fetchedAt: at(2) } }
     await loader.history([seen(1)])

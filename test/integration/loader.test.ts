@@ -249,6 +249,28 @@ describe('what rows ask for', () => {
     )
   })
 
+  test('features that were not found are asked for again after a week, a month and three months, and then no more', async () => {
+    const sent = recorder()
+    open(sent)
+    await drained(outbox)
+    const id = idFor('Full')
+    const answer = (days: number) =>
+      postgres.query(
+        `update tracks set features_status = 'not_found', features_requested_at = now() - $2 * interval '1 day'
+         where id = $1`,
+        [id, days],
+      )
+    const asked: number[] = []
+    for (const days of [6, 8, 29, 32, 90, 92, 400, 4_000]) {
+      await answer(days)
+      const before = sent.keys.length
+      await drained(outbox)
+      if (sent.keys.length > before) asked.push(days)
+    }
+    expect(asked).toEqual([8, 32, 92])
+    expect(sent.keys.filter((key) => key === `audio-features:${id}`)).toHaveLength(3)
+  })
+
   test('is published although another lane fails', async () => {
     const sent = recorder()
     const lanes = toLanes({

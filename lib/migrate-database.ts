@@ -31,41 +31,66 @@ export interface MigrateDatabaseOptions {
  * @throws the server's error
  */
 export async function migrateDatabase(options: MigrateDatabaseOptions): Promise<string[]> {
+  const turn = await takeTurn(options)
+  try {
+    return await untilNothingIsBusy(options)
+  } finally {
+    await turn.end().catch(() => undefined)
+  }
+}
+
+async function untilNothingIsBusy(options: MigrateDatabaseOptions): Promise<string[]> {
+  const { log, onWait } = options
   const ran: string[] = []
   for (let attempt = 1; ; attempt++) {
     try {
-      ran.push(...(await migrateOnce(options)))
+      ran.push(...(await runMigrations(options)))
       return ran
     } catch (error) {
       if (!isLockTimeout(error) || attempt === mostAttempts) throw error
       const delayMs = backoffMs(attempt)
-      options.log.warn({ attempt, delayMs }, 'migration_waits_for_a_lock')
-      options.onWait('Another session holds a lock on a table that the migration changes; trying again.')
+      log.warn({ attempt, delayMs }, 'migration_waits_for_a_lock')
+      onWait('Another session holds a lock on a table that the migration changes; trying again.')
       await pause(delayMs)
     }
   }
 }
 
-async function migrateOnce({ databaseUrl, log, onWait }: MigrateDatabaseOptions): Promise<string[]> {
-  const client = new pg.Client({
-    connectionString: databaseUrl.reveal(),
-    application_name: 'songswap-migrate',
-    connectionTimeoutMillis: 10_000,
-    keepAlive: true,
-  })
-  // Without a listener the death of the connection between two queries would be an uncaught exception.
-  client.on('error', (err) => log.warn({ err }, 'postgres_connection_lost'))
-  await client.connect()
+/**
+ * The turn lasts as long as the transaction of this connection. A pooler in transaction mode gives a session away with
+ * every statement, and a lock of the session would stay on it without an owner; a transaction keeps its session.
+ */
+async function takeTurn(options: MigrateDatabaseOptions): Promise<pg.Client> {
+  const client = await connect(options)
   try {
-    await takeTurn(client, onWait)
-    await client.query(`set lock_timeout = ${lockTimeoutMs}`)
+    await client.query('begin')
+    await client.query('set local idle_in_transaction_session_timeout = 0')
+    const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_xact_lock($1) as taken', [
+      advisoryLock,
+    ])
+    if (!rows[0]?.taken) {
+      options.onWait('Another migration is under way; waiting for its end.')
+      await client.query('select pg_advisory_xact_lock($1)', [advisoryLock])
+    }
+    return client
+  } catch (error) {
+    await client.end().catch(() => undefined)
+    throw error
+  }
+}
+
+async function runMigrations(options: MigrateDatabaseOptions): Promise<string[]> {
+  const { log } = options
+  const client = await connect(options)
+  try {
+    await limitLocks(client, options)
     const ran = await runner({
       dbClient: client,
       dir: fileURLToPath(new URL('../db/migrations', import.meta.url)),
       migrationsTable: 'migrations',
       direction: 'up',
       count: Number.POSITIVE_INFINITY,
-      // The lock is taken above: the tool's own is under the lock timeout as well.
+      // The turn is taken above: the tool's own lock is one of the session.
       noLock: true,
       logger: {
         debug: () => undefined,
@@ -80,14 +105,37 @@ async function migrateOnce({ databaseUrl, log, onWait }: MigrateDatabaseOptions)
   }
 }
 
-/** The lock goes with the session. */
-async function takeTurn(client: pg.Client, onWait: (text: string) => void): Promise<void> {
-  const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_lock($1) as taken', [
-    advisoryLock,
-  ])
-  if (rows[0]?.taken) return
-  onWait('Another migration is under way; waiting for its end.')
-  await client.query('select pg_advisory_lock($1)', [advisoryLock])
+/**
+ * Bounds how long a statement waits for a lock on a table. Not behind a pooler: there the setting would stay on a
+ * session that somebody else gets next.
+ */
+async function limitLocks(client: pg.Client, { onWait }: MigrateDatabaseOptions): Promise<void> {
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+  if (rows[0]?.pid === processIdOf(client)) {
+    await client.query(`set lock_timeout = ${lockTimeoutMs}`)
+    return
+  }
+  onWait(
+    'DATABASE_URL leads through a pooler: a busy table holds up the migration and everybody behind it. Better migrate at the server itself.',
+  )
+}
+
+/** What the other side of the connection called its process; a pooler invents a number. */
+function processIdOf(client: pg.Client): unknown {
+  return Reflect.get(client, 'processID')
+}
+
+async function connect({ databaseUrl, log }: MigrateDatabaseOptions): Promise<pg.Client> {
+  const client = new pg.Client({
+    connectionString: databaseUrl.reveal(),
+    application_name: 'songswap-migrate',
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+  })
+  // Without a listener the death of the connection between two queries would be an uncaught exception.
+  client.on('error', (err) => log.warn({ err }, 'postgres_connection_lost'))
+  await client.connect()
+  return client
 }
 
 function isLockTimeout(error: unknown): boolean {

@@ -82,6 +82,12 @@ describe('several at once', () => {
     const waits: string[] = []
     const migrating = migrateDatabase({ databaseUrl, log, onWait: (text) => waits.push(text) })
     await until(async () => waits.length > 0, 'the migration waits')
+    // A pooler that gives sessions away keeps one with an open transaction, and forgets a lock of the session.
+    const { rows } = await busy.query(
+      `select a.state from pg_locks l join pg_stat_activity a using (pid)
+       where l.locktype = 'advisory' and l.database = (select oid from pg_database where datname = current_database())`,
+    )
+    expect(rows).toEqual([{ state: 'idle in transaction' }])
     await busy.query('rollback')
     await busy.end()
     expect(await migrating).toContain('0001_contract')

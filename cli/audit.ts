@@ -3,16 +3,17 @@ import { openCodec } from '../lib/codec.ts'
 import { parseEnv, s3Config, s3Env } from '../lib/config.ts'
 import type { OffsetRange } from '../lib/kafka/read-range.ts'
 import { readRange } from '../lib/kafka/read-range.ts'
+import type { DecodedRecord } from '../lib/kafka/record.ts'
 import { exitCodes } from '../lib/lifecycle.ts'
 import type { Postgres } from '../lib/postgres.ts'
 import { openS3 } from '../lib/s3.ts'
 import type { SpotifyResponse, Topic } from '../lib/topology.ts'
-import type { Account, Claims, Place } from './audit/account.ts'
-import { addClaims, emptyAccount } from './audit/account.ts'
+import type { Account, Claims, DeadRecords, Evidence, PageClaim } from './audit/account.ts'
+import { addClaims, emptyAccount, maxFaults } from './audit/account.ts'
 import type { Coverage } from './audit/archive.ts'
 import { readCoverage } from './audit/archive.ts'
-import { toClaims } from './audit/claims.ts'
-import { readDead, readReportedBy, readStoredBy } from './audit/evidence.ts'
+import { digestsOf, toClaims } from './audit/claims.ts'
+import { readDead, readNamed, readReportedBy, readStoredBy } from './audit/evidence.ts'
 import { toAuditLines, toVerdict } from './audit/screen.ts'
 import type { Broker } from './broker.ts'
 import { openBroker } from './broker.ts'
@@ -50,7 +51,8 @@ export function define(command: Command): void {
   examples(command, ['songswap audit', 'songswap audit --since 1d', 'songswap audit --since 7d --json'])
   notes(command, [
     'Reads beside the live groups and moves nothing. What the loader or the archiver have not come to yet counts as waiting, not as a fault.',
-    'Exits with 1 when something does not add up; each line then names the partition and offset.',
+    'Looks both ways: every item of a page must have its row, its rejection or its dead letter, and every row that names a page must stand on it. Where a parser was mended since, rows that it would not write are such faults; songswap replay brings them in order. It reads all plays of the users whose pages it counts.',
+    'Exits with 1 when something does not add up; each line then names the partition and offset, of the first 1,000 faults.',
   ])
 }
 
@@ -101,9 +103,10 @@ async function countItems(of: {
   const topic = topology.recentlyPlayed
   const group = topology.groups.loaderHistory
   const codec = openCodec(client.config.registryUrl)
-  const dead: ReadonlySet<Place> = await readDead(broker, { topic: topic.name, group, signal })
+  const dead = await readDead(broker, { topic: topic.name, group, signal })
   const erased = await readErasedUsers(sql)
   const isCounted = isWithin(ranges)
+  const sureTime = Date.now()
   const account = emptyAccount()
   const progress = openProgress({ total: sizeOf(ranges), unit: 'records' })
   await readRange({
@@ -113,22 +116,12 @@ async function countItems(of: {
     ranges,
     signal,
     onRecords: async (records) => {
-      const batch: Claims[] = []
+      const decoded: DecodedRecord<SpotifyResponse>[] = []
       for (const record of records) {
-        const decoded = await codec.decode<SpotifyResponse>(record.bytes)
-        batch.push(toClaims({ ...record, decoded }, { group, erased }))
+        decoded.push({ ...record, decoded: await codec.decode<SpotifyResponse>(record.bytes) })
       }
-      const [storedBy, reportedBy] = await Promise.all([
-        readStoredBy(
-          sql,
-          batch.flatMap((c) => c.plays),
-        ),
-        readReportedBy(
-          sql,
-          batch.flatMap((c) => c.rejects),
-        ),
-      ])
-      addClaims(account, batch, { storedBy, reportedBy, dead, isCounted })
+      const batch = decoded.map((record) => toClaims(record, { group, erased, sureTime }))
+      addClaims(account, batch, { ...(await readEvidence(sql, { batch, decoded, dead })), isCounted })
       progress.add(records.length)
     },
   })
@@ -136,11 +129,39 @@ async function countItems(of: {
   return account
 }
 
-function isWithin(ranges: readonly OffsetRange[]): (place: Place) => boolean {
-  return (place) => {
-    const [partition, offset = -1] = place.split('/').map(Number)
-    return ranges.some((r) => r.partition === partition && offset >= r.from && offset < r.to)
-  }
+async function readEvidence(
+  sql: Postgres,
+  of: { batch: readonly Claims[]; decoded: readonly DecodedRecord<SpotifyResponse>[]; dead: DeadRecords },
+): Promise<Omit<Evidence, 'isCounted'>> {
+  const { batch, decoded, dead } = of
+  const plays = batch.flatMap(({ plays, page }, i) =>
+    plays.map((claim) => ({ claim, page, record: decoded[i] })),
+  )
+  const rejects = batch.flatMap(({ rejects, page }) => rejects.map((claim) => ({ claim, page })))
+  const [storedBy, reportedBy, named] = await Promise.all([
+    readStoredBy(sql, plays),
+    readReportedBy(sql, rejects),
+    readNamed(
+      sql,
+      batch.flatMap(({ page }) => page ?? []),
+    ),
+  ])
+  // Before an item is judged to be missing: what a page shows may have been rejected when it came.
+  const doubted = plays
+    .filter((_, i) => storedBy[i] === null)
+    .flatMap(({ claim, page, record }) =>
+      (record ? digestsOf(record, claim) : []).map((digest) => ({
+        ...{ play: claim, page, claim: { userId: claim.userId, digest } },
+      })),
+    )
+  const rejectedBy = await readReportedBy(sql, doubted)
+  const wasRejected = new Set(doubted.filter((_, i) => rejectedBy[i] !== null).map(({ play }) => play))
+  return { storedBy, reportedBy, named, wasRejected, dead }
+}
+
+function isWithin(ranges: readonly OffsetRange[]): (page: PageClaim) => boolean {
+  return ({ partition, offset }) =>
+    ranges.some((r) => r.partition === partition && offset >= r.from && offset < r.to)
 }
 
 async function coverTopics(
@@ -166,7 +187,9 @@ async function coverTopics(
       sum.waiting += waiting
       sum.faults.push(...faults)
     }
-    covered[topic.name] = sum
+    const more = sum.faults.length - maxFaults
+    covered[topic.name] =
+      more > 0 ? { ...sum, faults: sum.faults.slice(0, maxFaults), moreFaults: more } : sum
   }
   return covered
 }

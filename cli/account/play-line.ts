@@ -10,7 +10,12 @@ export const playLine = z.object({
   track: z.record(z.string(), z.unknown()),
   context: z.object({ type: z.string().nullable(), uri: z.string().nullable() }).nullable(),
   source: z.string(),
-  page: z.object({ partition: z.int().min(0), offset: z.int().min(0) }),
+  page: z.object({
+    partition: z.int().min(0),
+    offset: z.int().min(0),
+    /** When its record was made; absent: not known. */
+    timestamp: z.iso.datetime().optional(),
+  }),
   ingestedAt: z.iso.datetime(),
 })
 
@@ -42,6 +47,7 @@ export interface PlayRow {
   source: string
   partition: number
   offset: number
+  timestamp: Date | null
   ingestedAt: Date
   name: string | null
   durationMs: number | null
@@ -73,7 +79,10 @@ export function toPlayLine(row: PlayRow): PlayLine {
     },
     context,
     source: row.source,
-    page: { partition: row.partition, offset: row.offset },
+    page: {
+      ...{ partition: row.partition, offset: row.offset },
+      ...(row.timestamp && { timestamp: row.timestamp.toISOString() }),
+    },
     ingestedAt: row.ingestedAt.toISOString(),
   }
 }

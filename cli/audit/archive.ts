@@ -12,6 +12,8 @@ export interface Coverage {
   /** Behind the last object: its object is still open. */
   waiting: number
   faults: string[]
+  /** So many more faults there are; absent: none. */
+  moreFaults?: number
 }
 
 /** A range of a partition, and what is known of it. */

@@ -1,44 +1,66 @@
 import { sift } from '../../lib/kafka/handler-sink.ts'
-import type { DecodedRecord } from '../../lib/kafka/record.ts'
+import type { DecodedRecord, ValueRecord } from '../../lib/kafka/record.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
+import { digestOf, rejectReasons, toItem } from '../../services/loader/item.ts'
+import type { Page } from '../../services/loader/page.ts'
+import { plainReader } from '../../services/loader/page-reader.ts'
 import { toHistory } from '../../services/loader/transform.ts'
-import type { Claims } from './account.ts'
+import type { Claims, PlayClaim } from './account.ts'
+import { toPlace } from './account.ts'
 
 /**
- * What a record must have become, by the loader's own pure rules.
+ * What a record must have become, by the loader's own pure rules; only the number of its items is read otherwise.
  *
  * @param loader.group records redriven to another one are not its business
  * @param loader.erased users of whom it keeps nothing
+ * @param loader.sureTime a time that has surely come (Unix ms): a page of a clock that was behind shows no future
  */
 export function toClaims(
   record: DecodedRecord<SpotifyResponse>,
-  { group, erased }: { group: string; erased: ReadonlySet<string> },
+  { group, erased, sureTime }: { group: string; erased: ReadonlySet<string>; sureTime: number },
 ): Claims {
-  const place = `${record.partition}/${record.offset}`
   const { values, deadLetters } = sift([record], group)
-  const history = toHistory(values, { erased })
+  const history = toHistory(values, { reader: plainReader(sureTime), erased })
+  const isDead = deadLetters.length + history.deadLetters.length > 0
+  const [page] = history.pages
   return {
-    place,
-    plays: history.plays.map((play) => ({
-      place,
-      userId: play.userId,
-      playedAt: play.playedAt,
-      trackId: play.trackId,
-      page: `${play.partition}/${play.offset}`,
-    })),
-    rejects: history.rejected.map(({ userId, digest }) => ({
-      place,
-      userId,
-      digest,
-      page: toPagePlace(history) ?? place,
-    })),
+    place: toPlace(record),
+    page: page ? toPageClaim(page.page, record) : null,
+    items: isDead ? 0 : values.reduce((n, value) => n + itemsOf(value).length, 0),
+    plays: history.plays.map(({ userId, playedAt, trackId }) => ({ userId, playedAt, trackId })),
+    rejects: history.rejected.map(({ userId, digest }) => ({ userId, digest })),
     repeats: history.counts.plays - history.plays.length,
     dropped: history.counts.dropped,
-    isDead: deadLetters.length + history.deadLetters.length > 0,
+    isDead,
   }
 }
 
-function toPagePlace({ pages }: ReturnType<typeof toHistory>): string | null {
-  const page = pages[0]?.page
-  return page ? `${page.partition}/${page.offset}` : null
+function toPageClaim({ userId, partition, offset, timestamp }: Page, record: DecodedRecord<SpotifyResponse>) {
+  return { userId, partition, offset, timestamp: timestamp ?? record.timestamp }
+}
+
+/** Items of a page's body, whatever they are; none where it is no page. */
+function itemsOf({ value }: ValueRecord<SpotifyResponse>): unknown[] {
+  try {
+    const { items } = JSON.parse(value.body.toString('utf8')) as { items?: unknown }
+    return Array.isArray(items) ? items : []
+  } catch {
+    return []
+  }
+}
+
+/**
+ * The digests under which a play may have been rejected when it came: by an older parser, or because the clock was
+ * behind then.
+ */
+export function digestsOf(
+  record: DecodedRecord<SpotifyResponse>,
+  { playedAt, trackId }: PlayClaim,
+): string[] {
+  if (record.decoded.type !== 'value') return []
+  const items = itemsOf({ ...record, value: record.decoded.value }).filter((raw) => {
+    const item = toItem(raw, playedAt)
+    return item.type === 'play' && item.playedAt === playedAt && item.track.id === trackId
+  })
+  return items.flatMap((raw) => rejectReasons.map((reason) => digestOf(raw, reason)))
 }

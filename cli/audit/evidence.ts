@@ -1,39 +1,94 @@
 import { readObituary } from '../../lib/kafka/dead-letter.ts'
 import { readRange } from '../../lib/kafka/read-range.ts'
 import type { Sql } from '../../lib/postgres.ts'
+import { toArray } from '../../lib/postgres.ts'
 import type { Broker } from '../broker.ts'
-import type { Place, PlayClaim, RejectClaim } from './account.ts'
+import type { DeadRecords, NamedPlay, PageClaim, Place, PlayClaim, RejectClaim } from './account.ts'
+import { toPlace } from './account.ts'
 
-/** Places of the pages that stored these plays, in their order; null: no row. */
-export async function readStoredBy(sql: Sql, plays: readonly PlayClaim[]): Promise<(Place | null)[]> {
+/** A claim and the page that makes it; null: none does. */
+interface OfPage<C> {
+  claim: C
+  page: PageClaim | null
+}
+
+/**
+ * The place that a row names. An older row does not say when its page's record was made: the page is the one of the
+ * claim where the row is not older than that.
+ */
+const placeSql = (row: string, storedAt: string, timestamp: string) => `
+  ${row}.page_partition || '/' || ${row}.page_offset || '@' || coalesce(
+    ${timestamp}, case when ${storedAt} >= to_timestamp(c.timestamp / 1000) then c.timestamp::bigint::text end, '')`
+
+const rowTimestamp = `(extract(epoch from p.page_timestamp) * 1000)::bigint::text`
+
+/** The pages that stored these plays, in their order; null: no row. */
+export async function readStoredBy(sql: Sql, plays: readonly OfPage<PlayClaim>[]): Promise<(Place | null)[]> {
   const { rows } = await sql.query<{ page: Place | null }>(
-    `select p.page_partition || '/' || p.page_offset as page
-     from unnest($1::bigint[], $2::timestamptz[], $3::text[]) with ordinality as c (user_id, played_at, track_id, i)
+    `select ${placeSql('p', 'p.ingested_at', rowTimestamp)} as page
+     from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::float8[]) with ordinality
+       as c (user_id, played_at, track_id, timestamp, i)
      left join plays p using (user_id, played_at, track_id) order by c.i`,
-    [plays.map((p) => p.userId), plays.map((p) => new Date(p.playedAt)), plays.map((p) => p.trackId)],
+    [
+      plays.map(({ claim }) => claim.userId),
+      plays.map(({ claim }) => new Date(claim.playedAt)),
+      plays.map(({ claim }) => claim.trackId),
+      plays.map(({ page }) => page?.timestamp ?? null),
+    ],
   )
   return rows.map((r) => r.page)
 }
 
-/** Places of the pages that reported these items, in their order; null: not remembered. */
-export async function readReportedBy(sql: Sql, rejects: readonly RejectClaim[]): Promise<(Place | null)[]> {
+/** The pages that reported these items, in their order; null: not remembered. */
+export async function readReportedBy(
+  sql: Sql,
+  rejects: readonly OfPage<RejectClaim>[],
+): Promise<(Place | null)[]> {
   const { rows } = await sql.query<{ page: Place | null }>(
-    `select r.page_partition || '/' || r.page_offset as page
-     from unnest($1::bigint[], $2::text[]) with ordinality as c (user_id, item_digest, i)
+    `select ${placeSql('r', 'r.first_seen_at', 'null')} as page
+     from unnest($1::bigint[], $2::text[], $3::float8[]) with ordinality as c (user_id, item_digest, timestamp, i)
      left join rejected_items r using (user_id, item_digest) order by c.i`,
-    [rejects.map((r) => r.userId), rejects.map((r) => r.digest)],
+    [
+      rejects.map(({ claim }) => claim.userId),
+      rejects.map(({ claim }) => claim.digest),
+      rejects.map(({ page }) => page?.timestamp ?? null),
+    ],
   )
   return rows.map((r) => r.page)
 }
 
-/** Places of all records of a topic that died in a group. */
+/** Plays that name one of these pages. Reads all plays of their users once: no index leads from pages to plays. */
+export async function readNamed(sql: Sql, pages: readonly PageClaim[]): Promise<NamedPlay[]> {
+  const { rows } = await sql.query<{ user_id: string; played_at: Date; track_id: string } & PageClaim>(
+    `select p.user_id::text, p.played_at, p.track_id, c.partition, c.offset, c.timestamp
+     from plays p join (
+       select distinct * from unnest($1::bigint[], $2::int[], $3::bigint[], $4::float8[])
+         as c (user_id, partition, "offset", timestamp)
+     ) c on c.user_id = p.user_id and c.partition = p.page_partition and c.offset = p.page_offset
+     where case when p.page_timestamp is null then p.ingested_at >= to_timestamp(c.timestamp / 1000)
+       else p.page_timestamp = to_timestamp(c.timestamp / 1000)::timestamptz(3) end`,
+    [
+      toArray(pages.map((p) => p.userId)),
+      toArray(pages.map((p) => p.partition)),
+      toArray(pages.map((p) => p.offset)),
+      toArray(pages.map((p) => p.timestamp)),
+    ],
+  )
+  return rows.map(({ user_id, played_at, track_id, ...page }) => ({
+    ...{ userId: user_id, playedAt: played_at.getTime(), trackId: track_id },
+    page: toPlace(page),
+  }))
+}
+
+/** Records of a topic that died in a group. */
 export async function readDead(
   broker: Broker,
   of: { topic: string; group: string; signal: AbortSignal },
-): Promise<Set<Place>> {
+): Promise<DeadRecords> {
   const { admin, client, topology } = broker
   const topic = topology.deadLetters.name
-  const dead = new Set<Place>()
+  const whole = new Set<Place>()
+  const inPart = new Set<Place>()
   await readRange({
     ...client,
     topic,
@@ -47,11 +102,11 @@ export async function readDead(
     onRecords: async (records) => {
       for (const record of records) {
         const obituary = readObituary(record)
-        if (obituary?.group === of.group && obituary.topic === of.topic) {
-          dead.add(`${obituary.partition}/${obituary.offset}`)
-        }
+        if (obituary?.group !== of.group || obituary.topic !== of.topic) continue
+        const dead = obituary.reason === 'rejected_item' ? inPart : whole
+        dead.add(toPlace(obituary))
       }
     },
   })
-  return dead
+  return { whole, inPart }
 }

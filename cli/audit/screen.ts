@@ -7,7 +7,7 @@ const faultsShown = 20
 
 /** Whether everything ended once, in one line. */
 export function toVerdict({ account, archive }: Audit): { addsUp: boolean; text: string } {
-  const faults = account.faults.length + Object.values(archive ?? {}).reduce((n, c) => n + c.faults.length, 0)
+  const faults = countFaults({ account, archive })
   const { items, stored, duplicates, dropped, rejected, deadLettered } = account
   const drops = Object.values(dropped).reduce((n, d) => n + d, 0)
   const sum = stored + duplicates + drops + rejected + deadLettered
@@ -15,6 +15,11 @@ export function toVerdict({ account, archive }: Audit): { addsUp: boolean; text:
   if (faults === 0 && sum === items) return { addsUp: true, text: `It adds up: ${parts}.` }
   const missing = sum === items ? '' : ` + ${toCount(items - sum)} missing`
   return { addsUp: false, text: `It does not add up (${toPlural(faults, 'fault')}): ${parts}${missing}.` }
+}
+
+function countFaults({ account, archive }: Pick<Audit, 'account' | 'archive'>): number {
+  const archived = Object.values(archive ?? {}).reduce((n, c) => n + c.faults.length + (c.moreFaults ?? 0), 0)
+  return account.faults.length + account.moreFaults + archived
 }
 
 /** The counts, what does not add up, and the verdict. */
@@ -49,12 +54,12 @@ export function toAuditLines(audit: Audit, width: number): string[] {
       c.faults.map((f) => `archive of ${topic}: ${f}`),
     ),
   ]
-  const more = faults.length - faultsShown
+  const more = countFaults(audit) - Math.min(faults.length, faultsShown)
   return [
     ...table,
     '',
     ...faults.slice(0, faultsShown),
-    ...(more > 0 ? [`… and ${toCount(more)} more (--json shows all)`] : []),
+    ...(more > 0 ? [`… and ${toCount(more)} more (--json names the first 1,000 of each kind)`] : []),
     ...(faults.length > 0 ? [''] : []),
     ...wrap(toVerdict(audit).text, width),
   ]

@@ -1,5 +1,5 @@
 import type { DecodedRecord } from '../../lib/kafka/record.ts'
-import { excerptHeader } from '../../lib/kafka/restored.ts'
+import { excerptHeader, restoreHeaders } from '../../lib/kafka/restored.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { PlayLine } from '../account/play-line.ts'
 
@@ -27,7 +27,8 @@ function samePage(a: PlayLine, b: PlayLine): boolean {
     a.source === b.source &&
     a.ingestedAt === b.ingestedAt &&
     a.page.partition === b.page.partition &&
-    a.page.offset === b.page.offset
+    a.page.offset === b.page.offset &&
+    a.page.timestamp === b.page.timestamp
   )
 }
 
@@ -36,6 +37,11 @@ function toPage(plays: readonly PlayLine[], topic: string): DecodedRecord<Spotif
   if (!first) throw new TypeError('A page has at least one play')
   // When the page was fetched is not exported; it was stored right after, so older facts never win over newer ones.
   const fetchedAt = Date.parse(first.ingestedAt)
+  const timestamp = first.page.timestamp === undefined ? null : Date.parse(first.page.timestamp)
+  const headers = [{ name: excerptHeader, value: Buffer.from('1') }]
+  if (timestamp !== null) {
+    headers.push({ name: restoreHeaders.timestamp, value: Buffer.from(String(timestamp)) })
+  }
   const items = plays.map((p) => ({ track: p.track, played_at: p.playedAt, context: p.context }))
   const value: SpotifyResponse = {
     endpoint: 'recently-played',
@@ -48,10 +54,10 @@ function toPage(plays: readonly PlayLine[], topic: string): DecodedRecord<Spotif
   return {
     ...{
       topic,
-      ...first.page,
-      timestamp: fetchedAt,
+      ...{ partition: first.page.partition, offset: first.page.offset },
+      timestamp: timestamp ?? fetchedAt,
       key: Buffer.from(first.userId),
-      headers: [{ name: excerptHeader, value: Buffer.from('1') }],
+      headers,
       bytes: null,
     },
     decoded: { type: 'value', value, writer: null },

@@ -7,6 +7,9 @@ create table shown_windows (
   windows jsonb not null
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 
+-- When the record of the page was made: a place comes again when a topic is made again. null: not known.
+alter table plays add column page_timestamp timestamptz(3);
+
 -- Items that pages showed and that are no plays: what is known of plays is in plays.
 create table shown_items (
   user_id bigint not null,

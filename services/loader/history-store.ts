@@ -55,12 +55,13 @@ export async function insertPlays(
     text: `
       with stored as (
         insert into plays
-          (user_id, played_at, track_id, context_type, context_uri, source, page_partition, page_offset)
+          (user_id, played_at, track_id, context_type, context_uri, source, page_partition, page_offset, page_timestamp)
         select user_id, to_timestamp(played_at / 1000), track_id, context_type, context_uri, source,
-          page_partition, page_offset
+          page_partition, page_offset, to_timestamp(page_timestamp / 1000)
         from unnest($1::bigint[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[],
-            $8::bigint[])
-          as r (user_id, played_at, track_id, context_type, context_uri, source, page_partition, page_offset)
+            $8::bigint[], $9::float8[])
+          as r (user_id, played_at, track_id, context_type, context_uri, source, page_partition, page_offset,
+            page_timestamp)
         on conflict do nothing
         returning page_partition, page_offset
       )
@@ -74,6 +75,7 @@ export async function insertPlays(
       toArray(plays.map((p) => p.source)),
       toArray(plays.map((p) => p.partition)),
       toArray(plays.map((p) => p.offset)),
+      toArray(plays.map((p) => p.timestamp)),
     ],
   })
   return rows

@@ -11,7 +11,7 @@ const dropReasons = {
 } as const
 
 /** Why an item cannot be told: the page is dead-lettered for it, its other items are stored. */
-const rejectReasons = {
+const rejections = {
   invalid_item: 'The item is no object.',
   missing_track: 'The item has no track.',
   missing_track_id: 'The track has neither an id nor a uri.',
@@ -21,7 +21,9 @@ const rejectReasons = {
 } as const
 
 export type DropReason = keyof typeof dropReasons
-export type RejectReason = keyof typeof rejectReasons
+export type RejectReason = keyof typeof rejections
+
+export const rejectReasons = Object.keys(rejections) as RejectReason[]
 
 /** Type and uri of what a track was played from; both are null for liked songs, searches and queues. */
 interface Context {

@@ -17,6 +17,8 @@ export interface Page {
   /** Where the page lies, or lay before it was restored from the archive. */
   partition: number
   offset: number
+  /** When that record was made; Unix time in milliseconds. null: not known, the page was made of stored plays. */
+  timestamp: number | null
   /** Put back on the topic by an operator, who wants to hear what becomes of it. */
   redriven: boolean
   /** Whether it shows all that Spotify showed: a page of an import does not, nor one that was made of stored plays. */
@@ -56,7 +58,7 @@ export function toPageHead(record: ValueRecord<SpotifyResponse>): PageHead | NoP
     userId,
     fetchedAt: value.fetchedAt,
     source: storable(value.source),
-    isWindow: value.source !== 'import' && headerText(record, excerptHeader) === null,
+    isWindow: value.source !== 'import' && !isExcerpt(record),
     ...placeOf(record),
     redriven: headerText(record, redriveGroupHeader) !== null,
   }
@@ -88,13 +90,23 @@ export function isTime(value: number): boolean {
   return Number.isInteger(value) && value > 0 && value <= maxTimeMs
 }
 
-function placeOf(record: RawRecord): { partition: number; offset: number } {
+function restoredTimestamp(record: RawRecord): number | null {
+  const timestamp = Number(headerText(record, restoreHeaders.timestamp) ?? Number.NaN)
+  return isTime(timestamp) ? timestamp : null
+}
+
+function isExcerpt(record: RawRecord): boolean {
+  return headerText(record, excerptHeader) !== null
+}
+
+function placeOf(record: RawRecord): Pick<Page, 'partition' | 'offset' | 'timestamp'> {
   const partition = headerText(record, restoreHeaders.partition)
   const offset = headerText(record, restoreHeaders.offset)
   if (partition === null || offset === null || !/^\d{1,9}$/.test(partition) || !/^\d{1,15}$/.test(offset)) {
-    return { partition: record.partition, offset: record.offset }
+    const timestamp = isExcerpt(record) ? restoredTimestamp(record) : record.timestamp
+    return { partition: record.partition, offset: record.offset, timestamp }
   }
-  return { partition: Number(partition), offset: Number(offset) }
+  return { partition: Number(partition), offset: Number(offset), timestamp: restoredTimestamp(record) }
 }
 
 function clip(text: string): string {

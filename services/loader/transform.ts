@@ -20,6 +20,8 @@ export interface PlayRow {
   source: string
   partition: number
   offset: number
+  /** When the page's record was made, Unix ms; null: not known. */
+  timestamp: number | null
 }
 
 /** An item that cannot be told. */
@@ -149,6 +151,7 @@ function toPlayRow(page: Page, { playedAt, track, context }: Play): PlayRow {
     source: page.source,
     partition: page.partition,
     offset: page.offset,
+    timestamp: page.timestamp,
   }
 }
 

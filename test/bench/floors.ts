@@ -120,6 +120,7 @@ function* toRows(pages: Pages): Generator<PlayRow> {
       source: 'poll',
       partition: userId % 12,
       offset: 0,
+      timestamp: null,
     }
   }
 }

@@ -1,14 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Audit } from '../../cli/audit.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
+import { toDeadLetterRecords } from '../../lib/kafka/dead-letter.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
+import type { RawRecord } from '../../lib/kafka/record.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
+import { digestOf } from '../../services/loader/item.ts'
 import { archiveKeys, openTestS3 } from '../support/archive.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
-import { item, pageBody } from '../support/pages.ts'
+import { idFor, item, pageBody } from '../support/pages.ts'
 import { startService } from '../support/service-process.ts'
 import { runSongswap } from '../support/songswap.ts'
 import { until } from '../support/until.ts'
@@ -72,6 +75,17 @@ async function audit(
   return { code, result: JSON.parse(stdout) }
 }
 
+/** Runs something while some plays are gone. */
+async function without(plays: string, work: () => Promise<void>): Promise<void> {
+  const { rows } = await postgres.query(`delete from plays where ${plays} returning *`)
+  expect(rows).not.toEqual([])
+  await work().finally(() =>
+    postgres.query('insert into plays select * from json_populate_recordset(null::plays, $1)', [
+      JSON.stringify(rows),
+    ]),
+  )
+}
+
 describe('songswap audit', () => {
   test('every item and record is counted once, and it adds up', async () => {
     await loadAndArchive()
@@ -105,6 +119,69 @@ describe('songswap audit', () => {
     expect(result.account.missing).toBe(2)
     expect(result.account.faults).toHaveLength(2)
     expect(result.account.faults[0]).toMatch(/^\d+\/\d+: .* of user 7 at .* is not stored$/)
+  })
+
+  test('plays that are gone are found although their page has a dead letter for another item', async () => {
+    await without('user_id = 8', async () => {
+      const { code, result } = await audit('--no-archive')
+      expect(code).toBe(1)
+      expect(result.account).toMatchObject({ missing: 1, rejected: 1, deadLettered: 0 })
+      expect(result.account.faults).toEqual([expect.stringMatching(/ of user 8 at .* is not stored$/)])
+    })
+  })
+
+  test('an item that was rejected when it came is not missing, though it is a play by now', async () => {
+    await without('user_id = 8', async () => {
+      const digest = digestOf(item(start, 'a'), 'future_played_at')
+      await postgres.query(`insert into rejected_items values (8, $1, 'future_played_at', now(), 0, 0)`, [
+        digest,
+      ])
+      const { account } = (await audit('--no-archive')).result
+      await postgres.query('delete from rejected_items where item_digest = $1', [digest])
+      expect(account).toMatchObject({ missing: 0, rejected: 2, faults: [] })
+    })
+  })
+
+  test('a dead letter excuses the record of its timestamp alone, and no other one at the same place', async () => {
+    const topic = stream.topology.recentlyPlayed.name
+    const [record] = (await stream.readTopic(topic)).filter((r) => r.key?.toString() === '8')
+    const bury = (timestamp: number) => {
+      const info = { group: stream.topology.groups.loaderHistory, attempts: 1, at: Date.now() }
+      const letter = {
+        record: { ...(record as RawRecord), timestamp },
+        reason: 'handler_error',
+        message: '',
+      } as const
+      return kafka.publishBytes(stream.topology.deadLetters.name, toDeadLetterRecords([letter], info))
+    }
+    await without('user_id = 8', async () => {
+      await bury((record?.timestamp ?? 0) - 1)
+      expect((await audit('--no-archive')).result.account).toMatchObject({ missing: 1, deadLettered: 0 })
+      await bury(record?.timestamp ?? 0)
+      expect((await audit('--no-archive')).result.account).toMatchObject({ missing: 0, deadLettered: 1 })
+    })
+  })
+
+  test('plays that their page does not show are found, and those of an earlier log at its place are not', async () => {
+    const add = (track: string, columns = '', values = '') =>
+      postgres.query(
+        `insert into plays (user_id, played_at, track_id, source, page_partition, page_offset ${columns})
+         select user_id, played_at + interval '1 s', $1, source, page_partition, page_offset ${values}
+         from plays where user_id = 8 and track_id = $2`,
+        [track, idFor('a')],
+      )
+    await add('earlier', ', page_timestamp', `, page_timestamp - interval '1 day'`)
+    await add('older', ', ingested_at', `, page_timestamp - interval '1 day'`)
+    expect((await audit('--no-archive')).result.account).toMatchObject({ unclaimed: 0, faults: [] })
+    await add('wrong')
+    await add('wrong too', ', page_timestamp', ', page_timestamp')
+    const { code, result } = await audit('--no-archive')
+    await postgres.query(
+      `delete from plays where user_id = 8 and track_id = any ('{earlier,older,wrong,wrong too}')`,
+    )
+    expect(code).toBe(1)
+    expect(result.account.unclaimed).toBe(2)
+    expect(result.account.faults.join('\n')).toContain('is stored under this page, which does not show it')
   })
 
   test('what the loader and the archiver have not come to is waiting, and no fault', async () => {

@@ -20,10 +20,10 @@ const everyMs = 500
 export function openProgress({ total, unit }: { total: number | null; unit: string }): Progress {
   const { stderr } = process
   if (!stderr.isTTY) return { add: () => undefined, end: () => undefined }
-  const startedAt = Date.now()
+  const startedAt = performance.now()
   let done = 0
   const timer = setInterval(() => {
-    const ms = Date.now() - startedAt
+    const ms = performance.now() - startedAt
     if (ms < silentMs) return
     stderr.write(`\r\u001b[K${toProgressLine({ done, total, ms, unit })}`)
   }, everyMs)
@@ -34,7 +34,7 @@ export function openProgress({ total, unit }: { total: number | null; unit: stri
     },
     end: () => {
       clearInterval(timer)
-      if (Date.now() - startedAt >= silentMs) stderr.write('\r\u001b[K')
+      if (performance.now() - startedAt >= silentMs) stderr.write('\r\u001b[K')
     },
   }
 }

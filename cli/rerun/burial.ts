@@ -28,7 +28,7 @@ export function openBurial(options: BurialOptions): FeederOptions['bury'] {
   let producer: Promise<Producer> | null = null
 
   return async (letters, records) => {
-    if (publish && valve.judge({ records, deadLetters: letters.length }, Date.now()) !== 'pass') {
+    if (publish && valve.judge({ records, deadLetters: letters.length }, performance.now()) !== 'pass') {
       throw new FloodError(0)
     }
     if (publish && letters.length > 0) {

@@ -32,7 +32,7 @@ export interface Undertaking {
 export async function carryOut({ out }: CliContext, undertaking: Undertaking): Promise<number> {
   const { sql, run, signal, resume, total, parts } = undertaking
   const progress = openProgress({ total, unit: 'records' })
-  const startedAt = Date.now()
+  const startedAt = performance.now()
   const notes = keepNotes(sql, run)
   try {
     for await (const part of parts(progress.add)) {
@@ -46,7 +46,7 @@ export async function carryOut({ out }: CliContext, undertaking: Undertaking): P
     progress.end()
     await notes.end(!signal.aborted)
   }
-  return Date.now() - startedAt
+  return Math.round(performance.now() - startedAt)
 }
 
 function floodFault(run: Run, resume: string): CliFault {

@@ -20,7 +20,7 @@ export async function withPatience(
 ): Promise<void> {
   const { progress, say, signal } = options
   let seen = progress()
-  let since = Date.now()
+  let since = performance.now()
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     try {
       return await work()
@@ -30,10 +30,10 @@ export async function withPatience(
       if (!isKnownOutage(error) || error instanceof FloodError) throw error
       if (progress() > seen) {
         seen = progress()
-        since = Date.now()
+        since = performance.now()
         pauseMs = firstPauseMs
       }
-      if (Date.now() - since > patienceMs) throw error
+      if (performance.now() - since > patienceMs) throw error
       say(`Waiting: ${describe(error)}`)
       await pause(pauseMs, signal)
       if (signal.aborted) return

@@ -35,7 +35,7 @@ export async function restoreFile(
   const tally = emptyTally()
   const load = await openLoad(context, { sql, tally, signal })
   const progress = openProgress({ total: null, unit: 'plays' })
-  const startedAt = Date.now()
+  const startedAt = performance.now()
   const faults: string[] = []
   let plays = 0
   for await (const portion of readPortions(openFile(path), { options, faults, signal })) {
@@ -56,7 +56,7 @@ export async function restoreFile(
   }
   const run = { id: 0, plan: { stretches: [], choice: {} }, tally }
   const resume = 'the same command: what is stored stays'
-  const [ms, aborted] = [Date.now() - startedAt, signal.aborted]
+  const [ms, aborted] = [Math.round(performance.now() - startedAt), signal.aborted]
   report(context, { run, kind: 'rows', options: { deadLetters: false }, ms, aborted, resume })
   await afterRestore(context, sql)
   return code

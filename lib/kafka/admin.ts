@@ -127,12 +127,12 @@ const leaderMovesWithinMs = 5_000
  * topic and leader anew each time.
  */
 async function whileLeadersMove<T>(ask: () => Promise<T>): Promise<T> {
-  for (const deadline = Date.now() + leaderMovesWithinMs; ; ) {
+  for (const deadline = performance.now() + leaderMovesWithinMs; ; ) {
     try {
       return await ask()
     } catch (error) {
       const moves = ['NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE'].includes(kafkaErrorType(error))
-      if (!(moves || isMissedTopic(error)) || Date.now() > deadline) throw error
+      if (!(moves || isMissedTopic(error)) || performance.now() > deadline) throw error
       await pause(100)
     }
   }

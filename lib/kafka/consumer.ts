@@ -93,7 +93,7 @@ export function openConsumer<V>(options: ConsumerOptions<V>): Resource {
   const lived = live().catch(options.fail)
 
   function report(): HealthReport {
-    const now = Date.now()
+    const now = performance.now()
     const busyForMs = term?.busyForMs(now) ?? 0
     if (busyForMs > options.stuckAfterMs) {
       return {
@@ -131,7 +131,7 @@ class Term<V> {
   #ending = new Map<string, Promise<void>>()
   readonly #roomWaiters = new Map<string, () => void>()
   #crashed: (reason: string) => void = () => undefined
-  #lastHeartbeatAt = Date.now()
+  #lastHeartbeatAt = performance.now()
   /** When it began to join anew; null: it has its partitions. */
   #joiningSince: number | null = null
   #watch: NodeJS.Timeout | null = null
@@ -225,12 +225,12 @@ class Term<V> {
     // kafkajs sees the answer, and not only at GROUP_JOIN, which comes later.
     this.#consumer.on(events.REQUEST, ({ payload }) => {
       if (payload.apiName !== 'JoinGroup') return
-      this.#joiningSince ??= Date.now()
+      this.#joiningSince ??= performance.now()
       this.#fence()
     })
     this.#consumer.on(events.GROUP_JOIN, ({ payload }) => this.#assign(payload))
     this.#consumer.on(events.HEARTBEAT, () => {
-      this.#lastHeartbeatAt = Date.now()
+      this.#lastHeartbeatAt = performance.now()
     })
     this.#consumer.on(events.CRASH, ({ payload }) => {
       this.#fence()
@@ -247,12 +247,12 @@ class Term<V> {
    * assignment brings others.
    */
   #checkPulse(): void {
-    if (this.joined && this.#joiningSince && Date.now() - this.#joiningSince > assignWithinMs) {
+    if (this.joined && this.#joiningSince && performance.now() - this.#joiningSince > assignWithinMs) {
       this.#fence()
       this.#crashed(`no partitions within ${assignWithinMs / 1000} s of joining`)
       return
     }
-    const silentMs = Date.now() - this.#lastHeartbeatAt
+    const silentMs = performance.now() - this.#lastHeartbeatAt
     if (silentMs < (this.joined ? heartlessAfterMs : joinWithinMs)) return
     this.#fence()
     this.#crashed(`no heartbeat for ${Math.round(silentMs / 1000)} s`)
@@ -284,7 +284,7 @@ class Term<V> {
     this.joined = true
     this.#firstJoinedAt ??= performance.now()
     this.#joiningSince = null
-    this.#lastHeartbeatAt = Date.now()
+    this.#lastHeartbeatAt = performance.now()
     this.#o.log.info({ group: this.#o.group, partitions: this.#workers.size }, 'partitions_assigned')
   }
 

@@ -112,7 +112,7 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
   const consumers: Resource[] = []
   const valves = new Set<FloodValve>()
   const forceValves = () => {
-    for (const valve of valves) valve.force(Date.now() + forcedForMs)
+    for (const valve of valves) valve.force(performance.now() + forcedForMs)
   }
   process.on(forceValveSignal, forceValves)
 
@@ -136,7 +136,10 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
 
   /** @throws FloodError */
   function stopFlood(valve: FloodValve, group: string, batch: SettledBatch): void {
-    const verdict = valve.judge({ records: batch.records, deadLetters: batch.deadLetters.length }, Date.now())
+    const verdict = valve.judge(
+      { records: batch.records, deadLetters: batch.deadLetters.length },
+      performance.now(),
+    )
     if (verdict === 'close' || verdict === 'reopen') notify(floodNotice(group, verdict, batch))
     metrics.floodValveClosed.set({ group }, valve.closed ? 1 : 0)
     if (verdict === 'close' || verdict === 'refuse') throw new FloodError(floodTrialMs)

@@ -235,7 +235,7 @@ export class PartitionWorker<V> {
   async #untilSettled(what: string, effect: () => Promise<Effect>): Promise<void> {
     let done: SettledBatch | null = null
     for (let attempts = 1; !this.#stop.signal.aborted || done; attempts++) {
-      this.#busySince = Date.now()
+      this.#busySince = performance.now()
       try {
         done ??= { ...(await effect()), attempts }
         await this.#settle(done)
@@ -257,7 +257,7 @@ export class PartitionWorker<V> {
     const asked = error instanceof RetriableError ? error.retryAfterMs : null
     const delayMs = asked ?? backoffMs(attempt)
     this.#busySince = null
-    this.#waitingSince = Date.now()
+    this.#waitingSince = performance.now()
     metrics.consumerRetries.inc({ group })
     log.warn(
       { group, topic, partition, what, attempt, delayMs, reason: messageOf(error) },

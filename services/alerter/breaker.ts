@@ -2,7 +2,7 @@
 export interface Refusal {
   type: 'dead' | 'closed'
   detail: string
-  /** Not asked again before; Unix ms. */
+  /** Not asked again before; a moment of `performance.now()`. */
   until: number
   /** How often it was asked since. */
   tries: number

@@ -13,7 +13,7 @@ import { triage } from './triage.ts'
 /** A partition's share of the next digest. */
 export interface DigestSource {
   topic: string
-  /** Since when reports wait (Unix time in milliseconds); null: none do. */
+  /** Since when reports wait, a moment of `performance.now()`; null: none do. */
   waitingSince: number | null
   /** Hands over what waits. `posted` or `failed` is called exactly once, before anything else is handed over. */
   handOver(): { digest: Digest; posted: () => void; failed: () => void }
@@ -86,13 +86,13 @@ export class AlertDesk {
   /** Posts the digest of all partitions when the oldest report has waited long enough; outages are waited out. */
   postDigestIfDue(): Promise<void> {
     return this.#turn(async () => {
-      const now = Date.now()
+      const now = performance.now()
       const sources = [...this.#sources].filter((s) => s.waitingSince !== null)
       const due = sources.some((s) => (s.waitingSince ?? now) + this.#digestMs <= now)
       if (!due || now < this.#retryAt) return
       const parts = sources.map((s) => s.handOver())
       try {
-        const alert = toDigestAlert(mergeDigests(parts.map((p) => p.digest)), now)
+        const alert = toDigestAlert(mergeDigests(parts.map((p) => p.digest)), Date.now())
         for (const pack of toMessages(alert ? [alert] : [])) await this.#poster.post(pack)
         for (const part of parts) part.posted()
       } catch (error) {

@@ -25,7 +25,7 @@ export class TellingMemory implements Memory {
   }
 
   announced(family: string): number {
-    const since = Date.now() - this.#digestMs
+    const since = performance.now() - this.#digestMs
     return this.#announced.get(family)?.filter((at) => at > since).length ?? 0
   }
 
@@ -33,9 +33,9 @@ export class TellingMemory implements Memory {
   tell({ first: { kind, family, state }, last }: Announcement): void {
     const told = new Map(this.#kinds.get(kind)?.told).set(last.partition, last.offset)
     this.#kinds.set(kind, { state, told })
-    const since = Date.now() - this.#digestMs
+    const since = performance.now() - this.#digestMs
     const times = this.#announced.get(family)?.filter((at) => at > since) ?? []
-    this.#announced.set(family, [...times, Date.now()])
+    this.#announced.set(family, [...times, performance.now()])
   }
 
   /** To be called once the report waits in a digest. */

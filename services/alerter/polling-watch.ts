@@ -43,8 +43,8 @@ export function openPollingWatch(options: PollingWatchOptions): Resource {
     try {
       await look()
     } catch (error) {
-      blindSince ??= Date.now()
-      const blindForMs = Date.now() - blindSince
+      blindSince ??= performance.now()
+      const blindForMs = performance.now() - blindSince
       if (!blindTold && blindForMs >= config.rules.stoppedMs) {
         await publish(toBlindNotice(blindForMs, messageOf(error)))
         blindTold = true

@@ -69,7 +69,7 @@ export class Poster implements PostOffice {
     const { discord, rate, log } = this.#o
     if (!discord) return this.logOnly(alerts, 'no webhook')
     await this.#passRefusal(discord)
-    const waitMs = rate.waitMs(Date.now())
+    const waitMs = Math.ceil(rate.waitMs(performance.now()))
     if (waitMs > 0) {
       throw new RetriableError('Alerts wait for the rate limit of the channel', { retryAfterMs: waitMs })
     }
@@ -99,18 +99,18 @@ export class Poster implements PostOffice {
     alerts: readonly Alert[],
   ): Promise<Extract<PostOutcome, { type: 'refused' }> | null> {
     const { rate, log } = this.#o
-    rate.took(Date.now())
+    rate.took(performance.now())
     const outcome = await discord.post(message)
     switch (outcome.type) {
       case 'sent':
         checkpoint('alerter.posted')
-        rate.hold(Date.now() + outcome.holdMs)
+        rate.hold(performance.now() + outcome.holdMs)
         metrics.alerts.inc({ result: 'sent' })
         this.#accept()
         log.info({ alerts: alerts.map((a) => a.title) }, 'alerts_posted')
         return null
       case 'limited':
-        rate.hold(Date.now() + outcome.retryAfterMs)
+        rate.hold(performance.now() + outcome.retryAfterMs)
         metrics.alerts.inc({ result: 'rate_limited' })
         throw new RetriableError('Discord limits the rate of alerts', { retryAfterMs: outcome.retryAfterMs })
       case 'away':
@@ -132,7 +132,7 @@ export class Poster implements PostOffice {
   async #passRefusal(discord: Discord): Promise<void> {
     const refusal = this.#refusal
     if (refusal === null) return
-    const waitMs = refusal.until - Date.now()
+    const waitMs = Math.ceil(refusal.until - performance.now())
     if (waitMs > 0) throw new RetriableError(refusal.detail, { retryAfterMs: waitMs })
     if (refusal.type === 'closed') return
     const state = await discord.look()
@@ -153,7 +153,7 @@ export class Poster implements PostOffice {
   #refuse(refusal: Pick<Refusal, 'type' | 'detail'>, alerts: readonly Alert[]): never {
     const { delivery, log } = this.#o
     const isNew = this.#refusal === null
-    this.#refusal = toRefusal(this.#refusal, refusal, Date.now())
+    this.#refusal = toRefusal(this.#refusal, refusal, performance.now())
     metrics.alerts.inc({ result: 'failed' })
     metrics.alerterBreakerOpen.set(1)
     delivery.refused(refusal.detail)
@@ -162,7 +162,7 @@ export class Poster implements PostOffice {
       // What waits for a dead webhook is logged by the desk, with all that comes after it.
       if (refusal.type === 'closed') this.logOnly(alerts, refusal.detail)
     }
-    const retryAfterMs = this.isDead ? deadRetryMs : this.#refusal.until - Date.now()
+    const retryAfterMs = this.isDead ? deadRetryMs : Math.ceil(this.#refusal.until - performance.now())
     throw new RetriableError(refusal.detail, { retryAfterMs })
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Keeps the posts of this process below Discord's rate: at most `perMinute` in any 60 seconds, and none before
- * the end of a pause that Discord asked for. Times are Unix milliseconds, given by the caller.
+ * the end of a pause that Discord asked for. Times are those of `performance.now()`, given by the caller.
  */
 export class MessageRate {
   readonly #perMinute: number

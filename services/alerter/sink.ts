@@ -69,7 +69,7 @@ export function openAlertSink(options: {
     async write(records) {
       const { reports, deadLetters } = toReports(records, { group, deadLetterTopic })
       const folded = await desk.announce(reports)
-      if (folded.length > 0) source.waitingSince ??= Date.now()
+      if (folded.length > 0) source.waitingSince ??= performance.now()
       waiting = folded.reduce(addReport, waiting)
       taken = records.at(-1)?.offset ?? taken
       await desk.postDigestIfDue()

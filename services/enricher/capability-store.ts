@@ -32,8 +32,8 @@ export function openCapabilityStore(options: {
 
   return {
     async refused() {
-      if (!known || known.until < Date.now())
-        known = { refused: await read(), until: Date.now() + knownForMs }
+      if (!known || known.until < performance.now())
+        known = { refused: await read(), until: performance.now() + knownForMs }
       return known.refused
     },
     async remember(capability, allowed) {

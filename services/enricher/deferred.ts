@@ -54,7 +54,7 @@ export function openDeferredLookups(sql: Sql): DeferredLookups {
          returning d.kind, d.id, d.requested_at as "requestedAt", d.attempts`,
         [limit, takenForMs],
       )
-      const now = Date.now()
+      const now = performance.now()
       return rows.map(({ kind, id, requestedAt, attempts }) => {
         const key = metadataKey(kind, id)
         return toDeferredTicket({ kind, id, key, requestedAt: requestedAt.getTime() }, { attempts, now })

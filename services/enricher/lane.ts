@@ -99,11 +99,11 @@ class Lane {
   }
 
   get blocked(): boolean {
-    return this.#blockedUntil > Date.now()
+    return this.#blockedUntil > performance.now()
   }
 
   report() {
-    const busyMs = this.#busySince === null ? 0 : Date.now() - this.#busySince
+    const busyMs = this.#busySince === null ? 0 : performance.now() - this.#busySince
     if (busyMs > stuckAfterMs) {
       return {
         alive: false,
@@ -111,16 +111,16 @@ class Lane {
         detail: `a lookup has been in work for ${Math.round(busyMs / 1000)} s`,
       }
     }
-    const until = new Date(this.#blockedUntil).toISOString()
+    const until = new Date(Date.now() + this.#blockedUntil - performance.now()).toISOString()
     const detail = this.blocked ? `waits until ${until}: ${this.#blockedBy}` : 'working'
     return { alive: true, ready: this.#failuresInRow < 3, detail }
   }
 
   /** Does one thing. @returns milliseconds until there may be something to do; 0: at once */
   async step(): Promise<number> {
-    const leftMs = this.#blockedUntil - Date.now()
+    const leftMs = this.#blockedUntil - performance.now()
     if (leftMs > 0) return leftMs
-    this.#busySince = Date.now()
+    this.#busySince = performance.now()
     try {
       return await (this.#unpublished ? this.#publish() : this.#ask())
     } catch (error) {
@@ -137,7 +137,14 @@ class Lane {
     const refused = await capabilities.refused()
     this.#end(unanswerable(pool.open, { provider, refused }), 'dropped')
     const failedFirst = this.#asks % failedEvery === failedEvery - 1
-    const plan = planBatch(pool.open, { source, provider, refused, lingerMs, now: Date.now(), failedFirst })
+    const plan = planBatch(pool.open, {
+      source,
+      provider,
+      refused,
+      lingerMs,
+      now: performance.now(),
+      failedFirst,
+    })
     if (plan.type === 'wait') return plan.forMs ?? idleMs
     this.#asks += 1
     const { kind } = plan
@@ -252,7 +259,7 @@ class Lane {
       tickets.filter((t) => !hopeless.includes(t)),
       afterFailure,
     )
-    const now = Date.now()
+    const now = performance.now()
     for (const ticket of open.get('retry') ?? []) ticket.notBefore = now + retryMs(ticket.attempts)
     this.#end(open.get('forget') ?? [], 'failed')
     const deferring = open.get('defer') ?? []
@@ -280,7 +287,7 @@ class Lane {
   }
 
   #block(forMs: number, reason: string): void {
-    this.#blockedUntil = Date.now() + forMs
+    this.#blockedUntil = performance.now() + forMs
     this.#blockedBy = reason
     this.#o.log.warn({ source: this.#o.source, forMs, reason }, 'lookups_wait')
   }

@@ -14,7 +14,7 @@ export interface PlanOptions {
   provider: FeaturesProvider
   refused: Refused
   lingerMs: number
-  /** Unix time in milliseconds. */
+  /** A moment of `performance.now()`. */
   now: number
   /** What failed goes first this once, so that a long queue of what did not cannot hold it up for days. */
   failedFirst?: boolean

@@ -31,13 +31,13 @@ export function openWantedSink(options: {
   let returned: number | null = null
 
   async function awaitRoom(count: number): Promise<void> {
-    const until = Date.now() + roomWithinMs
+    const until = performance.now() + roomWithinMs
     let seen = pool.version
     while (tickets.length > 0 && openTickets().length + count > ticketsMax) {
-      if (signal.aborted || Date.now() > until) {
+      if (signal.aborted || performance.now() > until) {
         throw new RetriableError('Metadata requests wait for answers', { retryAfterMs: roomRetryMs })
       }
-      await pool.waitForChange(seen, { withinMs: until - Date.now(), signal })
+      await pool.waitForChange(seen, { withinMs: until - performance.now(), signal })
       seen = pool.version
     }
   }
@@ -61,7 +61,7 @@ export function openWantedSink(options: {
       const fresh: RecordTicket[] = []
       for (const record of values) {
         const checked = check(record)
-        if (checked.type === 'wanted') fresh.push(toTicket(checked.wanted, record, Date.now()))
+        if (checked.type === 'wanted') fresh.push(toTicket(checked.wanted, record, performance.now()))
         else deadLetters.push({ record, reason: checked.reason, message: checked.message })
       }
       // What lies before the first record is settled already.

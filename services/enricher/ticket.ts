@@ -12,13 +12,13 @@ export interface Ticket {
   /** Null if it was deferred: its record is settled, and the lookup kept in Postgres. */
   readonly record: RawRecord | null
   readonly isDeferred: boolean
-  /** When it was taken in: Unix time in milliseconds. */
+  /** When it was taken in: a moment of `performance.now()`. */
   readonly since: number
   state: 'open' | 'done'
   deadLetter: { reason: DeadLetterReason; message: string } | null
   /** Times that a request for it failed. */
   attempts: number
-  /** Not asked for before: Unix time in milliseconds. */
+  /** Not asked for before: a moment of `performance.now()`. */
   notBefore: number
   /** Of those, the ones with a success for others since the one before. */
   failures: number

@@ -52,7 +52,7 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
     const read = toHistory(records, { reader: recall?.reader ?? plainReader() })
     const userIds = [...new Set(read.pages.map(({ page }) => page.userId))]
     return async () => {
-      const startedAt = Date.now()
+      const startedAt = performance.now()
       const first = overRecords(() => ({
         batch: read,
         catalogue: recall ? recall.unwritten(read.seen) : read.seen.toCatalogue(),
@@ -72,7 +72,7 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
       onAccount?.(account, effect.catalogueRows)
       count(batch, effect)
       const { partition, offset } = records[0] ?? {}
-      const ms = Date.now() - startedAt
+      const ms = Math.round(performance.now() - startedAt)
       log.info({ partition, offset, records: records.length, ...account, ms }, 'history_stored')
       return [...batch.deadLetters, ...toReports(batch, effect)]
     }

@@ -31,7 +31,7 @@ export function metadataHandler(options: {
     records: readonly ValueRecord<SpotifyResponse>[],
     batch: EntityBatch,
   ): Promise<DeadLetter[]> {
-    const startedAt = Date.now()
+    const startedAt = performance.now()
     const recall = memory.open()
     const recalled = rerun ? null : overRecords(() => recall.unwritten(batch.seen))
     const { rows, inTable } = await memory.transaction(postgres, [], (sql) => {
@@ -46,7 +46,7 @@ export function metadataHandler(options: {
     const { partition, offset } = records[0] ?? {}
     const fields = { partition, offset, records: records.length, ...batch.counts }
     const deadLetters = batch.deadLetters.length
-    log.info({ ...fields, deadLetters, ms: Date.now() - startedAt }, 'metadata_stored')
+    log.info({ ...fields, deadLetters, ms: Math.round(performance.now() - startedAt) }, 'metadata_stored')
     return [...batch.deadLetters]
   }
 }

@@ -98,13 +98,13 @@ export class Outbox implements Resource {
   }
 
   #schedule(delayMs: number): void {
-    const at = Math.max(Date.now() + delayMs, this.#notBefore)
+    const at = Math.max(performance.now() + delayMs, this.#notBefore)
     if (this.#closed || at >= this.#dueAt) return
     this.#dueAt = at
     // What is asked for while serving is served next: the run in hand may have read before the commit.
     if (this.#serving) return
     if (this.#timer) clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#serve(), Math.max(0, at - Date.now()))
+    this.#timer = setTimeout(() => this.#serve(), Math.max(0, at - performance.now()))
   }
 
   #serve(): void {
@@ -113,8 +113,8 @@ export class Outbox implements Resource {
       const askedAt = this.#dueAt
       this.#serving = null
       this.#dueAt = Number.POSITIVE_INFINITY
-      this.#notBefore = served ? 0 : Date.now() + retryMs
-      this.#schedule(Math.min(served ? this.#o.sweepMs : retryMs, askedAt - Date.now()))
+      this.#notBefore = served ? 0 : performance.now() + retryMs
+      this.#schedule(Math.min(served ? this.#o.sweepMs : retryMs, askedAt - performance.now()))
     })
   }
 

@@ -48,15 +48,15 @@ export function startPollLoop(
   let strainMs = 0
   let strainedUntil = 0
   let strainedBy: keyof typeof strainMaxMs = 'pass'
-  let lastPass = Date.now()
+  let lastPass = performance.now()
   /** The last claim filled all slots: more users may be due. */
   let backlog = false
 
   /** Polls under way fail together: that counts once. */
   function strain(err: unknown, by: keyof typeof strainMaxMs): void {
-    if (strainedUntil > Date.now()) return
+    if (strainedUntil > performance.now()) return
     strainMs = Math.min(Math.max(strainMs * 2, strainMinMs), strainMaxMs[by])
-    strainedUntil = Date.now() + strainMs
+    strainedUntil = performance.now() + strainMs
     strainedBy = by
     log.warn({ err, by, waitMs: strainMs }, 'polling_strained')
   }
@@ -101,7 +101,7 @@ export function startPollLoop(
   /** @returns how long nothing can be done, in milliseconds */
   async function pass(): Promise<number> {
     // Polls that end wake the loop, and must not cut this short.
-    if (strainedUntil > Date.now()) return strainedUntil - Date.now()
+    if (strainedUntil > performance.now()) return strainedUntil - performance.now()
     const state = await gateway.read()
     await appState.upkeep(state)
     if (strainedBy === 'pass') relax()
@@ -132,7 +132,7 @@ export function startPollLoop(
       let waitMs = 0
       try {
         waitMs = await pass()
-        lastPass = Date.now()
+        lastPass = performance.now()
       } catch (err) {
         strain(err, 'pass')
         waitMs = strainMs
@@ -145,7 +145,7 @@ export function startPollLoop(
 
   return {
     report: () => ({
-      alive: stopped || Date.now() - lastPass < stuckAfterMs + strainMs,
+      alive: stopped || performance.now() - lastPass < stuckAfterMs + strainMs,
       ready: strainMs === 0,
       detail: `${running.size} polls under way${strainMs > 0 ? ', Kafka or Postgres are away' : ''}`,
     }),

@@ -71,11 +71,11 @@ function readRecord(file: string): PidRecord | null {
 async function stopProcess({ pid, identity }: PidRecord): Promise<boolean> {
   const runs = () => processIdentity(pid) === identity
   if (!runs()) return false
-  const deadline = Date.now() + orphanGraceMs
+  const deadline = performance.now() + orphanGraceMs
   // SIGCONT: a stopped process would never see the SIGTERM. To Postgres SIGTERM means "when the last
   // client has left"; SIGINT means now, and to the Java servers and Node it means the same as SIGTERM.
   for (const signal of ['SIGINT', 'SIGCONT'] as const) signalProcess(pid, signal)
-  while (runs() && Date.now() < deadline) await delay(50)
+  while (runs() && performance.now() < deadline) await delay(50)
   while (runs()) {
     signalProcess(pid, 'SIGKILL')
     await delay(50)

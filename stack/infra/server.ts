@@ -172,8 +172,8 @@ async function failureToStart(
   running: Running,
   logFile: string,
 ): Promise<StackFault | null> {
-  const deadline = Date.now() + readyWithinMs
-  while (Date.now() < deadline) {
+  const deadline = performance.now() + readyWithinMs
+  while (performance.now() < deadline) {
     if (running.hasEnded) return fault(spec, logFile, await running.ended)
     const ready = await Promise.resolve()
       .then(() => spec.isReady(() => readLogFrom(logFile, running.logOffset)))

@@ -9,8 +9,8 @@ const answersWithinMs = 60_000
 
 /** Adds the simulator's listeners as users, once it answers; those of earlier runs stay as they are. */
 async function addDemoUsers(spotifyUrl: string, env: Env): Promise<number> {
-  const deadline = Date.now() + answersWithinMs
-  while (!(await answers(`${spotifyUrl}/_sim/stats`)) && Date.now() < deadline) await sleep(200)
+  const deadline = performance.now() + answersWithinMs
+  while (!(await answers(`${spotifyUrl}/_sim/stats`)) && performance.now() < deadline) await sleep(200)
   const count = await addSimulatedUsers(spotifyUrl, env)
   await showDeadLetter(spotifyUrl)
   return count

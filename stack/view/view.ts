@@ -16,14 +16,14 @@ const upLine = (name: string, tookMs: number) => `${name.padEnd(18)} up after ${
 
 /** One line per thing that happens; the counters every ten seconds. For logs and pipes. */
 function openPlainView(write: (line: string) => void, everyMs = 10_000): View {
-  let lastShown = 0
+  let lastShown = Number.NEGATIVE_INFINITY
   return {
     starting: () => {},
     up: (name, tookMs) => write(upLine(name, tookMs)),
     note: write,
     counters(counters) {
-      if (Date.now() - lastShown < everyMs) return
-      lastShown = Date.now()
+      if (performance.now() - lastShown < everyMs) return
+      lastShown = performance.now()
       write(toCounterLine(counters))
     },
     close: () => {},
@@ -36,14 +36,14 @@ function openLiveView(stream: NodeJS.WriteStream): View {
   const began = new Map<string, number>()
   let counterLine = ''
   const draw = () => {
-    const waiting = [...began].map(([name, at]) => `${name} ${Math.floor((Date.now() - at) / 1000)} s`)
+    const waiting = [...began].map(([name, at]) => `${name} ${Math.floor((performance.now() - at) / 1000)} s`)
     const lines = [counterLine, waiting.length > 0 ? `starting: ${waiting.join(', ')}` : '']
     log(lines.filter(Boolean).join('\n'))
   }
   const timer = setInterval(draw, 500)
   return {
     starting(name) {
-      began.set(name, Date.now())
+      began.set(name, performance.now())
       draw()
     },
     up(name, tookMs) {

@@ -11,11 +11,11 @@ export async function until<T>(
   what: string,
   withinMs = 30_000,
 ): Promise<NonNullable<T>> {
-  const deadline = Date.now() + withinMs
+  const deadline = performance.now() + withinMs
   for (;;) {
     const value = await condition()
     if (value) return value
-    if (Date.now() > deadline) throw new Error(`Not within ${withinMs / 1000} s: ${what}`)
+    if (performance.now() > deadline) throw new Error(`Not within ${withinMs / 1000} s: ${what}`)
     await sleep(20)
   }
 }

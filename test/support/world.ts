@@ -34,12 +34,12 @@ export async function createWorld(): Promise<World> {
 }
 
 async function drop(client: Client, name: string): Promise<void> {
-  const deadline = Date.now() + leaveWithinMs
+  const deadline = performance.now() + leaveWithinMs
   const sessions = async () => {
     const sql = 'SELECT pid, application_name, state, query FROM pg_stat_activity WHERE datname = $1'
     return (await client.query(sql, [name])).rows
   }
-  while ((await sessions()).length > 0 && Date.now() < deadline) await delay(50)
+  while ((await sessions()).length > 0 && performance.now() < deadline) await delay(50)
   const leaked = await sessions()
   await client.query(`DROP DATABASE ${name} WITH (FORCE)`)
   if (leaked.length > 0) throw new Error(`Connections were left open: ${JSON.stringify(leaked)}`)

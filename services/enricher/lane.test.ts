@@ -13,7 +13,9 @@ import { toTicket } from './ticket.ts'
 const record = { topic: 't', partition: 0, offset: 0, timestamp: 0, key: null, headers: [], bytes: null }
 
 const tickets = (...ids: string[]): Ticket[] =>
-  ids.map((id) => toTicket({ kind: 'artist', id, key: `artist:${id}`, requestedAt: 0 }, record, performance.now()))
+  ids.map((id) =>
+    toTicket({ kind: 'artist', id, key: `artist:${id}`, requestedAt: 0 }, record, performance.now()),
+  )
 
 const found = (ids: readonly string[]): Looked => ({
   type: 'answers',
@@ -120,7 +122,11 @@ test('ids that a batch left without an answer are asked for in smaller ones', as
 
 test('what fails holds up nobody: the others are asked before it is asked again', async () => {
   const world = open((ids) => (ids.includes('bad') ? { type: 'failed', reason: '500' } : found(ids)))
-  const bad = toTicket({ kind: 'artist', id: 'bad', key: 'artist:bad', requestedAt: 0 }, record, performance.now())
+  const bad = toTicket(
+    { kind: 'artist', id: 'bad', key: 'artist:bad', requestedAt: 0 },
+    record,
+    performance.now(),
+  )
   const others = ['a', 'b', 'c'].map((id) =>
     toTicket({ kind: 'track', id, key: `track:${id}`, requestedAt: 0 }, record, performance.now()),
   )

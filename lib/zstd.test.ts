@@ -14,7 +14,10 @@ const sizes = [0, 1, 2, 18, 255, 256, 257, 65_535, 65_791, 65_792, 1 << 20, (1 <
 const textOf = (size: number) => Buffer.alloc(size, '{"track":{"name":"Song"},"played_at":"2026"}')
 const unsized = { params: { [constants.ZSTD_c_contentSizeFlag]: 0 } }
 
-test('many at a time, each block becomes the frame that it would become alone, and the block again', async () => {
+/** Magic number, descriptor, and the size in as many bytes as it takes (RFC 8878, 3.1.1). */
+const headLength = (size: number) => 5 + (size < 256 ? 1 : size < 65_536 + 256 ? 2 : 4)
+
+test('many at a time, each block becomes a frame that says its size, and the block again', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(block, { minLength: 1, maxLength: 8 }), async (blocks) => {
       const frames = await Promise.all(blocks.map(compress))
@@ -23,9 +26,10 @@ test('many at a time, each block becomes the frame that it would become alone, a
         const frame = frames[i] ?? Buffer.alloc(0)
         expect(again[i]?.equals(bytes)).toBe(true)
         expect(zstdDecompressSync(frame).equals(bytes)).toBe(true)
-        // Equal to one that was told its size, so it says its size.
-        const alone = zstdCompressSync(bytes, { pledgedSrcSize: bytes.length })
-        expect(frame.equals(alone)).toBe(true)
+        // The head of one that was told its size, so it says its size.
+        const told = zstdCompressSync(bytes, { pledgedSrcSize: bytes.length })
+        const head = headLength(bytes.length)
+        expect(frame.subarray(0, head).equals(told.subarray(0, head))).toBe(true)
       }
     }),
     { numRuns: 20 },

@@ -22,8 +22,8 @@ const maxTrustedSize = 16 << 20
 const unsizedChunk = 1 << 20
 
 /**
- * Compresses into one zstd frame that says how large its content is: some readers refuse others. The same bytes give
- * the same frame, whatever was compressed before.
+ * Compresses into one zstd frame that says how large its content is: some readers refuse others. Nearly always the same
+ * bytes give the same frame; zstd promises it only for a compressor that has compressed nothing before.
  *
  * Compressors are kept. What zstd sets up for each costs half as much as compressing a block of 1 MiB, and what Node
  * makes for each keeps buffers until V8 collects the whole heap.

@@ -2,6 +2,7 @@ import { openCodec } from '../../lib/codec.ts'
 import type { Notice } from '../../lib/events.ts'
 import { toEvent } from '../../lib/events.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
+import { openLogReader } from '../../lib/kafka/log-reader.ts'
 import type { ServiceContext } from '../../lib/lifecycle.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { openGateway } from '../../lib/spotify/gateway.ts'
@@ -16,6 +17,7 @@ import type { PollerConfig } from './config.ts'
 import { watchConsents } from './consents.ts'
 import { startPollLoop } from './loop.ts'
 import { createPageRecorder } from './page-recorder.ts'
+import { watchTopic } from './topic-watch.ts'
 
 const name = 'poller'
 
@@ -64,5 +66,7 @@ export async function startPoller(service: Omit<ServiceContext<PollerConfig>, 's
   }
   const loop = await scope.use(startPollLoop(context, { appState, fail }), 'polls')
   health.register(name, loop.report)
+  const reader = await scope.use(openLogReader({ config: config.kafka, log, name }), 'log reader')
+  await scope.use(watchTopic({ postgres, topic: recentlyPlayed.name, reader, log }), 'topic')
   await scope.use(watchConsents({ postgres, publish: publishNotice, log }), 'consents')
 }

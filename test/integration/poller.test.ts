@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import { createClient } from '../../lib/kafka/client.ts'
+import type { Topic } from '../../lib/topology.ts'
 import { claimDue } from '../../services/poller/claims.ts'
 import type { FaultName } from '../../stack/simulators/spotify/faults.ts'
 import type { PollerBench } from '../support/poller.ts'
@@ -18,6 +19,16 @@ beforeEach(() => bench.reset())
 
 const answered = (what: string) => bench.sim.stats().answers[what] ?? 0
 const struck = (fault: string) => bench.sim.stats().faults[fault] ?? 0
+
+async function makeAgain(topic: Topic): Promise<void> {
+  const client = { config: bench.stream.config, log: bench.stream.log, name: 'test' }
+  const [admin, kafkaAdmin] = [await openAdmin(client), createClient(client).admin()]
+  await kafkaAdmin.connect()
+  await kafkaAdmin.deleteTopics({ topics: [topic.name] })
+  await until(async () => !(await kafkaAdmin.listTopics()).includes(topic.name), 'the topic is gone')
+  await admin.ensureTopics([topic], 1)
+  await Promise.all([admin.close(), kafkaAdmin.disconnect()])
+}
 
 describe('a page', () => {
   test('is in the topic byte for byte as Spotify sent it, under the user’s id', async () => {
@@ -69,6 +80,23 @@ describe('a page', () => {
     const pages = await bench.pages()
     expect(JSON.parse(String(pages.at(-1)?.body)).items).toHaveLength(2)
     expect((await bench.state(userId)).newest_played_at).toEqual(before.newest_played_at)
+  })
+
+  test('that was published to a topic that is gone is published again when the topic is made again', async () => {
+    const { recentlyPlayed } = bench.stream.topology
+    const [userId = 0] = await bench.addUsers(1)
+    bench.sim.givePlay(0)
+    const { stop } = await bench.start()
+    await bench.polled(userId)
+    await stop()
+    await makeAgain(recentlyPlayed)
+    await bench.start()
+    await until(async () => (await bench.pages()).length === 1, 'the new topic has the page', 60_000)
+    const { page_digest: digest } = await bench.state(userId)
+    const before = answered('recently-played 200')
+    await until(() => answered('recently-played 200') >= before + 2, 'two more polls')
+    expect(await bench.pages()).toHaveLength(1)
+    expect((await bench.state(userId)).page_digest).toBe(digest)
   })
 
   test('without plays is published once, and nothing breaks', async () => {

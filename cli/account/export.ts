@@ -73,7 +73,8 @@ async function* readPlays(sql: Postgres, userId: number): AsyncGenerator<PlayRow
 const playsSql = `
   select p.user_id::text as "userId", p.played_at as "playedAt", p.track_id as "trackId",
     p.context_type as "contextType", p.context_uri as "contextUri", p.source,
-    p.page_partition as partition, p.page_offset as "offset", p.page_timestamp as "timestamp", p.ingested_at as "ingestedAt",
+    p.page_partition as partition, p.page_offset as "offset", p.page_timestamp as "timestamp",
+    p.page_incarnation as incarnation, p.ingested_at as "ingestedAt",
     t.name, t.duration_ms as "durationMs", t.explicit, t.isrc,
     case when a.id is not null then json_strip_nulls(json_build_object('id', a.id, 'name', a.name,
       'album_type', a.album_type, 'release_date', a.release_date, 'images', a.images)) end as album,

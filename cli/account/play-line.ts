@@ -15,6 +15,8 @@ export const playLine = z.object({
     offset: z.int().min(0),
     /** When its record was made; absent: not known. */
     timestamp: z.iso.datetime().optional(),
+    /** Of the partition's log; absent: the first one. */
+    incarnation: z.int().min(1).optional(),
   }),
   ingestedAt: z.iso.datetime(),
 })
@@ -48,6 +50,7 @@ export interface PlayRow {
   partition: number
   offset: number
   timestamp: Date | null
+  incarnation: number
   ingestedAt: Date
   name: string | null
   durationMs: number | null
@@ -82,6 +85,7 @@ export function toPlayLine(row: PlayRow): PlayLine {
     page: {
       ...{ partition: row.partition, offset: row.offset },
       ...(row.timestamp && { timestamp: row.timestamp.toISOString() }),
+      ...(row.incarnation > 0 && { incarnation: row.incarnation }),
     },
     ingestedAt: row.ingestedAt.toISOString(),
   }

@@ -1,6 +1,7 @@
 import type { Postgres } from '../../lib/postgres.ts'
 import type { CliContext } from '../command.ts'
 import type { Output } from '../output.ts'
+import type { Stretch } from '../rerun/journal.ts'
 import { toPlural, toUtc } from '../words.ts'
 
 interface Orphan {
@@ -10,6 +11,19 @@ interface Orphan {
 }
 
 const shown = 10
+
+/**
+ * The loader counts a partition's logs on from those that were restored: a database that was lost knows none. Which
+ * topic the latest was read from is for the loader to find.
+ */
+export async function noteLogs(sql: Postgres, stretches: readonly Stretch[]): Promise<void> {
+  const later = stretches.filter((s) => s.incarnation)
+  await sql.query(
+    `insert into log_incarnations (topic, partition, incarnation)
+     select * from unnest($1::text[], $2::int[], $3::int[]) on conflict do nothing`,
+    [later.map((s) => s.topic), later.map((s) => s.partition), later.map((s) => s.incarnation)],
+  )
+}
 
 /**
  * After a loss of the database the users are gone, and ids would be given from 1 again, to people whose plays are

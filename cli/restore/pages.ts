@@ -28,7 +28,8 @@ function samePage(a: PlayLine, b: PlayLine): boolean {
     a.ingestedAt === b.ingestedAt &&
     a.page.partition === b.page.partition &&
     a.page.offset === b.page.offset &&
-    a.page.timestamp === b.page.timestamp
+    a.page.timestamp === b.page.timestamp &&
+    a.page.incarnation === b.page.incarnation
   )
 }
 
@@ -55,6 +56,7 @@ function toPage(plays: readonly PlayLine[], topic: string): DecodedRecord<Spotif
     ...{
       topic,
       ...{ partition: first.page.partition, offset: first.page.offset },
+      incarnation: first.page.incarnation ?? 0,
       timestamp: timestamp ?? fetchedAt,
       key: Buffer.from(first.userId),
       headers,

@@ -77,10 +77,10 @@ function rethrow(error: unknown): never {
 export async function toRecord(
   row: Row,
   codec: Codec,
-  { incarnation }: Pick<ArchiveKey, 'incarnation'>,
+  { incarnation = 0 }: Pick<ArchiveKey, 'incarnation'>,
 ): Promise<DecodedRecord<SpotifyResponse>> {
   const { value, raw, ...rest } = row
-  const place = { ...rest, ...(incarnation && { incarnation }) }
+  const place = { ...rest, incarnation }
   if (value === null) return { ...place, bytes: raw, decoded: await codec.decode<SpotifyResponse>(raw) }
   return { ...place, bytes: null, decoded: { type: 'value', value, writer: null } }
 }

@@ -23,7 +23,7 @@ import { openPace } from '../rerun/pace.ts'
 import { report } from '../rerun/report.ts'
 import { countSettled } from '../rerun/tally.ts'
 import type { RestoreOptions } from '../restore.ts'
-import { afterRestore } from './after.ts'
+import { afterRestore, noteLogs } from './after.ts'
 import type { Framing } from './framing.ts'
 import { openFraming } from './framing.ts'
 import type { Archive, ArchiveObject } from './objects.ts'
@@ -66,7 +66,10 @@ export async function runRestore(context: CliContext, going: RestoreRun): Promis
   const kind = options.toTopic ? 'topic' : 'rows'
   const published = { deadLetters: options.deadLetters ?? false }
   report(context, { run, kind, options: published, ms, aborted: signal.aborted, resume })
-  if (kind === 'rows') await afterRestore(context, sql)
+  if (kind === 'rows') {
+    await noteLogs(sql, run.plan.stretches)
+    await afterRestore(context, sql)
+  }
   return signal.aborted || run.tally.damaged.length > 0 ? exitCodes.fault : exitCodes.stopped
 }
 

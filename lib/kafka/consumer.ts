@@ -400,7 +400,8 @@ class Term<V> {
     }
     if (this.#workers.get(name) !== worker) return
     this.#holds.release(name)
-    const records = batch.messages.map((m) => toRawRecord(topic, partition, m))
+    const from = log.topicId === null ? {} : { topicId: log.topicId }
+    const records = batch.messages.map((m) => ({ ...toRawRecord(topic, partition, m), ...from }))
     worker.enqueue(records, Number(batch.highWatermark))
     resolveOffset(batch.lastOffset())
     const isFull = () => !this.#ended && worker.full && this.#workers.get(name) === worker

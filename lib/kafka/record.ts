@@ -19,7 +19,9 @@ export interface RawRecord {
   headers: Header[]
   /** The value's bytes; null: a tombstone. */
   bytes: Buffer | null
-  /** Of the partition's log, as the archive counts them; absent: the first one. */
+  /** Kafka's id of the topic that it was read from; absent: not known. */
+  topicId?: string
+  /** Of the partition's log, as the archive counts them; absent: not known. */
   incarnation?: number
 }
 

@@ -56,10 +56,15 @@ export function toReports(batch: HistoryBatch, effect: HistoryEffect): DeadLette
     const items = batch.rejected.filter((item) => {
       if (item.page !== index) return false
       const reporter = effect.reporters.get(rejectedKey(item.userId, item.digest))
-      return page.redriven || (reporter?.partition === page.partition && reporter.offset === page.offset)
+      return page.redriven || (reporter !== undefined && isSamePlace(reporter, page))
     })
     return items.length === 0 ? [] : [toItemDeadLetter(page, items)]
   })
+}
+
+function isSamePlace(a: Place, b: Place): boolean {
+  const [one, two] = [a, b].map(({ incarnation }) => incarnation ?? 0)
+  return a.partition === b.partition && a.offset === b.offset && one === two
 }
 
 function sum(counts: Partial<Record<string, number>>): number {

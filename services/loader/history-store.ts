@@ -7,6 +7,8 @@ import type { PlayRow, RejectedItem } from './transform.ts'
 export interface Place {
   partition: number
   offset: number
+  /** Of the partition's log; null: the first one. */
+  incarnation: number | null
 }
 
 /**
@@ -21,10 +23,14 @@ export async function repairPlays(sql: Sql, plays: readonly PlayRow[]): Promise<
     name: 'loader_repair_plays',
     text: `
       update plays p set context_type = r.context_type, context_uri = r.context_uri
-      from unnest($1::bigint[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::int[], $7::bigint[])
-        as r (user_id, played_at, track_id, context_type, context_uri, page_partition, page_offset)
+      from unnest($1::bigint[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::int[], $7::bigint[],
+          $8::int[], $9::float8[])
+        as r (user_id, played_at, track_id, context_type, context_uri, page_partition, page_offset,
+          page_incarnation, page_timestamp)
       where p.user_id = r.user_id and p.played_at = to_timestamp(r.played_at / 1000) and p.track_id = r.track_id
         and p.page_partition = r.page_partition and p.page_offset = r.page_offset
+        and (p.page_incarnation = r.page_incarnation
+          or p.page_timestamp = to_timestamp(r.page_timestamp / 1000))
         and (p.context_type, p.context_uri) is distinct from (r.context_type, r.context_uri)`,
     values: [
       plays.map((p) => p.userId),
@@ -34,6 +40,8 @@ export async function repairPlays(sql: Sql, plays: readonly PlayRow[]): Promise<
       plays.map((p) => p.contextUri),
       plays.map((p) => p.partition),
       plays.map((p) => p.offset),
+      plays.map((p) => p.incarnation ?? 0),
+      plays.map((p) => p.timestamp),
     ],
   })
   return rowCount ?? 0
@@ -50,22 +58,25 @@ export async function insertPlays(
   plays: readonly PlayRow[],
 ): Promise<(Place & { stored: number })[]> {
   if (plays.length === 0) return []
-  const { rows } = await sql.query<{ partition: number; offset: number; stored: number }>({
+  const { rows } = await sql.query<Place & { stored: number }>({
     name: 'loader_plays',
     text: `
       with stored as (
         insert into plays
-          (user_id, played_at, track_id, context_type, context_uri, source, page_partition, page_offset, page_timestamp)
+          (user_id, played_at, track_id, context_type, context_uri, source, page_partition, page_offset,
+            page_timestamp, page_incarnation)
         select user_id, to_timestamp(played_at / 1000), track_id, context_type, context_uri, source,
-          page_partition, page_offset, to_timestamp(page_timestamp / 1000)
+          page_partition, page_offset, to_timestamp(page_timestamp / 1000), page_incarnation
         from unnest($1::bigint[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[],
-            $8::bigint[], $9::float8[])
+            $8::bigint[], $9::float8[], $10::int[])
           as r (user_id, played_at, track_id, context_type, context_uri, source, page_partition, page_offset,
-            page_timestamp)
+            page_timestamp, page_incarnation)
         on conflict do nothing
-        returning page_partition, page_offset
+        returning page_partition, page_offset, page_incarnation
       )
-      select page_partition as partition, page_offset as offset, count(*)::int as stored from stored group by 1, 2`,
+      select page_partition as partition, page_offset as offset, page_incarnation as incarnation,
+        count(*)::int as stored
+      from stored group by 1, 2, 3`,
     values: [
       toArray(plays.map((p) => p.userId)),
       toArray(plays.map((p) => p.playedAt)),
@@ -76,6 +87,7 @@ export async function insertPlays(
       toArray(plays.map((p) => p.partition)),
       toArray(plays.map((p) => p.offset)),
       toArray(plays.map((p) => p.timestamp)),
+      toArray(plays.map((p) => p.incarnation ?? 0)),
     ],
   })
   return rows
@@ -97,8 +109,8 @@ export async function rememberRejected(
   await sql.query({
     name: 'loader_rejected_insert',
     text: `
-      insert into rejected_items (user_id, item_digest, reason, page_partition, page_offset)
-      select * from unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::bigint[])
+      insert into rejected_items (user_id, item_digest, reason, page_partition, page_offset, page_incarnation)
+      select * from unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::bigint[], $6::int[])
       on conflict do nothing`,
     values: [
       users,
@@ -106,12 +118,14 @@ export async function rememberRejected(
       sorted.map((i) => i.reason),
       sorted.map((i) => i.partition),
       sorted.map((i) => i.offset),
+      sorted.map((i) => i.incarnation ?? 0),
     ],
   })
   const { rows } = await sql.query<{ user_id: string; digest: string } & Place>({
     name: 'loader_rejected_read',
     text: `
-      select i.user_id::text, i.item_digest as digest, i.page_partition as partition, i.page_offset as offset
+      select i.user_id::text, i.item_digest as digest, i.page_partition as partition, i.page_offset as offset,
+        i.page_incarnation as incarnation
       from rejected_items i
       join unnest($1::bigint[], $2::text[]) as r (user_id, digest)
         on i.user_id = r.user_id and i.item_digest = r.digest`,

@@ -13,6 +13,7 @@ import type { CatalogueEffect } from './catalogue-store.ts'
 import { writeCatalogue } from './catalogue-store.ts'
 import { insertPlays, rememberRejected, repairPlays } from './history-store.ts'
 import { recordWindows } from './ledger.ts'
+import { readLogNumber, withLogNumber } from './log-number.ts'
 import type { Memory } from './memory.ts'
 import { plainReader } from './page-reader.ts'
 import type { HistoryBatch } from './transform.ts'
@@ -57,16 +58,18 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
         batch: read,
         catalogue: recall ? recall.unwritten(read.seen) : read.seen.toCatalogue(),
       }))
-      const { stored, effect, erased } = await memory.transaction(postgres, userIds, async (sql, erased) => {
+      const done = await memory.transaction(postgres, userIds, async (sql, erased) => {
         const isTrue = recall?.isTrue() ?? true
         const stored = isTrue && userIds.every((id) => !erased.has(id)) ? first : inFull(records, erased)
-        return { stored, effect: await store(sql, stored, rerun), erased }
+        const number = records[0] ? await readLogNumber(sql, records[0]) : 0
+        const batch = withLogNumber(stored.batch, number)
+        return { stored, batch, effect: await store(sql, { ...stored, batch }, rerun), erased }
       })
       checkpoint('loader.stored')
+      const { stored, batch, effect, erased } = done
       if (stored === first) recall?.commit(effect.inTable, erased)
       else recall?.leave()
-      const { batch, catalogue } = stored
-      if (mayBePending(catalogue, effect)) onCommitted()
+      if (mayBePending(stored.catalogue, effect)) onCommitted()
 
       const account = toAccount(batch, effect)
       onAccount?.(account, effect.catalogueRows)
@@ -109,7 +112,9 @@ async function store(sql: Sql, { batch, catalogue }: ToStore, rerun: boolean): P
     sql,
     batch.rejected.flatMap((item) => {
       const page = pages[item.page]?.page
-      return page ? { ...item, partition: page.partition, offset: page.offset } : []
+      if (!page) return []
+      const { partition, offset, incarnation } = page
+      return { ...item, partition, offset, incarnation }
     }),
   )
   return { stored, playsRepaired, reporters, gaps, catalogueRows, inTable }

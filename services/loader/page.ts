@@ -19,6 +19,8 @@ export interface Page {
   offset: number
   /** When that record was made; Unix time in milliseconds. null: not known, the page was made of stored plays. */
   timestamp: number | null
+  /** Of its partition's log; null: of the log that the record was read from. */
+  incarnation: number | null
   /** Put back on the topic by an operator, who wants to hear what becomes of it. */
   redriven: boolean
   /** Whether it shows all that Spotify showed: a page of an import does not, nor one that was made of stored plays. */
@@ -99,14 +101,20 @@ function isExcerpt(record: RawRecord): boolean {
   return headerText(record, excerptHeader) !== null
 }
 
-function placeOf(record: RawRecord): Pick<Page, 'partition' | 'offset' | 'timestamp'> {
+type PagePlace = Pick<Page, 'partition' | 'offset' | 'timestamp' | 'incarnation'>
+
+function placeOf(record: RawRecord): PagePlace {
   const partition = headerText(record, restoreHeaders.partition)
   const offset = headerText(record, restoreHeaders.offset)
+  const log = headerText(record, restoreHeaders.incarnation)
   if (partition === null || offset === null || !/^\d{1,9}$/.test(partition) || !/^\d{1,15}$/.test(offset)) {
     const timestamp = isExcerpt(record) ? restoredTimestamp(record) : record.timestamp
-    return { partition: record.partition, offset: record.offset, timestamp }
+    const { partition, offset, incarnation = null } = record
+    return { partition, offset, timestamp, incarnation }
   }
-  return { partition: Number(partition), offset: Number(offset), timestamp: restoredTimestamp(record) }
+  const timestamp = restoredTimestamp(record)
+  const incarnation = log !== null && /^\d{1,9}$/.test(log) ? Number(log) : 0
+  return { partition: Number(partition), offset: Number(offset), timestamp, incarnation }
 }
 
 function clip(text: string): string {

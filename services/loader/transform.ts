@@ -22,6 +22,8 @@ export interface PlayRow {
   offset: number
   /** When the page's record was made, Unix ms; null: not known. */
   timestamp: number | null
+  /** As of the page. */
+  incarnation: number | null
 }
 
 /** An item that cannot be told. */
@@ -152,6 +154,7 @@ function toPlayRow(page: Page, { playedAt, track, context }: Play): PlayRow {
     partition: page.partition,
     offset: page.offset,
     timestamp: page.timestamp,
+    incarnation: page.incarnation,
   }
 }
 

@@ -121,6 +121,7 @@ function* toRows(pages: Pages): Generator<PlayRow> {
       partition: userId % 12,
       offset: 0,
       timestamp: null,
+      incarnation: 0,
     }
   }
 }

@@ -9,6 +9,7 @@ import type { Admin } from '../../lib/kafka/admin.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
+import { LogGuard } from '../../lib/kafka/log-guard.ts'
 import { openLogReader } from '../../lib/kafka/log-reader.ts'
 import { openLog } from '../../lib/log.ts'
 import type { Topic } from '../../lib/topology.ts'
@@ -149,8 +150,18 @@ test('a consumer that starts after the power cut compares the record before its 
   const first = await consume(topic, seen)
   await until(async () => (await committed(topic)) === 10, 'all are committed')
   await first.close()
+  const reader = openLogReader({ config: direct, log, name: 'test' })
+  const lost = await reader.readRecord(topic.name, 0, 9)
+  const kept = await reader.readRecord(topic.name, 0, 6)
   await powerCut(topic, 7)
   await publish(topic, 10, 20)
+  if (!lost || !kept) throw new Error('the log had ten records')
+  // What a running consumer goes by: the leader's epoch has risen, and the last record that it read is gone.
+  expect((await reader.readRecord(topic.name, 0, 9))?.epoch).toBeGreaterThan(lost.epoch)
+  const guard = new LogGuard('nobody', { config: direct, log, name: 'test' })
+  expect(await guard.stillHas(topic.name, 0, { ...lost, offset: 9 })).toBe(false)
+  expect(await guard.stillHas(topic.name, 0, { ...kept, offset: 6 })).toBe(true)
+  await Promise.all([guard.close(), reader.close()])
   link.setMode({ type: 'open' })
   const second = await consume(topic, seen)
   await until(() => seen.size === 20, 'all of the new log are handed over', 90_000)

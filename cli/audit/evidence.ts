@@ -57,7 +57,7 @@ export async function readReportedBy(
   return rows.map((r) => r.page)
 }
 
-/** Plays that name one of these pages. Reads all plays of their users once: no index leads from pages to plays. */
+/** Plays that name one of these pages. At most it reads all plays of their users. */
 export async function readNamed(sql: Sql, pages: readonly PageClaim[]): Promise<NamedPlay[]> {
   const { rows } = await sql.query<{ user_id: string; played_at: Date; track_id: string } & PageClaim>(
     `select p.user_id::text, p.played_at, p.track_id, c.partition, c.offset, c.timestamp

@@ -63,7 +63,7 @@ export async function recordWindows(
   return {
     found: added.filter((row) => row.part === null).length,
     closed: all.filter((row) => row.closedBy !== null).length,
-    due: all.filter((row) => row.isDue).length,
+    due: all.filter((row) => row.isDue && row.closedBy === null).length,
   }
 }
 

@@ -9,10 +9,12 @@ import type { SpotifyResponse } from '../../lib/topology.ts'
 import { readGapNews } from '../../services/loader/gap-store.ts'
 import { historyHandler } from '../../services/loader/history.ts'
 import { Memory } from '../../services/loader/memory.ts'
+import { lockWindows } from '../../services/loader/window-store.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import type { Json, RecordOptions } from '../support/pages.ts'
 import { item, pageRecord, track } from '../support/pages.ts'
+import { until } from '../support/until.ts'
 
 type PageRecord = ValueRecord<SpotifyResponse>
 
@@ -156,6 +158,28 @@ describe('open gaps are what the set of pages says', () => {
       { numRuns: 30 },
     )
   }, 300_000)
+
+  test('because a loader waits for another one that works on pages of the same user', async () => {
+    const load = openLoader()
+    await load(page(1, 50))
+    let second = Promise.resolve()
+    await postgres.transaction(async (sql) => {
+      await lockWindows(sql, ['7'])
+      second = load(page(60, 100))
+      await until(
+        async () =>
+          (
+            await rows(
+              `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+            )
+          ).length > 0,
+        'the other one waits',
+      )
+      expect(await openGaps()).toEqual([])
+    })
+    await second
+    expect(await openGaps()).toEqual([[50, 60]])
+  })
 
   test('and loaders of the same users in any order do not deadlock', async () => {
     const users = Array.from({ length: 20 }, (_, i) => i + 1)

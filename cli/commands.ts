@@ -25,7 +25,7 @@ export const commands: readonly Entry[] = [
   },
   {
     usage: 'dead-letters',
-    summary: 'records that could not be dealt with: list, show, redrive, discard',
+    summary: 'records that could not be dealt with: list, show, redrive, discard, bury',
     load: () => import('./dead-letters.ts'),
   },
   {

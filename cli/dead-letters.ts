@@ -19,6 +19,11 @@ const commands: readonly Entry[] = [
     summary: 'decide that they need no more care',
     load: () => import('./dead-letters/discard.ts'),
   },
+  {
+    usage: 'bury <place>',
+    summary: 'give up a record that holds up its partition',
+    load: () => import('./dead-letters/bury.ts'),
+  },
 ]
 
 export async function define(command: Command, argv: readonly string[]): Promise<void> {

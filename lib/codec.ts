@@ -1,6 +1,6 @@
 import avsc from 'avsc'
 import { LRUCache } from 'lru-cache'
-import { messageOf, RetriableError } from './errors.ts'
+import { messageOf, overRecords, RetriableError } from './errors.ts'
 import type { Lookup } from './registry.ts'
 import { openRegistry } from './registry.ts'
 import type { AvroSchema, Topic } from './topology.ts'
@@ -13,6 +13,14 @@ export type UndecodableReason = 'no_value' | 'not_framed' | 'unknown_schema' | '
 export type Decoded<V> =
   | { type: 'value'; value: V; writer: Writer | null }
   | { type: 'undecodable'; reason: UndecodableReason; message: string }
+
+/** The registry does not know a schema, or not yet: it is asked again. */
+export class UnknownSchemaError extends RetriableError {
+  constructor(reason: string) {
+    super(reason, { retryAfterMs: askAgainMs })
+    this.name = 'UnknownSchemaError'
+  }
+}
 
 /** The schema that a value was written with. */
 export interface Writer {
@@ -28,6 +36,7 @@ export interface Codec {
    * Decodes with the writer's schema; fields that it lacks are absent. Fields of type `bytes` are parts of the
    * value's bytes, not copies.
    * @throws RetriableError while the registry is away: nothing is said about the value then
+   * @throws UnknownSchemaError while the registry may yet learn of the schema
    */
   decode<V>(bytes: Buffer | null): Promise<Decoded<V>>
 }
@@ -75,20 +84,26 @@ function frame(id: number, type: avsc.Type, value: unknown): Buffer {
 function viewBytes(schema: unknown): avsc.Type | undefined {
   return schema === 'bytes' ? new BytesInPlace() : undefined
 }
+const believeAfterMs = 30_000
+const askAgainMs = 2_000
 /** An id that the registry does not know may become known (a restored registry): asked again after this time. */
 const unknownForMs = 5 * 60_000
 
 /**
- * Avro over the schema registry. Schemas are immutable and kept for ever; unknown ids are kept as unknown for
- * five minutes, so that a flood of foreign records costs one lookup.
+ * Avro over the schema registry. Schemas are immutable and kept for the life of the process. An id that the registry
+ * does not know is asked for again until half a minute has passed, as a replica of the registry may be behind; then
+ * it is kept as unknown for five minutes, so that a flood of foreign records costs few lookups.
  *
  * @param url the registry's Confluent API, e.g. `http://host:8080/apis/ccompat/v7`
  */
-export function openCodec(url: string): Codec {
+export function openCodec(url: string, options: { believeUnknownAfterMs?: number } = {}): Codec {
+  const { believeUnknownAfterMs = believeAfterMs } = options
   const registry = openRegistry(url)
   const readers = new Map<number, Reader>()
   /** Why an id has no reader. */
   const unreadable = new LRUCache<number, string>({ max: 10_000, ttl: unknownForMs })
+  /** Since when the registry says that it does not know an id. */
+  const unknownSince = new LRUCache<number, number>({ max: 10_000 })
   const lookups = new Map<number, Promise<Lookup>>()
   const writerIds = new Map<string, number>()
 
@@ -99,15 +114,26 @@ export function openCodec(url: string): Codec {
     const lookup = lookups.get(id) ?? registry.lookUp(id).finally(() => lookups.delete(id))
     lookups.set(id, lookup)
     const found = await lookup
-    if (found.type === 'unreadable') {
+    // No registry gives out such an id, whatever replica answers.
+    if (found.type === 'unknown' && id > 0) awaitSchema(id, found.reason)
+    if (found.type !== 'found') {
       unreadable.set(id, found.reason)
       return found.reason
     }
+    unknownSince.delete(id)
     const { schema } = found
     const type = avsc.Type.forSchema(schema as avsc.Schema, { typeHook: viewBytes })
     const fresh = { type, writer: { id, schema } }
     readers.set(id, fresh)
     return fresh
+  }
+
+  /** @throws UnknownSchemaError until the registry has said for long enough that it does not know the id */
+  function awaitSchema(id: number, reason: string): void {
+    const now = performance.now()
+    const since = unknownSince.get(id) ?? now
+    unknownSince.set(id, since)
+    if (now - since < believeUnknownAfterMs) throw new UnknownSchemaError(reason)
   }
 
   async function writerId(topic: Topic): Promise<number> {
@@ -122,7 +148,7 @@ export function openCodec(url: string): Codec {
       const id = await writerId(topic)
       const found = await reader(id)
       if (typeof found === 'string') throw new RetriableError(`The schema of ${topic.name}: ${found}`)
-      return frame(id, found.type, value)
+      return overRecords(() => frame(id, found.type, value))
     },
 
     async decode<V>(bytes: Buffer | null): Promise<Decoded<V>> {

@@ -114,8 +114,10 @@ export const kafkaEnv = {
   KAFKA_REPLICATION_FACTOR: wholeNumber(1, 9).default(1),
   SCHEMA_REGISTRY_URL: httpUrl(),
   DEAD_LETTER_FLOOD_PERCENT: wholeNumber(1, 100).default(50),
-  DEAD_LETTER_FLOOD_MIN_COUNT: wholeNumber(1).default(100),
-  DEAD_LETTER_FLOOD_WINDOW_SECONDS: wholeNumber(1).default(60),
+  DEAD_LETTER_FLOOD_MIN_COUNT: wholeNumber(1).default(10),
+  DEAD_LETTER_FLOOD_WINDOW_RECORDS: wholeNumber(1, 10_000).default(50),
+  DEPENDENCY_DOWN_SECONDS: wholeNumber(0).default(300),
+  RECORD_HELD_UP_SECONDS: wholeNumber(0).default(900),
 }
 
 export interface KafkaConfig {
@@ -126,7 +128,9 @@ export interface KafkaConfig {
   replicationFactor: number
   registryUrl: string
   /** When a consumer stops rather than emptying its topic into the dead letters. */
-  flood: { maxRatio: number; minDeadLetters: number; windowMs: number }
+  flood: { maxRatio: number; minDeadLetters: number; windowRecords: number }
+  /** How long a server must fail before an event says so; and a record whose server answers. */
+  outages: { downAfterMs: number; heldUpAfterMs: number }
 }
 
 /** @throws ConfigError when SASL is set in part only */
@@ -149,7 +153,11 @@ export function kafkaConfig(e: z.infer<z.ZodObject<typeof kafkaEnv>>): KafkaConf
     flood: {
       maxRatio: e.DEAD_LETTER_FLOOD_PERCENT / 100,
       minDeadLetters: e.DEAD_LETTER_FLOOD_MIN_COUNT,
-      windowMs: e.DEAD_LETTER_FLOOD_WINDOW_SECONDS * 1000,
+      windowRecords: e.DEAD_LETTER_FLOOD_WINDOW_RECORDS,
+    },
+    outages: {
+      downAfterMs: e.DEPENDENCY_DOWN_SECONDS * 1000,
+      heldUpAfterMs: e.RECORD_HELD_UP_SECONDS * 1000,
     },
   }
 }

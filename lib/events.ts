@@ -23,6 +23,8 @@ export const eventTypes = {
   polling_unknown: 'It is not known whether users are polled: Postgres cannot be read.',
   gap_detected: 'Plays are known to be missing for a user.',
   dead_letter_flood: 'A consumer stopped taking records: too many became dead letters.',
+  dependency_down: 'A server that a service depends on has failed for minutes.',
+  record_held_up: 'A record fails again and again although the server answers: its partition waits.',
   offset_out_of_range: 'A consumer group asked for records that the topic had already forgotten.',
   unsafe_setting: 'A server is set so that records can be lost, changed or refused.',
   log_replaced:

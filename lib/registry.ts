@@ -8,7 +8,11 @@ import type { AvroSchema } from './topology.ts'
 const answerWithinMs = 10_000
 
 /** What a registry says of a schema id: the schema, or why it cannot be used. */
-export type Lookup = { type: 'found'; schema: AvroSchema } | { type: 'unreadable'; reason: string }
+export type Lookup =
+  | { type: 'found'; schema: AvroSchema }
+  | { type: 'unreadable'; reason: string }
+  /** A replica that is behind says so too, of a schema that was registered a moment ago. */
+  | { type: 'unknown'; reason: string }
 
 /** A Confluent schema registry; every method throws a RetriableError while it is away. */
 export interface Registry {
@@ -93,7 +97,7 @@ async function confirmUnreadable(url: string, id: number, error: unknown): Promi
       throw away(cause)
     })
   if (answer.statusCode === 404 && typeof answer.json?.error_code === 'number') {
-    return { type: 'unreadable', reason: `The registry does not know schema ${id}` }
+    return { type: 'unknown', reason: `The registry does not know schema ${id}` }
   }
   const wasAnswered = !(error instanceof Error && 'status' in error)
   if (answer.statusCode === 200 && typeof answer.json?.schema === 'string' && wasAnswered) {

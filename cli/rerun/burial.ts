@@ -1,6 +1,6 @@
 import { createClient } from '../../lib/kafka/client.ts'
 import { toDeadLetterRecords } from '../../lib/kafka/dead-letter.ts'
-import { FloodError, FloodValve } from '../../lib/kafka/flood-valve.ts'
+import { FloodError, FloodValve, toOutcome } from '../../lib/kafka/flood-valve.ts'
 import type { Producer } from '../../lib/kafka/producer.ts'
 import { openProducer } from '../../lib/kafka/producer.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -24,13 +24,13 @@ export interface BurialOptions {
 /** Publishes dead letters as the live group does, behind the same flood valve. */
 export function openBurial(options: BurialOptions): FeederOptions['bury'] {
   const { broker, scope, log, group, publish, tally } = options
-  const valve = new FloodValve(broker.client.config.flood)
+  const valves = new Map<string, FloodValve>()
   let producer: Promise<Producer> | null = null
 
-  return async (letters, records) => {
-    if (publish && valve.judge({ records, deadLetters: letters.length }, performance.now()) !== 'pass') {
-      throw new FloodError(0)
-    }
+  return async (letters, { place, records }) => {
+    const valve = valves.get(place) ?? new FloodValve(broker.client.config.flood)
+    valves.set(place, valve)
+    if (publish && valve.judge(toOutcome(records, letters)) !== 'pass') throw new FloodError(0)
     if (publish && letters.length > 0) {
       producer ??= scope.use(openProducer({ client: createClient(broker.client), log }), 'producer')
       const records = toDeadLetterRecords(letters, { group, attempts: 1, at: Date.now() })

@@ -1,7 +1,7 @@
 import pLimit from 'p-limit'
 import type { OpenSink } from '../../lib/kafka/kafka.ts'
 import type { DecodedRecord } from '../../lib/kafka/record.ts'
-import type { DeadLetter, PartitionSink } from '../../lib/kafka/sink.ts'
+import type { DeadLetter, PartitionSink, Settled } from '../../lib/kafka/sink.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { Stretch } from './journal.ts'
 
@@ -17,8 +17,8 @@ export interface Portion {
 
 export interface FeederOptions {
   openSink: OpenSink<SpotifyResponse>
-  /** Makes the dead letters of so many records durable, before their place is noted down. */
-  bury: (letters: DeadLetter[], records: number) => Promise<void>
+  /** Makes the dead letters of records of one partition durable, before their place is noted down. */
+  bury: (letters: DeadLetter[], of: { place: string; records: Portion['records'] }) => Promise<void>
   /** So many more records, of which so many were wanted, have their effect. */
   onSettled: (settled: { read: number; wanted: number }) => void
   signal: AbortSignal
@@ -31,6 +31,8 @@ const portionsWaiting = 6
 const mostRounds = 1_000
 
 interface Lane {
+  /** `topic/partition`. */
+  place: string
   sink: PartitionSink<SpotifyResponse>
   /** Ends when all portions of the partition so far have. */
   tail: Promise<void>
@@ -95,7 +97,7 @@ export class Feeder {
     for (let round = 0; holding().length > 0 && !this.#o.signal.aborted; round++) {
       if (round >= mostRounds) throw new Error('A sink does not settle what it was given')
       ripen()
-      for (const lane of holding()) await this.#settle(lane, { ...(await lane.sink.tick()), wanted: 0 })
+      for (const lane of holding()) await this.#settle(lane, { ...(await lane.sink.tick()), records: [] })
     }
   }
 
@@ -111,7 +113,7 @@ export class Feeder {
     if (known) return known
     const { openSink, signal } = this.#o
     const sink = openSink(topic, partition, signal)
-    const lane = { sink, tail: Promise.resolve(), held: [] }
+    const lane = { place: name, sink, tail: Promise.resolve(), held: [] }
     this.#lanes.set(name, lane)
     return lane
   }
@@ -122,18 +124,15 @@ export class Feeder {
     lane.held.push({ stretch, last: records.at(-1)?.offset ?? null, through, read, wanted: records.length })
     if (records.length === 0) {
       // Nothing wanted, so nothing to wait for; but not before what the sink may hold.
-      await this.#settle(lane, { through: null, deadLetters: [], wanted: 0 })
+      await this.#settle(lane, { through: null, deadLetters: [], records })
       return
     }
     const settled = await lane.sink.write(records)
-    await this.#settle(lane, { ...settled, wanted: records.length })
+    await this.#settle(lane, { ...settled, records })
   }
 
-  async #settle(
-    lane: Lane,
-    settled: { through: number | null; deadLetters: DeadLetter[]; wanted: number },
-  ): Promise<void> {
-    await this.#o.bury(settled.deadLetters, settled.wanted)
+  async #settle(lane: Lane, settled: Settled & Pick<Portion, 'records'>): Promise<void> {
+    await this.#o.bury(settled.deadLetters, { place: lane.place, records: settled.records })
     const through = settled.through ?? -1
     for (let first = lane.held[0]; first; first = lane.held[0]) {
       if (first.last !== null && first.last > through) break

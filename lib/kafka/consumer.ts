@@ -1,12 +1,15 @@
 import type kafkajs from 'kafkajs'
 import type { Codec, Decoded } from '../codec.ts'
-import { messageOf, RetriableError } from '../errors.ts'
+import type { Server } from '../errors.ts'
+import { from, messageOf, RetriableError } from '../errors.ts'
 import type { Health, HealthReport } from '../health.ts'
 import { withinMs } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import { metrics } from '../metrics.ts'
+import type { Outages } from '../outages.ts'
 import type { Resource } from '../scope.ts'
 import type { Topic } from '../topology.ts'
+import type { Burials } from './burial.ts'
 import type { ClientOptions } from './client.ts'
 import { createClient } from './client.ts'
 import { Holds } from './holds.ts'
@@ -17,7 +20,7 @@ import { LogGuard } from './log-guard.ts'
 import type { LogMark } from './log-mark.ts'
 import { toCommitText, toMark } from './log-mark.ts'
 import { epochOf } from './log-reader.ts'
-import type { InTurn, SettledBatch } from './partition-worker.ts'
+import type { InTurn, SettledBatch, WorkerOptions } from './partition-worker.ts'
 import { PartitionWorker } from './partition-worker.ts'
 import { backoffMs, pause } from './pause.ts'
 import type { DecodedRecord, RawRecord } from './record.ts'
@@ -30,9 +33,18 @@ export interface ConsumerOptions<V> {
   group: string
   topics: Topic<V>[]
   open: (topic: string, partition: number, signal: AbortSignal) => PartitionSink<V>
-  publishDeadLetters: (batch: SettledBatch) => Promise<void>
   /** A log is not the one that the group had read: it is read from its earliest record now. */
   onLogChange: (change: LogChange) => void
+  /** @param place `topic/partition` */
+  publishDeadLetters: (place: string, batch: SettledBatch) => Promise<void>
+  /** Called with the places that this member has, whenever they are dealt out. */
+  onAssigned: (places: string[]) => void
+  onHeldUp: WorkerOptions<V>['onHeldUp']
+  outages: Outages
+  /** Kafka itself. */
+  server: Server
+  heldUpAfterMs: number
+  burials?: Burials
   batchMaxRecords: number
   batchMaxBytes: number
   stuckAfterMs: number
@@ -75,16 +87,18 @@ export function openConsumer<V>(options: ConsumerOptions<V>): Resource {
   const stop = new AbortController()
   const guard = new LogGuard(group, options.client)
   guardGroup(group)
+  const earlier: Earlier<V> = { workers: new Set(), ends: new Map() }
   let term: Term<V> | null = null
 
   async function live(): Promise<void> {
     for (let failures = 0; !stop.signal.aborted; ) {
-      term = new Term(options, guard)
+      term = new Term(options, { guard, earlier })
       const crash = await term.run(stop.signal)
       await term.end(stop.signal.aborted)
       if (stop.signal.aborted) return
       failures = term.wasHealthy ? 1 : failures + 1
       metrics.consumerRestarts.inc({ group })
+      options.outages.failed({ name: group, place: null }, from(options.server, new RetriableError(crash)))
       const delayMs = backoffMs(failures)
       log.warn({ group, delayMs, reason: crash }, 'consumer_restarted')
       await pause(delayMs, stop.signal)
@@ -94,7 +108,8 @@ export function openConsumer<V>(options: ConsumerOptions<V>): Resource {
 
   function report(): HealthReport {
     const now = performance.now()
-    const busyForMs = term?.busyForMs(now) ?? 0
+    const workers = [...earlier.workers, ...(term?.workers ?? [])]
+    const busyForMs = Math.max(0, ...workers.map((worker) => worker.busyForMs(now)))
     if (busyForMs > options.stuckAfterMs) {
       return {
         alive: false,
@@ -103,7 +118,10 @@ export function openConsumer<V>(options: ConsumerOptions<V>): Resource {
       }
     }
     if (!term?.joined || !term.knowsLogs) return { alive: true, ready: false, detail: 'joining the group' }
-    if (term.waiting) return { alive: true, ready: false, detail: 'waiting for something it needs' }
+    if (earlier.workers.size > 0)
+      return { alive: true, ready: false, detail: 'waiting for the work of an earlier assignment to end' }
+    if (term.holdsAny || workers.some((worker) => worker.waiting))
+      return { alive: true, ready: false, detail: 'waiting for something it needs' }
     return { alive: true, ready: true, detail: `owns ${term.partitions} partitions` }
   }
   options.health.register(`consumer ${group}`, report)
@@ -118,6 +136,12 @@ export function openConsumer<V>(options: ConsumerOptions<V>): Resource {
 }
 
 type Joined = kafkajs.ConsumerGroupJoinEvent['payload']
+/** Work of earlier assignments that has not ended yet, also of consumers that crashed. */
+interface Earlier<V> {
+  workers: Set<PartitionWorker<V>>
+  /** When a partition is free, by its name. */
+  ends: Map<string, Promise<void>>
+}
 
 /** The life of one kafkajs consumer, from connecting to its crash or stop. */
 class Term<V> {
@@ -127,8 +151,7 @@ class Term<V> {
   readonly #workers = new Map<string, PartitionWorker<V>>()
   /** Logs of the workers' partitions; none until they are known to be those that the group has read. */
   readonly #logs = new Map<string, AssignedLog>()
-  /** Effects of earlier assignments that have not ended yet, by partition. */
-  #ending = new Map<string, Promise<void>>()
+  readonly #earlier: Earlier<V>
   readonly #roomWaiters = new Map<string, () => void>()
   #crashed: (reason: string) => void = () => undefined
   #lastHeartbeatAt = performance.now()
@@ -142,9 +165,10 @@ class Term<V> {
   #firstJoinedAt: number | null = null
   joined = false
 
-  constructor(options: ConsumerOptions<V>, guard: LogGuard) {
+  constructor(options: ConsumerOptions<V>, { guard, earlier }: { guard: LogGuard; earlier: Earlier<V> }) {
     this.#o = options
     this.#guard = guard
+    this.#earlier = earlier
     this.#consumer = createClient(options.client).consumer({
       groupId: options.group,
       sessionTimeout: sessionTimeoutMs,
@@ -166,16 +190,17 @@ class Term<V> {
     return this.#logs.size === this.#workers.size
   }
 
-  get waiting(): boolean {
-    return this.#holds.size > 0 || [...this.#workers.values()].some((w) => w.waiting)
+  /** Whether partitions wait that cannot be read. */
+  get holdsAny(): boolean {
+    return this.#holds.size > 0
   }
 
   get wasHealthy(): boolean {
     return this.#firstJoinedAt !== null && performance.now() - this.#firstJoinedAt >= healthyAfterMs
   }
 
-  busyForMs(now: number): number {
-    return Math.max(0, ...[...this.#workers.values()].map((w) => w.busyForMs(now)))
+  get workers(): Iterable<PartitionWorker<V>> {
+    return this.#workers.values()
   }
 
   /** Resolves with the reason of the crash, or when the stop begins. */
@@ -209,8 +234,9 @@ class Term<V> {
     if (this.#watch) clearInterval(this.#watch)
     this.#ended = true
     this.#holds.releaseAll()
-    const ending = [...this.#workers.values()].map((w) => (orderly ? w.drain() : w.revoke()))
-    await withinMs(Promise.all([...ending, ...this.#ending.values()]), orderly ? 6_000 : 60_000)
+    const ending = orderly ? [...this.#workers.values()].map((w) => w.drain()) : []
+    if (!orderly) this.#fence()
+    await withinMs(Promise.all([...ending, ...this.#earlier.ends.values()]), orderly ? 6_000 : 60_000)
     const left = await withinMs(
       this.#consumer.disconnect().catch(() => undefined),
       2_500,
@@ -259,12 +285,14 @@ class Term<V> {
   }
 
   #fence(): void {
+    const { workers, ends } = this.#earlier
     for (const [name, worker] of this.#workers) {
-      const before = this.#ending.get(name) ?? Promise.resolve()
-      this.#ending.set(
-        name,
-        Promise.all([before, worker.revoke()]).then(() => undefined),
-      )
+      workers.add(worker)
+      const ended = Promise.all([ends.get(name), worker.revoke()]).then(() => {
+        workers.delete(worker)
+        if (ends.get(name) === ended) ends.delete(name)
+      })
+      ends.set(name, ended)
     }
     this.#workers.clear()
     this.#logs.clear()
@@ -278,6 +306,8 @@ class Term<V> {
     for (const [topic, partitions] of Object.entries(assignment)) {
       for (const partition of partitions) this.#startWorker(topic, partition)
     }
+    this.#o.onAssigned([...this.#workers.keys()])
+    this.#o.outages.worked({ name: this.#o.group, place: null })
     // kafkajs keeps pauses over a rebalance; the new workers' queues are empty.
     this.#consumer.resume(this.#consumer.paused())
     holdFetch(memberId, this.#checkLogs(assignment, [...this.#workers.values()]))
@@ -345,7 +375,7 @@ class Term<V> {
   }
 
   #startWorker(topic: string, partition: number): void {
-    const { open, fail } = this.#o
+    const { open, fail, publishDeadLetters } = this.#o
     const name = `${topic}/${partition}`
     const worker = new PartitionWorker<V>({
       ...this.#o,
@@ -353,13 +383,14 @@ class Term<V> {
       partition,
       queueMaxBytes,
       open: (signal) => open(topic, partition, signal),
+      publishDeadLetters: (batch) => publishDeadLetters(name, batch),
       decode: (record) => this.#decode(record),
       commit: (nextOffset, last) => this.#commit({ topic, partition, nextOffset, last }),
       onRoom: () => this.#resume(topic, partition),
       onBug: fail,
     })
     this.#workers.set(name, worker)
-    worker.start(this.#ending.get(name) ?? Promise.resolve())
+    worker.start(this.#earlier.ends.get(name) ?? Promise.resolve())
   }
 
   /**

@@ -19,6 +19,7 @@ export const deadLetterReasons = {
   rejected_item: 'A page holds items that cannot be told; the others were stored.',
   unknown_kind: 'No metadata of this kind exists.',
   lookup_failed: 'A metadata source fails for this very request while it answers others.',
+  buried: 'An operator gave the record up, because it held up its partition.',
   handler_error: 'A fault in the program: the record makes its handler fail.',
 } as const satisfies Record<UndecodableReason | string, string>
 
@@ -36,6 +37,8 @@ export interface DeadLetterInfo {
 }
 
 const prefix = 'dlq.'
+/** Characters: drivers quote what they choke on, and the dead letter must fit into its topic. */
+const messageMax = 4_000
 /** Header of a record put back on its topic for one group only. */
 export const redriveGroupHeader = 'redrive.group'
 
@@ -51,7 +54,7 @@ export function deadLetterHeaders(record: RawRecord, info: DeadLetterInfo): Head
     ['timestamp', String(record.timestamp)],
     ['group', info.group],
     ['reason', info.reason],
-    ['message', info.message],
+    ['message', info.message.slice(0, messageMax)],
     ['attempts', String(info.attempts)],
     ['at', String(info.at)],
   ]

@@ -1,48 +1,74 @@
 import { describe, expect, test } from 'vitest'
-import { FloodValve } from './flood-valve.ts'
+import { FloodValve, toOutcome } from './flood-valve.ts'
+import type { RawRecord } from './record.ts'
 
-const limits = { maxRatio: 0.5, minDeadLetters: 10, windowMs: 60_000 }
+const limits = { maxRatio: 0.5, minDeadLetters: 10, windowRecords: 50 }
+const dead = (count: number) => Array.from({ length: count }, () => true)
+const good = (count: number) => Array.from({ length: count }, () => false)
 
 describe('the flood valve', () => {
   test('lets a few bad records pass, even when they are all there is', () => {
     const valve = new FloodValve(limits)
-    for (let i = 0; i < 9; i++) expect(valve.judge({ records: 1, deadLetters: 1 }, i)).toBe('pass')
+    for (let i = 0; i < 9; i++) expect(valve.judge(dead(1))).toBe('pass')
+    expect(valve.judge(dead(1))).toBe('close')
   })
 
   test('closes once when dead letters outweigh the rest, and refuses until a trial succeeds', () => {
     const valve = new FloodValve(limits)
-    expect(valve.judge({ records: 5, deadLetters: 0 }, 0)).toBe('pass')
-    expect(valve.judge({ records: 9, deadLetters: 9 }, 1)).toBe('pass')
-    expect(valve.judge({ records: 5, deadLetters: 5 }, 2)).toBe('close')
-    expect(valve.judge({ records: 5, deadLetters: 5 }, 3)).toBe('refuse')
+    expect(valve.judge([...good(5), ...dead(9)])).toBe('pass')
+    expect(valve.judge(dead(5))).toBe('close')
+    expect(valve.judge(dead(5))).toBe('refuse')
     expect(valve.closed).toBe(true)
-    expect(valve.judge({ records: 5, deadLetters: 0 }, 4)).toBe('reopen')
+    expect(valve.judge([...good(3), ...dead(2)])).toBe('reopen')
     expect(valve.closed).toBe(false)
-    expect(valve.judge({ records: 5, deadLetters: 5 }, 5)).toBe('pass')
+    expect(valve.judge(dead(5))).toBe('pass')
   })
 
-  test('forgets what is older than its window', () => {
+  test('an idle moment does not open it', () => {
     const valve = new FloodValve(limits)
-    expect(valve.judge({ records: 9, deadLetters: 9 }, 0)).toBe('pass')
-    expect(valve.judge({ records: 9, deadLetters: 9 }, 61_000)).toBe('pass')
+    expect(valve.judge([])).toBe('pass')
+    expect(valve.judge(dead(10))).toBe('close')
+    expect(valve.judge([])).toBe('pass')
+    expect(valve.closed).toBe(true)
+    expect(valve.judge(dead(10))).toBe('refuse')
+  })
+
+  test('counts the last records, however slowly they come and however large the batches are', () => {
+    const slow = new FloodValve(limits)
+    slow.judge(good(30))
+    const verdicts = dead(31).map((died) => slow.judge([died]))
+    // Of the last fifty 26 are dead: thirty good ones have become 24.
+    expect(verdicts.indexOf('close')).toBe(25)
+
+    const atOnce = new FloodValve(limits)
+    expect(atOnce.judge([...good(450), ...dead(25)])).toBe('pass')
+    expect(new FloodValve(limits).judge([...good(450), ...dead(26)])).toBe('close')
   })
 
   test('many good records outweigh many bad ones', () => {
     const valve = new FloodValve(limits)
-    for (let i = 0; i < 100; i++) expect(valve.judge({ records: 100, deadLetters: 40 }, i)).toBe('pass')
+    for (let i = 0; i < 1_000; i++) expect(valve.judge([i % 2 === 1])).toBe('pass')
   })
 
-  test('lets everything pass for a while when told to', () => {
+  test('lets everything pass while it is forced', () => {
     const valve = new FloodValve(limits)
-    expect(valve.judge({ records: 20, deadLetters: 20 }, 0)).toBe('close')
-    valve.force(10_000)
-    expect(valve.judge({ records: 20, deadLetters: 20 }, 1)).toBe('reopen')
-    expect(valve.judge({ records: 20, deadLetters: 20 }, 9_999)).toBe('pass')
-    expect(valve.judge({ records: 20, deadLetters: 20 }, 10_000)).toBe('close')
+    expect(valve.judge(dead(20))).toBe('close')
+    expect(valve.judge(dead(20), true)).toBe('reopen')
+    expect(valve.judge(dead(20), true)).toBe('pass')
+    expect(valve.judge(dead(20))).toBe('close')
   })
 
   test('never closes at a ratio of 1', () => {
     const valve = new FloodValve({ ...limits, maxRatio: 1 })
-    for (let i = 0; i < 100; i++) expect(valve.judge({ records: 10, deadLetters: 10 }, i)).toBe('pass')
+    for (let i = 0; i < 100; i++) expect(valve.judge(dead(10))).toBe('pass')
   })
+})
+
+test('an outcome is that of the records in their order; dead letters of earlier ones come last', () => {
+  const record = (offset: number): RawRecord => ({
+    ...{ topic: 't', partition: 0, offset, timestamp: 0, key: null, headers: [], bytes: null },
+  })
+  const letter = (offset: number) => ({ record: record(offset), reason: 'no_value' as const, message: '' })
+  expect(toOutcome([record(4), record(5)], [letter(5), letter(2)])).toEqual([false, true, true])
+  expect(toOutcome([], [])).toEqual([])
 })

@@ -1,18 +1,18 @@
 import { RetriableError } from '../errors.ts'
+import type { RawRecord } from './record.ts'
+import type { DeadLetter } from './sink.ts'
 
 export interface FloodLimits {
   /** Share of dead letters among the records of the window above which the valve closes; 1: never. */
   maxRatio: number
   /** Dead letters in the window below which it never closes: a few bad records are no flood. */
   minDeadLetters: number
-  windowMs: number
+  /** Records of the partition that the share is taken of: the last ones. */
+  windowRecords: number
 }
 
-/** How a batch ended: how many of its records became dead letters. */
-export interface BatchOutcome {
-  records: number
-  deadLetters: number
-}
+/** Whether each record became a dead letter, in the order of the partition. */
+export type Outcome = readonly boolean[]
 
 /** The batch was not settled: its dead letters would be a flood. It is tried again later, whole. */
 export class FloodError extends RetriableError {
@@ -23,19 +23,28 @@ export class FloodError extends RetriableError {
 }
 
 /**
- * Tells a flood of dead letters (a bad deploy, a registry restored empty) from a few bad records. One valve per
- * consumer group and process.
+ * The outcome of a batch. A sink may return dead letters of records that it took earlier: they come last.
+ * Empty for a tick at which nothing died.
+ */
+export function toOutcome(records: readonly RawRecord[], letters: readonly DeadLetter[]): Outcome {
+  const taken = new Set(records.map((record) => record.offset))
+  const died = new Set(letters.map(({ record }) => record.offset))
+  const earlier = [...died].filter((offset) => !taken.has(offset))
+  return [...records.map((record) => died.has(record.offset)), ...earlier.map(() => true)]
+}
+
+/**
+ * Distinguishes a flood of dead letters (a bad deploy, a registry restored empty) from a few bad records. One
+ * valve per partition, over its last records.
  *
- * open → closed: a batch would push the share of dead letters in the window over the limit; it is not settled.
- * closed → open: a trial of a batch gives few enough dead letters, because the cause is gone; or by command,
- * and then everything passes for a while.
+ * open → closed: a batch would push the share of dead letters over the limit; it is not settled.
+ * closed → open: the trial of what was refused gives few enough dead letters, because the cause is gone; or by
+ * command, and then everything passes for a while. Nothing else opens it: an idle moment says nothing.
  */
 export class FloodValve {
   readonly #limits: FloodLimits
-  /** Outcomes by second, oldest first. */
-  #window: (BatchOutcome & { second: number })[] = []
+  #window: Outcome = []
   #closed = false
-  #forcedUntil = 0
 
   constructor(limits: FloodLimits) {
     this.#limits = limits
@@ -45,56 +54,45 @@ export class FloodValve {
     return this.#closed
   }
 
-  /** Lets everything pass until a time: somebody has looked, and wants the dead letters. */
-  force(until: number): void {
-    this.#forcedUntil = until
-  }
-
   /**
    * Decides whether a batch may be settled, and remembers it if so. While closed, a batch is judged by itself:
-   * what led to the closing says nothing about whether the cause is gone.
+   * what led to the closing does not say whether the cause is gone.
    *
-   * @param now Unix time in milliseconds
+   * @param isForced somebody has looked, and wants the dead letters
    * @returns `pass`; `refuse`; or a change of state: `close` (refused) and `reopen` (passed)
    */
-  judge(batch: BatchOutcome, now: number): 'pass' | 'refuse' | 'close' | 'reopen' {
+  judge(outcome: Outcome, isForced = false): 'pass' | 'refuse' | 'close' | 'reopen' {
+    if (outcome.length === 0) return 'pass'
+    const wasClosed = this.#closed
+    const isRefused = wasClosed ? this.#isBadTrial(outcome) : this.#findsFlood(this.#window, outcome)
+    this.#closed = isRefused && !isForced
+    if (this.#closed) return wasClosed ? 'refuse' : 'close'
+    this.#window = this.#last([...(wasClosed ? [] : this.#window), ...outcome])
+    return wasClosed ? 'reopen' : 'pass'
+  }
+
+  #isBadTrial(outcome: Outcome): boolean {
+    return countDead(outcome) > outcome.length * this.#limits.maxRatio || this.#findsFlood([], outcome)
+  }
+
+  /** Whether the window holds a flood after any of the records. */
+  #findsFlood(before: Outcome, outcome: Outcome): boolean {
     const { maxRatio, minDeadLetters } = this.#limits
-    if (this.#closed) {
-      if (now >= this.#forcedUntil && batch.deadLetters > batch.records * maxRatio) return 'refuse'
-      this.#closed = false
-      this.#window = []
-      this.#remember(batch, now)
-      return 'reopen'
+    let window = before
+    for (const died of outcome) {
+      window = this.#last([...window, died])
+      if (!died) continue
+      const dead = countDead(window)
+      if (dead >= minDeadLetters && dead > window.length * maxRatio) return true
     }
-    this.#forget(now)
-    const { records, deadLetters } = this.#sumWith(batch)
-    const isFlood = deadLetters >= minDeadLetters && deadLetters > records * maxRatio
-    if (batch.deadLetters > 0 && isFlood && now >= this.#forcedUntil) {
-      this.#closed = true
-      return 'close'
-    }
-    this.#remember(batch, now)
-    return 'pass'
+    return false
   }
 
-  #forget(now: number): void {
-    const oldest = Math.floor((now - this.#limits.windowMs) / 1000)
-    while (this.#window[0] && this.#window[0].second <= oldest) this.#window.shift()
+  #last(outcome: Outcome): Outcome {
+    return outcome.slice(-this.#limits.windowRecords)
   }
+}
 
-  #sumWith(batch: BatchOutcome): BatchOutcome {
-    return this.#window.reduce(
-      (sum, s) => ({ records: sum.records + s.records, deadLetters: sum.deadLetters + s.deadLetters }),
-      batch,
-    )
-  }
-
-  #remember({ records, deadLetters }: BatchOutcome, now: number): void {
-    const second = Math.floor(now / 1000)
-    const last = this.#window.at(-1)
-    if (last?.second === second) {
-      last.records += records
-      last.deadLetters += deadLetters
-    } else this.#window.push({ second, records, deadLetters })
-  }
+function countDead(outcome: Outcome): number {
+  return outcome.reduce((count, died) => count + (died ? 1 : 0), 0)
 }

@@ -20,6 +20,7 @@ export function handlerSink<V>(options: {
   const handle = (records: ValueRecord<V>[]) => overRecords(() => handler(records))(signal)
 
   return {
+    isRepeatable: true,
     async write(records) {
       const { values, deadLetters } = sift(records, group)
       if (values.length > 0) deadLetters.push(...(await bisect(values, handle, log)))

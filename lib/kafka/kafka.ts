@@ -1,19 +1,26 @@
 import type { Codec } from '../codec.ts'
 import type { KafkaConfig } from '../config.ts'
+import type { Server } from '../errors.ts'
+import { calling } from '../errors.ts'
 import type { Notice } from '../events.ts'
 import { toEvent } from '../events.ts'
 import type { Health } from '../health.ts'
 import type { Logger } from '../log.ts'
 import { metrics } from '../metrics.ts'
+import { Outages } from '../outages.ts'
 import type { Resource } from '../scope.ts'
 import type { Topic } from '../topology.ts'
 import { topology } from '../topology.ts'
+import { openAdmin } from './admin.ts'
+import type { Burials } from './burial.ts'
 import { createClient } from './client.ts'
 import { openConsumer } from './consumer.ts'
 import { toDeadLetterRecords } from './dead-letter.ts'
-import { FloodError, FloodValve } from './flood-valve.ts'
+import { FloodGuard } from './flood-guard.ts'
 import { handlerSink } from './handler-sink.ts'
+import type { HeldUp } from './hold-up.ts'
 import type { LogChange } from './log-guard.ts'
+import { NoticeQueue } from './notice-queue.ts'
 import type { InTurn, SettledBatch } from './partition-worker.ts'
 import { openProducer } from './producer.ts'
 import type { Header } from './record.ts'
@@ -45,6 +52,8 @@ interface ConsumeOptions {
   stuckAfterMs?: number
   /** Bounds how many batches are in work at a time; absent: one of every partition. */
   inTurn?: InTurn
+  /** What operators have given up; absent: the group buries nothing. */
+  burials?: Burials
 }
 
 interface HandlerOptions<V> extends ConsumeOptions {
@@ -81,6 +90,8 @@ export interface Kafka extends Resource {
   consume<V>(options: HandlerOptions<V>): Promise<void>
   /** Consumes topics with a sink of its own for every partition and term of ownership. */
   consumeInto<V>(options: SinkOptions<V>): Promise<void>
+  /** What this process waits for; its consumers report here, and other parts may. */
+  readonly outages: Outages
 }
 
 export interface KafkaOptions {
@@ -97,8 +108,6 @@ export interface KafkaOptions {
 const atOnce: InTurn = (work) => work()
 const defaults = { batchMaxRecords: 500, batchMaxBytes: 8 << 20, stuckAfterMs: 300_000, inTurn: atOnce }
 
-/** A consumer that stopped for a flood of dead letters tries again this often. */
-const floodTrialMs = 5_000
 /** `kill -USR2` makes a stopped consumer take everything for ten minutes, whatever becomes of it. */
 const forceValveSignal = 'SIGUSR2'
 const forcedForMs = 600_000
@@ -110,64 +119,63 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
   const producer = await openProducer({ client: createClient(client), log })
   const { deadLetters, events } = topology(config.prefix)
   const consumers: Resource[] = []
-  const valves = new Set<FloodValve>()
+  const guards = new Set<FloodGuard>()
   const forceValves = () => {
-    for (const valve of valves) valve.force(performance.now() + forcedForMs)
+    for (const guard of guards) guard.force(forcedForMs)
   }
   process.on(forceValveSignal, forceValves)
+
+  const server: Server = { name: 'kafka', probe: async () => (await openAdmin(client)).close() }
+  const publishBytes: Kafka['publishBytes'] = (topic, records) =>
+    calling(server, () => producer.publish(topic, records))
 
   const publish: Kafka['publish'] = async (topic, records) => {
     const encoded = records.map(async ({ value, ...record }) => ({
       ...record,
       value: await codec.encode(topic, value),
     }))
-    await producer.publish(topic.name, await Promise.all(encoded))
+    await publishBytes(topic.name, await Promise.all(encoded))
   }
 
-  async function publishDeadLetters(
-    group: string,
-    { deadLetters: letters, attempts }: SettledBatch,
-  ): Promise<void> {
+  const notices = new NoticeQueue(
+    (notice, at) => publish(events, [{ key: notice.subject, value: toEvent(notice, name, at) }]),
+    log,
+  )
+  const notify = (notice: Notice) => notices.add(notice)
+  const outages = new Outages({ afterMs: config.outages.downAfterMs, notify })
+  health.register('dependencies', () => outages.report())
+
+  async function publishDeadLetters(group: string, batch: SettledBatch): Promise<void> {
+    const { deadLetters: letters, attempts } = batch
     if (letters.length === 0) return
     const death = { group, attempts, at: Date.now() }
-    await producer.publish(deadLetters.name, toDeadLetterRecords(letters, death))
+    await publishBytes(deadLetters.name, toDeadLetterRecords(letters, death))
     for (const { reason } of letters) metrics.deadLetters.inc({ group, reason })
   }
 
-  /** @throws FloodError */
-  function stopFlood(valve: FloodValve, group: string, batch: SettledBatch): void {
-    const verdict = valve.judge(
-      { records: batch.records, deadLetters: batch.deadLetters.length },
-      performance.now(),
-    )
-    if (verdict === 'close' || verdict === 'reopen') notify(floodNotice(group, verdict, batch))
-    metrics.floodValveClosed.set({ group }, valve.closed ? 1 : 0)
-    if (verdict === 'close' || verdict === 'refuse') throw new FloodError(floodTrialMs)
-  }
-
-  /** Tells operators; what cannot be told is in the log. */
-  function notify(notice: Notice): void {
-    log.error({ ...notice }, 'notice')
-    publish(events, [{ key: notice.subject, value: toEvent(notice, name, Date.now()) }]).catch((err) =>
-      log.error({ err }, 'event_not_published'),
-    )
-  }
-
-  async function start<V>({ group, ...rest }: SinkOptions<V> & { freesRecords: boolean }): Promise<void> {
-    const valve = new FloodValve(config.flood)
-    valves.add(valve)
+  function start<V>({ group, ...rest }: SinkOptions<V> & { freesRecords: boolean }): void {
+    const guard = new FloodGuard({ group, limits: config.flood, notify })
+    guards.add(guard)
     consumers.push(
       openConsumer({
         ...defaults,
         ...rest,
+        ...config.outages,
         client,
         codec,
         group,
-        publishDeadLetters: async (batch) => {
-          stopFlood(valve, group, batch)
+        outages,
+        server,
+        publishDeadLetters: async (place, batch) => {
+          guard.check(place, batch.records, batch.deadLetters)
           await publishDeadLetters(group, batch)
         },
         onLogChange: (change) => notify(logChangeNotice(group, change)),
+        onAssigned: (places) => {
+          guard.keep(places)
+          outages.keep(group, places)
+        },
+        onHeldUp: (held) => notify(heldUpNotice(group, held, rest.burials !== undefined)),
         health,
         fail,
         log,
@@ -177,9 +185,10 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
 
   return {
     publish,
-    publishBytes: producer.publish,
-    consumeInto: (into) => start({ ...into, freesRecords: false }),
-    consume: ({ topic, handler, freesRecords = false, ...rest }) =>
+    publishBytes,
+    outages,
+    consumeInto: async (into) => start({ ...into, freesRecords: false }),
+    consume: async ({ topic, handler, freesRecords = false, ...rest }) =>
       start({
         ...rest,
         freesRecords,
@@ -189,6 +198,7 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
     async close() {
       process.off(forceValveSignal, forceValves)
       await Promise.all(consumers.map((c) => c.close()))
+      await notices.close()
       await producer.close()
     },
   }
@@ -211,18 +221,21 @@ function logChangeNotice(group: string, { topic, verdict, partitions }: LogChang
   }
 }
 
-function floodNotice(group: string, verdict: 'close' | 'reopen', batch: SettledBatch): Notice {
-  const subject = `group:${group}`
-  if (verdict === 'reopen') {
-    const message = `${group} takes records again.`
-    return { type: 'dead_letter_flood', subject, severity: 'info', state: 'resolved', message }
+/** @param canBury whether the group reads the marks of {@link Burials} */
+function heldUpNotice(group: string, { record, state, words }: HeldUp, canBury: boolean): Notice {
+  const { topic, partition, offset } = record
+  const place = `${topic}/${partition}/${offset}`
+  const subject = `partition:${group}/${topic}/${partition}`
+  if (state === 'resolved') {
+    const message = `${group} is past ${place}.`
+    return { type: 'record_held_up', subject, severity: 'info', state, message }
   }
-  const [example] = batch.deadLetters
+  const hint = canBury ? ` To give the record up: songswap dead-letters bury ${place} --execute` : ''
   return {
-    type: 'dead_letter_flood',
+    type: 'record_held_up',
     subject,
     severity: 'critical',
-    message: `${group} has stopped: too many records become dead letters (${example?.reason}: ${example?.message}). It goes on by itself when the cause is gone; to let them through, send SIGUSR2 to the process.`,
-    details: { reason: example?.reason ?? '', partition: String(example?.record.partition ?? '') },
+    message: `${group} does not get past ${place}, though what it needs answers: ${words}. The records behind it wait.${hint}`,
+    details: { group, topic, partition: String(partition), offset: String(offset), place, words },
   }
 }

@@ -1,9 +1,16 @@
 import { checkpoint } from '../checkpoint.ts'
-import { messageOf, RetriableError } from '../errors.ts'
+import { UnknownSchemaError } from '../codec.ts'
+import { messageOf, RetriableError, serverOf } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import { scrub } from '../log.ts'
 import { metrics } from '../metrics.ts'
+import type { Outages, Waiter } from '../outages.ts'
+import { isAppointed } from '../outages.ts'
 import { free } from '../zstd.ts'
+import type { Burials } from './burial.ts'
 import { FloodError } from './flood-valve.ts'
+import type { HeldUp } from './hold-up.ts'
+import { answers, HoldUp } from './hold-up.ts'
 import type { LogMark } from './log-mark.ts'
 import { LogMarks } from './log-marks.ts'
 import { backoffMs, pause } from './pause.ts'
@@ -11,7 +18,7 @@ import type { DecodedRecord, RawRecord } from './record.ts'
 import type { PartitionSink, Settled } from './sink.ts'
 
 interface Effect extends Settled {
-  records: number
+  records: readonly RawRecord[]
 }
 
 /** A batch whose effect is durable. */
@@ -30,7 +37,12 @@ async function attempt<T>(effect: () => Promise<T>): Promise<T> {
   }
 }
 
-const nothing: Effect = { through: null, deadLetters: [], records: 0 }
+const nothing: Effect = { through: null, deadLetters: [], records: [] }
+
+/** A batch that was taken and is not settled yet; it may lose its rear part again. */
+interface Hand {
+  records: RawRecord[]
+}
 
 export interface WorkerOptions<V> {
   group: string
@@ -54,6 +66,14 @@ export interface WorkerOptions<V> {
    * @throws when the group did not take it; the next commit covers it then
    */
   commit: (nextOffset: number, last: LogMark | null) => Promise<void>
+  /** Told of what fails and what works. */
+  outages: Outages
+  /** After so long a failure of a server that answers, the record that causes it is looked for and named. */
+  heldUpAfterMs: number
+  /** A record is named, or the partition is past it. */
+  onHeldUp: (held: HeldUp) => void
+  /** Records that operators have given up; absent: the group buries nothing. */
+  burials?: Burials
   /** Called when the queue has room again. */
   onRoom: () => void
   /** A bug in a sink: the process cannot go on. */
@@ -79,6 +99,11 @@ export class PartitionWorker<V> {
   readonly #o: WorkerOptions<V>
   readonly #stop = new AbortController()
   readonly #sink: PartitionSink<V>
+  readonly #waiter: Waiter
+  readonly #holdUp = new HoldUp()
+  /** Offsets of the batch in hand that an operator has given up. */
+  #buried: ReadonlySet<number> = new Set()
+  #lastWords = ''
   #queue: RawRecord[] = []
   #queuedBytes = 0
   #lastOffset = -1
@@ -94,6 +119,7 @@ export class PartitionWorker<V> {
 
   constructor(options: WorkerOptions<V>) {
     this.#o = options
+    this.#waiter = { name: options.group, place: `${options.topic}/${options.partition}` }
     this.#sink = options.open(this.#stop.signal)
   }
 
@@ -166,7 +192,8 @@ export class PartitionWorker<V> {
   }
 
   #take(): RawRecord[] {
-    const { batchMaxRecords, batchMaxBytes } = this.#o
+    const { batchMaxBytes } = this.#o
+    const batchMaxRecords = this.#holdUp.sizeAt(this.#queue[0]?.offset ?? 0, this.#o.batchMaxRecords)
     let bytes = 0
     let n = 0
     for (const record of this.#queue) {
@@ -195,61 +222,131 @@ export class PartitionWorker<V> {
 
   async #process(): Promise<void> {
     const { group, topic, inTurn } = this.#o
-    let batch: RawRecord[] = []
-    await this.#untilSettled('batch', () =>
+    const hand: Hand = { records: [] }
+    const write = (attempts: number) =>
       inTurn(async () => {
         if (this.#stop.signal.aborted) return nothing
         // As late as can be: what came while it waited for its turn goes with it.
-        if (batch.length === 0) batch = this.#take()
+        if (hand.records.length === 0) hand.records = this.#take()
+        if (attempts > 1) await this.#readBurials(hand)
         const end = metrics.batchSeconds.startTimer({ group })
         const settled = await attempt(async () =>
-          this.#sink.write(await this.#decodeAll(batch), this.#hasMore),
+          this.#sink.write(await this.#decodeAll(hand.records), this.#hasMore),
         )
-        this.#marks.note(batch, settled.through)
+        this.#marks.note(hand.records, settled.through)
         end()
-        return { ...settled, records: batch.length }
-      }),
-    )
-    metrics.recordsConsumed.inc({ group, topic }, batch.length)
-    if (this.#o.freesRecords) freeMemory(batch, this.#queue)
+        return { ...settled, records: hand.records }
+      })
+    const isSettled = await this.#untilSettled('batch', write, (cause) => this.#examine(hand, cause))
+    if (isSettled) {
+      this.#pass(hand)
+      metrics.recordsConsumed.inc({ group, topic }, hand.records.length)
+    }
+    if (this.#o.freesRecords) freeMemory(hand.records, this.#queue)
   }
 
   async #tick(): Promise<void> {
     await this.#untilSettled('tick', async () => ({
       ...(await attempt(() => this.#sink.tick(this.#hasMore))),
-      records: 0,
+      records: [],
     }))
     await this.#commitPending()
   }
 
-  async #decodeAll(batch: RawRecord[]): Promise<DecodedRecord<V>[]> {
+  /**
+   * Ids that the registry does not know are all looked up before the first of them is complained of, so that a batch
+   * of them waits once.
+   */
+  async #decodeAll(batch: readonly RawRecord[]): Promise<DecodedRecord<V>[]> {
     const decoded: DecodedRecord<V>[] = []
-    for (const record of batch) decoded.push(await this.#o.decode(record))
+    let unknown: UnknownSchemaError | null = null
+    for (const record of batch) {
+      try {
+        decoded.push(this.#buried.has(record.offset) ? this.#toBuried(record) : await this.#o.decode(record))
+      } catch (error) {
+        if (!(error instanceof UnknownSchemaError)) throw error
+        unknown = error
+      }
+    }
+    if (unknown) throw unknown
     return decoded
+  }
+
+  #toBuried(record: RawRecord): DecodedRecord<V> {
+    const message = `Given up by an operator; it failed with: ${this.#lastWords}`
+    return { ...record, decoded: { type: 'buried', reason: 'buried', message } }
+  }
+
+  /** What cannot be read now is read at the next attempt. */
+  async #readBurials({ records }: Hand): Promise<void> {
+    const { group, burials, log } = this.#o
+    if (!burials) return
+    try {
+      this.#buried = await burials({ group, records })
+    } catch (error) {
+      log.debug({ group, reason: messageOf(error) }, 'burials_not_read')
+    }
   }
 
   /**
    * Repeats an effect through outages until it succeeds or the term ends; then settles it, through outages too.
-   * A flood is judged anew each time, so the effect is repeated then: its cause may be gone.
+   * After a flood the effect is repeated where the sink allows it: its cause may be gone.
+   *
+   * @param examine called after each failure of the effect; true: it is tried again at once
+   * @returns whether it was settled
    */
-  async #untilSettled(what: string, effect: () => Promise<Effect>): Promise<void> {
+  async #untilSettled(
+    what: string,
+    effect: (attempts: number) => Promise<Effect>,
+    examine: (cause: unknown) => Promise<boolean> = async () => false,
+  ): Promise<boolean> {
     let done: SettledBatch | null = null
     for (let attempts = 1; !this.#stop.signal.aborted || done; attempts++) {
       this.#busySince = performance.now()
       try {
-        done ??= { ...(await effect()), attempts }
+        done ??= { ...(await effect(attempts)), attempts }
         await this.#settle(done)
-        return
+        if (!this.#stop.signal.aborted) this.#o.outages.worked(this.#waiter)
+        return true
       } catch (error) {
         if (!(error instanceof Failure)) throw error
-        if (error.cause instanceof FloodError) done = null
-        await this.#waitOut(what, attempts, error.cause)
-        if (this.#stop.signal.aborted) return
+        const { cause } = error
+        if (cause instanceof FloodError && this.#sink.isRepeatable) done = null
+        if (this.#stop.signal.aborted) return false
+        this.#o.outages.failed(this.#waiter, cause)
+        if (!done && (await examine(cause))) continue
+        await this.#waitOut(what, attempts, cause)
+        if (this.#stop.signal.aborted) return false
       } finally {
         this.#busySince = null
         this.#waitingSince = null
       }
     }
+    return false
+  }
+
+  /** @returns whether a part of the batch is to be tried at once, to find the record that holds it up */
+  async #examine(hand: Hand, cause: unknown): Promise<boolean> {
+    const { heldUpAfterMs, onHeldUp } = this.#o
+    const [record] = hand.records
+    if (!record || isAppointed(cause)) return false
+    this.#lastWords = scrub(messageOf(cause))
+    if (this.#holdUp.failed(hand.records, performance.now()) < heldUpAfterMs) return false
+    if (!(await answers(serverOf(cause)))) return false
+    if (hand.records.length > 1) {
+      const rear = hand.records.splice(this.#holdUp.halve(hand.records.length))
+      this.#queue.unshift(...rear)
+      this.#queuedBytes += rear.reduce((sum, r) => sum + sizeOf(r), 0)
+      return true
+    }
+    if (this.#holdUp.name(record)) onHeldUp({ record, state: 'raised', words: this.#lastWords })
+    return false
+  }
+
+  #pass({ records }: Hand): void {
+    const record = this.#holdUp.passed(records)
+    if (record) this.#o.onHeldUp({ record, state: 'resolved', words: '' })
+    this.#buried = new Set()
   }
 
   async #waitOut(what: string, attempt: number, error: unknown): Promise<void> {

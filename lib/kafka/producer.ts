@@ -1,5 +1,5 @@
 import kafkajs from 'kafkajs'
-import { messageOf, RetriableError } from '../errors.ts'
+import { isRecordFault, messageOf, RetriableError } from '../errors.ts'
 import { withinMs } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import { metrics } from '../metrics.ts'
@@ -9,7 +9,7 @@ import type { OutRecord } from './kafka.ts'
 import { toKafkajsHeaders } from './kafkajs-patches.ts'
 import type { ProducerSession } from './producer-session.ts'
 import type { PartitionMessage } from './sender.ts'
-import { isRefused, openSender } from './sender.ts'
+import { openSender } from './sender.ts'
 
 const { Partitioners } = kafkajs
 
@@ -179,7 +179,7 @@ export async function openProducer(options: ProducerOptions): Promise<Producer> 
       return false
     } catch (error) {
       // One record that the broker refuses must not cost its neighbours: they travel alone.
-      if (records.length > 1 && isRefused(error)) {
+      if (records.length > 1 && isRecordFault(error)) {
         let isDown = false
         for (const record of records) {
           isDown = await sendAlone(topic, { lane, records: [record], session: sender.enter(1) })
@@ -187,7 +187,7 @@ export async function openProducer(options: ProducerOptions): Promise<Producer> 
         return isDown
       }
       for (const { reject } of records) reject(error)
-      return !isRefused(error)
+      return !isRecordFault(error)
     }
   }
 

@@ -25,9 +25,16 @@ export interface RawRecord {
   incarnation?: number
 }
 
+/** An operator has given the record up: it becomes a dead letter undecoded. */
+interface Buried {
+  type: 'buried'
+  reason: 'buried'
+  message: string
+}
+
 /** A record whose value was decoded, or is known to be undecodable. */
 export interface DecodedRecord<V> extends RawRecord {
-  decoded: Decoded<V>
+  decoded: Decoded<V> | Buried
 }
 
 /** A record whose value was decoded. */

@@ -1,5 +1,5 @@
 import kafkajs from 'kafkajs'
-import { messageOf, RetriableError } from '../errors.ts'
+import { isRecordFault, messageOf, RetriableError } from '../errors.ts'
 import { withinMs } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import type { Resource } from '../scope.ts'
@@ -24,7 +24,7 @@ export interface Sender extends Resource {
   /**
    * Sends one batch of one partition, again and again until `giveUpAt`; in the end it has left its session.
    *
-   * @throws what {@link isRefused} tells, or a RetriableError that tells of an outage
+   * @throws what {@link isRecordFault} knows, or a RetriableError that tells of an outage
    */
   sendAlone(request: Request): Promise<void>
 }
@@ -163,7 +163,8 @@ export function openSender({ client, log }: { client: kafkajs.Kafka; log: Logger
         )
         if (!failure) return
         const { error } = failure
-        if (isRefused(error)) throw error
+        if (isRecordFault(error)) throw error
+        if (kafkaErrorType(error) === 'INVALID_TIMESTAMP') throw clockError(error)
         const isOver = closed || performance.now() >= giveUpAt
         const isBroken = session.failed || brokenSequence.has(kafkaErrorType(error))
         if (isOver || isBroken) retire(session)
@@ -203,9 +204,11 @@ export function openSender({ client, log }: { client: kafkajs.Kafka; log: Logger
   }
 }
 
-/** Errors that say no to these very records: trying again gives the same answer. */
-export function isRefused(error: unknown): boolean {
-  return ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD', 'INVALID_TIMESTAMP'].includes(
-    kafkaErrorType(error),
+/** Kafka takes no record from more than an hour ahead: not the record is wrong, but the clock that stamped it. */
+function clockError(cause: unknown): RetriableError {
+  const now = new Date().toISOString()
+  return new RetriableError(
+    `Kafka refuses the time of our records: the clock of this machine (${now}) is wrong, or that of the brokers`,
+    { cause },
   )
 }

@@ -36,6 +36,11 @@ export interface Settled {
  */
 export interface PartitionSink<V> {
   /**
+   * It keeps nothing of a batch that it has settled: after a flood of dead letters the same batch may be written
+   * again, as if it came for the first time. Otherwise what it has returned is kept, and judged again as it is.
+   */
+  readonly isRepeatable?: boolean
+  /**
    * Takes records in offset order. May keep them and settle later.
    *
    * @param more whether the partition is known to hold more records behind these; absent: not known

@@ -1,6 +1,7 @@
 import { openCodec } from '../../lib/codec.ts'
 import type { Notice } from '../../lib/events.ts'
 import { toEvent } from '../../lib/events.ts'
+import { readBurials } from '../../lib/kafka/burial.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
 import { runService } from '../../lib/lifecycle.ts'
 import { openPostgres } from '../../lib/postgres.ts'
@@ -38,6 +39,7 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   await kafka.consumeInto<unknown>({
     group: groups.alerter,
     topics: [deadLetters, events] satisfies Topic[],
+    ...(sql && { burials: readBurials(sql) }),
     open: (topic) => openAlertSink({ desk, topic, group: groups.alerter, deadLetterTopic: deadLetters.name }),
   })
 

@@ -1,3 +1,5 @@
+import type { Server } from '../../lib/errors.ts'
+import { calling } from '../../lib/errors.ts'
 import { redriveGroupHeader } from '../../lib/kafka/dead-letter.ts'
 import { faultLetter } from '../../lib/kafka/handler-sink.ts'
 import type { DecodedRecord } from '../../lib/kafka/record.ts'
@@ -11,6 +13,11 @@ import type { Report } from './report.ts'
 import { toDeadLetterReport, toEventReport, toUnreadableReport } from './report.ts'
 
 const empty: Digest = new Map()
+/** Only a post says whether it answers; so no alert is ever taken for what holds up its partition. */
+const discord: Server = {
+  name: 'discord',
+  probe: () => Promise.reject(new Error('Discord is not asked')),
+}
 
 /**
  * The alerts of one partition. Its offset moves only past records whose alert or digest Discord holds: what is
@@ -68,7 +75,7 @@ export function openAlertSink(options: {
   return {
     async write(records) {
       const { reports, deadLetters } = toReports(records, { group, deadLetterTopic })
-      const folded = await desk.announce(reports)
+      const folded = await calling(discord, () => desk.announce(reports))
       if (folded.length > 0) source.waitingSince ??= performance.now()
       waiting = folded.reduce(addReport, waiting)
       taken = records.at(-1)?.offset ?? taken
@@ -95,10 +102,10 @@ function toReports(
     const redrivenTo = headerText(record, redriveGroupHeader)
     if (redrivenTo !== null && redrivenTo !== group) continue
     try {
-      if (record.topic === deadLetterTopic) reports.push(toDeadLetterReport(record))
-      else if (decoded.type === 'value')
-        reports.push(toEventReport(decoded.value as OperationalEvent, record))
-      else deadLetters.push({ record, reason: decoded.reason, message: decoded.message })
+      if (decoded.type !== 'value')
+        deadLetters.push({ record, reason: decoded.reason, message: decoded.message })
+      else if (record.topic === deadLetterTopic) reports.push(toDeadLetterReport(record))
+      else reports.push(toEventReport(decoded.value as OperationalEvent, record))
     } catch (error) {
       // A dead letter of a dead letter would lie in the same topic, and fail again.
       if (record.topic === deadLetterTopic) reports.push(toUnreadableReport(record, error))

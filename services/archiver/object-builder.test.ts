@@ -127,6 +127,22 @@ test('every record comes back as it was: offset, time, key, headers and value', 
   )
 })
 
+test('a value that cannot be encoded is archived as raw bytes, and its neighbours as they are', async () => {
+  const [before, after] = [decodable(0, Buffer.from('{}')), decodable(2, Buffer.from('[]'))]
+  const odd = decodable(1, Buffer.from('"x"'))
+  // What a decoder made of it is no value of its schema.
+  const records = [before, { ...odd, decoded: { ...odd.decoded, value: { endpoint: 7 } } }, after]
+  const sealed = await build(records as DecodedRecord<unknown>[])
+  const rows = await readRows(await buffer(sealed.open()))
+  expect(rows.map((row) => [row.offset, row.value === null])).toEqual([
+    [0, false],
+    [1, true],
+    [2, false],
+  ])
+  expect(rows[1]?.raw).toEqual(odd.bytes)
+  await sealed.close()
+})
+
 test('an object larger than memory may hold is spooled, and its length and MD5 are those of its bytes', async () => {
   const records = Array.from({ length: 40 }, (_, i) => decodable(i, noise(i, 100_000)))
   const sealed = await build(records)

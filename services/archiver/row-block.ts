@@ -33,21 +33,29 @@ export class RowBlock {
   }
 
   /**
-   * Appends a row, unless its value would not have these very bytes in the object (an encoding that is legal
-   * but not the usual one, or text that is no UTF-8): then the block is as before, and the answer false.
+   * Appends a row, unless its value cannot be encoded, or would not have these very bytes in the object (an encoding
+   * that is legal but not the usual one, or text that is no UTF-8): then the block is as before, and the answer false.
    *
    * @param valueBytes the value's Avro binary; null when there is none, or it was checked before
    */
   append(row: ArchivedRecord, format: RowFormat, valueBytes: Buffer | null): boolean {
     const start = this.#length
+    try {
+      if (this.#encode(row, format, valueBytes)) return true
+    } catch (error) {
+      // Without its value there is nothing left to leave out.
+      if (row.value === null) throw error
+    }
+    this.#length = start
+    return false
+  }
+
+  #encode(row: ArchivedRecord, format: RowFormat, valueBytes: Buffer | null): boolean {
     // A record's encoding is that of its fields, one after the other.
     this.#put(prefixType, row)
     const valueStart = this.#length + unionIndexBytes
     this.#put(format.value, row.value)
-    if (valueBytes && !valueBytes.equals(this.#buffer.subarray(valueStart, this.#length))) {
-      this.#length = start
-      return false
-    }
+    if (valueBytes && !valueBytes.equals(this.#buffer.subarray(valueStart, this.#length))) return false
     this.#put(rawType, row.raw)
     this.#rows++
     return true

@@ -34,7 +34,7 @@ export function toRow(record: DecodedRecord<unknown>, formats: RowFormats): Arch
   const { topic, partition, offset, timestamp, key, headers, bytes, decoded } = record
   const row = { topic, partition, offset, timestamp, key, headers, value: null, raw: bytes }
   const format = decoded.type === 'value' && decoded.writer ? formats.ofWriter(decoded.writer) : null
-  if (decoded.type === 'undecodable' || bytes === null || format === null) {
+  if (decoded.type !== 'value' || bytes === null || format === null) {
     return { row, format: null, valueBytes: null, bytes }
   }
   const decodedRow = { ...row, value: decoded.value, raw: null }

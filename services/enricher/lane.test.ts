@@ -63,6 +63,7 @@ function open(
       world.published.push(...entities.map((e) => e.wanted.id))
     },
     health: new Health(),
+    outages: { failed: () => undefined, worked: () => undefined },
     log: openLog('test', 'silent'),
     fail: (error) => world.failures.push(error),
   })

@@ -3,6 +3,7 @@ import type { Health } from '../../lib/health.ts'
 import { pause } from '../../lib/kafka/pause.ts'
 import type { Logger } from '../../lib/log.ts'
 import { metrics } from '../../lib/metrics.ts'
+import type { Outages, Waiter } from '../../lib/outages.ts'
 import type { Resource } from '../../lib/scope.ts'
 import type { MetadataKind } from '../../lib/topology.ts'
 import type { CapabilityWatch } from './capability-watch.ts'
@@ -26,6 +27,8 @@ export interface LaneOptions {
   lingerMs: number
   readAnswered: (kind: MetadataKind, wanted: readonly Wanted[]) => Promise<Set<string>>
   publish: (entities: readonly PublishedEntity[]) => Promise<void>
+  /** Told of what fails and what works. */
+  outages: Pick<Outages, 'failed' | 'worked'>
   health: Health
   log: Logger
   fail: (error: unknown) => void
@@ -85,6 +88,7 @@ export function openLane(options: LaneOptions): Resource {
 class Lane {
   readonly #o: LaneOptions
   readonly #signal: AbortSignal
+  readonly #waiter: Waiter
   #unpublished: { tickets: Ticket[]; entities: PublishedEntity[] } | null = null
   #blockedUntil = 0
   #blockedBy: string | null = null
@@ -96,6 +100,7 @@ class Lane {
   constructor(options: LaneOptions, signal: AbortSignal) {
     this.#o = options
     this.#signal = signal
+    this.#waiter = { name: `enricher, lookups at ${options.source}`, place: null }
   }
 
   get blocked(): boolean {
@@ -122,9 +127,12 @@ class Lane {
     if (leftMs > 0) return leftMs
     this.#busySince = performance.now()
     try {
-      return await (this.#unpublished ? this.#publish() : this.#ask())
+      const withinMs = await (this.#unpublished ? this.#publish() : this.#ask())
+      this.#o.outages.worked(this.#waiter)
+      return withinMs
     } catch (error) {
       if (this.#signal.aborted) return idleMs
+      this.#o.outages.failed(this.#waiter, error)
       this.#fail(messageOf(error), serverBackoffMaxMs)
       return 0
     } finally {

@@ -18,7 +18,7 @@ import { openSpotifyLookup } from './spotify-lookup.ts'
 
 /** Starts a lane for each source of metadata; they end before what they use is closed. */
 export async function openLanes(
-  options: Pick<LaneOptions, 'pool' | 'publish' | 'health' | 'log' | 'fail'> & {
+  options: Pick<LaneOptions, 'pool' | 'publish' | 'outages' | 'health' | 'log' | 'fail'> & {
     config: EnricherConfig
     scope: Scope
     sql: Sql

@@ -1,5 +1,6 @@
 import { openCodec } from '../../lib/codec.ts'
 import { toEvent } from '../../lib/events.ts'
+import { readBurials } from '../../lib/kafka/burial.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
 import { runService } from '../../lib/lifecycle.ts'
 import { openPostgres } from '../../lib/postgres.ts'
@@ -28,11 +29,12 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const pool = new TicketPool()
   const publish = publishEntities.bind(null, kafka, metadata)
 
-  await openLanes({ config, scope, sql, incidents, pool, publish, health, log, fail })
+  await openLanes({ config, scope, sql, incidents, pool, publish, outages: kafka.outages, health, log, fail })
   await kafka.consumeInto<MetadataRequest>({
     group: groups.enricher,
     topics: [metadataWanted],
     batchMaxRecords: 50,
+    burials: readBurials(sql),
     open: (_topic, _partition, signal) => openWantedSink({ pool, group: groups.enricher, signal }),
   })
 })

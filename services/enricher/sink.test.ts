@@ -22,6 +22,21 @@ function request(offset: number, id = String(offset).padStart(22, '0')): Decoded
 const open = (pool: TicketPool, signal = new AbortController().signal) =>
   openWantedSink({ pool, group: 'enricher', signal })
 
+test('a request over which the check itself fails is a dead letter, and holds up no other', async () => {
+  const pool = new TicketPool()
+  const odd = request(1)
+  // As a foreign schema may have it: no field is what its type says.
+  const value = { kind: 7, id: null } as unknown as MetadataRequest
+  const records = [
+    request(0),
+    { ...odd, decoded: { type: 'value' as const, value, writer: null } },
+    request(2),
+  ]
+  const { deadLetters } = await open(pool).write(records)
+  expect(deadLetters.map((d) => [d.record.offset, d.reason])).toEqual([[1, 'handler_error']])
+  expect([...pool.open].map((t) => t.record?.offset)).toEqual([0, 2])
+})
+
 const step = fc.oneof(
   fc.record({ write: fc.integer({ min: 1, max: 20 }), gap: fc.nat({ max: 3 }) }),
   fc.record({ finish: fc.array(fc.nat({ max: 40 })), bad: fc.boolean() }),

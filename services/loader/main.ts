@@ -2,6 +2,7 @@ import pLimit from 'p-limit'
 import { openCodec } from '../../lib/codec.ts'
 import type { Notice } from '../../lib/events.ts'
 import { toEvent } from '../../lib/events.ts'
+import { readBurials } from '../../lib/kafka/burial.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
 import { runService } from '../../lib/lifecycle.ts'
 import { openPostgres } from '../../lib/postgres.ts'
@@ -29,7 +30,7 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const codec = openCodec(config.kafka.registryUrl)
   const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }))
   const lanes = toLanes({ ...config, kafka, topology: topics })
-  const outbox = await scope.use(new Outbox({ ...config, postgres, lanes, log }))
+  const outbox = await scope.use(new Outbox({ ...config, postgres, lanes, outages: kafka.outages, log }))
 
   const publish = (notice: Notice) =>
     kafka.publish(topics.events, [{ key: notice.subject, value: toEvent(notice, name, Date.now()) }])
@@ -40,7 +41,13 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const parts = { postgres, memory, onCommitted: () => outbox.wake(), log }
   const turns = pLimit(batchesInWork)
   const { batchPages: batchMaxRecords, batchMaxBytes } = config
-  const limits = { batchMaxRecords, batchMaxBytes, inTurn: <T>(work: () => Promise<T>) => turns(work) }
+  const burials = readBurials(postgres)
+  const limits = {
+    batchMaxRecords,
+    batchMaxBytes,
+    burials,
+    inTurn: <T>(work: () => Promise<T>) => turns(work),
+  }
   await kafka.consume({
     ...limits,
     group: topics.groups.loaderHistory,

@@ -2,6 +2,7 @@ import { checkpoint } from '../../lib/checkpoint.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { withinMs } from '../../lib/lifecycle.ts'
 import type { Logger } from '../../lib/log.ts'
+import type { Outages } from '../../lib/outages.ts'
 import type { Postgres, Sql } from '../../lib/postgres.ts'
 import type { Resource } from '../../lib/scope.ts'
 
@@ -40,6 +41,8 @@ export interface OutboxOptions {
   lanes: readonly Lane[]
   /** Leftovers of dead processes are looked for this often. */
   sweepMs: number
+  /** Told of what fails and what works. */
+  outages: Pick<Outages, 'failed' | 'worked'>
   log: Logger
 }
 
@@ -81,10 +84,7 @@ export class Outbox implements Resource {
     let served = true
     for (const [place, lane] of this.#o.lanes.entries()) {
       // One lane that fails does not keep the others back.
-      const done = await this.#drainLane(lane, place).catch((error) => {
-        this.#o.log.warn({ lane: lane.name, reason: messageOf(error) }, 'outbox_waits')
-        return false
-      })
+      const done = await this.#tryLane(lane, place)
       served &&= done
     }
     return served
@@ -116,6 +116,20 @@ export class Outbox implements Resource {
       this.#notBefore = served ? 0 : performance.now() + retryMs
       this.#schedule(Math.min(served ? this.#o.sweepMs : retryMs, askedAt - performance.now()))
     })
+  }
+
+  async #tryLane(lane: Lane, place: number): Promise<boolean> {
+    const { outages, log } = this.#o
+    const waiter = { name: `loader, outbox of ${lane.name}`, place: null }
+    try {
+      const done = await this.#drainLane(lane, place)
+      outages.worked(waiter)
+      return done
+    } catch (error) {
+      outages.failed(waiter, error)
+      log.warn({ lane: lane.name, reason: messageOf(error) }, 'outbox_waits')
+      return false
+    }
   }
 
   async #drainLane(lane: Lane, place: number): Promise<boolean> {

@@ -16,6 +16,7 @@ export interface PollLoop extends Resource {
   report(): HealthReport
 }
 
+const waiter = { name: 'poller', place: null }
 const strainMinMs = 1_000
 /** A pass that fails has cost nothing; a page that cannot be published has cost a request of the budget. */
 const strainMaxMs = { pass: 30_000, poll: 300_000 }
@@ -40,7 +41,7 @@ export function startPollLoop(
   context: PollContext,
   options: { appState: AppState; fail: (error: unknown) => void },
 ): PollLoop {
-  const { postgres, gateway, settings, log } = context
+  const { postgres, gateway, settings, outages, log } = context
   const { appState, fail } = options
   const running = new Set<Promise<void>>()
   const sleeper = createSleeper()
@@ -54,6 +55,7 @@ export function startPollLoop(
 
   /** Polls under way fail together: that counts once. */
   function strain(err: unknown, by: keyof typeof strainMaxMs): void {
+    outages.failed(waiter, err)
     if (strainedUntil > performance.now()) return
     strainMs = Math.min(Math.max(strainMs * 2, strainMinMs), strainMaxMs[by])
     strainedUntil = performance.now() + strainMs
@@ -63,6 +65,7 @@ export function startPollLoop(
 
   function relax(): void {
     strainMs = strainedUntil = 0
+    outages.worked(waiter)
   }
 
   async function poll(user: ClaimedUser, paid: { permit: Permit; fairness: Fairness }): Promise<void> {

@@ -2,6 +2,7 @@ import { checkpoint } from '../../lib/checkpoint.ts'
 import { withDeadline } from '../../lib/deadline.ts'
 import type { EventType, Notice } from '../../lib/events.ts'
 import type { Logger } from '../../lib/log.ts'
+import type { Outages } from '../../lib/outages.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { Incidents } from '../../lib/spotify/incidents.ts'
 import type { OutcomeType } from '../../lib/spotify/outcome.ts'
@@ -29,6 +30,8 @@ export interface PollContext extends FetchContext {
   noteClock: (skew: PageTime | null) => Promise<void>
   publishPage: (userId: number, response: SpotifyResponse) => Promise<void>
   publishNotice: (notice: Notice) => Promise<void>
+  /** Told of what fails and what works. */
+  outages: Pick<Outages, 'failed' | 'worked'>
   log: Logger
 }
 
@@ -49,7 +52,7 @@ const deadlineShare = 0.8
  * the state says so. Killed before, the user is polled again when the lease ends; killed between, the same page
  * is published twice, and its plays are duplicates for the loader.
  *
- * @throws a retriable error when Kafka or Postgres are away; the user's state has not moved then
+ * @throws when Kafka, Postgres or anything else is away; the user's state has not moved then
  */
 export async function pollUser(
   context: PollContext,

@@ -59,6 +59,7 @@ export async function startPoller(service: Omit<ServiceContext<PollerConfig>, 's
       publishNotice,
       log,
     },
+    outages: kafka.outages,
     recordPage: createPageRecorder(postgres),
     noteClock: createClockWatch(incidents),
     publishPage: (userId: number, value: SpotifyResponse) =>

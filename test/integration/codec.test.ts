@@ -7,6 +7,7 @@ import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import type { S3Gate } from '../support/s3-faults.ts'
 import { openS3Gate } from '../support/s3-faults.ts'
+import { untilBack } from '../support/until.ts'
 
 let stream: Stream
 let gate: S3Gate
@@ -26,8 +27,14 @@ beforeEach(() => {
     requests.push(`${method} ${path}`)
     return null
   }
-  codec = openCodec(gate.endpoint + new URL(stream.config.registryUrl).pathname)
+  codec = openGated()
 })
+
+/** A codec whose every request is noted. */
+function openGated(options: { believeUnknownAfterMs?: number } = {}): Codec {
+  return openCodec(gate.endpoint + new URL(stream.config.registryUrl).pathname, options)
+}
+
 afterAll(async () => {
   await gate.close()
   await stream.release()
@@ -104,10 +111,33 @@ test('schemas are asked for once, however many records there are', async () => {
 })
 
 test('an unknown schema id is asked for and confirmed once, however many records carry it', async () => {
+  codec = openGated({ believeUnknownAfterMs: 0 })
   for (let i = 0; i < 20; i++) {
     expect(await codec.decode(framed(987_654, Buffer.from('x')))).toMatchObject({ reason: 'unknown_schema' })
   }
   expect(requests.length).toBe(2)
+})
+
+test('an id that is unknown for a moment is an outage, and decoded when the registry knows it', async () => {
+  const bytes = await stream.codec.encode(topic, page)
+  // A replica that is behind.
+  gate.onRequest = () => ({ type: 'unknown-schema' })
+  for (let i = 0; i < 3; i++) {
+    await expect(codec.decode(bytes)).rejects.toMatchObject({
+      name: 'UnknownSchemaError',
+      retryAfterMs: 2_000,
+    })
+  }
+  gate.onRequest = () => null
+  expect(await codec.decode(bytes)).toMatchObject({ type: 'value', value: page })
+})
+
+test('an id that stays unknown for long enough is believed to be', async () => {
+  codec = openGated({ believeUnknownAfterMs: 50 })
+  const bytes = framed(987_653, Buffer.from('x'))
+  await expect(codec.decode(bytes)).rejects.toMatchObject({ name: 'UnknownSchemaError' })
+  const believed = await untilBack(() => codec.decode(bytes), 'it is believed')
+  expect(believed).toMatchObject({ type: 'undecodable', reason: 'unknown_schema' })
 })
 
 test.each([

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { isRecordFault, serverOf } from '../../lib/errors.ts'
 import type { Admin } from '../../lib/kafka/admin.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import { createClient } from '../../lib/kafka/client.ts'
@@ -125,6 +126,31 @@ describe('the client', () => {
       kafka.publishBytes(bytesTopic.name, [small()]),
     ])
     expect(outcomes.map((o) => o.status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled'])
+  })
+
+  test('a record from more than an hour ahead is an outage that names the clock, and harms no neighbour', async () => {
+    const { kafka } = await stream.openKafka()
+    const value = Buffer.from('x')
+    const ahead = { key: 'same', value, timestamp: Date.now() + 2 * 3_600_000 }
+    const refused = await kafka.publishBytes(bytesTopic.name, [ahead]).catch((error: unknown) => error)
+    expect(refused).toMatchObject({ name: 'RetriableError', message: expect.stringContaining('clock') })
+    expect(isRecordFault(refused)).toBe(false)
+    expect(serverOf(refused)?.name).toBe('kafka')
+    await kafka.publishBytes(bytesTopic.name, [{ key: 'same', value }])
+  })
+
+  test('the dead letter of the largest record that a topic takes fits into the topic of dead letters', async () => {
+    const { kafka } = await stream.openKafka()
+    const { recentlyPlayed } = stream.topology
+    // Random bytes do not shrink, and need room for what surrounds them.
+    await kafka.publishBytes(recentlyPlayed.name, [{ key: '7', value: randomBytes((7 << 20) - 4_096) }])
+    const group = `${stream.config.prefix}large`
+    await kafka.consume({ group, topic: recentlyPlayed, handler: () => async () => [] })
+    const letters = await until(async () => {
+      const found = await stream.readTopic(stream.topology.deadLetters.name)
+      return found.length > 0 ? found : null
+    }, 'the dead letter is there')
+    expect(letters[0]?.bytes?.length).toBe((7 << 20) - 4_096)
   })
 
   test('a group whose next record was forgotten by the topic goes on at the earliest one, and says so', async () => {

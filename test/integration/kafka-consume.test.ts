@@ -3,7 +3,7 @@ import { getEventListeners } from 'node:events'
 import { createRequire } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { RetriableError } from '../../lib/errors.ts'
 import { Health } from '../../lib/health.ts'
 import type { Admin } from '../../lib/kafka/admin.ts'
@@ -12,6 +12,8 @@ import { openKafka } from '../../lib/kafka/kafka.ts'
 import type { ValueRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
 import type { Handler } from '../../lib/kafka/sink.ts'
+import { openPostgres } from '../../lib/postgres.ts'
+import { Secret } from '../../lib/secret.ts'
 import type { MetadataRequest, OperationalEvent, Topic } from '../../lib/topology.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
@@ -155,6 +157,57 @@ describe('consuming', () => {
     expect(failures).toEqual([])
   })
 
+  test('what an effect throws is an outage, whatever it is, and the batch comes again', async () => {
+    const t = await freshTopic(1)
+    const group = newGroup()
+    const { kafka, failures } = await stream.openKafka()
+    await kafka.publish(t, [{ key: 'artist:a', value: request('a') }])
+    const thrown: unknown[] = [
+      new TypeError("Cannot read properties of null (reading 'name')"),
+      Object.assign(new Error('prepared statement exists'), { code: '42P05' }),
+      'not even an Error',
+    ]
+    await kafka.consume({
+      group,
+      topic: t,
+      handler: () => async () => {
+        if (thrown.length > 0) throw thrown.shift()
+        return []
+      },
+    })
+    await until(async () => (await committed(group, t.name)) === 1, 'it is committed')
+    expect(await deadLettersOf(group)).toEqual([])
+    expect(failures).toEqual([])
+  })
+
+  test('a row that Postgres refuses costs only its record', async () => {
+    const t = await freshTopic(1)
+    const group = newGroup()
+    const { kafka } = await stream.openKafka()
+    const url = new Secret(stream.env.DATABASE_URL ?? '')
+    const postgres = openPostgres({ url, connections: 1, name: 'test', log: stream.log })
+    onTestFinished(() => postgres.close())
+    const ids = Array.from({ length: 20 }, (_, i) => (i === 7 ? 'a name with a NUL \0' : `name ${i}`))
+    await kafka.publish(
+      t,
+      ids.map((id) => ({ key: 'artist:a', value: request(id) })),
+    )
+    const stored = new Set<string>()
+    await kafka.consume({
+      group,
+      topic: t,
+      handler: (records) => async () => {
+        const sent = records.map((r) => r.value.id)
+        const { rows } = await postgres.query('select unnest($1::text[]) as id', [sent])
+        for (const { id } of rows) stored.add(id)
+        return []
+      },
+    })
+    await until(async () => (await committed(group, t.name)) === 20, 'all are committed')
+    expect(stored.size).toBe(19)
+    expect((await deadLettersOf(group)).map((r) => headerText(r, 'dlq.offset'))).toEqual(['7'])
+  })
+
   test('a dead letter keeps key, value bytes and headers, and says where it came from and why', async () => {
     const t = await freshTopic(1)
     const group = newGroup()
@@ -207,13 +260,15 @@ describe('consuming', () => {
         topic: t,
         handler: pushIdsTo(ids),
       })
-      await until(async () => (await committed(group, t.name)) === 3, 'all are committed')
+      // An unknown schema is believed to be unknown after half a minute.
+      await until(async () => (await committed(group, t.name)) === 3, 'all are committed', 60_000)
       expect(ids).toEqual(['before', 'after'])
       const dead = await deadLettersOf(group)
       expect(dead).toHaveLength(1)
       expect(dead[0]?.bytes).toEqual(value)
       expect(dead.map((r) => headerText(r, 'dlq.reason'))).toEqual([reason])
     },
+    90_000,
   )
 
   test('what is settled is freed, and nothing that came with it before its turn', async () => {
@@ -336,7 +391,7 @@ describe('consuming', () => {
   test('a flood of dead letters stops the group with one event, and it goes on when the cause is gone', async () => {
     const t = await freshTopic(1)
     const group = newGroup()
-    const flood = { maxRatio: 0.5, minDeadLetters: 20, windowMs: 60_000 }
+    const flood = { maxRatio: 0.5, minDeadLetters: 20, windowRecords: 50 }
     const { kafka, health } = await stream.openKafka('flood', { flood })
     await kafka.publish(
       t,
@@ -377,6 +432,70 @@ describe('consuming', () => {
       ['dead_letter_flood', 'resolved'],
     ])
   }, 120_000)
+
+  test('a flood in one partition is stopped there, whatever its neighbours and idle moments say', async () => {
+    const t = await freshTopic(2)
+    const group = newGroup()
+    const { kafka } = await stream.openKafka()
+    const bad = (n: number) =>
+      kafka.publishBytes(
+        t.name,
+        Array.from({ length: n }, () => junk(0)),
+      )
+    const junk = (partition: number) => ({
+      key: 'artist:a',
+      value: Buffer.from('no value of ours'),
+      partition,
+    })
+    const good: string[] = []
+    await kafka.consume({ group, topic: t, handler: pushIdsTo(good) })
+    const value = await stream.codec.encode(t, request('good'))
+    await bad(9)
+    await until(async () => (await deadLettersOf(group)).length === 9, 'a few are dead letters')
+    let sent = 0
+    const publishGood = () =>
+      kafka.publishBytes(t.name, [{ key: 'artist:b', value, partition: 1 }]).then(() => sent++)
+    // Slowly, with good records of the other partition and idle moments between them.
+    for (let round = 0; round < 6; round++) {
+      await bad(2)
+      await publishGood()
+      await until(() => good.length === sent, 'the neighbour goes on')
+      await sleep(1_100)
+    }
+    expect(await deadLettersOf(group)).toHaveLength(9)
+  }, 60_000)
+
+  test('an effect that hangs makes /healthz fail, also when a rebalance has passed its partition on', async () => {
+    const t = await freshTopic(2)
+    const group = newGroup()
+    const [one, two] = [await stream.openKafka('one'), await stream.openKafka('two')]
+    const hanging = Promise.withResolvers<never[]>()
+    onTestFinished(() => hanging.resolve([]))
+    let entered = 0
+    const consume = (kafka: typeof one.kafka) =>
+      kafka.consume({
+        group,
+        topic: t,
+        stuckAfterMs: 4_000,
+        handler: () => () => {
+          entered++
+          return hanging.promise
+        },
+      })
+    await one.kafka.publish(
+      t,
+      Array.from({ length: 8 }, (_, i) => ({ key: `artist:${i}`, value: request(`${i}`) })),
+    )
+    await consume(one.kafka)
+    await until(() => entered === 2, 'both partitions are in work')
+    await consume(two.kafka)
+    await until(() => entered === 3, 'the second member has its share')
+    // The one that stayed waits for the work of the assignment before.
+    expect(one.health.report().ready).toBe(false)
+    await until(() => !one.health.report().alive, 'it is seen', 10_000)
+    hanging.resolve([])
+    await until(() => one.health.report().alive && one.health.report().ready, 'it is well again')
+  }, 60_000)
 
   test('after close no handler is called any more, and the batch in hand was committed', async () => {
     const t = await freshTopic(1)

@@ -194,6 +194,7 @@ describe('the service', () => {
 
 describe('what rows ask for', () => {
   let outbox: Outbox | null = null
+  const outages = { failed: () => undefined, worked: () => undefined }
   const unavailable: Pick<Kafka, 'publish'> = { publish: () => Promise.reject(new Error('no broker')) }
 
   beforeEach(async () => {
@@ -214,7 +215,7 @@ describe('what rows ask for', () => {
     { wantsFeatures = true, requestAgainMs = 60_000 } = {},
   ): Outbox {
     const lanes = toLanes({ kafka: publisher, topology: stream.topology, wantsFeatures, requestAgainMs })
-    outbox = new Outbox({ postgres, lanes, sweepMs: 3_600_000, log: stream.log })
+    outbox = new Outbox({ postgres, lanes, sweepMs: 3_600_000, outages, log: stream.log })
     return outbox
   }
 
@@ -282,7 +283,13 @@ describe('what rows ask for', () => {
       requestAgainMs: 60_000,
     })
     const failing = { name: 'failing', serve: () => Promise.reject(new Error('a bug')) }
-    outbox = new Outbox({ postgres, lanes: [failing, ...lanes], sweepMs: 3_600_000, log: stream.log })
+    outbox = new Outbox({
+      postgres,
+      lanes: [failing, ...lanes],
+      sweepMs: 3_600_000,
+      outages,
+      log: stream.log,
+    })
     expect(await outbox.drain()).toBe(false)
     // By this run, or by the outbox's own first one, which may have been at it.
     await until(() => sent.keys.length >= 2, 'the other lanes publish', 4_000)

@@ -16,6 +16,8 @@ export type S3Fault =
   | { type: 'cut-body' }
   /** Done, and another body is answered. */
   | { type: 'rewrite'; body: (xml: string) => string }
+  /** Answered as by a schema registry that does not know the schema. */
+  | { type: 'unknown-schema' }
   /** Never answered, and not done. */
   | { type: 'hang' }
 
@@ -42,6 +44,11 @@ export async function openS3Gate(target: string): Promise<S3Gate> {
       await once(req, 'end')
       res.writeHead(fault.status, { 'content-type': 'application/xml' })
       res.end(`<?xml version="1.0"?><Error><Code>${fault.code}</Code><Message>by the test</Message></Error>`)
+      return
+    }
+    if (fault?.type === 'unknown-schema') {
+      res.writeHead(404, { 'content-type': 'application/vnd.schemaregistry.v1+json' })
+      res.end('{"error_code":40403,"message":"Schema not found"}')
       return
     }
     if (fault?.type === 'hang') return

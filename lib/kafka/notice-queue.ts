@@ -1,0 +1,57 @@
+import { isRecordFault, messageOf } from '../errors.ts'
+import type { Notice } from '../events.ts'
+import { withinMs } from '../lifecycle.ts'
+import type { Logger } from '../log.ts'
+import type { Resource } from '../scope.ts'
+import { backoffMs, pause } from './pause.ts'
+
+/** Notices beyond these are in the log only. */
+const waitingMax = 1_000
+const closeWithinMs = 2_000
+
+/**
+ * Notices on their way to the topic of events: held in memory until Kafka takes them, in their order. One that Kafka
+ * refuses for good does not hold up the others.
+ */
+export class NoticeQueue implements Resource {
+  readonly #publish: (notice: Notice, at: number) => Promise<void>
+  readonly #log: Logger
+  readonly #stop = new AbortController()
+  readonly #waiting: { notice: Notice; at: number }[] = []
+  #running: Promise<void> | null = null
+
+  /** @param publish takes a notice and its moment in Unix ms */
+  constructor(publish: (notice: Notice, at: number) => Promise<void>, log: Logger) {
+    this.#publish = publish
+    this.#log = log
+  }
+
+  add(notice: Notice): void {
+    this.#log.error({ ...notice }, 'notice')
+    if (this.#waiting.length < waitingMax) this.#waiting.push({ notice, at: Date.now() })
+    this.#running ??= this.#run()
+  }
+
+  /** What Kafka does not take within a moment is in the log only. */
+  async close(): Promise<void> {
+    if (this.#running) await withinMs(this.#running, closeWithinMs)
+    this.#stop.abort()
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0
+    for (let next = this.#waiting[0]; next && !this.#stop.signal.aborted; next = this.#waiting[0]) {
+      try {
+        await this.#publish(next.notice, next.at)
+        this.#waiting.shift()
+        failures = 0
+      } catch (error) {
+        if (isRecordFault(error)) this.#waiting.shift()
+        failures += 1
+        this.#log.warn({ reason: messageOf(error), waiting: this.#waiting.length }, 'event_not_published')
+        await pause(backoffMs(failures), this.#stop.signal)
+      }
+    }
+    this.#running = null
+  }
+}

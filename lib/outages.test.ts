@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest'
+import { from, RetriableError } from './errors.ts'
+import type { Notice } from './events.ts'
+import { Outages } from './outages.ts'
+
+const postgres = { name: 'postgres', probe: async () => undefined }
+const down = () => from(postgres, new Error('password authentication failed for postgres://me:hunter2@db/x'))
+const loader = (partition: number) => ({ name: 'loader.history', place: `pages/${partition}` })
+const poller = { name: 'poller', place: null }
+
+function open() {
+  const clock = { now: 0 }
+  const notices: Notice[] = []
+  const outages = new Outages({ afterMs: 300, notify: (n) => notices.push(n), now: () => clock.now })
+  const states = () => notices.map(({ type, subject, state }) => [type, subject, state ?? 'raised'])
+  return { clock, notices, outages, states }
+}
+
+const raised = ['dependency_down', 'server:postgres', 'raised']
+const resolved = ['dependency_down', 'server:postgres', 'resolved']
+
+describe('an outage', () => {
+  test('raises one event when it has lasted, and one when it is over, however many wait', () => {
+    const { clock, notices, outages, states } = open()
+    for (let attempt = 0; attempt < 10; attempt++, clock.now += 100) {
+      for (const waiter of [loader(0), loader(1), poller]) outages.failed(waiter, down())
+    }
+    expect(states()).toEqual([raised])
+    expect(notices[0]?.message).toContain('loader.history, poller')
+    expect(notices[0]?.message).toContain('password authentication failed')
+    expect(notices[0]?.message).not.toContain('hunter2')
+    outages.worked(loader(0))
+    outages.worked(poller)
+    expect(states()).toEqual([raised])
+    outages.worked(loader(1))
+    expect(states()).toEqual([raised, resolved])
+  })
+
+  test('of less than that raises nothing, and begins again with the next failure', () => {
+    const { clock, outages, states } = open()
+    for (let round = 0; round < 5; round++) {
+      outages.failed(poller, down())
+      clock.now += 299
+      outages.failed(poller, down())
+      outages.worked(poller)
+    }
+    expect(states()).toEqual([])
+  })
+
+  test('goes on while one partition waits, though its neighbours work', () => {
+    const { clock, outages, states } = open()
+    for (let attempt = 0; attempt < 5; attempt++, clock.now += 100) {
+      outages.failed(loader(0), down())
+      outages.worked(loader(1))
+    }
+    expect(states()).toEqual([raised])
+  })
+
+  test('outlasts a rebalance; a partition that has gone elsewhere does not keep it open', () => {
+    const { clock, outages, states } = open()
+    outages.failed(loader(0), down())
+    clock.now = 200
+    outages.keep('loader.history', ['pages/0'])
+    clock.now = 301
+    outages.failed(loader(0), down())
+    expect(states()).toEqual([raised])
+    outages.keep('loader.history', ['pages/5'])
+    expect(states()).toEqual([raised])
+    outages.worked(loader(5))
+    expect(states()).toEqual([raised, resolved])
+  })
+
+  test('of nobody knows what is that of the group; a wait that says its end is none', () => {
+    const { clock, outages, states } = open()
+    for (clock.now = 0; clock.now < 1_000; clock.now += 100) {
+      outages.failed(loader(0), new TypeError('x is not a function'))
+      outages.failed(poller, new RetriableError('rate limit', { retryAfterMs: 5 }))
+    }
+    expect(states()).toEqual([['dependency_down', 'group:loader.history', 'raised']])
+  })
+
+  test('is said by the health report while it lasts', () => {
+    const { clock, outages } = open()
+    expect(outages.report()).toMatchObject({ alive: true, ready: true })
+    outages.failed(poller, down())
+    clock.now = 400
+    outages.failed(poller, down())
+    expect(outages.report()).toMatchObject({ alive: true, ready: false })
+    expect(outages.report().detail).toContain('server:postgres fails for 0 s: password authentication failed')
+    outages.worked(poller)
+    expect(outages.report()).toMatchObject({ ready: true })
+  })
+})

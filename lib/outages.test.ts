@@ -66,7 +66,10 @@ describe('an outage', () => {
     expect(states()).toEqual([raised])
     outages.keep('loader.history', ['pages/5'])
     expect(states()).toEqual([raised])
+    // An idle moment of another partition proves nothing.
     outages.worked(loader(5))
+    expect(states()).toEqual([raised])
+    outages.worked(loader(5), true)
     expect(states()).toEqual([raised, resolved])
   })
 

@@ -51,12 +51,16 @@ export class Outages {
     if (!outage.isRaised && this.#lasts(outage) >= this.#o.afterMs) this.#raise(subject, outage)
   }
 
-  /** An effect of the waiter has succeeded: it waits for nothing. */
-  worked(waiter: Waiter): void {
-    if (this.#outages.size === 0) return
+  /**
+   * The waiter waits for nothing.
+   *
+   * @param isProof it has done its work, and not only nothing: this also ends an outage whose waiters have all gone
+   *   elsewhere
+   */
+  worked(waiter: Waiter, isProof = false): void {
     for (const [subject, outage] of this.#outages) {
-      outage.waiters.delete(keyOf(waiter))
-      if (outage.waiters.size === 0) this.#end(subject, outage)
+      const hasWaited = outage.waiters.delete(keyOf(waiter))
+      if (outage.waiters.size === 0 && (hasWaited || isProof)) this.#end(subject, outage)
     }
   }
 

@@ -306,7 +306,7 @@ export class PartitionWorker<V> {
       try {
         done ??= { ...(await effect(attempts)), attempts }
         await this.#settle(done)
-        if (!this.#stop.signal.aborted) this.#o.outages.worked(this.#waiter)
+        if (!this.#stop.signal.aborted) this.#o.outages.worked(this.#waiter, done.records.length > 0)
         return true
       } catch (error) {
         if (!(error instanceof Failure)) throw error

@@ -156,10 +156,14 @@ describe('a loader dead-letters nothing, and stores everything when it is over',
     expect(await loader.probe('/healthz')).toBe(200)
     pooler.setMode({ type: 'open' })
     await allStored()
-    const all = await until(async () => {
-      const found = await events('dependency_down')
-      return found.filter((e) => e.state === 'resolved').length === 2 ? found : null
-    }, 'both processes say that it is over')
+    const all = await until(
+      async () => {
+        const found = await events('dependency_down')
+        return found.filter((e) => e.state === 'resolved').length === 2 ? found : null
+      },
+      'both processes say that it is over',
+      90_000,
+    )
     expect(all.map((e) => e.subject)).toEqual(Array.from({ length: 4 }, () => 'server:postgres'))
     await until(async () => (await loader.probe('/readyz')) === 200, 'it is ready')
     await expectNoDeadLetters()

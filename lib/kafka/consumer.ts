@@ -159,6 +159,7 @@ class Term<V> {
   #joiningSince: number | null = null
   #watch: NodeJS.Timeout | null = null
   #ended = false
+  #checksTopics = false
   #commitOnce: kafkajs.EachBatchPayload['commitOffsetsIfNecessary'] | null = null
   readonly #holds = new Holds()
   /** By the steady clock; null: not yet. */
@@ -351,9 +352,12 @@ class Term<V> {
 
   /** A new log that has grown past the position answers every fetch: only the id of its topic says what it is. */
   async #checkTopics(): Promise<void> {
-    const logs = [...this.#logs.values()]
-    const isReplaced = await this.#guard.isReplaced(logs).catch(() => false)
-    if (!isReplaced || ![...this.#logs.values()].includes(logs[0] as AssignedLog)) return
+    const [first, ...others] = this.#logs.values()
+    if (this.#checksTopics || !first) return
+    this.#checksTopics = true
+    const isReplaced = await this.#guard.isReplaced([first, ...others]).catch(() => false)
+    this.#checksTopics = false
+    if (!isReplaced || this.#logs.get(`${first.topic}/${first.partition}`) !== first) return
     this.#fence()
     this.#crashed('a topic was made again')
   }

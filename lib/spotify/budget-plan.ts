@@ -21,8 +21,10 @@ export function pollingNeed(options: { activeUsers: number; remainingMs: number 
   return Math.ceil(options.activeUsers * polls * requestsPerPoll(safePollIntervalMs))
 }
 
-/** Tries again, and users who listen more than others, cost polling some requests beyond its need. */
-const pollingMargin = 1.15
+/** Second tries, and users who listen more than others, cost polling some requests beyond its need. */
+const pollingMargin = 1.1
+/** Towards the end of a window one poll more or less decides: a last one for each user. */
+const lastPoll = 1
 
 /** What all lanes together may have used for enrichment to get more: polling's need comes first, with a margin. */
 export function enrichmentCap(options: {
@@ -30,7 +32,8 @@ export function enrichmentCap(options: {
   activeUsers: number
   remainingMs: number
 }): number {
-  return options.dailyRequests - Math.ceil(pollingNeed(options) * pollingMargin)
+  const { dailyRequests, activeUsers } = options
+  return dailyRequests - Math.ceil(pollingNeed(options) * pollingMargin + lastPoll * activeUsers)
 }
 
 /**

@@ -63,10 +63,15 @@ export function gatewayOf({ client, budget }: { client: SpotifyClient; budget: B
   let unsettled: { lane: Lane; outcome: Outcome }[] = []
 
   async function settleLate(): Promise<void> {
-    while (unsettled[0]) {
-      const { lane, outcome } = unsettled[0]
-      await budget.settle(lane, outcome)
-      unsettled = unsettled.slice(1)
+    const late = unsettled
+    unsettled = []
+    for (const [i, { lane, outcome }] of late.entries()) {
+      try {
+        await budget.settle(lane, outcome)
+      } catch (error) {
+        unsettled.push(...late.slice(i))
+        throw error
+      }
     }
   }
 

@@ -79,8 +79,8 @@ async function readUsersWithNews(sql: Sql, now: Date): Promise<number[]> {
 
 /**
  * Publishes one event about a consent and then writes that it did, so that a crash between repeats this event and
- * swallows none. The user's row is locked: of several pollers one publishes, and a consent that is given meanwhile
- * waits for it.
+ * swallows none. Of several pollers one is at a user. A consent that is given meanwhile makes the warning stale,
+ * which the next look sees.
  *
  * @returns whether the user may have another event
  */
@@ -108,12 +108,18 @@ async function warn(
 
 /** null: another poller is at it, or there is nothing to publish any more. */
 async function lockConsent(sql: Sql, userId: number, now: Date): Promise<ConsentRow | null> {
+  // No lock of a row: Kafka may be away for long, and the user's row is needed to poll and to connect.
+  const lock = await sql.query<{ taken: boolean }>(
+    `select pg_try_advisory_xact_lock(hashtextextended('consent', $1)) as taken`,
+    [userId],
+  )
+  if (!lock.rows[0]?.taken) return null
   const { rows } = await sql.query<ConsentRow>(
     `select u.id as "userId", u.display_name as "displayName", u.spotify_id as "spotifyId",
        u.authorized_at as "authorizedAt", ${authorized}::text as "authorizedText", w.days,
        coalesce(w.authorized_at <> ${authorized}, false) as "isStale"
      from users u left join consent_warnings w on w.user_id = u.id
-     where u.id = $2 and (${hasNews}) for update of u skip locked`,
+     where u.id = $2 and (${hasNews})`,
     [warnedBefore(now), userId],
   )
   return rows[0] ?? null
@@ -121,7 +127,8 @@ async function lockConsent(sql: Sql, userId: number, now: Date): Promise<Consent
 
 async function noteWarning(sql: Sql, consent: ConsentRow, days: WarningDays): Promise<void> {
   await sql.query(
-    `insert into consent_warnings (user_id, authorized_at, days) values ($1, $3::timestamptz, $2)
+    `insert into consent_warnings (user_id, authorized_at, days)
+     select id, $3::timestamptz, $2 from users where id = $1
      on conflict (user_id) do update set authorized_at = excluded.authorized_at, days = excluded.days,
        told_at = now()`,
     [consent.userId, days, consent.authorizedText],

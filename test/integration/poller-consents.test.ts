@@ -92,11 +92,11 @@ test('a warning that cannot be published repeats none of those before it', async
   const before = (await told()).length
   const users = await bench.addUsers(3)
   for (const userId of users) await endIn(userId, 20)
-  // The second user's row is held: their warning waits, and so does nobody else's.
+  // Another poller is at the second user: their warning waits, and so does nobody else's.
   const holding = Promise.withResolvers<void>()
   const held = Promise.withResolvers<void>()
   const holder = bench.postgres.transaction(async (sql) => {
-    await sql.query('select from users where id = $1 for update', [users[1]])
+    await sql.query(`select pg_advisory_xact_lock(hashtextextended('consent', $1))`, [users[1]])
     held.resolve()
     await holding.promise
   })

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import { createClient } from '../../lib/kafka/client.ts'
 import type { Topic } from '../../lib/topology.ts'
@@ -117,6 +117,25 @@ describe('a page', () => {
     await bench.start()
     await bench.polled(userId)
     expect(String((await bench.pages())[0]?.body)).toBe(body)
+  })
+
+  test('whose poller’s clock is two weeks behind bears Spotify’s time, and that is said', async () => {
+    const weeks = 14 * 24 * 3_600_000
+    const rightNow = Date.now
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => rightNow() - weeks)
+    await bench.reset()
+    const [userId = 0] = await bench.addUsers(1)
+    await bench.start()
+    await bench.polled(userId)
+    const [page] = await bench.pages()
+    expect(Math.abs((page?.fetchedAt ?? 0) - rightNow())).toBeLessThan(60_000)
+    const skew = async () => (await bench.events()).filter((e) => e.type === 'clock_skew').map((e) => e.state)
+    expect(await skew()).toEqual(['raised'])
+    await bench.stopPollers()
+    clock.mockRestore()
+    await bench.start()
+    await until(async () => (await skew()).length === 2, 'the end is said')
+    expect(await skew()).toEqual(['raised', 'resolved'])
   })
 
   test('is in the topic before the state says so: while Kafka does not take it nothing moves', async () => {

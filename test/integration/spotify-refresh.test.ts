@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
@@ -192,7 +192,7 @@ describe('a refresh', () => {
     )
   })
 
-  test('a rotated token is stored as soon as Postgres takes it again', async () => {
+  test('a rotated token is stored as soon as Postgres takes it again, however long that takes', async () => {
     const userId = await addUser(postgres, sim, listener)
     const before = await tokensOf(userId)
     const url = new URL(stream.env.DATABASE_URL ?? '')
@@ -207,12 +207,63 @@ describe('a refresh', () => {
     const stubborn = refresherAfter(async () => {
       link.setMode({ type: 'refuse' })
       link.cut()
-      setTimeout(() => link.setMode({ type: 'open' }), 500)
+      // An hour passes while it is tried.
+      const began = Date.now
+      setTimeout(() => vi.spyOn(Date, 'now').mockImplementation(() => began() + 3_600_000), 200)
+      setTimeout(() => link.setMode({ type: 'open' }), 1_000)
     }, linked)
     expect((await stubborn.refresh(userId)).type).toBe('fresh')
+    vi.restoreAllMocks()
     expect((await tokensOf(userId)).refresh).not.toBe(before.refresh)
     await linked.close()
     await link.close()
+  })
+})
+
+describe('a refresher', () => {
+  /** What a refresh does, in order: statements of Postgres, and requests to Spotify. */
+  function recorded(): { steps: string[]; refresh: Refresher['refresh'] } {
+    const steps: string[] = []
+    const query = (...args: Parameters<Postgres['query']>) => {
+      const [statement] = args as unknown as [string | { text: string }]
+      steps.push((typeof statement === 'string' ? statement : statement.text).replace(/\s+/g, ' ').trim())
+      return postgres.query(...args)
+    }
+    const sql = { ...postgres, query } as Postgres
+    const slow: SpotifyClient = {
+      ...client,
+      postToken(...args) {
+        steps.push('Spotify')
+        return client.postToken(...args)
+      },
+    }
+    const own = openBudget({ sql, clientId: 'recorded', dailyRequests: 1_000 })
+    return { steps, refresh: refresherOf(gatewayOf({ client: slow, budget: own }), sql).refresh }
+  }
+
+  test('asks Spotify right after Postgres took the claim, and stores right after the answer', async () => {
+    const userId = await addUser(postgres, sim, listener)
+    const { steps, refresh } = recorded()
+    expect((await refresh(userId)).type).toBe('fresh')
+    const asked = steps.indexOf('Spotify')
+    expect(steps[asked - 1]).toMatch(/^update spotify_tokens set refreshing_until = now\(\)/)
+    expect(steps[asked + 1]).toMatch(/^update spotify_tokens set refresh_token/)
+  })
+
+  test('asks Spotify for nothing while Postgres does not take the claim', async () => {
+    const userId = await addUser(postgres, sim, listener)
+    const { steps, refresh } = recorded()
+    const other = await claimRefresh(postgres, userId, 60_000)
+    expect((await refresh(userId)).type).toBe('deferred')
+    expect(steps).not.toContain('Spotify')
+    if (other) await releaseRefresh(postgres, userId, other)
+    const away = refresherOf(gatewayOf({ client, budget }), {
+      ...postgres,
+      query: () => Promise.reject(new Error('Postgres is away')),
+    } as unknown as Postgres)
+    const before = tokenRequests()
+    await expect(away.refresh(userId)).rejects.toThrow('away')
+    expect(tokenRequests()).toBe(before)
   })
 })
 

@@ -31,7 +31,7 @@ test('no play is lost while the budget suffices and Spotify answers within its w
       fc.record({
         users: fc.integer({ min: 1, max: 12 }),
         seed: fc.integer({ min: 1, max: 1_000_000 }),
-        playMs: fc.integer({ min: 36_000, max: 240_000 }),
+        playMs: fc.integer({ min: 30_000, max: 240_000 }),
         spare: fc.integer({ min: 25, max: 300 }),
         outagesPerDay: fc.constantFrom(0, 0.5, 2),
       }),

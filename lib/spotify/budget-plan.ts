@@ -33,7 +33,7 @@ export function enrichmentCap(options: {
   remainingMs: number
 }): number {
   const { dailyRequests, activeUsers } = options
-  return dailyRequests - Math.ceil(pollingNeed(options) * pollingMargin + lastPoll * activeUsers)
+  return dailyRequests - Math.floor(pollingNeed(options) * pollingMargin + lastPoll * activeUsers)
 }
 
 /**

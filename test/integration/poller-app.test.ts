@@ -100,6 +100,33 @@ describe('the app as a whole', () => {
     await until(async () => (await raisedNow()).length === 0, 'the end is told')
   })
 
+  test('keeps its requests while tokens cannot be renewed: what was reserved for pages goes back', async () => {
+    const ids = await bench.addUsers(5)
+    const { SPOTIFY_CLIENT_ID = '' } = bench.env
+    await bench.postgres.query(
+      `insert into api_pauses (client_id, lane, paused_until, reason, window_started_at)
+       select $1, lane, case lane when 'accounts' then now() + interval '1 h' end, 'outage', now()
+       from unnest(array['polling', 'enrichment', 'accounts']) lane`,
+      [SPOTIFY_CLIENT_ID],
+    )
+    const { stop } = await bench.start()
+    const deferred = async () => {
+      const states = await Promise.all(ids.map(bench.state))
+      return states.every((s) => s.lease_id === null && Number(s.next_poll_at) > Date.now())
+    }
+    for (let round = 0; round < 3; round++) {
+      await bench.postgres.query('update poll_state set next_poll_at = now()')
+      await until(deferred, 'everybody waits for a token')
+    }
+    await stop()
+    const { rows } = await bench.postgres.query<{ used: number }>(
+      'select sum(used)::int as used from api_pauses where client_id = $1',
+      [SPOTIFY_CLIENT_ID],
+    )
+    expect(rows).toEqual([{ used: 0 }])
+    expect(apiRequests() + answered('token 200')).toBe(0)
+  })
+
   test('spends no request more than its budget, and says that it is spent', async () => {
     const ids = await bench.addUsers(3)
     await Promise.all([1, 2].map(() => bench.start({ SPOTIFY_DAILY_REQUESTS: '10' })))

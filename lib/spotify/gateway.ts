@@ -18,7 +18,7 @@ export type Asked =
   | { type: 'refused'; refusal: Refusal }
 
 /**
- * The only way to Spotify: every request, of whatever kind, is reserved in the shared budget, sent, classified,
+ * The only way to Spotify: every request of any kind is reserved in the shared budget, sent, classified,
  * and its answer acted on (a pause is stored, a row of pauses ended). A request that was reserved and not sent
  * goes back to the budget. Nothing here waits: callers learn how long a pause lasts.
  */

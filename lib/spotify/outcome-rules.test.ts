@@ -9,7 +9,7 @@ test('every outcome has a rule, and no rule contradicts itself', () => {
   expect(Object.keys(outcomeRules).sort()).toEqual([...types].sort())
   for (const type of types) {
     const { parks, counts, event, again } = outcomeRules[type]
-    // Who is parked is told of; an outage or a pause parks nobody.
+    // A user is not parked without an event; an outage or a pause parks nobody.
     if (parks)
       expect([type, event]).toEqual([type, parks === 'forbidden' ? 'user_forbidden' : 'user_needs_reauth'])
     if (counts === 'fails' || again === 'pause') expect([type, parks]).toEqual([type, null])

@@ -31,7 +31,7 @@ export const outcomeRules: Readonly<Record<OutcomeType, OutcomeRule>> = {
   // After the token was renewed.
   unauthorized: refuses,
   missing_scope: reauth,
-  // Words change: whoever is refused while others are served is refused for themselves.
+  // Words change: a user who is refused while others are served is refused for themselves.
   gated: forbids,
   user_not_listed: forbids,
   refused: forbids,

@@ -116,7 +116,7 @@ export interface Connection {
  * Run it in a transaction.
  *
  * Known is who has the account id, or else the Spotify id and no other account id. The Spotify id of a known user
- * stays, whatever Spotify shows now.
+ * stays, also when Spotify shows another one now.
  *
  * @param sql a transaction
  * @returns the user's id

@@ -35,7 +35,7 @@ describe('an answer that would park a user', () => {
     expect(isMass(counts)).toBe(many)
   })
 
-  test('a fault of two hours parks nobody who is alone: there are not so many tries in it', () => {
+  test('a fault of two hours parks nobody who is alone: there are too few tries in it', () => {
     const bounds = { minIntervalMs: minute, maxIntervalMs: 20 * minute }
     const fairness = { activeUsers: 1, remainingMs: 24 * hour, left: 600 }
     let at = 0

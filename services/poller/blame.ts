@@ -10,7 +10,7 @@ export interface Evidence {
   failing: number
   /** Others for whom the same has worked since this user met it first. */
   working: number
-  /** Many fail alike, in whatever stretch of time was looked at. */
+  /** Many fail alike, in one of the stretches of time that were looked at. */
   isMass: boolean
 }
 
@@ -20,12 +20,12 @@ export type Blame = 'user' | 'outage' | 'unsure'
 const massUsers = 3
 const massShare = 0.3
 
-/** Whether so many fail alike that it is hardly each one's own fault. */
+/** Whether too many fail alike for it to be each one's own fault. */
 export function isMass({ failing, working }: { failing: number; working: number }): boolean {
   return failing >= massUsers && failing > massShare * (failing + working)
 }
 
-/** What has lasted so long for a user is theirs, whoever else has it. */
+/** What has lasted a day for a user is theirs, also when others have it. */
 export const believeAfterMs = 24 * 3_600_000
 /** With the back-off of 15 s to 20 min this is two and a half hours: longer than most faults of Spotify's. */
 const longTries = 15

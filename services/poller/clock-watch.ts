@@ -2,7 +2,7 @@ import type { Incidents } from '../../lib/spotify/incidents.ts'
 import type { PageTime } from './clock.ts'
 import { notices } from './notices.ts'
 
-/** Tells of a clock that is wrong, and of its end; of the latter after a start as well, where it is not known. */
+/** Reports a clock that is wrong, and its end; after a start nobody knows whether there is one to end. */
 export function createClockWatch(incidents: Incidents): (skew: PageTime | null) => Promise<void> {
   let mayBeRaised = true
   return async (skew) => {

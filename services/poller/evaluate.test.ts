@@ -17,7 +17,7 @@ describe('the latest polls', () => {
     [['server_error', 'timeout', 'not_json'], 'failing'],
     [['server_error', 'timeout', 'not_json', 'ok'], 'failing'],
     [['server_error', 'timeout', 'not_json', 'ok', 'ok', 'ok'], 'working'],
-    // Nobody is served: whatever the words, that is not about three users.
+    // Nobody is served: in any words, that is not about three users.
     [['refused', 'user_not_listed', 'missing_scope'], 'failing'],
     [['unauthorized', 'bad_request', 'gated'], 'failing'],
     // Others are served: each refusal is about its user, and stops nobody else.

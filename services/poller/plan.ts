@@ -72,7 +72,7 @@ const atOnceMs = 1_000
 
 /**
  * Time until the next try after failures in a row: 15 s, doubled each time, within the bounds. The first one is
- * tried again at once, whatever the budget's fair share: most are a single bad answer, and the next turn may be
+ * tried again at once, before the budget's fair share applies: most are a single bad answer, and the next turn may be
  * hours away. Not while others fail as well: then it is an outage, which a second request does not end.
  *
  * @param options.failures this one included

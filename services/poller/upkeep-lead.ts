@@ -17,7 +17,7 @@ export interface UpkeepLead {
   release(): Promise<void>
 }
 
-/** @param forMs a poller that is gone has the lead for so long */
+/** @param forMs for how long a poller that is gone keeps the lead */
 export function openUpkeepLead(sql: Sql, forMs: number): UpkeepLead {
   const holder = crypto.randomUUID()
   return {

@@ -397,7 +397,7 @@ describe('a user', () => {
     expect((await Promise.all(ids.map(bench.state))).map((s) => s.status)).toEqual(ids.map(() => 'active'))
   })
 
-  test('whose consent ended long ago is not tried for ever', async () => {
+  test('whose consent ended long ago is not tried without end', async () => {
     const [userId = 0] = await bench.addUsers(3)
     await bench.postgres.query(
       `update users set authorized_at = now() - interval '200 days', status = 'needs_reauth',

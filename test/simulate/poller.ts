@@ -321,7 +321,7 @@ export class Simulation {
     }
   }
 
-  /** The enricher asks while the budget lets it, and waits as it is told to. */
+  /** The enricher asks while the budget lets it, and then waits. */
   #enrich(): void {
     if (this.#wanted < 1 || this.#now < this.#enricherWaits) return
     const { activeUsers, remainingMs } = this.#fairness

@@ -12,7 +12,7 @@ export function openRandom(seed: number): Random {
   }
 }
 
-/** Moments at random, so many a day on average; within `[0, untilMs)`, in order. */
+/** Moments at random, `perDay` of them a day on average; within `[0, untilMs)`, in order. */
 export function momentsOf(random: Random, perDay: number, untilMs: number): number[] {
   const moments: number[] = []
   if (perDay <= 0) return moments

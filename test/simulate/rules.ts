@@ -18,7 +18,7 @@ export interface Rules {
   isBudgetShort: typeof isBudgetShort
   fairInterval: typeof fairInterval
   enrichmentCap: typeof enrichmentCap
-  /** A spent budget is an event when its window lasts for so long. */
+  /** A spent budget is an event when its window lasts longer than this. */
   worthTellingMs: number
   /** Requests that were reserved and not sent go back. */
   refunds: boolean

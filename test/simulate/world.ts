@@ -15,7 +15,7 @@ export interface WorldOptions {
   quota: number
   /** Shortest play; a play lasts up to eight times as long. */
   playMs: number
-  /** Spotify fails for everybody, for up to this long. */
+  /** Spotify fails for everybody, for up to `outageMs`. */
   outagesPerDay: number
   outageMs: number
   /** Share of requests that end in a single bad answer. */
@@ -25,7 +25,7 @@ export interface WorldOptions {
   /** Per user: the consent is taken back, or the app's list loses the user. */
   revokedPerDay: number
   unlistedPerDay: number
-  /** Refresh tokens live for so long; a person connects again within days after they hear of it. */
+  /** The life of a refresh token. */
   consentMs: number
 }
 
@@ -51,7 +51,7 @@ interface Stretch {
 
 type OutageKind = 'server_error' | 'refused' | 'invalid_grant'
 
-/** A listener, and what is true of them whatever the poller believes. */
+/** A listener, and what is true of them, known to the poller or not. */
 export interface Listener {
   /** Ends of plays, in order. */
   plays: readonly number[]

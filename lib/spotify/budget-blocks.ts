@@ -19,7 +19,7 @@ interface Block {
   until: number
 }
 
-const nothing: Taken = { granted: 0, window: null, windowEndsInMs: 0 }
+const nothing: Taken = { granted: 0, window: null, windowEndsInMs: 0, isPaused: false }
 
 /**
  * Requests that this process has reserved ahead, so that a busy one locks the shared rows once in ten seconds
@@ -47,7 +47,7 @@ export class BudgetBlocks {
     if (!block) return nothing
     const granted = Math.min(count, block.left)
     block.left -= granted
-    return { granted, window: block.window, windowEndsInMs: block.until - this.#now() }
+    return { granted, window: block.window, windowEndsInMs: block.until - this.#now(), isPaused: false }
   }
 
   /** Gives back what is left of every block. */

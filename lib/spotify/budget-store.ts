@@ -47,9 +47,11 @@ export interface Taken {
   window: string | null
   /** Until that window ends. */
   windowEndsInMs: number
+  /** Nothing was granted because the lane was paused at that moment. */
+  isPaused: boolean
 }
 
-const nothing: Taken = { granted: 0, window: null, windowEndsInMs: 0 }
+const nothing: Taken = { granted: 0, window: null, windowEndsInMs: 0, isPaused: false }
 
 /**
  * `take` of `budget-rule.ts`, atomic over all processes: the rows of all lanes are locked first (always in the
@@ -73,7 +75,7 @@ export async function takeRequests(
 }
 
 function toTaken(row: Taken): Taken {
-  return row.granted === 0 ? nothing : row
+  return row.granted === 0 ? { ...nothing, isPaused: row.isPaused } : { ...row, isPaused: false }
 }
 
 const takeSql = `
@@ -86,7 +88,7 @@ const takeSql = `
       coalesce(bool_or(paused_until > now()) filter (where lane = $2), false) as paused
     from locked
   ), grant_of as (
-    select running, case when paused and not $6 then 0 else greatest(0, least($3::bigint, $4::bigint - used)) end as granted
+    select running, paused, case when paused and not $6 then 0 else greatest(0, least($3::bigint, $4::bigint - used)) end as granted
     from state
   )
   update api_pauses p set
@@ -98,7 +100,7 @@ const takeSql = `
   returning g.granted::int as granted, p.window_started_at::text as window,
     case when isfinite(p.window_started_at)
       then (extract(epoch from p.window_started_at + interval '24 hours' - now()) * 1000)::float8
-      else 0 end as "windowEndsInMs"`
+      else 0 end as "windowEndsInMs", g.paused and not $6 as "isPaused"`
 
 /** Gives back requests that were not sent; without effect once their window is over. */
 export async function refundRequests(

@@ -129,7 +129,8 @@ export function openBudget(options: { sql: Sql; clientId: string; dailyRequests:
   async function takeOrBlock(lane: Lane, count: number, despitePause: boolean): Promise<Taken> {
     if (!blocks || despitePause) return takeShared(lane, count, despitePause)
     const { pausedForMs } = (await read()).lanes[lane]
-    return pausedForMs > 0 ? { granted: 0, window: null, windowEndsInMs: 0 } : blocks.take(lane, count)
+    if (pausedForMs === 0) return blocks.take(lane, count)
+    return { granted: 0, window: null, windowEndsInMs: 0, isPaused: true }
   }
 
   return {
@@ -137,9 +138,9 @@ export function openBudget(options: { sql: Sql; clientId: string; dailyRequests:
     pause,
     refund,
     async reserve(lane, count, { despitePause } = { despitePause: false }) {
-      const { granted, window } = await takeOrBlock(lane, count, despitePause)
+      const { granted, window, isPaused } = await takeOrBlock(lane, count, despitePause)
       if (granted === count) return { granted, window, refusal: null }
-      return { granted, window, refusal: toRefusal(await read(), lane, despitePause) }
+      return { granted, window, refusal: toRefusal(await read(), lane, isPaused) }
     },
     async settle(lane, outcome) {
       const wanted = toPause(lane, outcome)
@@ -165,10 +166,15 @@ export function openUncountedBudget(dailyRequests: number): Budget {
   }
 }
 
-function toRefusal(state: BudgetState, lane: Lane, despitePause: boolean): Refusal {
+/** Of a pause that ends just now: a timer that waited for its end comes a moment early. */
+const pauseEndsMs = 50
+
+/** @param isPaused what the grant met: by the time that the state is read the pause may be over */
+function toRefusal(state: BudgetState, lane: Lane, isPaused: boolean): Refusal {
   const { pausedForMs, reason } = state.lanes[lane]
-  if (pausedForMs > 0 && !despitePause)
-    return { reason: 'paused', detail: reason ?? 'paused', retryAfterMs: pausedForMs }
+  if (isPaused) {
+    return { reason: 'paused', detail: reason ?? 'paused', retryAfterMs: Math.max(pausedForMs, pauseEndsMs) }
+  }
   const detail = `${state.left} of ${state.dailyRequests} requests left in this window`
   if (lane === 'enrichment' && state.left > 0) {
     return { reason: 'kept_for_polling', detail, retryAfterMs: Math.min(keptRetryMs, state.remainingMs) }

@@ -134,6 +134,23 @@ describe('a pause', () => {
     expect((await budget.reserve('polling', 1)).granted).toBe(1)
   })
 
+  test.each([100, 1_000_000])(
+    'of which the end comes between two looks is not taken for a spent budget (%d a day)',
+    async (daily) => {
+      const budget = open(daily)
+      for (let round = 0; round < 40; round++) {
+        await budget.settle('enrichment', limited(10))
+        for (let granted = 0; granted === 0; ) {
+          const reservation = await budget.reserve('enrichment', 1)
+          granted = reservation.granted
+          if (granted === 0) expect(reservation.refusal).toMatchObject({ reason: 'paused' })
+          expect(reservation.refusal?.retryAfterMs ?? 0).toBeLessThan(1_000)
+        }
+      }
+      await budget.close()
+    },
+  )
+
   test('a shorter one never cuts a longer one short', async () => {
     const budget = open(100)
     await budget.settle('polling', limited(80_000))

@@ -13,7 +13,7 @@ import { addClaims, emptyAccount, maxFaults } from './audit/account.ts'
 import type { Coverage } from './audit/archive.ts'
 import { readCoverage } from './audit/archive.ts'
 import { digestsOf, toClaims } from './audit/claims.ts'
-import { readDead, readNamed, readReportedBy, readStoredBy } from './audit/evidence.ts'
+import { readDead, readLogs, readNamed, readReportedBy, readStoredBy } from './audit/evidence.ts'
 import { toAuditLines, toVerdict } from './audit/screen.ts'
 import type { Broker } from './broker.ts'
 import { openBroker } from './broker.ts'
@@ -106,6 +106,7 @@ async function countItems(of: {
   const dead = await readDead(broker, { topic: topic.name, group, signal })
   const erased = await readErasedUsers(sql)
   const isCounted = isWithin(ranges)
+  const logs = await readLogs(sql, topic.name)
   const sureTime = Date.now()
   const account = emptyAccount()
   const progress = openProgress({ total: sizeOf(ranges), unit: 'records' })
@@ -120,7 +121,7 @@ async function countItems(of: {
       for (const record of records) {
         decoded.push({ ...record, decoded: await codec.decode<SpotifyResponse>(record.bytes) })
       }
-      const batch = decoded.map((record) => toClaims(record, { group, erased, sureTime }))
+      const batch = decoded.map((record) => toClaims(record, { group, erased, logs, sureTime }))
       addClaims(account, batch, { ...(await readEvidence(sql, { batch, decoded, dead })), isCounted })
       progress.add(records.length)
     },

@@ -4,7 +4,7 @@ import type { Claims, Evidence } from './account.ts'
 import { addClaims, emptyAccount, maxFaults, toPlace } from './account.ts'
 import { toAuditLines, toVerdict } from './screen.ts'
 
-const page = { userId: '7', partition: 3, offset: 5, timestamp: 1_000 }
+const page = { userId: '7', partition: 3, offset: 5, timestamp: 1_000, incarnation: 0 }
 const place = toPlace(page)
 const play = (n: number) => ({ userId: '7', playedAt: n, trackId: `t${n}` })
 

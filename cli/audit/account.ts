@@ -52,6 +52,8 @@ export interface PageClaim {
   partition: number
   offset: number
   timestamp: number
+  /** Which log of its partition it was read from. */
+  incarnation: number
 }
 
 /** A play as its row says it, with the page that the row names. */

@@ -5,19 +5,28 @@ import { digestOf, rejectReasons, toItem } from '../../services/loader/item.ts'
 import type { Page } from '../../services/loader/page.ts'
 import { plainReader } from '../../services/loader/page-reader.ts'
 import { toHistory } from '../../services/loader/transform.ts'
-import type { Claims, PlayClaim } from './account.ts'
+import type { Claims, PageClaim, PlayClaim } from './account.ts'
 import { toPlace } from './account.ts'
+
+/** What the loader knows beside the record. */
+interface LoaderState {
+  group: string
+  erased: ReadonlySet<string>
+  logs: ReadonlyMap<number, number>
+  sureTime: number
+}
 
 /**
  * What a record must have become, by the loader's own pure rules; only the number of its items is read otherwise.
  *
  * @param loader.group records redriven to another one are not its business
  * @param loader.erased users of whom it keeps nothing
+ * @param loader.logs the present log of each partition; 0 where nothing is said
  * @param loader.sureTime a time that has surely come (Unix ms): a page of a clock that was behind shows no future
  */
 export function toClaims(
   record: DecodedRecord<SpotifyResponse>,
-  { group, erased, sureTime }: { group: string; erased: ReadonlySet<string>; sureTime: number },
+  { group, erased, logs, sureTime }: LoaderState,
 ): Claims {
   const { values, deadLetters } = sift([record], group)
   const history = toHistory(values, { reader: plainReader(sureTime), erased })
@@ -25,7 +34,7 @@ export function toClaims(
   const [page] = history.pages
   return {
     place: toPlace(record),
-    page: page ? toPageClaim(page.page, record) : null,
+    page: page ? toPageClaim(page.page, record, logs) : null,
     items: isDead ? 0 : values.reduce((n, value) => n + itemsOf(value).length, 0),
     plays: history.plays.map(({ userId, playedAt, trackId }) => ({ userId, playedAt, trackId })),
     rejects: history.rejected.map(({ userId, digest }) => ({ userId, digest })),
@@ -35,8 +44,14 @@ export function toClaims(
   }
 }
 
-function toPageClaim({ userId, partition, offset, timestamp }: Page, record: DecodedRecord<SpotifyResponse>) {
-  return { userId, partition, offset, timestamp: timestamp ?? record.timestamp }
+function toPageClaim(
+  page: Page,
+  record: DecodedRecord<SpotifyResponse>,
+  logs: LoaderState['logs'],
+): PageClaim {
+  const { userId, partition, offset } = page
+  const incarnation = page.incarnation ?? logs.get(partition) ?? 0
+  return { userId, partition, offset, timestamp: page.timestamp ?? record.timestamp, incarnation }
 }
 
 /** Items of a page's body, whatever they are; none where it is no page. */

@@ -173,11 +173,13 @@ describe('songswap audit', () => {
     await add('earlier', ', page_timestamp', `, page_timestamp - interval '1 day'`)
     await add('older', ', ingested_at', `, page_timestamp - interval '1 day'`)
     expect((await audit('--no-archive')).result.account).toMatchObject({ unclaimed: 0, faults: [] })
+    await add('other log', ', page_incarnation', ', page_incarnation + 1')
+    expect((await audit('--no-archive')).result.account).toMatchObject({ unclaimed: 0, faults: [] })
     await add('wrong')
     await add('wrong too', ', page_timestamp', ', page_timestamp')
     const { code, result } = await audit('--no-archive')
     await postgres.query(
-      `delete from plays where user_id = 8 and track_id = any ('{earlier,older,wrong,wrong too}')`,
+      `delete from plays where user_id = 8 and track_id = any ('{earlier,older,other log,wrong,wrong too}')`,
     )
     expect(code).toBe(1)
     expect(result.account.unclaimed).toBe(2)

@@ -1,4 +1,5 @@
 import { messageOf, RetriableError } from '../errors.ts'
+import { withinMs } from '../lifecycle.ts'
 import type { Resource } from '../scope.ts'
 import type { ClientOptions } from './client.ts'
 import { createClient } from './client.ts'
@@ -42,6 +43,8 @@ export interface LogReader extends Resource {
 /** A batch comes whole, however large it is. */
 const fetchBytes = 1 << 16
 const fetchWaitMs = 500
+/** A broker that is away must not hold up a stop. */
+const disconnectWithinMs = 1_000
 
 /** Connects when it is asked first. */
 export function openLogReader(options: ClientOptions): LogReader {
@@ -72,7 +75,9 @@ export function openLogReader(options: ClientOptions): LogReader {
     readEnds: (topic, partitions) => ask([topic], () => readEnds(cluster, topic, partitions)),
     readRecord: (topic, partition, offset) =>
       ask([topic], () => readRecord(cluster, { topic, partition, offset })),
-    close: () => cluster.disconnect(),
+    async close() {
+      await withinMs(cluster.disconnect(), disconnectWithinMs)
+    },
   }
 }
 

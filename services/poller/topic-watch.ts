@@ -1,5 +1,6 @@
 import { messageOf } from '../../lib/errors.ts'
 import type { LogReader } from '../../lib/kafka/log-reader.ts'
+import { withinMs } from '../../lib/lifecycle.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { Resource } from '../../lib/scope.ts'
@@ -42,7 +43,8 @@ export function watchTopic(options: TopicWatchOptions): Resource {
   return {
     async close() {
       clearInterval(timer)
-      await looking
+      // Kafka may be away: what was not looked at now is looked at after the next start.
+      await withinMs(looking, 2_000)
     },
   }
 }

@@ -1,5 +1,7 @@
 import type kafkajs from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Admin } from '../../lib/kafka/admin.ts'
+import { openAdmin } from '../../lib/kafka/admin.ts'
 import { createClient } from '../../lib/kafka/client.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import { LogGuard } from '../../lib/kafka/log-guard.ts'
@@ -13,13 +15,17 @@ import { until } from '../support/until.ts'
 
 let stream: Stream
 let admin: kafkajs.Admin
+/** kafkajs takes a topic that has just been made for one that is missing. */
+let topics: Admin
 
 beforeAll(async () => {
   stream = await createStream()
   admin = createClient({ config: stream.config, log: stream.log, name: 'test' }).admin()
   await admin.connect()
+  topics = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
 })
 afterAll(async () => {
+  await topics.close()
   await admin.disconnect()
   await stream.release()
 })
@@ -35,7 +41,7 @@ interface Case {
 async function newCase(partitions = 1): Promise<Case> {
   const { metadataWanted } = stream.topology
   const name = `${stream.config.prefix}t-${crypto.randomUUID()}`
-  const topic = { ...metadataWanted, name, partitions }
+  const topic = { ...metadataWanted, name, partitions, cleanup: 'delete' as const }
   await make(topic)
   await fetch(`${stream.config.registryUrl}/subjects/${name}-value/versions`, {
     method: 'POST',
@@ -46,8 +52,7 @@ async function newCase(partitions = 1): Promise<Case> {
   return { topic, group: `${stream.config.prefix}g-${crypto.randomUUID()}`, kafka, ids: [] }
 }
 
-const make = ({ name, partitions }: Topic) =>
-  admin.createTopics({ topics: [{ topic: name, numPartitions: partitions }], waitForLeaders: true })
+const make = (topic: Topic) => topics.ensureTopics([topic], 1)
 
 async function remove({ name }: Topic): Promise<void> {
   await admin.deleteTopics({ topics: [name] })

@@ -13,6 +13,7 @@ import { planReplay } from './replay/plan.ts'
 import type { ReplayRun } from './replay/run.ts'
 import { runReplay } from './replay/run.ts'
 import { showPlan } from './replay/screen.ts'
+import { countUnclaimed } from './replay/unclaimed.ts'
 import { sayOffsets } from './rerun/bounds.ts'
 import { beginRun, openRuns, resumeRun } from './rerun/journal.ts'
 import type { RerunOptions } from './rerun/options.ts'
@@ -53,7 +54,8 @@ export function define(command: Command): void {
   ])
   notes(command, [
     'The range ends where the topic ends when the replay starts. Ctrl-C stops it cleanly, and --resume goes on. What was stored before stays or is repaired, so a replay may be run any number of times.',
-    'Records that cannot be dealt with become dead letters again, as in the live group; too many of them stop the replay. Wanted metadata are asked for by the loader, within five minutes.',
+    'Plays that their own page does not claim any more are removed. Without --execute the pages are read and these plays are shown; Ctrl-C ends the reading.',
+    'Records that cannot be dealt with become dead letters, unless they lie there already; too many new ones stop the replay. Wanted metadata are asked for by the loader, within five minutes.',
     'The archiver puts what no object holds, up to its own committed offsets; existing objects stay.',
     'Exits with 1 when it was interrupted or gave up.',
   ])
@@ -80,7 +82,10 @@ async function go(context: CliContext, going: ReplayRun): Promise<number> {
   const { sql, replayed, options } = going
   const unfinished =
     options.resume === undefined ? await openRuns(sql, { command: 'replay', subject: replayed.group }) : []
-  await showPlan(context, { ...going, unfinished })
+  const { topology } = going.broker
+  const isHistory = replayed.group === topology.groups.loaderHistory
+  const unclaimed = isHistory ? await countUnclaimed(context, going) : null
+  await showPlan(context, { ...going, unfinished, unclaimed })
   return exitCodes.stopped
 }
 

@@ -4,6 +4,7 @@ import type { RawRecord } from '../../lib/kafka/record.ts'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
+import { Rebuild } from '../../services/loader/rebuild.ts'
 import { segmentDays } from '../account/topics.ts'
 import type { Broker } from '../broker.ts'
 import type { CliContext } from '../command.ts'
@@ -12,13 +13,15 @@ import type { Replayed, ReplayOptions } from '../replay.ts'
 import { openBurial } from '../rerun/burial.ts'
 import { carryOut } from '../rerun/carry-out.ts'
 import { readErasedUsers } from '../rerun/erased.ts'
+import type { FeederOptions } from '../rerun/feeder.ts'
 import { Feeder } from '../rerun/feeder.ts'
 import type { Run, Stretch } from '../rerun/journal.ts'
 import { recordsLeft } from '../rerun/journal.ts'
-import { loaderPortion, loaderSinks } from '../rerun/loader-sinks.ts'
+import { loaderPortion, loaderSinks, readSureTime } from '../rerun/loader-sinks.ts'
 import type { Pace } from '../rerun/pace.ts'
 import { openPace } from '../rerun/pace.ts'
 import { report } from '../rerun/report.ts'
+import type { Tally } from '../rerun/tally.ts'
 import { countSettled } from '../rerun/tally.ts'
 import { archiveSinks } from './archive-sinks.ts'
 
@@ -60,7 +63,7 @@ async function nameErased({ out }: CliContext, { sql, replayed }: ReplayRun): Pr
   for (const { user_id } of rows) out.say(`  songswap account erase ${user_id} --execute`)
 }
 
-interface Reading extends ReplayRun {
+export interface Reading extends ReplayRun {
   signal: AbortSignal
   pace: Pace
   onRead: (records: number) => void
@@ -73,26 +76,60 @@ async function openReader(context: CliContext, reading: Reading): Promise<() => 
   const { tally } = run
   const { group, topics, isArchiver } = replayed
   const archive = isArchiver ? await archiveSinks(context, { topics, tally }) : null
-  const openSink = archive?.open ?? loaderSinks({ group, topology: broker.topology, sql, log, tally })
+  const rebuild = (await isWhole(reading)) ? new Rebuild() : null
+  const rerun = { sureTime: await readSureTime(sql), ...(rebuild && { rebuild }) }
+  const openSink = archive?.open ?? loaderSinks({ group, topology: broker.topology, sql, log, tally, rerun })
   const bury = openBurial({ broker, scope, log, group, tally, publish: options.deadLetters })
-  const wanted = await openChoice(reading)
   const onSettled = countSettled(tally, onRead)
-
+  const feed = await openFeed(reading, { openSink, bury, onSettled, ripen: archive?.ripen })
   return async () => {
-    const feeder = new Feeder({ openSink, bury, onSettled, signal })
+    await feed()
+    if (rebuild && !signal.aborted) await finishRebuild(sql, rebuild, tally)
+  }
+}
+
+/** Reads all that is left of a run and feeds it to sinks. */
+export async function openFeed(
+  reading: Reading,
+  to: Omit<FeederOptions, 'signal'> & { ripen?: (() => void) | undefined },
+): Promise<() => Promise<void>> {
+  const { broker, replayed, run, signal } = reading
+  const { ripen, ...options } = to
+  const wanted = await openChoice(reading)
+  return async () => {
+    const feeder = new Feeder({ ...options, signal })
     try {
-      for (const topic of topics) {
+      for (const topic of replayed.topics) {
         const stretches = run.plan.stretches.filter((s) => s.topic === topic.name && s.next < s.to)
         await skipForgotten(broker, run, stretches)
         await readTopic(reading, { stretches, feeder, wanted })
       }
-      await feeder.finish(archive?.ripen)
+      await feeder.finish(ripen)
       // The last offsets of a range may be gone from a compacted topic.
       if (!signal.aborted) for (const s of run.plan.stretches) s.next = s.to
     } finally {
       await feeder.close()
     }
   }
+}
+
+/** Whether a run reads all pages that there ever were, in one go, so that it knows what no page has said. */
+async function isWhole({ broker, replayed, run }: Reading): Promise<boolean> {
+  const { plan, tally } = run
+  const { recentlyPlayed, groups } = broker.topology
+  if (replayed.group !== groups.loaderHistory || typeof plan.choice.user === 'number') return false
+  if (tally.read > 0 || plan.stretches.some(({ from }) => from > 0)) return false
+  const ends = (await broker.admin.readEnds(recentlyPlayed.name)) ?? []
+  return ends.every(({ partition, start, end }) => {
+    const stretch = plan.stretches.find((s) => s.partition === partition)
+    return start === 0 && (end === 0 || stretch !== undefined)
+  })
+}
+
+async function finishRebuild(sql: Postgres, rebuild: Rebuild, tally: Tally): Promise<void> {
+  const { judged, rows } = await sql.transaction((sql) => rebuild.finish(sql))
+  tally.unjudged = Math.max(0, tally.unjudged - judged)
+  tally.catalogueRows += rows
 }
 
 /** Which records the handlers shall see. Nothing of users who were erased, whatever the topic still holds. */

@@ -4,8 +4,9 @@ import type { CliContext } from '../command.ts'
 import type { Replayed } from '../replay.ts'
 import type { OpenRun, Plan, Run, Stretch } from '../rerun/journal.ts'
 import { recordsLeft, toOpenRunLines } from '../rerun/journal.ts'
-import { toTable } from '../table.ts'
+import { cut, toPrintable, toTable } from '../table.ts'
 import { toPlural, toUtc } from '../words.ts'
+import type { UnclaimedPlays } from './unclaimed.ts'
 
 /** Time of the first and of the last record of a stretch (Unix ms), as far as they could be read. */
 interface Times {
@@ -18,15 +19,21 @@ const readWithinMs = 15_000
 /** Shows what a replay would do. */
 export async function showPlan(
   { out }: CliContext,
-  of: { broker: Broker; replayed: Replayed; run: Run; unfinished: OpenRun[] },
+  of: {
+    broker: Broker
+    replayed: Replayed
+    run: Run
+    unfinished: OpenRun[]
+    unclaimed: UnclaimedPlays | null
+  },
 ): Promise<void> {
-  const { broker, run, replayed, unfinished } = of
+  const { broker, run, replayed, unfinished, unclaimed } = of
   const times = await readTimes(broker, run.plan)
   const records = recordsLeft(run.plan)
   const { user } = run.plan.choice
   if (out.json) {
     const stretches = run.plan.stretches.map((s) => ({ ...s, ...toIso(times.get(s)) }))
-    out.printJson({ executed: false, group: replayed.group, records, stretches, unfinished })
+    out.printJson({ executed: false, group: replayed.group, records, stretches, unfinished, unclaimed })
     return
   }
   const rows = run.plan.stretches.map((s) => {
@@ -39,6 +46,7 @@ export async function showPlan(
     ]
   })
   if (rows.length > 0) out.print(toTable(columns, rows, out.width).join('\n'))
+  if (unclaimed) for (const line of toUnclaimedLines(unclaimed)) out.say(cut(line, out.width))
   for (const line of toOpenRunLines(unfinished, new Date())) out.say(line)
   if (records === 0) out.say('There is nothing to replay.')
   else {
@@ -47,6 +55,21 @@ export async function showPlan(
       `Nothing was changed. Replay ${replayed.group} over ${toPlural(records, 'record')}${whose} with: --execute`,
     )
   }
+}
+
+function toUnclaimedLines({ plays, examples, finished }: UnclaimedPlays): string[] {
+  const soFar = finished ? '' : ' as far as the range was read'
+  if (plays === 0) return finished ? [] : [`No play would be removed${soFar}.`]
+  const lines = examples.map(
+    ({ page, userId, playedAt, trackId }) =>
+      `  ${page}: user ${userId} ${playedAt.toISOString()} ${toPrintable(trackId)}`,
+  )
+  const more = plays > examples.length ? ['  …'] : []
+  return [
+    `${toPlural(plays, 'play')} that their page does not claim would be removed${soFar}:`,
+    ...lines,
+    ...more,
+  ]
 }
 
 const columns = [

@@ -2,6 +2,7 @@ import type { Sql } from '../../lib/postgres.ts'
 import { CliFault } from '../fault.ts'
 import { toRelative } from '../words.ts'
 import type { Tally } from './tally.ts'
+import { emptyTally } from './tally.ts'
 
 /** One partition of a rerun, or one log of it in the archive, and how far it has come. */
 export interface Stretch {
@@ -75,7 +76,8 @@ export async function resumeRun(
      returning id, plan, tally`,
     [known.id, of.execute],
   )
-  if (rows[0]) return rows[0]
+  // A run of an older version counts less.
+  if (rows[0]) return { ...rows[0], tally: { ...emptyTally(), ...rows[0].tally } }
   throw new CliFault(
     `Run ${known.id} is at work`,
     `Stop it first. After a kill it can be resumed ${leaseSeconds} seconds later.`,

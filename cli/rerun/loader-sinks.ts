@@ -1,9 +1,10 @@
 import { handlerSink } from '../../lib/kafka/handler-sink.ts'
 import type { OpenSink } from '../../lib/kafka/kafka.ts'
 import type { Logger } from '../../lib/log.ts'
-import type { Postgres } from '../../lib/postgres.ts'
+import type { Postgres, Sql } from '../../lib/postgres.ts'
 import type { SpotifyResponse, Topology } from '../../lib/topology.ts'
-import { historyHandler } from '../../services/loader/history.ts'
+import type { Rerun } from '../../services/loader/history.ts'
+import { countSilent, historyHandler } from '../../services/loader/history.ts'
 import { Memory } from '../../services/loader/memory.ts'
 import { metadataHandler } from '../../services/loader/metadata.ts'
 import type { Tally } from './tally.ts'
@@ -18,15 +19,17 @@ export function loaderSinks(of: {
   sql: Postgres
   log: Logger
   tally: Tally
+  rerun: Rerun
 }): OpenSink<SpotifyResponse> {
-  const { group, topology, sql, log, tally } = of
+  const { group, topology, sql, log, tally, rerun } = of
   // What the commit leaves to be published is said by the rows: the loader's outbox finds it at its next sweep.
-  const parts = { postgres: sql, memory: new Memory(), onCommitted: () => undefined, log, rerun: true }
+  const parts = { postgres: sql, memory: new Memory(), onCommitted: () => undefined, log }
   const handler =
     group === topology.groups.loaderHistory
       ? historyHandler({
           ...parts,
-          onAccount(account, catalogueRows) {
+          rerun,
+          onAccount(account, effect) {
             tally.items += account.items
             tally.stored += account.stored
             tally.changed += account.repaired
@@ -34,16 +37,26 @@ export function loaderSinks(of: {
             tally.dropped += account.dropped
             tally.rejected += account.rejected
             tally.gaps += account.gaps
-            tally.catalogueRows += catalogueRows
+            tally.removed += effect.playsRemoved
+            tally.unjudged += effect.unjudged
+            tally.catalogueRows += effect.catalogueRows
           },
         })
       : metadataHandler({
           ...parts,
-          onAccount(counts, catalogueRows) {
+          rerun: true,
+          onAccount(counts, effect) {
             tally.found += counts.found
             tally.notFound += counts.notFound
-            tally.catalogueRows += catalogueRows
+            tally.unjudged += countSilent(effect.silent)
+            tally.catalogueRows += effect.rows
           },
         })
   return (_topic, _partition, signal) => handlerSink({ group, handler, log, signal })
+}
+
+/** The clock of Postgres: by it a play is judged that was ahead of the clock that fetched its page. */
+export async function readSureTime(sql: Sql): Promise<number> {
+  const { rows } = await sql.query<{ now: Date }>('select now()')
+  return rows[0]?.now.getTime() ?? 0
 }

@@ -65,8 +65,10 @@ function toRows(tally: Tally, kind: RerunKind, published: boolean): Line[] {
     )
   }
   if (kind === 'rows') lines.push(...toRowLines(tally))
-  if (dead > 0)
-    lines.push([published ? 'dead letters, published' : 'dead letters, not published', dead, null])
+  const fresh = dead - tally.deadKnown
+  if (fresh > 0)
+    lines.push([published ? 'dead letters, published' : 'dead letters, not published', fresh, null])
+  if (tally.deadKnown > 0) lines.push(['dead letters, there already', tally.deadKnown, null])
   if (tally.forgotten > 0) lines.push(['no longer in the topic', tally.forgotten, null])
   if (tally.damaged.length > 0) lines.push(['damaged objects', tally.damaged.length, null])
   return lines
@@ -82,11 +84,13 @@ function toRowLines(tally: Tally): Line[] {
       ['  dropped by name', null, tally.dropped],
       ['  rejected', null, tally.rejected],
     )
+    if (tally.removed > 0) lines.push(['plays that no page claims, removed', null, tally.removed])
   }
   if (tally.found + tally.notFound > 0) {
     lines.push(['  entities', tally.found, null], ['  ids that do not exist', tally.notFound, null])
   }
   lines.push(['rows of the catalogue written', null, tally.catalogueRows])
+  if (tally.unjudged > 0) lines.push(['facts that could not be judged', null, tally.unjudged])
   if (tally.gaps > 0) lines.push(['gaps found', null, tally.gaps])
   return lines
 }

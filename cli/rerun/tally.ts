@@ -15,6 +15,10 @@ export interface Tally {
   changed: number
   dropped: number
   rejected: number
+  /** Plays that their own page no longer claims. */
+  removed: number
+  /** Facts on which the newest version is silent, and plays of pages with rejected items: right or wrong, they stay. */
+  unjudged: number
   /** Gaps that were not known. */
   gaps: number
   /** Answers about tracks, artists and features: entities, and ids that do not exist. */
@@ -27,6 +31,8 @@ export interface Tally {
   recordsPut: number
   /** Records put back into the topic. */
   published: number
+  /** Dead letters that lie in their topic already; nothing new is published for them. */
+  deadKnown: number
   /** By reason. */
   deadLetters: Record<string, number>
   /** The first of them: `partition/offset: reason: message`. */
@@ -40,7 +46,8 @@ const examplesKept = 10
 export function emptyTally(): Tally {
   return {
     ...{ read: 0, passedOver: 0, forgotten: 0 },
-    ...{ items: 0, stored: 0, alreadyThere: 0, changed: 0, dropped: 0, rejected: 0, gaps: 0 },
+    ...{ items: 0, stored: 0, alreadyThere: 0, changed: 0, dropped: 0, rejected: 0 },
+    ...{ removed: 0, unjudged: 0, gaps: 0, deadKnown: 0 },
     ...{ found: 0, notFound: 0, catalogueRows: 0, objectsPut: 0, recordsPut: 0, published: 0 },
     deadLetters: {},
     deadExamples: [],

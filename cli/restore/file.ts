@@ -10,7 +10,7 @@ import { openDatabase } from '../database.ts'
 import { CliFault, describe } from '../fault.ts'
 import { interruption } from '../interrupt.ts'
 import { openProgress } from '../progress.ts'
-import { loaderSinks } from '../rerun/loader-sinks.ts'
+import { loaderSinks, readSureTime } from '../rerun/loader-sinks.ts'
 import { withPatience } from '../rerun/patience.ts'
 import { report } from '../rerun/report.ts'
 import type { Tally } from '../rerun/tally.ts'
@@ -69,7 +69,8 @@ async function openLoad(
 ): Promise<(plays: PlayLine[]) => Promise<void>> {
   const { topology } = await openBroker(context)
   const { name } = topology.recentlyPlayed
-  const parts = { group: topology.groups.loaderHistory, topology, sql, log: context.log, tally }
+  const rerun = { sureTime: await readSureTime(sql) }
+  const parts = { group: topology.groups.loaderHistory, topology, sql, log: context.log, tally, rerun }
   const sink = loaderSinks(parts)(name, 0, signal)
   return async (plays) => {
     const pages = toPages(plays, name)

@@ -17,7 +17,7 @@ import { carryOut } from '../rerun/carry-out.ts'
 import { readErasedUsers } from '../rerun/erased.ts'
 import { Feeder } from '../rerun/feeder.ts'
 import type { Run, Stretch } from '../rerun/journal.ts'
-import { loaderPortion, loaderSinks } from '../rerun/loader-sinks.ts'
+import { loaderPortion, loaderSinks, readSureTime } from '../rerun/loader-sinks.ts'
 import type { Pace } from '../rerun/pace.ts'
 import { openPace } from '../rerun/pace.ts'
 import { report } from '../rerun/report.ts'
@@ -126,7 +126,8 @@ async function openSinks(
   group: string,
 ): Promise<OpenSink<SpotifyResponse>> {
   const { tally } = run
-  if (!options.toTopic) return loaderSinks({ group, topology: broker.topology, sql, log, tally })
+  const rerun = { sureTime: await readSureTime(sql) }
+  if (!options.toTopic) return loaderSinks({ group, topology: broker.topology, sql, log, tally, rerun })
   const producer = await scope.use(openProducer({ client: createClient(broker.client), log }), 'producer')
   return topicSinks(producer, tally)
 }

@@ -11,6 +11,10 @@ export interface HistoryEffect {
   stored: readonly (Place & { stored: number })[]
   /** Plays that a mended parser reads otherwise; none but in a rerun. */
   playsRepaired: number
+  /** Plays that their own page no longer claims; none but in a rerun. */
+  playsRemoved: number
+  /** What a rerun could not judge: facts on which a version is silent, and plays of pages with rejected items. */
+  unjudged: number
   /** The page that reports a rejected item, by {@link rejectedKey}. */
   reporters: ReadonlyMap<string, Place>
   gaps: LedgerEffect

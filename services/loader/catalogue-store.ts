@@ -3,8 +3,8 @@ import type { AlbumRow, ArtistRow, Catalogue, FeaturesRow } from './catalogue.ts
 import { featureNames } from './catalogue.ts'
 import { upsertObservations } from './observation-store.ts'
 import { upsertTracks } from './track-store.ts'
-import type { VersionRow, Versions } from './version-store.ts'
-import { clearColumns, readVersions, toVersions } from './version-store.ts'
+import type { Columns, UpsertEffect, VersionRow, Versions } from './version-store.ts'
+import { clearColumns, readSilent, readVersions, toVersions } from './version-store.ts'
 
 /**
  * How rows are written that the database has already.
@@ -25,6 +25,13 @@ export interface CatalogueEffect {
   /** Rows that are new or changed. */
   rows: number
   inTable: InTable
+  /** Of a repair: facts in the tables on which the versions are silent that it has met there. */
+  silent: Silent
+}
+
+export interface Silent {
+  albums: readonly Columns[]
+  tracks: readonly Columns[]
 }
 
 /**
@@ -49,18 +56,19 @@ export async function writeCatalogue(
     await upsertFeatures(sql, catalogue.features, mode),
   ]
   const rows = [albums.rows, artists.size, tracks.rows, ...others].reduce((sum, n) => sum + n, 0)
-  return { rows, inTable: { albums: albums.inTable, artists, tracks: tracks.inTable } }
+  return {
+    rows,
+    inTable: { albums: albums.inTable, artists, tracks: tracks.inTable },
+    silent: { albums: albums.silent, tracks: tracks.silent },
+  }
 }
 
-async function upsertAlbums(
-  sql: Sql,
-  albums: readonly AlbumRow[],
-  mode: WriteMode,
-): Promise<{ rows: number; inTable: Versions }> {
+async function upsertAlbums(sql: Sql, albums: readonly AlbumRow[], mode: WriteMode): Promise<UpsertEffect> {
   const written = await upsertAlbumVersions(sql, albums, mode)
   const inTable = mode === 'repair' ? await readVersions(sql, 'albums', albums) : written
   const cleared = await clearColumns(sql, 'albums', albums, inTable)
-  return { rows: written.size + cleared, inTable: written }
+  const silent = mode === 'repair' ? await readSilent(sql, 'albums', albums, inTable) : []
+  return { rows: written.size + cleared, inTable: written, silent }
 }
 
 async function upsertAlbumVersions(sql: Sql, rows: readonly AlbumRow[], mode: WriteMode): Promise<Versions> {

@@ -12,7 +12,8 @@ export interface Place {
 }
 
 /**
- * Brings plays to what the page that stored them is taken for now. Plays that another page stored stay.
+ * Brings plays to what the page that stored them is taken for now. Plays that another page stored stay, unless it lies
+ * behind this one in the same log: then this one is the first to show them, by what the parser knows now.
  *
  * @param plays each key once, sorted by key
  * @returns how many changed
@@ -22,16 +23,21 @@ export async function repairPlays(sql: Sql, plays: readonly PlayRow[]): Promise<
   const { rowCount } = await sql.query({
     name: 'loader_repair_plays',
     text: `
-      update plays p set context_type = r.context_type, context_uri = r.context_uri
+      update plays p set context_type = r.context_type, context_uri = r.context_uri, page_offset = r.page_offset,
+        page_timestamp = coalesce(to_timestamp(r.page_timestamp / 1000), p.page_timestamp)
       from unnest($1::bigint[], $2::float8[], $3::text[], $4::text[], $5::text[], $6::int[], $7::bigint[],
           $8::int[], $9::float8[])
         as r (user_id, played_at, track_id, context_type, context_uri, page_partition, page_offset,
           page_incarnation, page_timestamp)
       where p.user_id = r.user_id and p.played_at = to_timestamp(r.played_at / 1000) and p.track_id = r.track_id
-        and p.page_partition = r.page_partition and p.page_offset = r.page_offset
-        and (p.page_incarnation = r.page_incarnation
-          or p.page_timestamp = to_timestamp(r.page_timestamp / 1000))
-        and (p.context_type, p.context_uri) is distinct from (r.context_type, r.context_uri)`,
+        and p.page_partition = r.page_partition
+        and (
+          (p.page_offset = r.page_offset and (p.page_incarnation = r.page_incarnation
+            or p.page_timestamp = to_timestamp(r.page_timestamp / 1000)))
+          or (p.page_offset > r.page_offset and p.page_incarnation = r.page_incarnation
+            and p.page_timestamp >= to_timestamp(r.page_timestamp / 1000)))
+        and (p.context_type, p.context_uri, p.page_offset)
+          is distinct from (r.context_type, r.context_uri, r.page_offset)`,
     values: [
       plays.map((p) => p.userId),
       plays.map((p) => p.playedAt),
@@ -132,6 +138,24 @@ export async function rememberRejected(
     values: [users, digests],
   })
   return new Map(rows.map((row) => [rejectedKey(row.user_id, row.digest), row]))
+}
+
+/** Forgets rejected items that are plays by now. */
+export async function forgetRejected(
+  sql: Sql,
+  items: readonly Pick<RejectedItem, 'userId' | 'digest'>[],
+): Promise<void> {
+  if (items.length === 0) return
+  await sql.query(
+    `with locked as (
+       select i.user_id, i.item_digest from rejected_items i
+       join unnest($1::bigint[], $2::text[]) as r (user_id, digest)
+         on i.user_id = r.user_id and i.item_digest = r.digest
+       order by 1, 2 for update of i
+     )
+     delete from rejected_items i using locked l where i.user_id = l.user_id and i.item_digest = l.item_digest`,
+    [items.map((i) => i.userId), items.map((i) => i.digest)],
+  )
 }
 
 export function rejectedKey(userId: string, digest: string): string {

@@ -9,13 +9,16 @@ import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { Account, HistoryEffect } from './account.ts'
 import { toAccount, toReports } from './account.ts'
 import type { Catalogue } from './catalogue.ts'
-import type { CatalogueEffect } from './catalogue-store.ts'
+import type { CatalogueEffect, Silent } from './catalogue-store.ts'
 import { writeCatalogue } from './catalogue-store.ts'
-import { insertPlays, rememberRejected, repairPlays } from './history-store.ts'
+import { nothingUnclaimed, removeUnclaimed } from './claim-store.ts'
+import { forgetRejected, insertPlays, rememberRejected, repairPlays } from './history-store.ts'
 import { recordWindows } from './ledger.ts'
 import { readLogNumber, withLogNumber } from './log-number.ts'
 import type { Memory } from './memory.ts'
 import { plainReader } from './page-reader.ts'
+import type { Rebuild } from './rebuild.ts'
+import { countBits } from './rebuild.ts'
 import type { HistoryBatch } from './transform.ts'
 import { toHistory } from './transform.ts'
 
@@ -29,12 +32,19 @@ export interface HistoryOptions {
    * The records were loaded before, by a parser that may have been wrong: rows that it wrote are brought to what
    * the parser makes of the same records now, and nobody is told of gaps that are long past. Memory is not asked.
    */
-  rerun?: boolean
+  rerun?: Rerun
   /** Called after each commit. */
-  onAccount?: (account: Account, catalogueRows: number) => void
+  onAccount?: (account: Account, effect: HistoryEffect) => void
 }
 
-type StoredEffect = HistoryEffect & Pick<CatalogueEffect, 'inTable'>
+export interface Rerun {
+  /** A time that has surely come, Unix ms: plays of pages that a clock behind it had fetched are not ahead of it. */
+  sureTime: number
+  /** Where all pages are read, from the first record on. */
+  rebuild?: Rebuild
+}
+
+type StoredEffect = HistoryEffect & Pick<CatalogueEffect, 'inTable' | 'silent'>
 
 /** A batch and the rows of the catalogue that are to be sent for it. */
 interface ToStore {
@@ -47,10 +57,10 @@ interface ToStore {
  * the same records changes nothing and gives the same dead letters.
  */
 export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse> {
-  const { memory, postgres, onCommitted, onAccount, rerun = false, log } = options
+  const { memory, postgres, onCommitted, onAccount, rerun, log } = options
   return (records) => {
     const recall = rerun ? null : memory.open()
-    const read = toHistory(records, { reader: recall?.reader ?? plainReader() })
+    const read = toHistory(records, { reader: recall?.reader ?? plainReader(rerun?.sureTime) })
     const userIds = [...new Set(read.pages.map(({ page }) => page.userId))]
     return async () => {
       const startedAt = performance.now()
@@ -60,7 +70,8 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
       }))
       const done = await memory.transaction(postgres, userIds, async (sql, erased) => {
         const isTrue = recall?.isTrue() ?? true
-        const stored = isTrue && userIds.every((id) => !erased.has(id)) ? first : inFull(records, erased)
+        const stored =
+          isTrue && userIds.every((id) => !erased.has(id)) ? first : inFull(records, erased, rerun)
         const number = records[0] ? await readLogNumber(sql, records[0]) : 0
         const batch = withLogNumber(stored.batch, number)
         return { stored, batch, effect: await store(sql, { ...stored, batch }, rerun), erased }
@@ -69,10 +80,11 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
       const { stored, batch, effect, erased } = done
       if (stored === first) recall?.commit(effect.inTable, erased)
       else recall?.leave()
+      rerun?.rebuild?.note(stored.catalogue, effect.silent)
       if (mayBePending(stored.catalogue, effect)) onCommitted()
 
       const account = toAccount(batch, effect)
-      onAccount?.(account, effect.catalogueRows)
+      onAccount?.(account, effect)
       count(batch, effect)
       const { partition, offset } = records[0] ?? {}
       const ms = Math.round(performance.now() - startedAt)
@@ -83,9 +95,13 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
 }
 
 /** A batch as it is without any memory. */
-function inFull(records: readonly ValueRecord<SpotifyResponse>[], erased: ReadonlySet<string>): ToStore {
+function inFull(
+  records: readonly ValueRecord<SpotifyResponse>[],
+  erased: ReadonlySet<string>,
+  rerun: Rerun | undefined,
+): ToStore {
   return overRecords(() => {
-    const batch = toHistory(records, { erased })
+    const batch = toHistory(records, { reader: plainReader(rerun?.sureTime), erased })
     return { batch, catalogue: batch.seen.toCatalogue() }
   })
 }
@@ -101,13 +117,24 @@ function mayBePending(catalogue: Catalogue, effect: HistoryEffect): boolean {
  * albums, artists, tracks, track_artists, track_popularity, artist_popularity, artist_followers, audio_features, plays,
  * rejected_items.
  */
-async function store(sql: Sql, { batch, catalogue }: ToStore, rerun: boolean): Promise<StoredEffect> {
+async function store(
+  sql: Sql,
+  { batch, catalogue }: ToStore,
+  rerun: Rerun | undefined,
+): Promise<StoredEffect> {
   const { pages } = batch
   const shown = pages.flatMap(({ page, window }) => (window ? { page, window } : []))
-  const gaps = await recordWindows(sql, shown, rerun)
-  const { rows: catalogueRows, inTable } = await writeCatalogue(sql, catalogue, rerun ? 'repair' : 'newer')
+  const gaps = await recordWindows(sql, shown, rerun !== undefined)
+  const {
+    rows: catalogueRows,
+    inTable,
+    silent,
+  } = await writeCatalogue(sql, catalogue, rerun ? 'repair' : 'newer')
+  // Before the plays are stored: another page of the batch may claim one that is removed.
+  const unclaimed = rerun ? await removeUnclaimed(sql, pages) : nothingUnclaimed
   const stored = await insertPlays(sql, batch.plays)
   const playsRepaired = rerun ? await repairPlays(sql, batch.plays) : 0
+  if (rerun) await forgetRejected(sql, batch.healed)
   const reporters = await rememberRejected(
     sql,
     batch.rejected.flatMap((item) => {
@@ -117,7 +144,24 @@ async function store(sql: Sql, { batch, catalogue }: ToStore, rerun: boolean): P
       return { ...item, partition, offset, incarnation }
     }),
   )
-  return { stored, playsRepaired, reporters, gaps, catalogueRows, inTable }
+  return {
+    ...{
+      stored,
+      playsRepaired,
+      playsRemoved: unclaimed.removed.length,
+      reporters,
+      gaps,
+      catalogueRows,
+      inTable,
+      silent,
+    },
+    unjudged: countSilent(silent) + unclaimed.unjudged,
+  }
+}
+
+/** Facts on which versions are silent. */
+export function countSilent({ albums, tracks }: Silent): number {
+  return [...albums, ...tracks].reduce((sum, { bits }) => sum + countBits(bits), 0)
 }
 
 function count(batch: HistoryBatch, effect: HistoryEffect): void {

@@ -61,7 +61,7 @@ export type Item =
  * own may be slow: within a day the play is stored under the time that Spotify gives it, which stays its key.
  * Beyond that the time tells nothing.
  */
-const futureToleranceMs = 24 * 60 * 60_000
+export const futureToleranceMs = 24 * 60 * 60_000
 
 const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/
 

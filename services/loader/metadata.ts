@@ -4,6 +4,7 @@ import type { DeadLetter, Handler } from '../../lib/kafka/sink.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
+import type { CatalogueEffect } from './catalogue-store.ts'
 import { writeCatalogue } from './catalogue-store.ts'
 import type { EntityBatch } from './entities.ts'
 import { toEntities } from './entities.ts'
@@ -19,7 +20,7 @@ export function metadataHandler(options: {
   /** The records were loaded before, by a parser that may have been wrong; as with the history. */
   rerun?: boolean
   /** Called after each commit. */
-  onAccount?: (counts: EntityBatch['counts'], catalogueRows: number) => void
+  onAccount?: (counts: EntityBatch['counts'], effect: CatalogueEffect) => void
 }): Handler<SpotifyResponse> {
   const { postgres, memory, onCommitted, onAccount, rerun = false, log } = options
   return (records) => {
@@ -34,14 +35,14 @@ export function metadataHandler(options: {
     const startedAt = performance.now()
     const recall = memory.open()
     const recalled = rerun ? null : overRecords(() => recall.unwritten(batch.seen))
-    const { rows, inTable } = await memory.transaction(postgres, [], (sql) => {
+    const effect = await memory.transaction(postgres, [], (sql) => {
       if (recalled && recall.isTrue()) return writeCatalogue(sql, recalled, 'newer')
       const whole = overRecords(() => batch.seen.toCatalogue())
       return writeCatalogue(sql, whole, rerun ? 'repair' : 'newer')
     })
-    if (recalled) recall.commit(inTable, new Set())
+    if (recalled) recall.commit(effect.inTable, new Set())
     onCommitted()
-    onAccount?.(batch.counts, rows)
+    onAccount?.(batch.counts, effect)
 
     const { partition, offset } = records[0] ?? {}
     const fields = { partition, offset, records: records.length, ...batch.counts }

@@ -1,7 +1,7 @@
 import type { ValueRecord } from '../../lib/kafka/record.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { Item } from './item.ts'
-import { toItem } from './item.ts'
+import { digestOf, futureToleranceMs, toItem } from './item.ts'
 import type { NoPage, Page } from './page.ts'
 import { parseJson, toItems, toPageHead } from './page.ts'
 
@@ -13,6 +13,8 @@ export interface ReadPage {
   items: readonly Item[]
   /** So many of the items, the last ones, are plays that are stored already. */
   stored: number
+  /** Digests under which items were rejected as ahead of their time, which has come by now. */
+  healed: readonly string[]
 }
 
 /** Reads records of `spotify.recently-played`, those of one batch in offset order. */
@@ -34,12 +36,18 @@ export function plainReader(sureTime = 0): PageReader {
       if (head.type !== 'head') return head
       const list = toItems(parseJson(head.body))
       if (list.type !== 'items') return list
-      const latest = Math.max(head.page.fetchedAt, sureTime)
+      const { fetchedAt } = head.page
+      const items = list.items.map((item) => toItem(item, Math.max(fetchedAt, sureTime)))
+      const healed = list.items.filter((_, i) => {
+        const item = items[i]
+        return item?.type === 'play' && item.playedAt > fetchedAt + futureToleranceMs
+      })
       return {
         type: 'page',
-        page: { ...head.page, size: list.items.length },
-        items: list.items.map((item) => toItem(item, latest)),
+        page: { ...head.page, size: items.length },
+        items,
         stored: 0,
+        healed: healed.map((item) => digestOf(item, 'future_played_at')),
       }
     },
   }

@@ -2,15 +2,15 @@ import type { Sql } from '../../lib/postgres.ts'
 import type { TrackRow } from './catalogue.ts'
 import { unseen } from './catalogue.ts'
 import type { WriteMode } from './catalogue-store.ts'
-import type { VersionRow, Versions } from './version-store.ts'
-import { clearColumns, readVersions, toVersions } from './version-store.ts'
+import type { UpsertEffect, VersionRow, Versions } from './version-store.ts'
+import { clearColumns, readSilent, readVersions, toVersions } from './version-store.ts'
 
 /** Upserts tracks with their artists; which version wins is said at {@link writeCatalogue}. */
 export async function upsertTracks(
   sql: Sql,
   rows: readonly TrackRow[],
   mode: WriteMode,
-): Promise<{ rows: number; inTable: Versions }> {
+): Promise<UpsertEffect> {
   const touched = await upsertVersions(sql, rows, mode)
   // A track may be right and its artists wrong: a repair looks at those of every version that is in the table.
   const inTable = mode === 'repair' ? await readVersions(sql, 'tracks', rows) : touched
@@ -18,7 +18,8 @@ export async function upsertTracks(
   const cleared = await clearColumns(sql, 'tracks', won, inTable)
   const artists = await replaceArtists(sql, won)
   const repaired = mode === 'repair' ? artists : 0
-  return { rows: touched.size + cleared + repaired, inTable: touched }
+  const silent = mode === 'repair' ? await readSilent(sql, 'tracks', won, inTable) : []
+  return { rows: touched.size + cleared + repaired, inTable: touched, silent }
 }
 
 /** Whether a version is written over the one in the table; $10: repair. */

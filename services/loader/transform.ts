@@ -38,7 +38,7 @@ export interface RejectedItem {
   trackName: string | null
 }
 
-interface HistoryPage {
+export interface HistoryPage {
   page: Page
   items: readonly Item[]
   /** What it shows of the user's time; null: nothing, or it is no window of Spotify's. */
@@ -54,6 +54,8 @@ export interface HistoryBatch {
   /** Tracks with their albums and artists. */
   seen: Sightings
   rejected: readonly RejectedItem[]
+  /** Plays that were rejected items when they were ahead of their time. */
+  healed: readonly Pick<RejectedItem, 'userId' | 'digest'>[]
   /** Records that are no pages. */
   deadLetters: readonly DeadLetter[]
   counts: ItemCounts
@@ -72,6 +74,7 @@ interface Collected {
   plays: Map<string, PlayRow>
   seen: Sightings
   rejected: RejectedItem[]
+  healed: Pick<RejectedItem, 'userId' | 'digest'>[]
   counts: ItemCounts
 }
 
@@ -90,6 +93,7 @@ export function toHistory(
     plays: new Map(),
     seen: new Sightings(),
     rejected: [],
+    healed: [],
     counts: { items: 0, plays: 0, dropped: {}, rejected: {} },
   }
   for (const record of records) {
@@ -115,6 +119,7 @@ function collectPage(into: Collected, read: ReadPage): void {
     else if (item.type === 'rejected') reject(into, page, { ...item, index })
     else into.counts.dropped[item.reason] = (into.counts.dropped[item.reason] ?? 0) + 1
   }
+  into.healed.push(...read.healed.map((digest) => ({ userId: page.userId, digest })))
   into.pages.push({ page, items, window: page.isWindow ? toWindow(page, items) : null })
 }
 

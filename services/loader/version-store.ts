@@ -29,6 +29,14 @@ export async function readVersions(
   return toVersions(rows)
 }
 
+/** What an upsert of versions did. */
+export interface UpsertEffect {
+  /** Rows that are new or changed. */
+  rows: number
+  inTable: Versions
+  silent: readonly Columns[]
+}
+
 /** Columns that may be null, and the fields of a row that they hold. */
 const nullable = {
   tracks: { duration_ms: 'durationMs', explicit: 'explicit', isrc: 'isrc', album_id: 'albumId' },
@@ -42,16 +50,16 @@ export interface Columns {
   bits: number
 }
 
-/** The columns whose fields are of one kind: null (the version says that there is none) or undefined (nothing). */
-export function columnsThatAre<R extends AlbumRow | TrackRow>(
+/** The columns of versions whose fields are of one kind. */
+export function columnsWhere<R extends AlbumRow | TrackRow>(
   table: VersionedTable,
   rows: readonly R[],
-  value: null | undefined,
+  isMeant: (value: unknown) => boolean,
 ): Columns[] {
   const fields: readonly string[] = Object.values(nullable[table])
   return rows.flatMap((row) => {
-    const values = fields.map((field) => row[field as keyof R] as unknown)
-    const bits = values.reduce<number>((sum, v, i) => (v === value ? sum | (1 << i) : sum), 0)
+    const values = fields.map((field) => row[field as keyof R])
+    const bits = values.reduce<number>((sum, v, i) => (isMeant(v) ? sum | (1 << i) : sum), 0)
     return bits === 0 ? [] : { id: row.id, fetchedAt: row.fetchedAt, bits }
   })
 }
@@ -67,7 +75,7 @@ export async function clearColumns<R extends AlbumRow | TrackRow>(
   rows: readonly R[],
   inTable: Versions,
 ): Promise<number> {
-  const none = columnsThatAre(table, rows, null)
+  const none = columnsWhere(table, rows, (value) => value === null)
   return setNull(
     sql,
     table,
@@ -99,4 +107,28 @@ export async function setNull(
     values: [versions.map((v) => v.id), versions.map((v) => v.fetchedAt), versions.map((v) => v.bits)],
   })
   return rowCount ?? 0
+}
+
+/** Facts in the table on which versions are silent that are in it: an earlier answer told them, or a wrong parser did. */
+export async function readSilent<R extends AlbumRow | TrackRow>(
+  sql: Sql,
+  table: VersionedTable,
+  rows: readonly R[],
+  inTable: Versions,
+): Promise<Columns[]> {
+  const silent = columnsWhere(table, rows, (value) => value === undefined).filter(
+    ({ id, fetchedAt }) => inTable.get(id) === fetchedAt,
+  )
+  if (silent.length === 0) return []
+  const names = Object.keys(nullable[table])
+  const known = names.map((name, i) => `case when t.${name} is null then 0 else ${1 << i} end`).join(' | ')
+  const { rows: found } = await sql.query<{ id: string; bits: number }>({
+    name: `loader_silent_${table}`,
+    text: `
+      select t.id, r.bits & (${known}) as bits
+      from ${table} t join unnest($1::text[], $2::int[]) as r (id, bits) on t.id = r.id
+      where r.bits & (${known}) <> 0`,
+    values: [silent.map((v) => v.id), silent.map((v) => v.bits)],
+  })
+  return found.map(({ id, bits }) => ({ id, bits, fetchedAt: inTable.get(id) ?? 0 }))
 }

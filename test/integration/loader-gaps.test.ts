@@ -42,8 +42,8 @@ beforeEach(empty)
 
 /** A process of its own, as far as memory goes. */
 function openLoader(rerun = false) {
-  const parts = { postgres, memory: new Memory(), onCommitted: () => undefined, log: stream.log, rerun }
-  const handler = historyHandler(parts)
+  const parts = { postgres, memory: new Memory(), onCommitted: () => undefined, log: stream.log }
+  const handler = historyHandler({ ...parts, ...(rerun && { rerun: { sureTime: 0 } }) })
   return async (...records: PageRecord[]) => {
     await handler(records)(neverAborted)
   }

@@ -1,0 +1,115 @@
+import type { Sql } from '../../lib/postgres.ts'
+import type { HistoryPage } from './transform.ts'
+
+/** A play that is stored as a page's, and that the page does not claim. */
+export interface UnclaimedPlay {
+  userId: string
+  playedAt: Date
+  trackId: string
+  /** `partition/offset` of the page. */
+  page: string
+}
+
+export interface Unclaimed {
+  removed: readonly UnclaimedPlay[]
+  /** Plays that pages with rejected items do not claim: such an item may be the one that was stored. */
+  unjudged: number
+}
+
+export const nothingUnclaimed: Unclaimed = { removed: [], unjudged: 0 }
+
+/**
+ * Rows that name one of the pages, by place, log and time, and that no item of it claims. In another log another page
+ * has this place. Rows of older versions do not say the time of their page; one that is older than the page's record is
+ * not of this page.
+ */
+const unclaimedSql = `
+  page as (
+    select * from unnest($1::int[], $2::bigint[], $3::int[], $4::float8[], $5::boolean[])
+      as r (partition, "offset", incarnation, at, is_sure)
+  ), claim as (
+    select * from unnest($6::bigint[], $7::float8[], $8::text[], $9::int[], $10::bigint[])
+      as r (user_id, played_at, track_id, partition, "offset")
+  ), unclaimed as (
+    select p.user_id, p.played_at, p.track_id, p.page_partition, p.page_offset, page.is_sure
+    from plays p join page on p.page_partition = page.partition and p.page_offset = page."offset"
+    where p.page_partition = any ($1::int[])
+      and p.page_offset between (select min("offset") from page) and (select max("offset") from page)
+      and p.page_incarnation = page.incarnation
+      and (p.page_timestamp = to_timestamp(page.at / 1000)
+        or (p.page_timestamp is null and p.ingested_at >= to_timestamp(page.at / 1000)))
+      and not exists (
+        select from claim c where c.user_id = p.user_id and c.played_at = extract(epoch from p.played_at) * 1000
+          and c.track_id = p.track_id and c.partition = p.page_partition and c."offset" = p.page_offset
+      )
+  )`
+
+interface Row {
+  userId: string
+  playedAt: Date
+  trackId: string
+  page: string
+  isSure: boolean
+}
+
+const columns = `
+  p.user_id::text as "userId", p.played_at as "playedAt", p.track_id as "trackId",
+  p.page_partition || '/' || p.page_offset as page`
+
+/** Removes the plays that their own pages no longer claim. Pages that are none say nothing, so theirs stay. */
+export async function removeUnclaimed(sql: Sql, all: readonly HistoryPage[]): Promise<Unclaimed> {
+  const pages = all.filter(isJudge)
+  const found = await findUnclaimed(sql, pages)
+  if (found.removed.length === 0) return found
+  const { rows } = await sql.query<Omit<Row, 'isSure'>>(
+    `with ${unclaimedSql}, locked as (
+       select p.user_id, p.played_at, p.track_id from plays p join unclaimed u using (user_id, played_at, track_id)
+       where u.is_sure order by 1, 2, 3 for update of p
+     )
+     delete from plays p using locked l
+     where p.user_id = l.user_id and p.played_at = l.played_at and p.track_id = l.track_id
+     returning ${columns}`,
+    toValues(pages),
+  )
+  return { removed: rows, unjudged: found.unjudged }
+}
+
+/** The plays that {@link removeUnclaimed} would remove. */
+export async function findUnclaimed(sql: Sql, all: readonly HistoryPage[]): Promise<Unclaimed> {
+  const pages = all.filter(isJudge)
+  if (pages.length === 0) return nothingUnclaimed
+  const { rows } = await sql.query<Row>({
+    name: 'loader_unclaimed',
+    text: `with ${unclaimedSql} select ${columns}, p.is_sure as "isSure" from unclaimed p order by 1, 2, 3`,
+    values: toValues(pages),
+  })
+  return {
+    removed: rows.filter((row) => row.isSure).map(({ isSure: _, ...play }) => play),
+    unjudged: rows.filter((row) => !row.isSure).length,
+  }
+}
+
+/** A page that was made of stored plays holds but a part of what it showed. */
+function isJudge({ page }: HistoryPage): boolean {
+  return page.isWindow
+}
+
+function toValues(pages: readonly HistoryPage[]): unknown[] {
+  const claims = pages.flatMap(({ page, items }) =>
+    items.flatMap((item) =>
+      item.type === 'play' ? { page, playedAt: item.playedAt, trackId: item.track.id } : [],
+    ),
+  )
+  return [
+    pages.map(({ page }) => page.partition),
+    pages.map(({ page }) => page.offset),
+    pages.map(({ page }) => page.incarnation ?? 0),
+    pages.map(({ page }) => page.timestamp),
+    pages.map(({ items }) => items.every(({ type }) => type !== 'rejected')),
+    claims.map(({ page }) => page.userId),
+    claims.map(({ playedAt }) => playedAt),
+    claims.map(({ trackId }) => trackId),
+    claims.map(({ page }) => page.partition),
+    claims.map(({ page }) => page.offset),
+  ]
+}

@@ -1,0 +1,162 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Kafka } from '../../lib/kafka/kafka.ts'
+import type { Postgres } from '../../lib/postgres.ts'
+import { openPostgres } from '../../lib/postgres.ts'
+import { Secret } from '../../lib/secret.ts'
+import type { Stream } from '../support/kafka.ts'
+import { createStream } from '../support/kafka.ts'
+import { idFor, item, pageBody, track } from '../support/pages.ts'
+import { startService } from '../support/service-process.ts'
+import { runSongswap } from '../support/songswap.ts'
+import { until } from '../support/until.ts'
+
+let stream: Stream
+let postgres: Postgres
+let kafka: Kafka
+const minute = 60_000
+const dayMs = 86_400_000
+const start = Date.now() - 3 * 60 * minute
+const users = [7, 8, 9]
+const pagesOfUser = 10
+
+beforeAll(async () => {
+  stream = await createStream()
+  const url = new Secret(stream.env.DATABASE_URL ?? '')
+  postgres = openPostgres({ url, connections: 2, name: 'test', log: stream.log })
+  kafka = (await stream.openKafka()).kafka
+  // Each page shows a new play and the one before it.
+  for (let i = 0; i < pagesOfUser; i++) {
+    for (const user of users) {
+      const plays = [item(start + i * minute, `T${i % 9}`)]
+      if (i > 0) plays.push(item(start + (i - 1) * minute, `T${(i - 1) % 9}`))
+      await publish(user, pageBody(plays))
+    }
+  }
+})
+beforeEach(async () => {
+  const tables = ['plays', 'tracks', 'track_artists', 'albums', 'rejected_items', 'shown_windows', 'gaps']
+  await postgres.query(tables.map((table) => `delete from ${table}`).join('; '))
+})
+afterAll(async () => {
+  await postgres?.close()
+  await stream?.release()
+})
+
+async function publish(user: number, body: Buffer, fetchedAt = Date.now()): Promise<void> {
+  const page = { endpoint: 'recently-played', subject: String(user), source: 'poll', status: 200 }
+  await kafka.publish(stream.topology.recentlyPlayed, [
+    { key: String(user), value: { ...page, fetchedAt, body } },
+  ])
+}
+
+interface Replay {
+  items: number
+  stored: number
+  changed: number
+  rejected: number
+  removed: number
+  unjudged: number
+}
+
+async function replay(...args: string[]): Promise<Replay> {
+  const { code, stdout, stderr } = await runSongswap(['replay', ...args, '--execute', '--json'], stream.env)
+  expect(code, stderr).toBe(0)
+  return JSON.parse(stdout)
+}
+
+const count = async (sql: string): Promise<number> =>
+  (await postgres.query<{ n: number }>(`select count(*)::int as n from ${sql}`)).rows[0]?.n ?? -1
+
+const contents = async (): Promise<unknown> => {
+  const tables = ['plays', 'tracks', 'track_artists', 'albums', 'artists']
+  const all = tables.map((t) =>
+    postgres.query(`select (to_jsonb(t) - 'ingested_at')::text as row from ${t} t order by 1`),
+  )
+  return (await Promise.all(all)).map((r) => r.rows)
+}
+
+describe('songswap replay loader.history', () => {
+  test('repairs to null: what the page says is none, and in a rebuild what no page says; else it is counted', async () => {
+    await replay('loader.history')
+    const before = await contents()
+    const spoil = () =>
+      postgres.query(`
+        update plays set context_type = 'wrong' where context_type is null;
+        update albums set album_type = 'wrong';
+        update tracks set isrc = 'wrong' where id = '${idFor('Silent')}'`)
+    // Its album is of no type, and it says nothing of an ISRC.
+    const { external_ids: _, ...silent } = track('Silent')
+    const album = { id: idFor('Untyped'), name: 'Untyped', album_type: null, images: [] }
+    await publish(7, pageBody([item(start - minute, 'Silent', { track: { ...silent, album } })]))
+    await replay('loader.history')
+    const whole = await contents()
+    expect(whole).not.toEqual(before)
+
+    await spoil()
+    const [last] = (await stream.readTopic(stream.topology.recentlyPlayed.name)).filter((r) =>
+      r.bytes?.includes('Silent'),
+    )
+    const partial = await replay('loader.history', '--from', `${last?.partition}:${last?.offset}`)
+    expect(partial).toMatchObject({ unjudged: 1 })
+    expect(await count(`albums where id = '${idFor('Untyped')}' and album_type is null`)).toBe(1)
+    expect(await count("tracks where isrc = 'wrong'")).toBe(1)
+    expect(await replay('loader.history')).toMatchObject({ unjudged: 0 })
+    expect(await contents()).toEqual(whole)
+  })
+
+  test('removes plays that their own page does not claim, names them before, and leaves those of other logs', async () => {
+    await replay('loader.history')
+    const before = await contents()
+    await postgres.query(`
+      update plays set played_at = played_at + interval '1 hour' where user_id = 7;
+      update plays set track_id = 'wrong' where user_id = 8;
+      update plays set user_id = 77 where user_id = 9`)
+    const dry = await runSongswap(['replay', 'loader.history', '--json'], stream.env)
+    const wrong = await count('plays')
+    expect(JSON.parse(dry.stdout)).toMatchObject({ unclaimed: { plays: wrong, finished: true } })
+    expect((await runSongswap(['replay', 'loader.history'], stream.env)).stderr).toContain(
+      `${wrong} plays that their page does not claim would be removed:`,
+    )
+    expect(await count('plays')).toBe(wrong)
+    // Of a log that was there before: its page had the same place, and the row is older than the record.
+    await postgres.query(`
+      insert into plays (user_id, played_at, track_id, source, page_partition, page_offset, ingested_at)
+      select 78, played_at, track_id, source, page_partition, page_offset, now() - interval '9 days' from plays`)
+    expect(await replay('loader.history')).toMatchObject({ removed: wrong, stored: wrong })
+    expect(await count('plays where user_id = 78')).toBe(wrong)
+    await postgres.query('delete from plays where user_id = 78')
+    expect(await contents()).toEqual(before)
+    expect(await replay('loader.history')).toMatchObject({ removed: 0, stored: 0, changed: 0 })
+  })
+
+  test('a page with an item that cannot be told removes nothing', async () => {
+    await publish(6, pageBody([item(start, 'Good'), { track: track('Bad') }]))
+    await replay('loader.history', '--user', '6')
+    await postgres.query("update plays set played_at = played_at + interval '1 hour' where user_id = 6")
+    expect(await replay('loader.history', '--user', '6')).toMatchObject({
+      removed: 0,
+      unjudged: 1,
+      stored: 1,
+    })
+    expect(await count('plays where user_id = 6')).toBe(2)
+  })
+
+  test('accepts items that were ahead of a clock that was behind', async () => {
+    const behind = Date.now() - 14 * dayMs
+    const value = {
+      endpoint: 'recently-played',
+      subject: '5',
+      source: 'poll',
+      status: 200,
+      fetchedAt: behind,
+    }
+    const body = pageBody([item(start, 'Early'), item(start - minute, 'Earlier')])
+    await kafka.publish(stream.topology.recentlyPlayed, [{ key: '5', value: { ...value, body } }])
+    const live = await startService('loader', { ...stream.env, LOG_LEVEL: 'info' })
+    await until(async () => (await count('rejected_items where user_id = 5')) === 2, 'both are rejected')
+    await live.end('SIGTERM')
+    expect(await count('plays where user_id = 5')).toBe(0)
+    expect(await replay('loader.history', '--user', '5')).toMatchObject({ stored: 2, rejected: 0 })
+    expect(await count('rejected_items where user_id = 5')).toBe(0)
+  }, 120_000)
+})

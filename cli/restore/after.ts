@@ -42,15 +42,38 @@ export async function afterRestore({ out }: CliContext, sql: Postgres): Promise<
   await nameReturned(out, sql)
 }
 
-async function nameOrphans(out: Output, sql: Postgres): Promise<void> {
-  const { rows } = await sql.query<Orphan>(
-    `select user_id as "userId", count(*)::int as plays, max(played_at) as newest from plays p
-     where not exists (select from users u where u.id = p.user_id)
-       and not exists (select from erased_users e where e.user_id = p.user_id) group by 1 order by 1`,
+/**
+ * Ids with plays and without a user, in order. Goes from one id to the next by the primary key: reading all plays would
+ * take longer than a statement may.
+ */
+const orphansSql = `
+  with recursive holder (user_id) as (
+    (select user_id from plays order by user_id limit 1)
+    union all
+    select (select p.user_id from plays p where p.user_id > h.user_id order by p.user_id limit 1)
+    from holder h where h.user_id is not null
   )
+  select h.user_id as "userId" from holder h
+  where h.user_id is not null
+    and not exists (select from users u where u.id = h.user_id)
+    and not exists (select from erased_users e where e.user_id = h.user_id)
+  limit $1`
+
+/** More than these are said to be more. */
+const mostOrphans = 10_000
+
+async function nameOrphans(out: Output, sql: Postgres): Promise<void> {
+  const { rows } = await sql.query<{ userId: number }>(orphansSql, [mostOrphans])
   if (rows.length === 0) return
-  out.say(`\n${toPlural(rows.length, 'user id')} with plays and without an account:`)
-  for (const { userId, plays, newest } of rows.slice(0, shown)) {
+  const known =
+    rows.length < mostOrphans ? toPlural(rows.length, 'user id') : `${mostOrphans} user ids or more`
+  out.say(`\n${known} with plays and without an account:`)
+  const { rows: named } = await sql.query<Orphan>(
+    `select user_id as "userId", count(*)::int as plays, max(played_at) as newest from plays
+     where user_id = any ($1::bigint[]) group by 1 order by 1`,
+    [rows.slice(0, shown).map(({ userId }) => userId)],
+  )
+  for (const { userId, plays, newest } of named) {
     out.say(`  ${userId}: ${toPlural(plays, 'play')}, the newest of ${toUtc(newest)}`)
   }
   if (rows.length > shown) out.say(`  … and ${rows.length - shown} more.`)

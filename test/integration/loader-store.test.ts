@@ -10,6 +10,8 @@ import type { SpotifyResponse } from '../../lib/topology.ts'
 import { historyHandler } from '../../services/loader/history.ts'
 import { Memory } from '../../services/loader/memory.ts'
 import { metadataHandler } from '../../services/loader/metadata.ts'
+import type { Meanings } from '../../services/loader/said.ts'
+import { meanings } from '../../services/loader/said.ts'
 import { playOddities, trackOddities } from '../../stack/simulators/spotify/oddities.ts'
 import { type SpotifySimulator, startSpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
 import type { Stream } from '../support/kafka.ts'
@@ -137,6 +139,18 @@ describe('each bad input has its place', () => {
   test('two plays in one millisecond: two rows', async () => {
     await loader.history([pageRecord([play, item(at(0), 'Yesterday')], { fetchedAt: at(1) })])
     expect(await rows('select count(*)::int as n from plays')).toEqual([{ n: 2 }])
+  })
+
+  test('three plays at one millisecond, one without milliseconds, a track again after 11 ms: a row each', async () => {
+    const items = [
+      ...['A', 'B', 'C'].map((name) => item(at(0), name)),
+      ...[at(-5) + 11, at(-5)].map((ms) => item(ms, 'D')),
+      { ...item(at(-9), 'E'), played_at: '2026-11-24T11:51:00Z' },
+    ]
+    await loader.history([pageRecord(items, { fetchedAt: at(1) })])
+    expect(await rows('select count(*)::int as n from plays')).toEqual([{ n: 6 }])
+    await openLoader().history([pageRecord(items, { fetchedAt: at(2), offset: 1 })])
+    expect(await rows('select count(*)::int as n from plays')).toEqual([{ n: 6 }])
   })
 
   test('the same track twice in a row: two rows', async () => {
@@ -616,6 +630,115 @@ describe('the catalogue', () => {
     await loader.metadata([entityRecord('artist', id, { fetchedAt: at(4), body: simpleArtist('A') })])
     expect(await rows('select name, isrc from tracks')).toEqual([{ name: 'T v2', isrc: 'GBAYE6800011' }])
     expect(await rows('select genres from artists')).toEqual([{ genres: ['folk'] }])
+  })
+
+  describe('absent is not empty: of each field', () => {
+    const id = idFor('T')
+    const full = track('T', { popularity: 50 })
+    const artist = {
+      ...simpleArtist('A'),
+      ...{
+        genres: ['folk'],
+        images: [{ url: 'u', height: 1, width: 1 }],
+        popularity: 60,
+        followers: { total: 5 },
+      },
+    }
+    const features = { danceability: 0.5, tempo: 99 }
+    /** Where a field is stored, and the answer that shows it, first in full and then without it. */
+    const places: Record<string, { sql: string; none: unknown }> = {
+      'track.name': { sql: 'select name as v from tracks', none: '' },
+      'track.duration_ms': { sql: 'select duration_ms as v from tracks', none: null },
+      'track.explicit': { sql: 'select explicit as v from tracks', none: null },
+      'track.external_ids': { sql: 'select isrc as v from tracks', none: null },
+      'track.external_ids.isrc': { sql: 'select isrc as v from tracks', none: null },
+      'track.album': { sql: 'select album_id as v from tracks', none: null },
+      'track.album.id': { sql: 'select album_id as v from tracks', none: null },
+      'track.artists': { sql: 'select array_agg(artist_id) as v from track_artists', none: null },
+      'track.popularity': { sql: 'select value as v from track_popularity', none: null },
+      'album.name': { sql: 'select name as v from albums', none: '' },
+      'album.album_type': { sql: 'select album_type as v from albums', none: null },
+      'album.release_date': { sql: 'select release_date as v from albums', none: null },
+      'album.images': { sql: 'select images as v from albums', none: [] },
+      'artist.name': { sql: `select name as v from artists where id = '${idFor('A')}'`, none: '' },
+      'artist.genres': { sql: `select genres as v from artists where id = '${idFor('A')}'`, none: [] },
+      'artist.images': { sql: `select images as v from artists where id = '${idFor('A')}'`, none: [] },
+      'artist.followers': { sql: 'select value as v from artist_followers', none: null },
+      'artist.popularity': { sql: 'select value as v from artist_popularity', none: null },
+      'audioFeatures.feature': { sql: 'select tempo as v from audio_features', none: null },
+    }
+    const lines = Object.entries(meanings).flatMap(([kind, fields]) =>
+      Object.entries(fields).flatMap(([field, means]) =>
+        Object.entries(means as Meanings).map(([how, meaning]) => ({ kind, field, how, meaning })),
+      ),
+    )
+
+    /** An object with a field, by its path, as it is absent, null or empty. */
+    function without(of: Json, path: readonly string[], how: string): Json {
+      const [field = '', ...rest] = path
+      const value = of[field]
+      if (rest.length > 0) return { ...of, [field]: without(value as Json, rest, how) }
+      const { [field]: _, ...others } = of
+      if (how === 'absent') return others
+      if (how === 'null') return { ...of, [field]: null }
+      return { ...of, [field]: Array.isArray(value) ? [] : typeof value === 'object' ? {} : '' }
+    }
+
+    const load = (kind: string, n: number, change: (body: Json) => Json) => {
+      const fetchedAt = at(n)
+      if (kind === 'track' || kind === 'album') {
+        const shown = kind === 'track' ? change(full) : { ...full, album: change(full.album as Json) }
+        const page = pageRecord([item(at(0), 'T', { track: shown })], { fetchedAt, offset: n })
+        return openLoader().history([page])
+      }
+      const [name, of, body] =
+        kind === 'artist' ? ['artist', idFor('A'), change(artist)] : ['audio-features', id, change(features)]
+      return openLoader().metadata([entityRecord(String(name), String(of), { fetchedAt, body, offset: n })])
+    }
+
+    test('the table has a place in the database', () => {
+      expect(Object.keys(places)).toEqual(
+        Object.entries(meanings).flatMap(([kind, fields]) => Object.keys(fields).map((f) => `${kind}.${f}`)),
+      )
+    })
+
+    test.each(lines)('$kind.$field that is $how: $meaning', async ({ kind, field, how, meaning }) => {
+      const place = places[`${kind}.${field}`]
+      const path = kind === 'audioFeatures' ? ['tempo'] : field.split('.')
+      const value = async () => (await rows<{ v: unknown }>(place?.sql ?? ''))[0]?.v
+      await load(kind, 1, (body) => body)
+      const known = await value()
+      expect(known ?? null).not.toBeNull()
+      await load(kind, 2, (body) => without(body, path, how))
+      expect(await value()).toEqual(meaning === 'keep' ? known : place?.none)
+    })
+
+    test('also where the answers are of one batch', async () => {
+      const { artists: _, external_ids: __, ...silent } = full
+      const pages = [full, silent].map((shown, n) =>
+        pageRecord([item(at(0), 'T', { track: shown })], { fetchedAt: at(n + 1), offset: n }),
+      )
+      await loader.history(pages)
+      expect(await rows('select isrc from tracks')).toEqual([{ isrc: 'GBAYE6800011' }])
+      expect(await rows('select artist_id from track_artists')).toHaveLength(1)
+    })
+  })
+
+  test('an artist without an id keeps its place, and somebody is the primary one', async () => {
+    const nameless = { id: null, uri: null, name: 'Home Recordings' }
+    const artists = [nameless, simpleArtist('B'), { name: 'Third' }, simpleArtist('D')]
+    await loader.history([
+      pageRecord([item(at(0), 'T', { track: track('T', { artists }) })], { fetchedAt: at(1) }),
+    ])
+    expect(
+      await rows(`select a.position, a.is_primary, a.artist_id, n.name from track_artists a
+        join artists n on n.id = a.artist_id order by 1`),
+    ).toEqual([
+      { position: 0, is_primary: true, artist_id: 'name:Home Recordings', name: 'Home Recordings' },
+      { position: 1, is_primary: false, artist_id: idFor('B'), name: 'B' },
+      { position: 2, is_primary: false, artist_id: 'name:Third', name: 'Third' },
+      { position: 3, is_primary: false, artist_id: idFor('D'), name: 'D' },
+    ])
   })
 
   test('what was found stays found; what was not is remembered', async () => {

@@ -84,7 +84,7 @@ async function nameOrphans(out: Output, sql: Postgres): Promise<void> {
 async function nameReturned(out: Output, sql: Postgres): Promise<void> {
   const { rows } = await sql.query<{ id: number }>(
     `select user_id as id from erased_users e where exists (select from users where id = e.user_id)
-       or exists (select from plays where user_id = e.user_id) order by 1`,
+       or (select user_id from plays where user_id = e.user_id limit 1) is not null order by 1`,
   )
   if (rows.length === 0) return
   out.say('\nThese were erased, and something of theirs is in the database again. Erase it:')

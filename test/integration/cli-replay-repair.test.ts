@@ -122,9 +122,14 @@ describe('songswap replay loader.history', () => {
     await postgres.query(`
       insert into plays (user_id, played_at, track_id, source, page_partition, page_offset, ingested_at)
       select 78, played_at, track_id, source, page_partition, page_offset, now() - interval '9 days' from plays`)
+    // Of another log, by its number or by the time of its record.
+    await postgres.query(`
+      insert into plays (user_id, played_at, track_id, source, page_partition, page_offset, page_incarnation, page_timestamp)
+      select 79 + n, played_at, track_id, source, page_partition, page_offset, n, page_timestamp + (1 - n) * interval '1 day'
+      from plays, generate_series(0, 1) n where user_id in (7, 8, 77)`)
     expect(await replay('loader.history')).toMatchObject({ removed: wrong, stored: wrong })
-    expect(await count('plays where user_id = 78')).toBe(wrong)
-    await postgres.query('delete from plays where user_id = 78')
+    expect(await count('plays where user_id in (78, 79, 80)')).toBe(3 * wrong)
+    await postgres.query('delete from plays where user_id in (78, 79, 80)')
     expect(await contents()).toEqual(before)
     expect(await replay('loader.history')).toMatchObject({ removed: 0, stored: 0, changed: 0 })
   })

@@ -114,11 +114,16 @@ export async function openFeed(
 }
 
 /** Whether a run reads all pages that there ever were, in one go, so that it knows what no page has said. */
-async function isWhole({ broker, replayed, run }: Reading): Promise<boolean> {
+async function isWhole({ broker, replayed, run, sql }: Reading): Promise<boolean> {
   const { plan, tally } = run
   const { recentlyPlayed, groups } = broker.topology
   if (replayed.group !== groups.loaderHistory || typeof plan.choice.user === 'number') return false
   if (tally.read > 0 || plan.stretches.some(({ from }) => from > 0)) return false
+  // Pages of an earlier log are in the archive alone.
+  const { rowCount } = await sql.query('select from log_incarnations where topic = $1 and incarnation > 0', [
+    recentlyPlayed.name,
+  ])
+  if (rowCount) return false
   const ends = (await broker.admin.readEnds(recentlyPlayed.name)) ?? []
   return ends.every(({ partition, start, end }) => {
     const stretch = plan.stretches.find((s) => s.partition === partition)

@@ -121,7 +121,6 @@ describe('the service', () => {
     onTestFinished(() => link.close())
     url.port = String(link.port)
     const loader = await startService('loader', { ...stream.env, LOG_LEVEL: 'info', DATABASE_URL: url.href })
-    onTestFinished(async () => void (await loader.end('SIGTERM')))
     await until(() => loader.lines.filter((l) => l.msg === 'partitions_assigned').length === 2, 'it has all')
     const lettersBefore = (await stream.readTopic(deadLetters.name)).length
     const users = Array.from({ length: 12 }, (_, i) => 300 + i)

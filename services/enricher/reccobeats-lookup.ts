@@ -51,7 +51,7 @@ export function openReccobeatsLookup(options: {
         await pauses.pause(forMs, outcome.type)
         return { type: 'paused', reason: describeOutcome(outcome), forMs }
       }
-      if (outcome.type === 'not_found') {
+      if (answer.status === 404) {
         // Either it knows none of the ids, or the address is wrong: what it is asked for next tells them apart.
         if (!isRight) await ask([knownTrack], signal)
         if (isRight) return { type: 'answers', answers: noneOf(ids, answer.fetchedAt) }

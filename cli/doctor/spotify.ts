@@ -6,14 +6,12 @@ import type { Gateway } from '../../lib/spotify/gateway.ts'
 import { openGateway } from '../../lib/spotify/gateway.ts'
 import { lanes } from '../../lib/spotify/outcome.ts'
 import { describe } from '../fault.ts'
+import { defaultPort, toPort, toRedirectAddress } from '../users/redirect-address.ts'
 import { toCount, toPlural, toSpan } from '../words.ts'
 import type { Check, DoctorContext, Notes } from './check.ts'
 import { redirectFault } from './redirect.ts'
 import type { Books } from './spotify-probe.ts'
 import { probeSpotify } from './spotify-probe.ts'
-
-/** Where `users connect` listens by default. */
-const defaultRedirect = 'http://127.0.0.1:8888/callback'
 
 /** Spotify: redirect address, budget and pauses, credentials, mode of the app, Premium. */
 export const spotifyCheck: Check = {
@@ -66,12 +64,24 @@ function noteBudget({ state, activeUsers }: Books, notes: Notes): void {
   }
 }
 
+/** The address that `users connect` really waits at, and one that is set and that nothing here uses. */
 function noteRedirect({ env }: DoctorContext, notes: Notes): void {
+  const port = toPort(env.SPOTIFY_REDIRECT_PORT ?? '')
+  const example = toRedirectAddress(defaultPort)
+  if (port === null) {
+    const text = `${env.SPOTIFY_REDIRECT_PORT}: it is no port, and users connect does not start`
+    notes.fail('SPOTIFY_REDIRECT_PORT', text, `Leave it out for ${example}.`)
+  } else {
+    const text = `users connect waits at ${toRedirectAddress(port)}; the dashboard must list that`
+    notes.ok('redirect address', text)
+  }
   const given = env.SPOTIFY_REDIRECT || env.SPOTIFY_REDIRECT_URI
-  const address = given || defaultRedirect
-  const fault = redirectFault(address)
-  const subject = given ? 'SPOTIFY_REDIRECT' : 'redirect address'
-  if (fault === null) notes.ok(subject, `${address} is allowed; the dashboard must list it too`)
-  else
-    notes.fail(subject, `${address}: ${fault}`, `For example ${defaultRedirect}, here and in the dashboard.`)
+  if (!given) return
+  const fault = redirectFault(given)
+  if (fault !== null) {
+    notes.fail('SPOTIFY_REDIRECT', `${given}: ${fault}`, `For example ${example}, here and in the dashboard.`)
+  } else if (port !== null && given !== toRedirectAddress(port)) {
+    const text = `${given} is not what users connect uses`
+    notes.warn('SPOTIFY_REDIRECT', text, 'Set SPOTIFY_REDIRECT_PORT in place of it.')
+  } else notes.ok('SPOTIFY_REDIRECT', `${given} is allowed`)
 }

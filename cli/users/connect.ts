@@ -21,6 +21,7 @@ import {
   tellEnrolled,
   withEnrolmentPermits,
 } from './enrol.ts'
+import { defaultPort, toPort, toRedirectAddress } from './redirect-address.ts'
 import { toTokenFault } from './refusal.ts'
 
 interface Options {
@@ -37,7 +38,7 @@ export function define(command: Command): void {
       new Option('--port <number>', 'port of the redirect address; 0: any free one')
         .env('SPOTIFY_REDIRECT_PORT')
         .default(defaultPort)
-        .argParser((text) => (text === '' ? defaultPort : toWhole(text, 65_535))),
+        .argParser((text) => toPort(text) ?? toWhole(text, 65_535)),
     )
     .addOption(
       new Option('--timeout <seconds>', 'how long to wait for the consent')
@@ -47,12 +48,10 @@ export function define(command: Command): void {
   act<Options>(command, connect)
   examples(command, ['songswap users connect', 'songswap users connect --port 9000'])
   notes(command, [
-    `Spotify's dashboard must list http://127.0.0.1:${defaultPort}/callback as a redirect address of the app.`,
+    `Spotify's dashboard must list ${toRedirectAddress(defaultPort)} as a redirect address of the app.`,
     'With --json: a line with consentAddress, then a line with the user.',
   ])
 }
-
-const defaultPort = 8888
 
 async function connect(context: CliContext, options: Options): Promise<number> {
   const { scope, out } = context

@@ -8,6 +8,7 @@ import { openPostgres } from '../../lib/postgres.ts'
 import type { Topic } from '../../lib/topology.ts'
 import { topology } from '../../lib/topology.ts'
 import { readConfig } from './config.ts'
+import { openDecisions } from './decisions.ts'
 import { openDelivery } from './delivery.ts'
 import { AlertDesk } from './desk.ts'
 import { openDiscord } from './discord.ts'
@@ -35,12 +36,14 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const poster = new Poster({ discord, rate, delivery, log, health })
   const desk = new AlertDesk({ memory: new TellingMemory(config), poster, digestMs: config.digestMs, log })
 
+  const decisions = openDecisions(sql, log)
   // Both topics by one member: kafkajs hands out every topic of the group to any member.
   await kafka.consumeInto<unknown>({
     group: groups.alerter,
     topics: [deadLetters, events] satisfies Topic[],
     ...(sql && { burials: readBurials(sql) }),
-    open: (topic) => openAlertSink({ desk, topic, group: groups.alerter, deadLetterTopic: deadLetters.name }),
+    open: (topic) =>
+      openAlertSink({ desk, decisions, topic, group: groups.alerter, deadLetterTopic: deadLetters.name }),
   })
 
   const publish = (notices: readonly Notice[]) =>

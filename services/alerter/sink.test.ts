@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { RetriableError } from '../../lib/errors.ts'
 import type { DecodedRecord } from '../../lib/kafka/record.ts'
 import { openLog } from '../../lib/log.ts'
+import { openDecisions } from './decisions.ts'
 import { AlertDesk } from './desk.ts'
 import type { Alert } from './embed.ts'
 import { TellingMemory } from './memory.ts'
@@ -50,6 +51,7 @@ test('no offset is returned before Discord holds what lies up to it, and nothing
       const run = async (p: (typeof partitions)[number]) => {
         const sink = openAlertSink({
           desk,
+          decisions: openDecisions(null, openLog('test', 'silent')),
           topic: 'dead-letters',
           group: 'alerter',
           deadLetterTopic: 'dead-letters',

@@ -6,6 +6,7 @@ import type { DecodedRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
 import type { DeadLetter, PartitionSink, Settled } from '../../lib/kafka/sink.ts'
 import type { OperationalEvent } from '../../lib/topology.ts'
+import type { Decisions } from './decisions.ts'
 import type { AlertDesk, DigestSource } from './desk.ts'
 import type { Digest } from './digest.ts'
 import { addReport, mergeDigests } from './digest.ts'
@@ -26,12 +27,13 @@ const discord: Server = {
  */
 export function openAlertSink(options: {
   desk: AlertDesk
+  decisions: Decisions
   topic: string
   group: string
   /** Name of the topic whose records are dead letters; the other one's are events. */
   deadLetterTopic: string
 }): PartitionSink<unknown> {
-  const { desk, topic, group, deadLetterTopic } = options
+  const { desk, decisions, topic, group, deadLetterTopic } = options
   let waiting = empty
   /** Offset of the last record taken in, and of the last one settled. */
   let taken: number | null = null
@@ -74,7 +76,8 @@ export function openAlertSink(options: {
 
   return {
     async write(records) {
-      const { reports, deadLetters } = toReports(records, { group, deadLetterTopic })
+      const open = topic === deadLetterTopic ? await decisions.openOf(records) : records
+      const { reports, deadLetters } = toReports(open, { group, deadLetterTopic })
       const folded = await calling(discord, () => desk.announce(reports))
       if (folded.length > 0) source.waitingSince ??= performance.now()
       waiting = folded.reduce(addReport, waiting)

@@ -6,6 +6,7 @@ import { openAdmin } from '../../lib/kafka/admin.ts'
 import type { DeadLetterReason } from '../../lib/kafka/dead-letter.ts'
 import { deadLetterHeaders } from '../../lib/kafka/dead-letter.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
+import { headerText } from '../../lib/kafka/record.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
@@ -66,10 +67,11 @@ const raise = (...notices: Notice[]) =>
 interface Grave {
   group?: string
   body?: Buffer
+  at?: number
 }
 
 async function bury(count: number, reason: DeadLetterReason, grave: Grave = {}): Promise<void> {
-  const { group = 'loader.history', body = Buffer.from('body') } = grave
+  const { group = 'loader.history', body = Buffer.from('body'), at = Date.now() } = grave
   const letters = Array.from({ length: count }, (_, i) => {
     const record = {
       topic: 'spotify.recently-played',
@@ -85,7 +87,7 @@ async function bury(count: number, reason: DeadLetterReason, grave: Grave = {}):
       reason,
       message: `@everyone *${i}*`,
       attempts: 1,
-      at: Date.now(),
+      at,
     })
     return { key: record.key, value: body, headers }
   })
@@ -174,6 +176,30 @@ describe('telling', () => {
     await kafka.publishBytes(stream.topology.events.name, [{ key: 'app', value: Buffer.from('no event') }])
     await arrived(`Dead letter: not_framed in ${stream.topology.groups.alerter}`)
     await settled()
+  })
+
+  test('dead letters that were decided on are not reported again when the offsets are gone', async () => {
+    const long = Date.now() - 5 * 60_000
+    await bury(3, 'invalid_page', { at: long })
+    await bury(1, 'invalid_page', { at: long + 1 })
+    const letters = await stream.readTopic(stream.topology.deadLetters.name)
+    for (const letter of letters.filter((l) => headerText(l, 'dlq.at') === String(long))) {
+      await postgres.query(
+        `insert into dead_letter_decisions (partition, "offset", died_at, decision)
+         values ($1, $2, to_timestamp($3::float8 / 1000), 'discarded')`,
+        [letter.partition, letter.offset, long],
+      )
+    }
+    await startAlerter()
+    await arrived('Dead letter: invalid_page in loader.history')
+    await settled()
+    expect(told()).toBe(1)
+  })
+
+  test('a decision that Postgres does not tell is none: the dead letter is reported', async () => {
+    await bury(1, 'invalid_page', { at: Date.now() - 5 * 60_000 })
+    await startAlerter({ DATABASE_URL: 'postgres://u:p@127.0.0.1:1/x' })
+    await arrived('Dead letter: invalid_page in loader.history')
   })
 
   test('without a webhook alerts go to the log and the topics are consumed', async () => {

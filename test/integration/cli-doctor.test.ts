@@ -560,6 +560,19 @@ describe('spotify', () => {
     ])
   })
 
+  test('the redirect address is the one that connect uses', async () => {
+    const { well } = await examine({ SPOTIFY_REDIRECT_PORT: '9000' }, '--only', 'spotify')
+    expect(well).toContain(
+      'ok spotify redirect address: users connect waits at http://127.0.0.1:9000/callback; the dashboard must list that',
+    )
+    const { code, troubles } = await examine({ SPOTIFY_REDIRECT_PORT: '90000' }, '--only', 'spotify')
+    expect(code).toBe(1)
+    expect(troubles).toEqual([expect.stringMatching(/^fail spotify SPOTIFY_REDIRECT_PORT: 90000/)])
+    const SPOTIFY_REDIRECT = 'https://songs.example/callback'
+    const unused = await examine({ SPOTIFY_REDIRECT }, '--only', 'spotify')
+    expect(unused.troubles).toEqual([expect.stringMatching(/^warn spotify SPOTIFY_REDIRECT: .* is not what/)])
+  })
+
   test('a Spotify that hangs is given up in time', async () => {
     spotify.scriptFault({ fault: 'hang', endpoint: 'token' })
     const { code, troubles } = await examine({}, '--only', 'spotify')

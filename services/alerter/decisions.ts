@@ -1,0 +1,65 @@
+import { messageOf } from '../../lib/errors.ts'
+import { diedAt } from '../../lib/kafka/dead-letter.ts'
+import type { RawRecord } from '../../lib/kafka/record.ts'
+import { withinMs } from '../../lib/lifecycle.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { Sql } from '../../lib/postgres.ts'
+import { toArray } from '../../lib/postgres.ts'
+
+/** Which dead letters an operator has decided on: after a loss of the group's offsets they all come again. */
+export interface Decisions {
+  /**
+   * Dead letters of the batch that nobody has decided on. Never throws, and waits for seconds at the most: where
+   * Postgres does not say it, a dead letter counts as open.
+   */
+  openOf<R extends RawRecord>(letters: readonly R[]): Promise<R[]>
+}
+
+const answerWithinMs = 3_000
+/** While Postgres is away it is not asked for every batch. */
+const askAgainMs = 30_000
+/** Nobody decides sooner: what has just died costs no question. */
+const freshMs = 60_000
+
+/** @param sql null if there is no database: every dead letter is open */
+export function openDecisions(sql: Sql | null, log: Logger): Decisions {
+  let awayUntil = 0
+
+  async function readDecided(letters: readonly RawRecord[]): Promise<Set<number>> {
+    const { rows } = await (sql as Sql).query<{ place: number }>(
+      `select l.place from dead_letter_decisions d
+       join unnest($1::int[], $2::bigint[], $3::float8[]) with ordinality as l (partition, "offset", died_at, place)
+         on d.partition = l.partition and d."offset" = l."offset"
+         and d.died_at = to_timestamp(l.died_at / 1000)`,
+      [
+        toArray(letters.map((l) => l.partition)),
+        toArray(letters.map((l) => l.offset)),
+        toArray(letters.map(deathOf)),
+      ],
+    )
+    return new Set(rows.map((row) => row.place - 1))
+  }
+
+  return {
+    async openOf(letters) {
+      const now = Date.now()
+      const mayBeDecided = letters.some((l) => deathOf(l) < now - freshMs)
+      if (!sql || !mayBeDecided || now < awayUntil) return [...letters]
+      let decided = new Set<number>()
+      try {
+        const reading = readDecided(letters).then((places) => {
+          decided = places
+        })
+        if (!(await withinMs(reading, answerWithinMs))) throw new Error('Postgres does not answer')
+      } catch (error) {
+        awayUntil = Date.now() + askAgainMs
+        log.warn({ reason: messageOf(error) }, 'decisions_not_read')
+      }
+      return letters.filter((_, i) => !decided.has(i))
+    },
+  }
+}
+
+function deathOf(letter: RawRecord): number {
+  return diedAt(letter) ?? letter.timestamp
+}

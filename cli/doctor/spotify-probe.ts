@@ -1,6 +1,7 @@
 import type { SpotifyConfig } from '../../lib/config.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { BudgetState } from '../../lib/spotify/budget.ts'
+import { liftPauses } from '../../lib/spotify/budget-store.ts'
 import type { Gateway } from '../../lib/spotify/gateway.ts'
 import type { Lane, Outcome } from '../../lib/spotify/outcome.ts'
 import { describeOutcome } from '../../lib/spotify/outcome.ts'
@@ -61,6 +62,7 @@ export async function probeSpotify(probe: Probe): Promise<number> {
   if (asked.type === 'refused') return 1
   const { outcome } = asked.answer
   await remember(probe, outcome)
+  await liftPremium(probe, outcome)
   notes.add(judgeApp(outcome))
   return 2
 }
@@ -101,6 +103,13 @@ async function remember({ books, config }: Probe, outcome: Outcome): Promise<voi
   const { clientId } = config
   const store = openCapabilityStore({ sql: books.sql, clientId, probeAgainMs: 0 })
   await store.remember('artists.batch', outcome.type === 'ok')
+}
+
+/** Premium that was renewed counts for the services at once: their pause for it would last up to an hour. */
+async function liftPremium({ books, config, notes }: Probe, outcome: Outcome): Promise<void> {
+  if (!books || (outcome.type !== 'ok' && outcome.type !== 'gated')) return
+  const lifted = await liftPauses(books.sql, config.clientId, 'premium_lapsed')
+  if (lifted > 0) notes.ok('premium', 'Spotify answers again: the pause for the lapsed Premium is lifted')
 }
 
 /** What the answer to the token request says. */

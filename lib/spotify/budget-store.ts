@@ -143,3 +143,13 @@ export async function clearStrikes(sql: Sql, clientId: string, lane: Lane): Prom
     [clientId, lane],
   )
 }
+
+/** Ends the pauses of a reason whose cause is known to be gone. @returns how many lanes it had stopped */
+export async function liftPauses(sql: Sql, clientId: string, reason: string): Promise<number> {
+  const { rowCount } = await sql.query(
+    `update api_pauses set paused_until = null, reason = null, strikes = 0
+     where client_id = $1 and reason = $2 and paused_until > now()`,
+    [clientId, reason],
+  )
+  return rowCount ?? 0
+}

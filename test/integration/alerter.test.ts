@@ -121,7 +121,7 @@ describe('telling', () => {
     await startAlerter({ ALERT_DIGEST_SECONDS: '2' })
     await raise(notice('user:7'))
     await arrived('user_needs_reauth: user:7')
-    for (let i = 0; i < 10; i++) await raise(notice('user:7'))
+    await raise(...Array.from({ length: 10 }, () => notice('user:7')))
     await arrived('Digest: 10 more reports')
     await raise(notice('user:7', { state: 'resolved', message: 'connected again' }))
     await raise(notice('user:7', { state: 'resolved', message: 'connected again' }))

@@ -485,6 +485,20 @@ describe('spotify', () => {
     expect(troubles.filter((line) => line.includes('premium_lapsed'))).toHaveLength(2)
   })
 
+  test('a renewed Premium lifts the pause at once', async () => {
+    spotify.scriptFault({ fault: 'forbidden_premium', endpoint: 'artists' })
+    await examine({}, '--only', 'spotify')
+    const paused = () =>
+      postgres.query(`select lane from api_pauses where client_id = $1 and paused_until > now()`, [
+        env.SPOTIFY_CLIENT_ID,
+      ])
+    expect((await paused()).rowCount).toBe(2)
+    const { well } = await examine({}, '--only', 'spotify')
+    expect(well).toContainEqual(expect.stringMatching(/^ok spotify premium: .*is lifted/))
+    expect((await paused()).rowCount).toBe(0)
+    expect((await examine({}, '--only', 'spotify')).troubles).toEqual([])
+  })
+
   test('wrong credentials are a failure', async () => {
     await simulate({ client: { id: 'right', secret: 'right', redirectUris: [] } })
     const { code, troubles, well } = await examine({}, '--only', 'spotify')

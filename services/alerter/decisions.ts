@@ -44,7 +44,7 @@ export function openDecisions(sql: Sql | null, log: Logger): Decisions {
     async openOf(letters) {
       const now = Date.now()
       const mayBeDecided = letters.some((l) => deathOf(l) < now - freshMs)
-      if (!sql || !mayBeDecided || now < awayUntil) return [...letters]
+      if (!sql || !mayBeDecided || performance.now() < awayUntil) return [...letters]
       let decided = new Set<number>()
       try {
         const reading = readDecided(letters).then((places) => {
@@ -52,7 +52,7 @@ export function openDecisions(sql: Sql | null, log: Logger): Decisions {
         })
         if (!(await withinMs(reading, answerWithinMs))) throw new Error('Postgres does not answer')
       } catch (error) {
-        awayUntil = Date.now() + askAgainMs
+        awayUntil = performance.now() + askAgainMs
         log.warn({ reason: messageOf(error) }, 'decisions_not_read')
       }
       return letters.filter((_, i) => !decided.has(i))

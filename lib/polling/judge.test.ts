@@ -28,6 +28,7 @@ describe('polling is allowed', () => {
       { used: 600, windowStartedAt: ago(30 * hour) },
       ago(6 * hour),
     ],
+    ['when more is used than the budget is known to have: the pollers know a larger one', { used: 601 }, 0],
     ['for long, when a window is over of which something was left', { windowStartedAt: ago(30 * hour) }, 0],
     ['before the first request', { used: 0, windowStartedAt: null }, 0],
     [

@@ -29,7 +29,8 @@ const recurringStrikes = 3
  */
 export function allowedSince(of: Allowance, now: number, { stoppedMs }: PollingRules): number | null {
   const windowEnd = (of.windowStartedAt ?? Number.NEGATIVE_INFINITY) + of.windowMs
-  const spent = of.used >= of.dailyRequests
+  // More than all of it is used by pollers that were given more: then the figure here says nothing.
+  const spent = of.used === of.dailyRequests
   if (spent && now < windowEnd) return null
   const refilledAt = spent ? windowEnd : 0
   const pausedUntil = of.pausedUntil ?? 0

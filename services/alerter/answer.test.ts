@@ -62,6 +62,7 @@ const cases: [
   ['a forum that wants a tag', 400, {}, '{"code":40067}', { type: 'closed', status: 400 }],
   ['a thread that is gone', 404, {}, '{"code":10003}', { type: 'closed', code: 10_003 }],
   ['a 404 of who knows whom', 404, {}, '<html>', { type: 'dead', status: 404 }],
+  ['a right that is missing', 403, {}, '{"message":"Missing Permissions","code":50013}', { type: 'closed' }],
   ['a ban', 403, {}, 'error code: 1015', { type: 'away', retryAfterMs: 300_000 }],
   ['a server error', 502, {}, '<html>', { type: 'away', retryAfterMs: null }],
   ['a redirect', 301, {}, '', { type: 'away', retryAfterMs: null }],

@@ -46,11 +46,11 @@ type Headers = Record<string, string | string[] | undefined>
  * | status | means |
  * |---|---|
  * | 200, 204 | the message is there |
- * | 400, 404 with a code of {@link closedCodes} | a channel that takes no message in this form |
+ * | 400, 404 with a code of {@link closedCodes}, 403 with any code | a channel that takes no message in this form |
  * | 400, 413 | a message that Discord does not take |
  * | 401, 404 | wrong token, unknown webhook: must not be tried again |
  * | 429 | JSON with float seconds, or HTML of Cloudflare with only the header |
- * | 403 | Cloudflare bans the address for a while |
+ * | 403 without a code | Cloudflare bans the address for a while |
  * | anything else | not there now |
  */
 export function toOutcome(status: number, headers: Headers, body: string): PostOutcome {
@@ -60,7 +60,8 @@ export function toOutcome(status: number, headers: Headers, body: string): PostO
   }
   if (status === 429) return { type: 'limited', retryAfterMs: retryAfterMs(headers, body) ?? unknownPauseMs }
   const code = Number(fieldOf(body, 'code'))
-  if ((status === 400 || status === 404) && closedCodes.has(code)) {
+  const isClosed = status === 403 ? code > 0 : (status === 400 || status === 404) && closedCodes.has(code)
+  if (isClosed) {
     return { type: 'closed', status, code, detail }
   }
   if (status === 401 || status === 404) return { type: 'dead', status, detail }

@@ -14,6 +14,11 @@ const commands: readonly Entry[] = [
     load: () => import('./account/erase.ts'),
   },
   {
+    usage: 'index',
+    summary: 'make the index that says which object of the archive holds which users',
+    load: () => import('./account/index-users.ts'),
+  },
+  {
     usage: 'rotate-keys',
     summary: 'seal all tokens with the first key',
     load: () => import('./account/rotate-keys.ts'),

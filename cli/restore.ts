@@ -12,7 +12,9 @@ import { beginRun, openRuns, resumeRun } from './rerun/journal.ts'
 import type { RerunOptions } from './rerun/options.ts'
 import { defineRange, toRunId } from './rerun/options.ts'
 import { parseRate } from './rerun/pace.ts'
+import { addMissing } from './rerun/tally.ts'
 import { restoreFile } from './restore/file.ts'
+import { missingAtEnd } from './restore/missing.ts'
 import type { RestoreChoice } from './restore/plan.ts'
 import { openArchive, planRestore, resolveTopic } from './restore/plan.ts'
 import { runRestore } from './restore/run.ts'
@@ -63,7 +65,7 @@ export function define(command: Command): void {
     'songswap restore --resume --execute',
   ])
   notes(command, [
-    'Objects are read by first offset, several partitions at once. A damaged object is named and left out, and the exit code is then 1. What is stored already stays or is repaired, so a restore may be run any number of times, also beside the live loader.',
+    'Objects are read by first offset, several partitions at once. A damaged object is named and left out, as are offsets that no listed object holds, and the exit code is then 1. What is stored already stays or is repaired, so a restore may be run any number of times, also beside the live loader.',
     'Times are those of the records; objects are chosen by the dates in their names, with a day to spare on both sides.',
     'Records that --to-topic puts back keep key, partition, time and headers, and get restore.topic, .partition, .offset and .timestamp. The topic forgets them by their own time: older than its retention they are gone within minutes. Copies that an earlier restore put there are left out. The loader takes a copy for the record that it was; what could not be dealt with becomes a dead letter again.',
   ])
@@ -85,12 +87,15 @@ async function restore(context: CliContext, options: RestoreOptions): Promise<nu
   const resumed = resume === undefined ? null : await resumeRun(sql, name, { id: toRunId(resume), execute })
   const choice = (resumed?.plan.choice as RestoreChoice | undefined) ?? toChoice(options, broker.topology)
   const planned = await planRestore(archive, choice, resumed?.plan.stretches ?? null)
+  const missing = await missingAtEnd(broker, choice, planned.chosen)
   const parts = { broker, sql, archive, choice, objects: planned.objects, options }
   if (execute) {
-    return runRestore(context, { ...parts, run: resumed ?? (await beginRun(sql, name, planned.fresh)) })
+    const run = resumed ?? (await beginRun(sql, name, planned.fresh))
+    addMissing(run.tally, missing)
+    return runRestore(context, { ...parts, run })
   }
-  await showRestore(context, { ...parts, unfinished: resumed ? [] : await openRuns(sql, name) })
-  return exitCodes.stopped
+  await showRestore(context, { ...parts, missing, unfinished: resumed ? [] : await openRuns(sql, name) })
+  return missing.length > 0 ? exitCodes.fault : exitCodes.stopped
 }
 
 function toChoice(options: RestoreOptions, topology: Parameters<typeof resolveTopic>[1]): RestoreChoice {

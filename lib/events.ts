@@ -26,6 +26,7 @@ export const eventTypes = {
   dependency_down: 'A server that a service depends on has failed for minutes.',
   record_held_up: 'A record fails again and again although the server answers: its partition waits.',
   offset_out_of_range: 'A consumer group asked for records that the topic had already forgotten.',
+  store_overwrites: 'The object store ignores If-None-Match: the archiver puts nothing.',
   unsafe_setting: 'A server is set so that records can be lost, changed or refused.',
   log_replaced:
     'A topic was made again, or lost its tail: a consumer group reads it from its earliest record.',

@@ -32,6 +32,20 @@ interface ObjectHead {
   metadata: Record<string, string>
 }
 
+/** An object in a listing. */
+export interface ListedObject {
+  key: string
+  /** Names the version that is there, as {@link S3.create} and {@link S3.read} do; empty: the store gives none. */
+  etag: string
+}
+
+/** An object that is being read. */
+export interface OpenObject {
+  body: Readable
+  etag: string
+  metadata: Record<string, string>
+}
+
 /** One bucket. Every method throws a RetriableError when the store is away, busy or refuses us. */
 export interface S3 extends Resource {
   /**
@@ -39,12 +53,23 @@ export interface S3 extends Resource {
    * the object may be there: ask again, and the answer is `exists`.
    */
   putIfAbsent(object: PutObject): Promise<'put' | 'exists'>
-  /** Puts an object in place of what is under its key: for erasing people, and nothing else. */
-  replace(object: PutObject): Promise<void>
+  /** As {@link putIfAbsent}. @returns the ETag of what was put; null: an object exists */
+  create(object: PutObject): Promise<string | null>
+  /**
+   * Puts an object in place of what is under its key: for erasing people, and nothing else.
+   *
+   * @param etag of the version that it takes the place of; a store that knows no such condition replaces any
+   * @returns the ETag of what was put; null: another version is there by now
+   */
+  replace(object: PutObject, etag?: string): Promise<string | null>
   /** null: no such object. */
   head(key: string): Promise<ObjectHead | null>
   /** An object's bytes. @throws Error named NoSuchKey when there is none */
   get(key: string): Promise<Readable>
+  /** As {@link get}, with what the store says of the object. */
+  read(key: string): Promise<OpenObject>
+  /** Objects whose keys begin with `prefix`, in the order of {@link list}. */
+  objects(prefix: string): AsyncIterable<ListedObject>
   /** Keys that begin with `prefix`, in the order of their UTF-8 bytes; `after` leaves out those up to it. */
   list(prefix: string, after?: string): AsyncIterable<string>
   /** The folders right below a prefix that ends with a slash, each with its slash at the end. */
@@ -91,19 +116,43 @@ export function openS3(config: S3Config): S3 {
     Metadata: object.metadata,
   })
 
+  async function create(object: PutObject): Promise<string | null> {
+    try {
+      const answer = await client.send(new PutObjectCommand({ ...toInput(object), IfNoneMatch: '*' }))
+      return toEtag(answer.ETag)
+    } catch (error) {
+      if (statusOf(error) === 412) return null
+      return rethrow(error)
+    }
+  }
+
+  async function read(key: string): Promise<OpenObject> {
+    const found = await client.send(new GetObjectCommand({ Bucket, Key: key })).catch(rethrow)
+    if (!(found.Body instanceof Readable)) throw new Error(`The object ${key} has no body`)
+    return { body: found.Body, etag: toEtag(found.ETag), metadata: found.Metadata ?? {} }
+  }
+
   return {
+    create,
+
     async putIfAbsent(object) {
-      try {
-        await client.send(new PutObjectCommand({ ...toInput(object), IfNoneMatch: '*' }))
-        return 'put'
-      } catch (error) {
-        if (statusOf(error) === 412) return 'exists'
-        return rethrow(error)
-      }
+      return (await create(object)) === null ? 'exists' : 'put'
     },
 
-    async replace(object) {
-      await client.send(new PutObjectCommand(toInput(object))).catch(rethrow)
+    async replace(object, etag) {
+      const put = (condition: { IfMatch?: string }) =>
+        client.send(new PutObjectCommand({ ...toInput(object), ...condition }))
+      try {
+        const answer = await put(etag ? { IfMatch: `"${etag}"` } : {}).catch((error) => {
+          if (etag && nameOf(error) === 'NotImplemented') return put({})
+          throw error
+        })
+        return toEtag(answer.ETag)
+      } catch (error) {
+        const isOther = statusOf(error) === 412 || nameOf(error) === 'NoSuchKey'
+        if (etag && isOther) return null
+        return rethrow(error)
+      }
     },
 
     async head(key) {
@@ -116,10 +165,16 @@ export function openS3(config: S3Config): S3 {
       }
     },
 
+    read,
+
     async get(key) {
-      const found = await client.send(new GetObjectCommand({ Bucket, Key: key })).catch(rethrow)
-      if (!(found.Body instanceof Readable)) throw new Error(`The object ${key} has no body`)
-      return found.Body
+      return (await read(key)).body
+    },
+
+    async *objects(prefix) {
+      for await (const page of pages({ Prefix: prefix })) {
+        for (const { Key, ETag } of page.Contents ?? []) if (Key) yield { key: Key, etag: toEtag(ETag) }
+      }
     },
 
     async *list(prefix, after) {
@@ -140,6 +195,11 @@ export function openS3(config: S3Config): S3 {
 
     close: () => client.destroy(),
   }
+}
+
+/** An ETag without its quotes: some stores leave them out of listings. A weak one names no version. */
+function toEtag(text = ''): string {
+  return text.startsWith('W/') ? '' : text.replaceAll('"', '')
 }
 
 /** Where a page of a listing begins. */

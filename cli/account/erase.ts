@@ -12,12 +12,15 @@ import { openProgress } from '../progress.ts'
 import type { Archive } from '../restore/objects.ts'
 import { openArchive } from '../restore/plan.ts'
 import { eraseFromArchive } from './erase-archive.ts'
-import { countRows, removeRows } from './erase-rows.ts'
+import { countNotes, removeNotes } from './erase-notes.ts'
+import { countRows, markErased, removeRows } from './erase-rows.ts'
 import { putErasedMark } from './erased-marks.ts'
+import type { EraserLease } from './eraser-lease.ts'
+import { takeEraserLease } from './eraser-lease.ts'
 import type { Owner } from './find.ts'
 import { findOwner } from './find.ts'
 import type { Receipt } from './receipt.ts'
-import { toReceiptLines } from './receipt.ts'
+import { toIncomplete, toReceiptLines } from './receipt.ts'
 import { findInTopics, readArchivedUpTo } from './topics.ts'
 
 interface Options {
@@ -37,7 +40,7 @@ export function define(command: Command): void {
     'songswap account erase 7 --execute > receipt.txt',
   ])
   notes(command, [
-    "It reads the whole archive. From the first moment on the loader drops whatever the topics still hold of the user, also in a replay or a restore; the id is never given again. Tracks, albums and artists are nobody's and stay.",
+    "It reads the objects of the archive that hold the user by their index, and all objects that have no entry there (songswap account index makes them). From the first moment on the loader drops whatever the topics still hold of the user, also in a replay or a restore; the id is never given again. Tracks, albums and artists are nobody's and stay.",
     'Pages that the archiver has not put into objects yet are named: run the command again later, as often as you like, and it exits with 0 when nothing is left to do.',
     'A bucket that keeps versions keeps the old ones: its lifecycle rules have to remove them.',
   ])
@@ -57,7 +60,7 @@ async function erase(context: CliContext, options: Options, user = ''): Promise<
   // An id that nobody had must not be marked: it may be given to somebody.
   const isCertain = owner.spotifyId !== null || owner.erasedAt !== null
   if (!isCertain || !execute) {
-    const found = await eraseAll({ ...parts, execute: false })
+    const found = await eraseAll(parts, null)
     if (!isCertain && isNothing(found)) throw unknown(user)
     if (!execute) return tell(context, found)
   }
@@ -65,15 +68,19 @@ async function erase(context: CliContext, options: Options, user = ''): Promise<
   context.out.say(
     `Erasing user ${owner.id}. If it is cut short: songswap account erase ${owner.id} --execute`,
   )
-  return tell(context, await asOnlyEraser(sql, () => eraseAll({ ...parts, execute })))
+  const lease = await takeEraserLease(sql, signal)
+  try {
+    return tell(context, await eraseAll(parts, lease))
+  } finally {
+    await lease.release()
+  }
 }
 
 function tell({ out }: CliContext, receipt: Receipt): number {
   if (out.json) out.printJson(receipt)
   else out.print(toReceiptLines(receipt, out.width).join('\n'))
-  const { executed, topics, archive, polling, aborted } = receipt
-  const isLeft = executed && (topics.unarchived > 0 || polling || archive.damaged.length > 0)
-  return aborted || isLeft ? exitCodes.fault : exitCodes.stopped
+  const isLeft = receipt.executed && toIncomplete(receipt).length > 0
+  return receipt.aborted || isLeft ? exitCodes.fault : exitCodes.stopped
 }
 
 interface Erasing {
@@ -81,28 +88,41 @@ interface Erasing {
   broker: Broker
   archive: Archive
   owner: Owner
-  execute: boolean
   signal: AbortSignal
 }
 
-/** The rows first: from then on nothing of the user is loaded again. */
-async function eraseAll(erasing: Erasing): Promise<Receipt> {
-  const { sql, broker, owner, execute, signal } = erasing
+/**
+ * The mark first: from then on nothing of the user is loaded again.
+ *
+ * @param lease null: nothing is changed
+ */
+async function eraseAll(erasing: Erasing, lease: EraserLease | null): Promise<Receipt> {
+  const { sql, broker, owner, signal } = erasing
   const at = new Date()
-  const { tables, polling } = execute
+  if (lease) await markErased(sql, owner, signal)
+  // While the Spotify id is known: a run that goes on by the id does not know it.
+  const named = lease ? await removeNotes(sql, owner, { dead: [], deadFrom: new Map() }) : 0
+  const { tables, polling } = lease
     ? await removeRows(sql, owner)
     : { tables: await countRows(sql, owner), polling: false }
-  if (execute) await putErasedMark(erasing.archive, owner.id)
-  const archivedUpTo = await readArchivedUpTo(broker)
+  if (lease) await putErasedMark(erasing.archive, owner.id)
   const objects = openProgress({ total: null, unit: 'objects' })
   const topic = broker.topology.recentlyPlayed.name
   const onObject = () => objects.add(1)
-  const archive = await eraseFromArchive(erasing.archive, { topic, owner, execute, signal, onObject })
+  const { archivedUpTo, ...archive } = await eraseFromArchive(erasing.archive, {
+    ...{ topic, owner, lease, signal, onObject },
+    readArchivedUpTo: () => readArchivedUpTo(broker),
+  })
   objects.end()
   const records = openProgress({ total: null, unit: 'records' })
-  const topics = await findInTopics(broker, owner, { archivedUpTo, signal, onRecords: records.add })
+  const { held, unarchived, ...letters } = await findInTopics(broker, owner, {
+    ...{ archivedUpTo, signal, onRecords: records.add },
+  })
   records.end()
-  return { user: owner, executed: execute, at, tables, archive, topics, polling, aborted: signal.aborted }
+  const notes = named + (await (lease ? removeNotes : countNotes)(sql, owner, letters))
+  const topics = { held, unarchived }
+  const [executed, { aborted }] = [lease !== null, signal]
+  return { user: owner, executed, at, tables, notes, archive, topics, polling, aborted }
 }
 
 function isNothing({ tables, archive, topics, aborted }: Receipt): boolean {
@@ -113,19 +133,4 @@ function isNothing({ tables, archive, topics, aborted }: Receipt): boolean {
 
 function unknown(user: string): CliFault {
   return new CliFault(`There is nothing of a user ${user} anywhere`, 'songswap users list shows them all.')
-}
-
-/** Two who rewrite the same object would undo one another: one at a time, until the connection ends. */
-const eraserLock = 7_241_865_325_823_966
-
-function asOnlyEraser<T>(postgres: Postgres, work: () => Promise<T>): Promise<T> {
-  return postgres.transaction(async (sql) => {
-    // The transaction does nothing but hold the lock; a long erasure is no idle one.
-    await sql.query('set local idle_in_transaction_session_timeout = 0')
-    const { rows } = await sql.query<{ taken: boolean }>('select pg_try_advisory_xact_lock($1) as taken', [
-      eraserLock,
-    ])
-    if (rows[0]?.taken) return work()
-    throw new CliFault('Somebody else is erasing a user right now', 'Try again when they are done.')
-  })
 }

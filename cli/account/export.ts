@@ -15,7 +15,7 @@ import { toPlayLine } from './play-line.ts'
 
 export function define(command: Command): void {
   command.description(
-    "Writes one user's plays to standard output, oldest first, a JSON object on each line: when, what, from where, and all that is known of the track, in Spotify's own names.",
+    "Writes one user's plays to standard output, oldest first, a JSON object on each line: when, what, from where, and all that is known of the track, in Spotify's own names, with the time at which that was fetched.",
   )
   act<object>(command, exportPlays)
   examples(command, [
@@ -75,7 +75,7 @@ const playsSql = `
     p.context_type as "contextType", p.context_uri as "contextUri", p.source,
     p.page_partition as partition, p.page_offset as "offset", p.page_timestamp as "timestamp",
     p.page_incarnation as incarnation, p.ingested_at as "ingestedAt",
-    t.name, t.duration_ms as "durationMs", t.explicit, t.isrc,
+    t.fetched_at as "fetchedAt", t.name, t.duration_ms as "durationMs", t.explicit, t.isrc,
     case when a.id is not null then json_strip_nulls(json_build_object('id', a.id, 'name', a.name,
       'album_type', a.album_type, 'release_date', a.release_date, 'images', a.images)) end as album,
     (select json_agg(json_build_object('id', ar.id, 'name', ar.name) order by ta.position)

@@ -8,6 +8,8 @@ export const playLine = z.object({
   userId: z.string().regex(/^[1-9]\d{0,17}$/, 'is no user id'),
   playedAt: z.iso.datetime(),
   track: z.record(z.string(), z.unknown()),
+  /** When what is said of the track was fetched; null: nothing is known but its id; absent in older exports. */
+  fetchedAt: z.iso.datetime().nullable().optional(),
   context: z.object({ type: z.string().nullable(), uri: z.string().nullable() }).nullable(),
   source: z.string(),
   page: z.object({
@@ -52,6 +54,8 @@ export interface PlayRow {
   timestamp: Date | null
   incarnation: number
   ingestedAt: Date
+  /** null: the track has no row; the epoch: only its id is known. */
+  fetchedAt: Date | null
   name: string | null
   durationMs: number | null
   explicit: boolean | null
@@ -80,6 +84,7 @@ export function toPlayLine(row: PlayRow): PlayLine {
       ...(row.album && { album: row.album }),
       artists: row.artists ?? [],
     },
+    fetchedAt: row.fetchedAt && row.fetchedAt.getTime() > 0 ? row.fetchedAt.toISOString() : null,
     context,
     source: row.source,
     page: {

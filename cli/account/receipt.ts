@@ -1,3 +1,4 @@
+import { toMissingText } from '../../lib/archive/chain.ts'
 import { toTable, wrap } from '../table.ts'
 import { toCount, toPlural, toUtc } from '../words.ts'
 import type { ArchiveErasure } from './erase-archive.ts'
@@ -11,8 +12,10 @@ export interface Receipt {
   executed: boolean
   at: Date
   tables: RowCounts
+  /** Notes of decisions on dead letters. */
+  notes: number
   archive: ArchiveErasure
-  topics: TopicFindings
+  topics: Pick<TopicFindings, 'held' | 'unarchived'>
   /** A poller was asking for a page of the user. */
   polling: boolean
   aborted: boolean
@@ -26,6 +29,7 @@ export function toReceiptLines(receipt: Receipt, width: number): string[] {
     [{ title: executed ? 'REMOVED' : 'TO BE REMOVED' }, { title: '', align: 'right' }],
     [
       ...Object.entries(tables).map(([table, n]) => [`rows of ${table}`, toCount(n)]),
+      ['notes on dead letters', toCount(receipt.notes)],
       [`records in ${toPlural(archive.objects, 'object')} of the archive`, toCount(archive.records)],
     ],
     width,
@@ -41,7 +45,7 @@ export function toReceiptLines(receipt: Receipt, width: number): string[] {
   ]
 }
 
-function toRemaining({ held }: TopicFindings, width: number): string[] {
+function toRemaining({ held }: Receipt['topics'], width: number): string[] {
   const rows = held
     .filter((t) => t.records > 0)
     .map((t) => [t.topic, toCount(t.records), t.until ? toUtc(t.until).slice(0, 10) : '-'])
@@ -54,23 +58,40 @@ function toRemaining({ held }: TopicFindings, width: number): string[] {
   return [...toTable(columns, rows, width), '']
 }
 
-function toEnding({ executed, archive, topics, polling, aborted }: Receipt): string[] {
+function toEnding(receipt: Receipt): string[] {
+  const { executed, aborted } = receipt
   if (aborted) return ['Interrupted: this is not all. Run the command again.']
-  if (!executed) return ['Nothing was changed. Erase the user with: --execute']
-  const lines = [
+  const incomplete = toIncomplete(receipt)
+  if (!executed) return [...incomplete, 'Nothing was changed. Erase the user with: --execute']
+  return [
     'What remains in the topics is loaded by nobody, and cannot be removed one by one.',
     'Versions that the bucket may keep of the old objects are left to its lifecycle.',
+    ...incomplete,
   ]
-  if (topics.unarchived > 0) {
-    lines.push(
-      `NOT COMPLETE: ${toPlural(topics.unarchived, 'page')} had not reached the archive yet and will. Run the command again when songswap lag shows the archiver at 0.`,
+}
+
+const rangesNamed = 10
+
+/** Why something of the user may be left, a line for each reason. */
+export function toIncomplete({ executed, archive, topics, polling }: Receipt): string[] {
+  const reasons: string[] = []
+  if (topics.unarchived > 0 && executed) {
+    reasons.push(
+      `${toPlural(topics.unarchived, 'page')} had not reached the archive yet and will. Run the command again when songswap lag shows the archiver at 0.`,
     )
   }
   if (polling) {
-    lines.push(
-      'NOT COMPLETE: a poll was under way, and its page may still come. Run the command again later.',
-    )
+    reasons.push('a poll was under way, and its page may still come. Run the command again later.')
   }
-  if (archive.damaged.length > 0) lines.push('NOT COMPLETE: damaged objects, see above.')
-  return lines
+  if (archive.damaged.length > 0) reasons.push('damaged objects, see above.')
+  for (const range of archive.missing.slice(0, rangesNamed)) {
+    reasons.push(`no object of the archive that was listed holds ${toMissingText(range)}.`)
+  }
+  if (archive.missing.length > rangesNamed) {
+    reasons.push(`and ${toPlural(archive.missing.length - rangesNamed, 'more range')} of offsets.`)
+  }
+  if (executed && !archive.confirmed) {
+    reasons.push('the last listing of the archive still showed objects that changed. Run the command again.')
+  }
+  return reasons.map((reason) => `NOT COMPLETE: ${reason}`)
 }

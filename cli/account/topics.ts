@@ -4,6 +4,12 @@ import type { Topic } from '../../lib/topology.ts'
 import type { Broker } from '../broker.ts'
 import type { Owner } from './find.ts'
 
+/** Where a dead letter lies. */
+interface DeadPlace {
+  partition: number
+  offset: number
+}
+
 /** Records of a user that a topic holds and that nobody can remove one by one. */
 export interface HeldRecords {
   topic: string
@@ -18,6 +24,10 @@ export interface TopicFindings {
   held: HeldRecords[]
   /** Pages that the archiver had not put into objects when the archive was listed. */
   unarchived: number
+  /** Dead letters of the user. */
+  dead: DeadPlace[]
+  /** First offset that the topic of dead letters still has, by partition. */
+  deadFrom: ReadonlyMap<number, number>
 }
 
 const dayMs = 86_400_000
@@ -51,13 +61,19 @@ export async function findInTopics(
   const count = (record: RawRecord) => {
     if (record.offset >= (options.archivedUpTo.get(record.partition) ?? 0)) unarchived++
   }
+  const dead: DeadPlace[] = []
+  const collect = (record: RawRecord) => {
+    dead.push({ partition: record.partition, offset: record.offset })
+  }
   const id = String(owner.id)
+  const deadEnds = (await broker.admin.readEnds(deadLetters.name)) ?? []
   const held = [
     await findInTopic(broker, recentlyPlayed, { ...options, key: id, onFound: count }),
-    await findInTopic(broker, deadLetters, { ...options, key: id }),
+    await findInTopic(broker, deadLetters, { ...options, key: id, onFound: collect }),
     await findInTopic(broker, events, { ...options, key: `user:${id}` }),
   ]
-  return { held, unarchived }
+  const deadFrom = new Map(deadEnds.map(({ partition, start }) => [partition, start]))
+  return { held, unarchived, dead, deadFrom }
 }
 
 async function findInTopic(

@@ -1,4 +1,5 @@
 import { tmpdir } from 'node:os'
+import { honoursConditions } from '../../lib/archive/conditional-puts.ts'
 import type { OpenSink } from '../../lib/kafka/kafka.ts'
 import type { SpotifyResponse, Topic } from '../../lib/topology.ts'
 import { RowFormats } from '../../services/archiver/row-format.ts'
@@ -6,6 +7,7 @@ import { ArchiveSink } from '../../services/archiver/sink.ts'
 import type { ArchiveStore } from '../../services/archiver/store.ts'
 import { openStore } from '../../services/archiver/store.ts'
 import type { CliContext } from '../command.ts'
+import { CliFault } from '../fault.ts'
 import type { Tally } from '../rerun/tally.ts'
 import { openArchive } from '../restore/plan.ts'
 
@@ -25,6 +27,10 @@ export async function archiveSinks(
   of: { topics: readonly Topic[]; tally: Tally },
 ): Promise<ArchiveSinks> {
   const { s3, prefix } = await openArchive(context)
+  if (!(await honoursConditions(s3, prefix))) {
+    const hint = 'Update the object store, or use another one; songswap doctor --only s3 tries it.'
+    throw new CliFault('The object store ignores If-None-Match: objects could be overwritten', hint)
+  }
   const store = openStore(s3, prefix)
   const counting: ArchiveStore = {
     ...store,

@@ -1,3 +1,5 @@
+import type { MissingOffsets } from '../../lib/archive/chain.ts'
+import { toMissingText } from '../../lib/archive/chain.ts'
 import type { CliContext } from '../command.ts'
 import { cut, toPrintable, toTable } from '../table.ts'
 import { toCount, toPlural, toSpan } from '../words.ts'
@@ -39,10 +41,27 @@ export function report({ out }: CliContext, end: RerunEnd): void {
   out.print(table.join('\n'))
   for (const example of tally.deadExamples) out.say(cut(`  ${toPrintable(example)}`, out.width))
   for (const { key, reason } of tally.damaged) out.say(`Damaged: ${toPrintable(key)}: ${toPrintable(reason)}`)
+  for (const line of toMissingLines(tally.missing)) out.say(line)
   const rate = ms > 0 ? `, ${toCount(Math.round((tally.read * 1000) / ms))} records/s` : ''
   if (aborted) {
     out.say(`\nInterrupted after ${toTook(ms)}; ${toPlural(left, 'record')} left. Go on with:\n  ${resume}`)
   } else out.say(`\nDone in ${toTook(ms)}${rate}.`)
+}
+
+const rangesNamed = 10
+
+/** What no object holds, in words. */
+export function toMissingLines(missing: readonly MissingOffsets[]): string[] {
+  if (missing.length === 0) return []
+  const named = missing
+    .slice(0, rangesNamed)
+    .map((range) => `Missing in the archive: ${toMissingText(range)}`)
+  const more = missing.length - rangesNamed
+  return [
+    ...named,
+    ...(more > 0 ? [`… and ${toPlural(more, 'more range')} of offsets.`] : []),
+    'Does the object store list all objects, and is S3_PREFIX the one that the archiver writes to?',
+  ]
 }
 
 /** `0.4s` as long as it is short, else as any span. */

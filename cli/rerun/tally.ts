@@ -1,3 +1,5 @@
+import type { MissingOffsets } from '../../lib/archive/chain.ts'
+import { toMissingText } from '../../lib/archive/chain.ts'
 import type { DeadLetter } from '../../lib/kafka/sink.ts'
 
 /** What became of the records of a rerun. Kept in the journal, so plain JSON. */
@@ -37,6 +39,8 @@ export interface Tally {
   deadLetters: Record<string, number>
   /** The first of them: `partition/offset: reason: message`. */
   deadExamples: string[]
+  /** Offsets that no object of the archive holds which was listed. */
+  missing: MissingOffsets[]
   /** Objects that could not be read to their end. */
   damaged: { key: string; reason: string }[]
 }
@@ -51,6 +55,7 @@ export function emptyTally(): Tally {
     ...{ found: 0, notFound: 0, catalogueRows: 0, objectsPut: 0, recordsPut: 0, published: 0 },
     deadLetters: {},
     deadExamples: [],
+    missing: [],
     damaged: [],
   }
 }
@@ -78,4 +83,12 @@ export function addDeadLetters(tally: Tally, letters: readonly DeadLetter[]): vo
 
 export function countDeadLetters(tally: Tally): number {
   return Object.values(tally.deadLetters).reduce((sum, n) => sum + n, 0)
+}
+
+/** Notes offsets that are in no object, once. */
+export function addMissing(tally: Tally, found: readonly MissingOffsets[]): void {
+  for (const range of found) {
+    const text = toMissingText(range)
+    if (!tally.missing.some((known) => toMissingText(known) === text)) tally.missing.push(range)
+  }
 }

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import type { Postgres } from '../../lib/postgres.ts'
+import { writeCatalogue } from '../../services/loader/catalogue-store.ts'
 import type { PlayLine } from '../account/play-line.ts'
 import { parsePlayLine } from '../account/play-line.ts'
 import { openBroker } from '../broker.ts'
@@ -18,6 +19,7 @@ import { addDeadLetters, emptyTally } from '../rerun/tally.ts'
 import type { RestoreOptions } from '../restore.ts'
 import { toPlural } from '../words.ts'
 import { afterRestore } from './after.ts'
+import { toFacts } from './facts.ts'
 import { toPages } from './pages.ts'
 
 const playsAtATime = 2_000
@@ -74,7 +76,10 @@ async function openLoad(
   const sink = loaderSinks(parts)(name, 0, signal)
   return async (plays) => {
     const pages = toPages(plays, name)
+    const facts = toFacts(plays)
     const write = async () => {
+      const { rows } = await sql.transaction((tx) => writeCatalogue(tx, facts, 'newer'))
+      tally.catalogueRows += rows
       const { deadLetters } = await sink.write(pages)
       addDeadLetters(tally, deadLetters)
       tally.read += pages.length

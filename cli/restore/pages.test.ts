@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { PlayLine } from '../account/play-line.ts'
 import { parsePlayLine } from '../account/play-line.ts'
+import { toFacts } from './facts.ts'
 import { toPages } from './pages.ts'
 
 function play(minute: number, over: Partial<PlayLine> = {}): PlayLine {
@@ -23,9 +24,16 @@ test('plays of one page become one page, under its place', () => {
   const [page] = toPages([play(1), play(2)], 't')
   expect(page).toMatchObject({ topic: 't', partition: 3, offset: 12, key: Buffer.from('7') })
   expect(page && itemsOf(page)).toEqual([
-    { track: { id: 't1', name: 'T' }, played_at: '2026-11-24T08:01:00.000Z', context: null },
-    { track: { id: 't2', name: 'T' }, played_at: '2026-11-24T08:02:00.000Z', context: null },
+    { track: { id: 't1' }, played_at: '2026-11-24T08:01:00.000Z', context: null },
+    { track: { id: 't2' }, played_at: '2026-11-24T08:02:00.000Z', context: null },
   ])
+})
+
+test('what a line says of its track is as old as it says, and no younger than the play in older exports', () => {
+  const facts = (over: Partial<PlayLine>) => toFacts([play(1, over)]).tracks.map((t) => t.fetchedAt)
+  expect(facts({ fetchedAt: '2024-01-01T00:00:00.000Z' })).toEqual([Date.UTC(2024, 0, 1)])
+  expect(facts({})).toEqual([Date.UTC(2026, 10, 24, 8, 1)])
+  expect(facts({ fetchedAt: null })).toEqual([])
 })
 
 test('another user, source or page begins a page; none has the 50 items that could reveal a gap', () => {

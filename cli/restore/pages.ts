@@ -9,7 +9,10 @@ import type { PlayLine } from '../account/play-line.ts'
  */
 const largestPage = 49
 
-/** Exported plays as the pages that showed them, as far as they lie side by side. */
+/**
+ * Exported plays as the pages that showed them, as far as they lie side by side. Of tracks they show the ids alone:
+ * what is said of them has a time of its own, see {@link toFacts}.
+ */
 export function toPages(plays: readonly PlayLine[], topic: string): DecodedRecord<SpotifyResponse>[] {
   const pages: PlayLine[][] = []
   for (const play of plays) {
@@ -36,14 +39,16 @@ function samePage(a: PlayLine, b: PlayLine): boolean {
 function toPage(plays: readonly PlayLine[], topic: string): DecodedRecord<SpotifyResponse> {
   const [first] = plays
   if (!first) throw new TypeError('A page has at least one play')
-  // When the page was fetched is not exported; it was stored right after, so older facts never win over newer ones.
+  // When the page was fetched is not exported; it was stored right after.
   const fetchedAt = Date.parse(first.ingestedAt)
   const timestamp = first.page.timestamp === undefined ? null : Date.parse(first.page.timestamp)
   const headers = [{ name: excerptHeader, value: Buffer.from('1') }]
   if (timestamp !== null) {
     headers.push({ name: restoreHeaders.timestamp, value: Buffer.from(String(timestamp)) })
   }
-  const items = plays.map((p) => ({ track: p.track, played_at: p.playedAt, context: p.context }))
+  const items = plays.map(({ track: { id, uri, type }, playedAt, context }) => {
+    return { track: { id, uri, type }, played_at: playedAt, context }
+  })
   const value: SpotifyResponse = {
     endpoint: 'recently-played',
     subject: first.userId,

@@ -47,7 +47,7 @@ export async function planRestore(
   archive: Archive,
   choice: RestoreChoice,
   known: readonly Stretch[] | null,
-): Promise<{ objects: ArchiveObject[]; fresh: { plan: Plan; tally: Tally } }> {
+): Promise<{ chosen: ArchiveObject[]; objects: ArchiveObject[]; fresh: { plan: Plan; tally: Tally } }> {
   const chosen: ArchiveObject[] = []
   for (const topic of choice.topics) {
     const keys = await listTopic(archive, topic)
@@ -57,7 +57,7 @@ export async function planRestore(
   const stretches = [
     ...Map.groupBy(objects, (o) => `${o.topic}/${o.partition}/${o.incarnation ?? 0}`).values(),
   ].map(toStretch)
-  return { objects, fresh: { plan: { stretches, choice: { ...choice } }, tally: emptyTally() } }
+  return { chosen, objects, fresh: { plan: { stretches, choice: { ...choice } }, tally: emptyTally() } }
 }
 
 function isLeft(object: ArchiveObject, known: readonly Stretch[]): boolean {

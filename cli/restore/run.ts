@@ -21,11 +21,12 @@ import { loaderPortion, loaderSinks, readSureTime } from '../rerun/loader-sinks.
 import type { Pace } from '../rerun/pace.ts'
 import { openPace } from '../rerun/pace.ts'
 import { report } from '../rerun/report.ts'
-import { countSettled } from '../rerun/tally.ts'
+import { addMissing, countSettled } from '../rerun/tally.ts'
 import type { RestoreOptions } from '../restore.ts'
 import { afterRestore, noteLogs } from './after.ts'
 import type { Framing } from './framing.ts'
 import { openFraming } from './framing.ts'
+import { isWholeLog, missingAfter } from './missing.ts'
 import type { Archive, ArchiveObject } from './objects.ts'
 import type { RestoreChoice } from './plan.ts'
 import { resolveTopic } from './plan.ts'
@@ -70,7 +71,9 @@ export async function runRestore(context: CliContext, going: RestoreRun): Promis
     await noteLogs(sql, run.plan.stretches)
     await afterRestore(context, sql)
   }
-  return signal.aborted || run.tally.damaged.length > 0 ? exitCodes.fault : exitCodes.stopped
+  const { damaged, missing } = run.tally
+  const isWhole = damaged.length === 0 && missing.length === 0
+  return signal.aborted || !isWhole ? exitCodes.fault : exitCodes.stopped
 }
 
 interface TopicReading extends RestoreRun {
@@ -184,14 +187,19 @@ async function readLog(feeding: Feeding, stretch: Stretch, objects: readonly Arc
 }
 
 async function readObject(feeding: Feeding, stretch: Stretch, object: ArchiveObject): Promise<void> {
-  const { archive, pace, signal, feeder, toRecords } = feeding
+  const { archive, pace, signal, feeder, toRecords, broker, run } = feeding
+  let lastRow = -1
   for await (const { rows, schema } of readPortions(archive.s3, object, pace.portion)) {
     const due = rows.filter((row) => row.offset >= stretch.next && row.offset < stretch.to)
     const last = due.at(-1)
+    lastRow = rows.at(-1)?.offset ?? lastRow
     if (signal.aborted) return
     if (!last) continue
     await pace.wait(due.length)
     const records = await toRecords(due, schema, object)
     await feeder.feed({ stretch, records, read: due.length, through: last.offset })
   }
+  if (!isWholeLog(broker, object.topic)) return
+  const missing = await missingAfter(archive.s3, object, lastRow)
+  if (missing) addMissing(run.tally, [missing])
 }

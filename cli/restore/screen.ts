@@ -1,8 +1,10 @@
+import type { MissingOffsets } from '../../lib/archive/chain.ts'
 import { incarnationOf } from '../../lib/archive/incarnations.ts'
 import type { Broker } from '../broker.ts'
 import type { CliContext } from '../command.ts'
 import type { OpenRun } from '../rerun/journal.ts'
 import { toOpenRunLines } from '../rerun/journal.ts'
+import { toMissingLines } from '../rerun/report.ts'
 import type { RestoreOptions } from '../restore.ts'
 import type { Column } from '../table.ts'
 import { toTable } from '../table.ts'
@@ -15,6 +17,8 @@ interface Shown {
   broker: Broker
   choice: RestoreChoice
   objects: readonly ArchiveObject[]
+  /** What no listed object holds. */
+  missing: readonly MissingOffsets[]
   unfinished: OpenRun[]
   options: RestoreOptions
 }
@@ -36,10 +40,17 @@ const dayMs = 86_400_000
 
 /** Shows what a restore would do. */
 export async function showRestore({ out }: CliContext, shown: Shown): Promise<void> {
-  const { objects, choice, options, unfinished } = shown
+  const { objects, choice, options, unfinished, missing } = shown
   const sums = await Promise.all(choice.topics.map((topic) => sumTopic(shown, topic)))
   if (out.json) {
-    out.printJson({ executed: false, choice, topics: sums, objects: objects.map((o) => o.path), unfinished })
+    out.printJson({
+      executed: false,
+      choice,
+      topics: sums,
+      objects: objects.map((o) => o.path),
+      missing,
+      unfinished,
+    })
     return
   }
   const rows = sums.map((s) => {
@@ -48,6 +59,7 @@ export async function showRestore({ out }: CliContext, shown: Shown): Promise<vo
   out.print(toTable(columns, rows, out.width).join('\n'))
   const records = sums.reduce((n, s) => n + s.records, 0)
   for (const line of toOpenRunLines(unfinished, new Date())) out.say(line)
+  for (const line of toMissingLines(missing)) out.say(line)
   if (objects.length === 0) return out.say('There is nothing to restore.')
   for (const line of sums.flatMap((s) => toWarnings(s, shown))) out.say(line)
   const whose = choice.user === null ? '' : `, those of user ${choice.user} among them`

@@ -25,16 +25,33 @@ export const headerType = avsc.Type.forSchema({
 
 const longType = avsc.Type.forSchema('long')
 
-/** The bytes that begin a file. */
-export function encodeHeader(schema: AvroSchema, sync: Buffer): Buffer {
+/** Before the names of what an object's header says of its rows. */
+const summaryPrefix = 'songswap.'
+
+/**
+ * The bytes that begin a file.
+ *
+ * @param summary as S3 metadata, of an object that was written again; other readers pass it over
+ */
+export function encodeHeader(schema: AvroSchema, sync: Buffer, summary: Record<string, string> = {}): Buffer {
+  const own = Object.entries(summary).map(([name, text]) => [summaryPrefix + name, Buffer.from(text, 'utf8')])
   return headerType.toBuffer({
     magic,
     meta: {
       'avro.schema': Buffer.from(JSON.stringify(schema), 'utf8'),
       'avro.codec': Buffer.from(codecName, 'utf8'),
+      ...Object.fromEntries(own),
     },
     sync,
   })
+}
+
+/** What {@link encodeHeader} was given as a summary. */
+export function readSummaryTexts(meta: Record<string, Buffer>): Record<string, string> {
+  const own = Object.entries(meta).filter(([name]) => name.startsWith(summaryPrefix))
+  return Object.fromEntries(
+    own.map(([name, bytes]) => [name.slice(summaryPrefix.length), bytes.toString('utf8')]),
+  )
 }
 
 /** A block around its compressed rows. */

@@ -1,8 +1,10 @@
 import type { AvroSchema } from '../topology.ts'
 import { decompress } from '../zstd.ts'
-import { codecName, headerType, magic, syncBytes } from './container.ts'
+import { codecName, headerType, magic, readSummaryTexts, syncBytes } from './container.ts'
 import type { ArchivedRecord } from './row.ts'
 import { rowType } from './row.ts'
+import type { ObjectSummary } from './summary.ts'
+import { parseSummary } from './summary.ts'
 
 /** The object is no archive object, or damaged. */
 export class ArchiveFormatError extends Error {
@@ -13,6 +15,8 @@ export class ArchiveFormatError extends Error {
 export interface ArchiveReader {
   /** Schema of the rows. */
   schema: AvroSchema
+  /** What the object says of its rows, where a store may have lost its metadata; null: it was never written again. */
+  summary: ObjectSummary | null
   /** Rows in offset order, a block in memory at a time. @throws ArchiveFormatError where the bytes end early or are damaged */
   rows: AsyncIterable<ArchivedRecord>
 }
@@ -26,11 +30,12 @@ export interface ArchiveReader {
 export async function readArchive(source: AsyncIterable<Buffer>): Promise<ArchiveReader> {
   const bytes = new ByteReader(source)
   const header = await readHeader(bytes)
-  return { schema: header.schema, rows: readRows(bytes, header) }
+  return { schema: header.schema, summary: header.summary, rows: readRows(bytes, header) }
 }
 
 interface FileHeader {
   schema: AvroSchema
+  summary: ObjectSummary | null
   sync: Buffer
 }
 
@@ -48,7 +53,11 @@ async function readHeader(bytes: ByteReader): Promise<FileHeader> {
     const codec = meta['avro.codec']?.toString('utf8') ?? 'null'
     if (codec !== codecName) throw new ArchiveFormatError(`Its codec is ${codec}, not ${codecName}`)
     bytes.skip(offset)
-    return { schema: JSON.parse(meta['avro.schema']?.toString('utf8') ?? 'null'), sync: Buffer.from(sync) }
+    return {
+      schema: JSON.parse(meta['avro.schema']?.toString('utf8') ?? 'null'),
+      summary: parseSummary(readSummaryTexts(meta)),
+      sync: Buffer.from(sync),
+    }
   }
 }
 

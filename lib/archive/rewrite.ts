@@ -4,42 +4,53 @@ import type { ArchiveKey } from './key.ts'
 import { readArchive } from './read.ts'
 import type { ArchivedRecord } from './row.ts'
 import { rowType } from './row.ts'
+import type { ObjectSummary } from './summary.ts'
+import { summaryMetadata } from './summary.ts'
 
 const blockBytes = 1 << 20
 
-/** An object without some of its rows. */
+/** What became of an object's rows. */
 export interface Rewritten {
-  bytes: Buffer
   kept: number
   removed: number
 }
 
 /**
- * Writes an object again without some of its rows; the others have the same bytes as before. An object of which
- * nothing is left is a valid file without rows: its key and its metadata still say which offsets it covers.
+ * Writes an object again without some of its rows, a block in memory at a time; the others have the same bytes as
+ * before. An object of which nothing is left is a valid file without rows: its key and its metadata still say which
+ * offsets it covers.
  *
  * @param source the object's bytes
+ * @param summary what the new object holds; it stands in its header too, for stores and tools that lose metadata
+ * @param write takes the new bytes, in order
  * @throws ArchiveFormatError when it is damaged: nothing must be written in its place then
  */
 export async function withoutRows(
   key: ArchiveKey,
   source: AsyncIterable<Buffer>,
-  isRemoved: (row: ArchivedRecord) => boolean,
+  {
+    summary,
+    isRemoved,
+    write,
+  }: {
+    summary: ObjectSummary
+    isRemoved: (row: ArchivedRecord) => boolean
+    write: (bytes: Buffer) => Promise<void>
+  },
 ): Promise<Rewritten> {
   const { schema, rows } = await readArchive(source)
   const type = rowType(schema)
   const sync = syncMarker(key)
-  const parts = [encodeHeader(schema, sync)]
   let [block, size, kept, removed]: [Buffer[], number, number, number] = [[], 0, 0, 0]
 
   async function endBlock(): Promise<void> {
     if (block.length === 0) return
-    const content = Buffer.concat(block)
-    parts.push(encodeBlock(block.length, await compress(content), sync))
+    await write(encodeBlock(block.length, await compress(Buffer.concat(block)), sync))
     block = []
     size = 0
   }
 
+  await write(encodeHeader(schema, sync, summaryMetadata(summary)))
   for await (const row of rows) {
     if (isRemoved(row)) {
       removed++
@@ -52,5 +63,5 @@ export async function withoutRows(
     if (size >= blockBytes) await endBlock()
   }
   await endBlock()
-  return { bytes: Buffer.concat(parts), kept, removed }
+  return { kept, removed }
 }

@@ -2,7 +2,7 @@ import { openCodec } from '../../lib/codec.ts'
 import type { Notice } from '../../lib/events.ts'
 import { toEvent } from '../../lib/events.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
-import { runService } from '../../lib/lifecycle.ts'
+import { runService, withinMs } from '../../lib/lifecycle.ts'
 import { openS3 } from '../../lib/s3.ts'
 import { readBucketSettings } from '../../lib/server-settings/bucket.ts'
 import { watchSettings } from '../../lib/server-settings/watch.ts'
@@ -10,13 +10,17 @@ import { topology } from '../../lib/topology.ts'
 import { readConfig } from './config.ts'
 import type { Begins } from './incarnation-notice.ts'
 import { incarnationNotice } from './incarnation-notice.ts'
+import { PutGuard } from './put-guard.ts'
 import { RowFormats } from './row-format.ts'
 import { ArchiveSink } from './sink.ts'
 import { openStore } from './store.ts'
+import { openUserIndex } from './user-index.ts'
 
 const name = 'archiver'
 /** Objects grow across batches: small ones keep what is decoded at a time, in all partitions together, small. */
 const batchMaxBytes = 1 << 20
+
+const firstAnswerWithinMs = 2_000
 
 const clocks = { now: () => performance.now(), wallClock: () => Date.now() }
 
@@ -25,13 +29,22 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const { recentlyPlayed, metadata, events, groups } = topology(config.kafka.prefix)
   const topics = [recentlyPlayed, metadata]
   const formats = new RowFormats(topics)
-  const store = openStore(await scope.use(openS3(config.s3), 's3'), config.s3.prefix)
+  const s3 = await scope.use(openS3(config.s3), 's3')
+  const { prefix } = config.s3
+  const index = await scope.use(openUserIndex(s3, { prefix, topic: recentlyPlayed.name, log }), 'index')
   const codec = openCodec(config.kafka.registryUrl)
   const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }))
   const raise = (notice: Notice) =>
     kafka.publish(events, [{ key: notice.subject, value: toEvent(notice, name, Date.now()) }])
   const onIncarnation = (begins: Begins) =>
     void raise(incarnationNotice(begins)).catch((err) => log.error({ err }, 'event_not_published'))
+  const guard = new PutGuard({ s3, prefix, raise, health, log })
+  const store = openStore(s3, prefix, { index, assertProven: () => guard.assertProven() })
+  // Its first question is asked now; a store that is away is asked again by the first put.
+  await withinMs(
+    guard.assertProven().catch(() => undefined),
+    firstAnswerWithinMs,
+  )
   const find = async () => (await readBucketSettings(config.s3)).unsafe
   // Without a database nothing is known of what was raised before: the end is for the next start to show.
   const resolve = async () => undefined

@@ -3,12 +3,13 @@ import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { encodeBlock, encodeHeader, syncMarker } from '../../lib/archive/container.ts'
 import type { ArchivedRecord } from '../../lib/archive/row.ts'
+import { Spool } from '../../lib/archive/spool.ts'
 import type { ObjectSummary } from '../../lib/archive/summary.ts'
+import { userOf } from '../../lib/archive/user-index.ts'
 import { compress } from '../../lib/zstd.ts'
 import { RowBlock } from './row-block.ts'
 import type { ArchiverRow, RowFormat } from './row-format.ts'
 import { asRaw } from './row-format.ts'
-import { Spool } from './spool.ts'
 
 /** Rows of one block before compression. */
 const blockBytes = 1 << 20
@@ -23,6 +24,8 @@ export interface SealedObject {
   md5: string
   /** The schema and types of its rows. */
   format: RowFormat
+  /** Users whom the keys of its rows name. */
+  users: ReadonlySet<string>
   /** Its bytes; may be opened again and again. */
   open(): Readable
   close(): Promise<void>
@@ -58,6 +61,7 @@ export class ObjectBuilder {
   readonly #md5: Hash = createHash('md5')
   readonly #block = new RowBlock()
   #format: RowFormat | null = null
+  readonly #users = new Set<string>()
   #recordCount = 0
   #lastOffset = -1
   #spoolFailed = false
@@ -91,6 +95,8 @@ export class ObjectBuilder {
     const { row, format, valueBytes } = added
     if (format && this.#block.append(row, format, valueBytes)) this.#format ??= format
     else this.#block.append(asRaw(added), this.#format ?? this.#options.fallback, null)
+    const user = userOf(row.key)
+    if (user !== null) this.#users.add(user)
     this.#recordCount++
     this.#lastOffset = row.offset
   }
@@ -140,6 +146,7 @@ export class ObjectBuilder {
       length: spool.length + tail.length,
       md5: this.#md5.update(tail).digest('base64'),
       format: this.#format ?? this.#options.fallback,
+      users: this.#users,
       open: () => Readable.from(chunks(), { objectMode: false }),
       close: () => spool.close(),
     }

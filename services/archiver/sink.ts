@@ -18,6 +18,7 @@ import { ObjectBuilder } from './object-builder.ts'
 import type { ArchiverRow, RowFormats } from './row-format.ts'
 import { archivedRow, toRow } from './row-format.ts'
 import type { ArchiveStore } from './store.ts'
+import { ObjectGoneError } from './store.ts'
 
 export interface SinkOptions {
   topic: string
@@ -68,6 +69,8 @@ export class ArchiveSink implements PartitionSink<unknown> {
   readonly #o: SinkOptions
   /** Objects that begin after what is covered; null: not located. */
   #ahead: ArchiveKey[] | null = null
+  /** The archive is listed as it was when the term began, or later; past dates too after a surprise. */
+  #freshness = { after: performance.now(), past: false }
   /** The incarnation that new objects belong to. */
   #incarnation = 0
   /** The object that covers what is covered, and what it holds once that is asked. */
@@ -139,7 +142,7 @@ export class ArchiveSink implements PartitionSink<unknown> {
     const { offset } = row.row
     const { store, topic, partition } = this.#o
     if (!this.#ahead) {
-      const objects = await store.list(topic, partition)
+      const objects = await store.list(topic, partition, this.#freshness)
       this.#incarnation = Math.max(this.#incarnation, latestOf(objects))
       this.#ahead = presentObjects(objects, offset)
       return
@@ -150,15 +153,35 @@ export class ArchiveSink implements PartitionSink<unknown> {
       return this.#cover(next)
     }
     if (offset <= this.#covered) {
-      if (!(await this.#isHeld(row))) return this.#diverge(offset)
+      // Before a log of its own begins, its latest objects must be known.
+      if (!(await this.#isHeld(row))) return this.#listPast() ? undefined : this.#diverge(offset)
       this.#kept = offset
       this.#durable = offset
       return
     }
     if (this.#builder && !this.#builder.fits(row.format)) return this.#seal(this.#builder)
+    // An object may cover the offsets between: a twin's, under a date that was listed before it was put.
+    if (!this.#builder && offset > this.#covered + 1 && this.#listPast()) return
     this.#builder ??= this.#begin(row)
     this.#builder.append(row)
     this.#kept = offset
+  }
+
+  /** After a surprise everything is listed again. */
+  #listAgain(): void {
+    this.#ahead = null
+    this.#freshness = { after: performance.now(), past: true }
+  }
+
+  /** Past dates are listed again, once; false: they were, as late as is asked for. */
+  #listPast(): boolean {
+    if (this.#freshness.past) return false
+    this.#freshness.past = true
+    this.#ahead = null
+    // What was taken for covered may be of another log.
+    this.#covered = this.#kept
+    this.#holder = null
+    return true
   }
 
   #begin(row: ArchiverRow): ObjectBuilder {
@@ -170,7 +193,10 @@ export class ArchiveSink implements PartitionSink<unknown> {
 
   /** Takes note of an existing object that begins at or before a row. A later incarnation may begin within it. */
   async #cover(next: ArchiveKey): Promise<void> {
-    const last = await this.#o.store.lastOffset(next)
+    const last = await this.#o.store.lastOffset(next).catch((error) => {
+      if (error instanceof ObjectGoneError) this.#listAgain()
+      throw error
+    })
     const following = this.#ahead?.[1]?.firstOffset ?? Number.POSITIVE_INFINITY
     this.#covered = Math.max(this.#covered, Math.min(last, following - 1))
     this.#holder = { key: next, contents: null }
@@ -233,7 +259,7 @@ export class ArchiveSink implements PartitionSink<unknown> {
     this.#kept = last
     // A twin that holds another log has made nothing durable of this one.
     if (last >= object.summary.firstOffset) this.#durable = last
-    if (result === 'exists') this.#ahead = null
+    if (result === 'exists') this.#listAgain()
     if (last >= object.summary.lastOffset) await object.close()
     else this.#retakes.push({ object, rows: rowsOf(object), head: null })
   }

@@ -1,6 +1,5 @@
 import type { ArchiveKey } from '../../lib/archive/key.ts'
 import { objectKey } from '../../lib/archive/key.ts'
-import { listPartition } from '../../lib/archive/list.ts'
 import type { ArchiveReader } from '../../lib/archive/read.ts'
 import { ArchiveFormatError, readArchive } from '../../lib/archive/read.ts'
 import { parseSummary, summaryMetadata } from '../../lib/archive/summary.ts'
@@ -8,7 +7,15 @@ import { messageOf, RetriableError } from '../../lib/errors.ts'
 import type { S3 } from '../../lib/s3.ts'
 import type { Contents } from './contents.ts'
 import { readContents } from './contents.ts'
+import type { Freshness } from './listing.ts'
+import { ArchiveListing } from './listing.ts'
 import type { SealedObject } from './object-builder.ts'
+import type { UserIndex } from './user-index.ts'
+
+/** The object was listed, and is not there any more. */
+export class ObjectGoneError extends RetriableError {
+  override name = 'ObjectGoneError'
+}
 
 /** The archive, as one archiver needs it. Every method throws a RetriableError while the object store is away. */
 export interface ArchiveStore {
@@ -19,12 +26,21 @@ export interface ArchiveStore {
   lastOffset(key: ArchiveKey): Promise<number>
   /** All that an object holds. */
   contents(key: ArchiveKey): Promise<Contents>
-  /** All objects of a partition by incarnation and first offset. */
-  list(topic: string, partition: number): Promise<ArchiveKey[]>
+  /** All objects of a partition by incarnation and first offset; see {@link ArchiveListing.list}. */
+  list(topic: string, partition: number, freshness?: Freshness): Promise<ArchiveKey[]>
+}
+
+interface StoreParts {
+  /** Takes note of the users of each object that was put. */
+  index?: UserIndex
+  /** Called before each put. @throws RetriableError while nothing may be put */
+  assertProven?: () => Promise<void>
 }
 
 /** @param prefix of every key, without slashes at its ends; may be empty */
-export function openStore(s3: S3, prefix: string): ArchiveStore {
+export function openStore(s3: S3, prefix: string, { index, assertProven }: StoreParts = {}): ArchiveStore {
+  const listing = new ArchiveListing(s3, prefix)
+
   async function read<T>(key: ArchiveKey, take: (archive: ArchiveReader) => Promise<T>): Promise<T> {
     const name = objectKey(prefix, key)
     const source = await s3.get(name)
@@ -40,25 +56,31 @@ export function openStore(s3: S3, prefix: string): ArchiveStore {
   }
 
   return {
-    put: (key, object) =>
-      s3.putIfAbsent({
+    async put(key, object) {
+      await assertProven?.()
+      const etag = await s3.create({
         key: objectKey(prefix, key),
         open: object.open,
         length: object.length,
         md5: object.md5,
         contentType: 'application/avro',
         metadata: summaryMetadata(object.summary),
-      }),
+      })
+      if (etag === null) return 'exists'
+      index?.note(key, etag, { lastOffset: object.summary.lastOffset, users: object.users })
+      return 'put'
+    },
 
     exists: async (key) => (await s3.head(objectKey(prefix, key))) !== null,
 
     async lastOffset(key) {
       const head = await s3.head(objectKey(prefix, key))
-      if (!head) throw new RetriableError(`The object ${objectKey(prefix, key)} is gone`)
-      const summary = parseSummary(head.metadata)
-      if (summary) return summary.lastOffset
-      // A tool that copied the archive dropped the metadata: the rows tell.
-      return read(key, async ({ rows }) => {
+      if (!head) throw new ObjectGoneError(`The object ${objectKey(prefix, key)} is gone`)
+      const known = parseSummary(head.metadata)
+      if (known) return known.lastOffset
+      // A tool that copied the archive dropped the metadata: the header or the rows tell.
+      return read(key, async ({ rows, summary }) => {
+        if (summary) return summary.lastOffset
         let last = -1
         for await (const row of rows) last = row.offset
         return last
@@ -67,10 +89,12 @@ export function openStore(s3: S3, prefix: string): ArchiveStore {
 
     async contents(key) {
       const head = await s3.head(objectKey(prefix, key))
-      const { erasedCount = 0 } = parseSummary(head?.metadata ?? {}) ?? {}
-      return read(key, (archive) => readContents(archive, erasedCount > 0))
+      return read(key, (archive) => {
+        const { erasedCount = 0 } = parseSummary(head?.metadata ?? {}) ?? archive.summary ?? {}
+        return readContents(archive, erasedCount > 0)
+      })
     },
 
-    list: (topic, partition) => listPartition({ s3, prefix, topic, partition }),
+    list: (topic, partition, freshness) => listing.list(topic, partition, freshness),
   }
 }

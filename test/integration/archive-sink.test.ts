@@ -10,6 +10,7 @@ import type { S3 } from '../../lib/s3.ts'
 import { topology } from '../../lib/topology.ts'
 import { RowFormats } from '../../services/archiver/row-format.ts'
 import { ArchiveSink } from '../../services/archiver/sink.ts'
+import type { ArchiveStore } from '../../services/archiver/store.ts'
 import { openStore } from '../../services/archiver/store.ts'
 import { archiveKeys, byPartition, openTestS3, readWholeArchive } from '../support/archive.ts'
 import type { S3Gate } from '../support/s3-faults.ts'
@@ -59,11 +60,11 @@ afterAll(async () => {
 })
 
 /** A sink as the service makes it; objects close at `objectBytes`, blocks as well when it is small. */
-function newSink(options: { objectBytes?: number; store?: S3 } = {}): ArchiveSink {
+function newSink(options: { objectBytes?: number; store?: S3; archive?: ArchiveStore } = {}): ArchiveSink {
   const sink = new ArchiveSink({
     topic,
     partition: 4,
-    store: openStore(options.store ?? s3, prefix),
+    store: options.archive ?? openStore(options.store ?? s3, prefix),
     formats: new RowFormats([recentlyPlayed]),
     objectBytes: options.objectBytes ?? 64 << 20,
     objectAgeMs: 300_000,
@@ -320,6 +321,53 @@ test('dates that run backwards hide no object', async () => {
   expect((await readWholeArchive(s3, prefix)).length).toBe(3)
 })
 
+test('past dates are listed once for all partitions and terms, the last days for each term', async () => {
+  for (let day = 0; day < 20; day++) await archive(record(day, startOfDay - day * dayMs))
+  await archive(record(20, Date.now()))
+  let lists = 0
+  gate.onRequest = (method, path) => {
+    if (method === 'GET' && path.includes('list-type=2')) lists++
+    return null
+  }
+  const store = openStore(gated, prefix)
+  const term = async () => {
+    const after = performance.now()
+    lists = 0
+    const found = await Promise.all(
+      Array.from({ length: 12 }, (_, partition) => store.list(topic, partition, { after, past: false })),
+    )
+    expect(found[4]?.map((key) => key.firstOffset)).toEqual(Array.from({ length: 21 }, (_, i) => i))
+    return lists
+  }
+  expect(await term()).toBe(1 + 21)
+  expect(await term()).toBe(1 + 1)
+})
+
+test('a listing that failed is made again', async () => {
+  await archive(...records(0, 9))
+  const store = openStore(gated, prefix)
+  gate.onRequest = () => ({ type: 'status', status: 503, code: 'SlowDown' })
+  const freshness = { after: performance.now(), past: false }
+  await expect(store.list(topic, 4, freshness)).rejects.toMatchObject({ name: 'RetriableError' })
+  gate.onRequest = () => null
+  expect(await store.list(topic, 4, freshness)).toHaveLength(1)
+})
+
+test('an object that a twin put under a past date, after that was listed here, is gone on after', async () => {
+  await archive(...records(0, 9))
+  const store = openStore(s3, prefix)
+  expect(await store.list(topic, 4)).toHaveLength(1)
+  await archive(...records(10, 19))
+  const sink = newSink({ archive: store })
+  expect((await sink.write(records(15, 22))).through).toBe(19)
+  expect(await flush(sink)).toBe(22)
+  expect(await ranges()).toEqual([
+    [0, 9],
+    [10, 19],
+    [20, 22],
+  ])
+})
+
 test('an object whose metadata a copy dropped is understood from its rows', async () => {
   await archive(...records(0, 9))
   const [path = ''] = await archiveKeys(s3, prefix)
@@ -349,6 +397,24 @@ async function contents(): Promise<string[]> {
     .toSorted((a, b) => (a.incarnation ?? 0) - (b.incarnation ?? 0) || a.firstOffset - b.firstOffset)
     .map(({ incarnation = 0, rows }) => `${incarnation}: ${rows[0]?.raw} to ${rows.at(-1)?.raw}`)
 }
+
+test('an object that was listed and is gone is archived again', async () => {
+  await archive(...records(0, 9))
+  await archive(...records(10, 19))
+  const [path = ''] = await archiveKeys(s3, prefix)
+  const store = openStore(s3, prefix)
+  await store.list(topic, 4)
+  await s3.delete(path)
+  const stale = newSink({ archive: store })
+  await expect(stale.write(records(0, 22))).rejects.toMatchObject({ name: 'ObjectGoneError' })
+  await stale.write(records(0, 22))
+  expect(await flush(stale)).toBe(22)
+  expect(await ranges()).toEqual([
+    [0, 9],
+    [10, 19],
+    [20, 22],
+  ])
+})
 
 test('a topic made again goes into the next incarnation, and nothing that exists moves', async () => {
   await archive(...records(0, 9))

@@ -77,6 +77,9 @@ class History {
   readonly prefix = `${world.env.S3_PREFIX}/${crypto.randomUUID()}`
   readonly #log: DecodedRecord<unknown>[]
   readonly #objectBytes: number
+  /** Two processes take turns; each remembers what it has listed. */
+  readonly #stores = [openStore(s3, this.prefix), openStore(s3, this.prefix)]
+  #terms = 0
   #committed = 0
   #members: Member[] = []
   #now = 0
@@ -120,7 +123,7 @@ class History {
     const sink = new ArchiveSink({
       topic,
       partition: 0,
-      store: this.#withOutages(openStore(s3, this.prefix)),
+      store: this.#withOutages(this.#stores[this.#terms++ % 2] ?? openStore(s3, this.prefix)),
       formats,
       objectBytes: this.#objectBytes,
       objectAgeMs: 1000,
@@ -164,7 +167,7 @@ class History {
       exists: (key) => strike(() => store.exists(key)),
       lastOffset: (key) => strike(() => store.lastOffset(key)),
       contents: (key) => strike(() => store.contents(key)),
-      list: (name, partition) => strike(() => store.list(name, partition)),
+      list: (name, partition, freshness) => strike(() => store.list(name, partition, freshness)),
     }
   }
 }

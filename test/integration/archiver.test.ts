@@ -261,6 +261,34 @@ test('an object store that is away makes it wait, alive but not ready, and go on
   expect((await stream.readTopic(stream.topology.deadLetters.name)).length).toBe(0)
 })
 
+test('a store that ignores If-None-Match gets no object, and operators hear of it', async () => {
+  const puts: string[] = []
+  gate.onRequest = async (method, path) => {
+    if (method !== 'PUT') return null
+    puts.push(path)
+    // What is there goes first, so that every put succeeds.
+    const key = decodeURIComponent(path.slice(1, path.includes('?') ? path.indexOf('?') : undefined))
+    await s3.delete(key.slice(key.indexOf('/') + 1))
+    return null
+  }
+  await publishPages(50)
+  const archiver = await startArchiver()
+  await until(async () => (await archiver.probe('/readyz')) === 503, 'it is not ready')
+  expect(await archiver.probe('/healthz')).toBe(200)
+  await until(async () => {
+    const events = await stream.readTopic(stream.topology.events.name)
+    return events.some((e) => e.bytes?.includes('store_overwrites'))
+  }, 'the event is out')
+  await until(() => archiver.lines.some((l) => l.msg === 'partition_paused'), 'it waits')
+  expect(puts.filter((path) => path.includes('/topic='))).toEqual([])
+  expect(await archiveKeys(s3, stream.env.S3_PREFIX ?? '')).toEqual([])
+  await archiver.end('SIGTERM')
+  gate.onRequest = () => null
+  const mended = await startArchiver()
+  await expectArchived([pages.name])
+  await until(async () => (await mended.probe('/readyz')) === 200, 'it is ready')
+})
+
 test('offsets set back to the earliest: nothing is written twice, and what comes next follows', {
   timeout: 120_000,
 }, async () => {

@@ -133,6 +133,23 @@ describe('songswap account export', () => {
     await postgres.query('delete from plays where user_id = 3')
   })
 
+  test('old facts stay old: a newer form elsewhere is not turned back', async () => {
+    const { stdout } = await account('export', 'alice')
+    const id = JSON.parse(stdout.split('\n')[0] ?? '').track.id
+    const fetchedAt = `(select fetched_at from tracks where id = '${id}')`
+    const before = await rows(`select ${fetchedAt}::text as at`)
+    await rows(`update plays set ingested_at = now() where user_id = 1`)
+    const again = await account('export', 'alice')
+    await rows(
+      `update tracks set name = 'newer', fetched_at = fetched_at + interval '1 min' where id = '${id}'`,
+    )
+    const restored = await runSongswap(['restore', '--from-file', '-', '--execute'], stream.env, again.stdout)
+    expect(restored.code, restored.stderr).toBe(0)
+    expect(
+      await rows(`select name, (fetched_at - interval '1 min')::text as at from tracks where id = '${id}'`),
+    ).toEqual([{ name: 'newer', ...before[0] }])
+  })
+
   test('lines that are no plays are named and left out', async () => {
     const [good = ''] = (await account('export', '1')).stdout.split('\n')
     const input = `${good}\n{"userId":"1"}\nhello\n`
@@ -148,7 +165,8 @@ describe('songswap account export', () => {
 
 interface ReceiptJson {
   tables: Record<string, number>
-  archive: { objects: number; records: number }
+  notes: number
+  archive: { read: number; passed: number; objects: number; records: number; confirmed: boolean }
   topics: { held: { topic: string; records: number; until: string | null }[]; unarchived: number }
   polling: boolean
 }
@@ -180,6 +198,19 @@ describe('songswap account erase', () => {
     expect(await rows('select from erased_users')).toEqual([])
   })
 
+  test('no table that holds something of users is forgotten', async () => {
+    const named = await rows<{ name: string }>(
+      `select distinct table_name as name from information_schema.columns
+       join information_schema.tables using (table_schema, table_name)
+       where table_schema = current_schema() and table_type = 'BASE TABLE' and column_name like 'user%'`,
+    )
+    const { tables } = await erase(['bob'])
+    for (const { name } of named) {
+      if (name !== 'erased_users') expect(Object.keys(tables)).toContain(name)
+    }
+    expect(Object.keys(tables)).toEqual(expect.arrayContaining(['users', 'incidents', 'reruns']))
+  })
+
   test('removes the user from every table and object, and says what remains until when', async () => {
     const keys = await archiveKeys(s3, stream.env.S3_PREFIX ?? '')
     const before = await contents(2)
@@ -207,6 +238,38 @@ describe('songswap account erase', () => {
       erased += summary?.erasedCount ?? 0
     }
     expect(erased).toBe(pagesOfUser)
+  })
+
+  test('runs that were made for the user go, and notes on their dead letters', async () => {
+    const letters = await stream.readTopic(stream.topology.deadLetters.name)
+    const placeOf = (user: number) => {
+      const letter = letters.find((l) => l.key?.toString() === String(user))
+      return `${letter?.partition}, ${letter?.offset}`
+    }
+    const decide = (place: string, note: string) =>
+      rows(`insert into dead_letter_decisions (partition, "offset", died_at, decision, note)
+            values (${place}, now(), 'discarded', '${note}')`)
+    await decide(placeOf(1), 'she asked for it')
+    await decide(placeOf(2), 'stays')
+    await decide('2, 1000000', 'user 1 had two accounts')
+    await decide('2, 1000001', 'user 12 is somebody else')
+    const run = (user: string) =>
+      rows(`insert into reruns (command, subject, plan, tally)
+            values ('restore', 'archive', '{"choice":{"user":${user}}}', '{"deadExamples":["0/1: hers"]}')`)
+    await run('1')
+    await run('2')
+    expect(await erase(['1'])).toMatchObject({ notes: 2, tables: { reruns: 1 } })
+    expect(await erase(['1', '--execute'])).toMatchObject({ notes: 2, tables: { reruns: 1 } })
+    expect(await rows(`select note from dead_letter_decisions where note is not null order by 1`)).toEqual([
+      { note: 'stays' },
+      { note: 'user 12 is somebody else' },
+    ])
+    const kept = await rows(
+      `select plan -> 'choice' -> 'user' as user, tally -> 'deadExamples' as dead from reruns`,
+    )
+    expect(kept).toContainEqual({ user: 2, dead: [] })
+    expect(kept.map(({ user }) => user)).not.toContain(1)
+    await rows(`delete from reruns where plan = '{"choice":{"user":2}}'`)
   })
 
   test('again changes nothing and succeeds; the words are a receipt', async () => {
@@ -254,7 +317,7 @@ describe('songswap account erase', () => {
     expect(await archiveKeys(s3, stream.env.S3_PREFIX ?? '')).toEqual(keys)
   })
 
-  test('what reaches the archive while it is being read is named, and removed by the next run', async () => {
+  test('what reaches the archive while it is being read is removed as well', async () => {
     const [dave] = await rows<{ id: number }>(
       `with u as (insert into users (spotify_id) values ('dave') returning id)
        insert into poll_state (user_id, leased_until) select id, now() + interval '1 min' from u
@@ -283,9 +346,10 @@ describe('songswap account erase', () => {
     expect(ended.code, ended.stderr).toBe(1)
     expect(ended.stderr).toContain(`If it is cut short: songswap account erase ${id} --execute`)
     const first: ReceiptJson = JSON.parse(ended.stdout)
-    expect(first).toMatchObject({ archive: { records: 1 }, topics: { unarchived: 1 }, polling: true })
+    // A later listing shows it.
+    expect(first).toMatchObject({ archive: { records: 2 }, topics: { unarchived: 0 }, polling: true })
     const second = await erase([String(id), '--execute'])
-    expect(second).toMatchObject({ archive: { records: 1 }, topics: { unarchived: 0 }, polling: false })
+    expect(second).toMatchObject({ archive: { records: 0 }, topics: { unarchived: 0 }, polling: false })
     expect(await erase([String(id), '--execute'])).toMatchObject({ archive: { records: 0 } })
   }, 120_000)
 
@@ -333,6 +397,35 @@ describe('songswap account erase', () => {
     expect(code, stderr).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ tables: { plays: 1, users: 1 } })
     expect(await rows(`select from plays where user_id = ${id}`)).toEqual([])
+  })
+
+  test('loaders go on while rows are removed', async () => {
+    const [hal] = await rows<{ id: number }>(`insert into users (spotify_id) values ('hal') returning id`)
+    const id = hal?.id ?? 0
+    await rows(`insert into plays (user_id, played_at, track_id, source, page_partition, page_offset)
+                values (${id}, now(), 'a', 'poll', 0, 0)`)
+    const running = await postgres.transaction(async (sql) => {
+      await sql.query('select from plays where user_id = $1 for update', [id])
+      const erasing = startSongswap(['account', 'erase', 'hal', '--execute', '--json'], stream.env)
+      await until(
+        async () =>
+          (
+            await rows(
+              `select from pg_stat_activity where wait_event_type = 'Lock' and query like 'delete from plays%'`,
+            )
+          ).length > 0,
+        'the eraser waits for a row',
+      )
+      const marks = await postgres.transaction(async (loader) => {
+        await loader.query(`set local lock_timeout = '5s'`)
+        return loader.query('select from erased_users where user_id = $1', [id])
+      })
+      expect(marks.rowCount).toBe(1)
+      return erasing
+    })
+    const { code, stdout, stderr } = await running.ended
+    expect(code, stderr).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ tables: { plays: 1, users: 1 } })
   })
 
   test('a lost database does not bring them back, not even from the topic', async () => {

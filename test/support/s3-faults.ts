@@ -108,3 +108,8 @@ export function cutListing(xml: string, most: number): string {
     .replaceAll(/<NextContinuationToken>.*?<\/NextContinuationToken>/gs, '')
     .replace(/<IsTruncated>\w+<\/IsTruncated>/, '<IsTruncated>true</IsTruncated>')
 }
+
+/** A listing without the entries whose text matches. */
+export function listingWithout(xml: string, left: RegExp): string {
+  return xml.replaceAll(entries, (entry) => (left.test(entry) ? '' : entry))
+}

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 /** Where the wall clock is reckoned with on purpose: times of records, users and retention, or one that is shown. */
 const comparesTimes = [
   'compaction.ts',
+  'listing.ts',
   'show.ts',
   'screen.ts',
   'add.ts',

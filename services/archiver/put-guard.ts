@@ -1,0 +1,91 @@
+import { honoursConditions } from '../../lib/archive/conditional-puts.ts'
+import { messageOf, RetriableError } from '../../lib/errors.ts'
+import type { Notice } from '../../lib/events.ts'
+import type { Health } from '../../lib/health.ts'
+import { withinMs } from '../../lib/lifecycle.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { S3 } from '../../lib/s3.ts'
+
+export interface PutGuardOptions {
+  s3: S3
+  prefix: string
+  raise: (notice: Notice) => Promise<unknown>
+  health: Health
+  log: Logger
+}
+
+/** A request that hangs says nothing: the next put asks again. */
+const answerWithinMs = 5_000
+/** A store that was found to overwrite is asked again after this time: somebody may have changed it. */
+const askedAgainAfterMs = 60_000
+const subject = 'object-store'
+
+/**
+ * Lets objects be put only into a store that is known to honour `If-None-Match`. States: unknown → proven, for the
+ * life of the process; or unknown → overwriting, with an event and `/readyz` red → proven.
+ */
+export class PutGuard {
+  readonly #o: PutGuardOptions
+  #proven = false
+  #overwritesSince: number | null = null
+  #asking: Promise<void> | null = null
+
+  constructor(options: PutGuardOptions) {
+    this.#o = options
+    options.health.register('conditional puts', () => ({
+      alive: true,
+      ready: this.#overwritesSince === null,
+      detail: this.#overwritesSince === null ? 'no object is overwritten' : 'the store ignores If-None-Match',
+    }))
+  }
+
+  /** @throws RetriableError while the store overwrites objects, or cannot be asked */
+  async assertProven(): Promise<void> {
+    if (this.#proven) return
+    const since = this.#overwritesSince
+    if (since === null || performance.now() - since > askedAgainAfterMs) {
+      this.#asking ??= this.#ask().finally(() => {
+        this.#asking = null
+      })
+      await this.#asking
+    }
+    if (!this.#proven) {
+      throw new RetriableError('The object store ignores If-None-Match: objects of the archive could be lost')
+    }
+  }
+
+  async #ask(): Promise<void> {
+    const { s3, prefix } = this.#o
+    const asking = honoursConditions(s3, prefix).then((proven) => {
+      this.#proven = proven
+    })
+    if (!(await withinMs(asking, answerWithinMs))) {
+      throw new RetriableError('The object store does not say whether it honours If-None-Match')
+    }
+    const before = this.#overwritesSince
+    this.#overwritesSince = this.#proven ? null : performance.now()
+    if (!this.#proven && before === null) this.#report(overwrites)
+    if (this.#proven && before !== null) this.#report(ended)
+  }
+
+  #report(notice: Notice): void {
+    const { raise, log } = this.#o
+    log.error({ ...notice }, 'notice')
+    raise(notice).catch((error) => log.error({ reason: messageOf(error) }, 'event_not_published'))
+  }
+}
+
+const overwrites: Notice = {
+  type: 'store_overwrites',
+  subject,
+  severity: 'critical',
+  message:
+    'The object store ignores If-None-Match, so objects of the archive could be overwritten. The archiver puts nothing and waits. Update the store or use another one; songswap doctor --only s3 tries it.',
+}
+
+const ended: Notice = {
+  ...overwrites,
+  severity: 'info',
+  state: 'resolved',
+  message: 'The object store honours If-None-Match: the archiver goes on.',
+}

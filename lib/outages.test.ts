@@ -82,6 +82,16 @@ describe('an outage', () => {
     expect(states()).toEqual([['dependency_down', 'group:loader.history', 'raised']])
   })
 
+  test('is over when the server refuses what was sent: it answers', () => {
+    const { clock, outages, states } = open()
+    outages.failed(poller, down())
+    clock.now = 400
+    outages.failed(poller, down())
+    const refusal = Object.assign(new Error('null value in a column'), { code: '23502' })
+    for (; clock.now < 2_000; clock.now += 100) outages.failed(poller, from(postgres, refusal))
+    expect(states()).toEqual([raised, resolved])
+  })
+
   test('is said by the health report while it lasts', () => {
     const { clock, outages } = open()
     expect(outages.report()).toMatchObject({ alive: true, ready: true })

@@ -1,4 +1,4 @@
-import { messageOf, RetriableError, serverOf } from './errors.ts'
+import { isRecordFault, messageOf, RetriableError, serverOf } from './errors.ts'
 import type { Notice } from './events.ts'
 import type { HealthReport } from './health.ts'
 import { scrub } from './log.ts'
@@ -38,9 +38,16 @@ export class Outages {
     this.#o = { now: () => performance.now(), ...options }
   }
 
-  /** An effect of the waiter has failed. A wait that says its own end, as for a rate limit, is no outage. */
+  /**
+   * An effect of the waiter has failed. A wait that says its own end, as for a rate limit, is no outage, nor is the
+   * refusal of what was sent: the server answers.
+   */
   failed(waiter: Waiter, error: unknown): void {
     if (isAppointed(error)) return
+    if (isRecordFault(error)) {
+      this.worked(waiter)
+      return
+    }
     const server = serverOf(error)
     const subject = server ? `server:${server.name}` : `group:${waiter.name}`
     const outage = this.#outages.get(subject) ?? { waiters: new Map(), words: '', isRaised: false }

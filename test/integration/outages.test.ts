@@ -70,6 +70,8 @@ async function events(type: string): Promise<OperationalEvent[]> {
   return decoded.flatMap((d) => (d.type === 'value' && d.value.type === type ? [d.value] : []))
 }
 
+const isOfPostgres = (event: OperationalEvent) => event.subject === 'server:postgres'
+
 /** The loader's address of the database, by way of something else. */
 function by(port: number, search = ''): Record<string, string> {
   const url = new URL(stream.env.DATABASE_URL ?? '')
@@ -145,9 +147,10 @@ describe('a loader dead-letters nothing, and stores everything when it is over',
     const second = await startLoader(env)
     await paused(second, /server login failed/)
     const raised = await until(async () => {
-      const found = await events('dependency_down')
+      const found = (await events('dependency_down')).filter(isOfPostgres)
       return found.length >= 2 ? found : null
     }, 'both processes say so')
+    expect(raised).toHaveLength(2)
     for (const event of raised) {
       expect(event).toMatchObject({ subject: 'server:postgres', state: 'raised', severity: 'critical' })
       expect(event.message).toContain('server login failed')
@@ -156,15 +159,16 @@ describe('a loader dead-letters nothing, and stores everything when it is over',
     expect(await loader.probe('/healthz')).toBe(200)
     pooler.setMode({ type: 'open' })
     await allStored()
-    const all = await until(
-      async () => {
-        const found = await events('dependency_down')
-        return found.filter((e) => e.state === 'resolved').length === 2 ? found : null
-      },
-      'both processes say that it is over',
-      90_000,
-    )
-    expect(all.map((e) => e.subject)).toEqual(Array.from({ length: 4 }, () => 'server:postgres'))
+    // On a busy machine a slow answer may raise it once more: then that is over too.
+    let states: string[] = []
+    const isOver = async () => {
+      states = (await events('dependency_down')).filter(isOfPostgres).map((e) => e.state)
+      const over = states.filter((state) => state === 'resolved').length
+      return over >= 2 && 2 * over === states.length
+    }
+    await until(isOver, 'both processes say that it is over', 90_000).catch((error: Error) => {
+      throw new Error(`${error.message}: ${states}`)
+    })
     await until(async () => (await loader.probe('/readyz')) === 200, 'it is ready')
     await expectNoDeadLetters()
     expect(await loader.end('SIGTERM')).toBe(0)

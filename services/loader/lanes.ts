@@ -102,7 +102,7 @@ function wantedLane(wanted: WantedKind, { kafka, topology, requestAgainMs }: Lan
             order by id for update
           )
           update ${table} t set ${status} = 'requested', ${requestedAt} = now()
-            ${again ? `, ${again.count} = greatest(t.${again.count}, 1) + (t.${status} = 'not_found')::int` : ''}
+            ${again ? `, ${again.count} = greatest(t.${again.count}, 1) + (t.${status} is not distinct from 'not_found')::int` : ''}
           from locked where t.id = locked.id`,
         values: [ids],
       })

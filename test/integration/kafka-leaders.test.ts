@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type kafkajs from 'kafkajs'
@@ -22,19 +22,21 @@ import { createKafka } from '../../stack/infra/kafka.ts'
 import { freePorts } from '../../stack/infra/ports.ts'
 import type { Server } from '../../stack/infra/server.ts'
 import { jarsDir } from '../../stack/settings.ts'
-import { makeDataDir } from '../support/infra.ts'
+import type { BrokerFolder } from '../support/infra.ts'
+import { makeBrokerFolder } from '../support/infra.ts'
 import { readTopic } from '../support/kafka.ts'
 import { until } from '../support/until.ts'
 
 /** Three brokers of this file's own, so that leadership can move and one can be stopped. */
 let brokers: Server[]
-let dataDir: string
+let folder: BrokerFolder
 let config: KafkaConfig
 let admin: kafkajs.Admin
 const log = openLog('test', process.env.TEST_LOG_LEVEL ?? 'silent')
 
 beforeAll(async () => {
-  dataDir = makeDataDir()
+  folder = makeBrokerFolder()
+  const dataDir = folder.path
   const ports = await freePorts(3)
   brokers = createKafka({
     ...{ dataDir, storeDir: join(dataDir, 'store'), jarsDir },
@@ -54,7 +56,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await admin.disconnect()
   await Promise.all(brokers.map((broker) => broker.stop()))
-  rmSync(dataDir, { recursive: true, force: true })
+  folder.remove()
 })
 
 interface Layout {
@@ -289,8 +291,8 @@ test('a leader that moves while records wait for their commit makes the group sk
 
 /** Changes bytes of a partition's log on broker 1, and gives back how to undo it. */
 function damage(topic: string, partition: number, at: number): () => void {
-  const folder = join(dataDir, 'store', 'kafka-1', 'data', `${topic}-${partition}`)
-  const file = openSync(join(folder, '00000000000000000000.log'), 'r+')
+  const logFolder = join(folder.path, 'store', 'kafka-1', 'data', `${topic}-${partition}`)
+  const file = openSync(join(logFolder, '00000000000000000000.log'), 'r+')
   const bytes = Buffer.alloc(4)
   readSync(file, bytes, 0, bytes.length, at)
   writeSync(file, Buffer.from([0, 0, 0, 1]), 0, bytes.length, at)

@@ -1,4 +1,4 @@
-import { rmSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openCodec } from '../../lib/codec.ts'
@@ -17,7 +17,8 @@ import { createKafka } from '../../stack/infra/kafka.ts'
 import { freePorts } from '../../stack/infra/ports.ts'
 import type { Server } from '../../stack/infra/server.ts'
 import { jarsDir } from '../../stack/settings.ts'
-import { makeDataDir } from '../support/infra.ts'
+import type { BrokerFolder } from '../support/infra.ts'
+import { makeBrokerFolder } from '../support/infra.ts'
 import { readTopic } from '../support/kafka.ts'
 import type { TcpProxy } from '../support/tcp-proxy.ts'
 import { openTcpProxy } from '../support/tcp-proxy.ts'
@@ -26,13 +27,14 @@ import { until } from '../support/until.ts'
 /** A broker of this file's own, reachable through a link that the tests break. */
 let broker: Server
 let link: TcpProxy
-let dataDir: string
+let folder: BrokerFolder
 let config: KafkaConfig
 let admin: Admin
 const log = openLog('test', process.env.TEST_LOG_LEVEL ?? 'silent')
 
 beforeAll(async () => {
-  dataDir = makeDataDir()
+  folder = makeBrokerFolder()
+  const dataDir = folder.path
   const ports = await freePorts(1)
   const [port = 0] = ports.kafka
   link = await openTcpProxy({ port })
@@ -61,7 +63,7 @@ afterAll(async () => {
   await admin.close()
   await broker.stop()
   await link.close()
-  rmSync(dataDir, { recursive: true, force: true })
+  folder.remove()
 })
 
 async function freshTopic(name: string, partitions = 1): Promise<Topic<Buffer>> {
@@ -75,7 +77,7 @@ const valuesOf = async (topic: string) =>
 
 /** Size of the only segment of the topic's only partition, read past the link. */
 const logBytes = (topic: string) =>
-  statSync(join(dataDir, 'store', 'kafka', 'data', `${topic}-0`, '00000000000000000000.log')).size
+  statSync(join(folder.path, 'store', 'kafka', 'data', `${topic}-0`, '00000000000000000000.log')).size
 
 describe('a producer', () => {
   test('after giving up on a record that the broker had stored, does not lose the next one', async () => {

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, truncateSync } from 'node:fs'
+import { readFileSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openCodec } from '../../lib/codec.ts'
@@ -14,12 +14,12 @@ import { openLogReader } from '../../lib/kafka/log-reader.ts'
 import { openLog } from '../../lib/log.ts'
 import type { Topic } from '../../lib/topology.ts'
 import { topology } from '../../lib/topology.ts'
-import { lockFolder } from '../../stack/infra/folder-lock.ts'
 import { createKafka } from '../../stack/infra/kafka.ts'
 import { freePorts } from '../../stack/infra/ports.ts'
 import type { Server } from '../../stack/infra/server.ts'
 import { jarsDir } from '../../stack/settings.ts'
-import { makeDataDir } from '../support/infra.ts'
+import type { BrokerFolder } from '../support/infra.ts'
+import { makeBrokerFolder } from '../support/infra.ts'
 import type { TcpProxy } from '../support/tcp-proxy.ts'
 import { openTcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
@@ -31,8 +31,7 @@ import { until } from '../support/until.ts'
 
 let broker: Server
 let link: TcpProxy
-let dataDir: string
-let lock: { release(): void }
+let folder: BrokerFolder
 let linked: KafkaConfig
 let direct: KafkaConfig
 let admin: Admin
@@ -40,9 +39,8 @@ let writer: Kafka
 const log = openLog('test', process.env.TEST_LOG_LEVEL ?? 'silent')
 
 beforeAll(async () => {
-  dataDir = makeDataDir()
-  // Another run would take the folder for one that was left.
-  lock = lockFolder(dataDir)
+  folder = makeBrokerFolder()
+  const dataDir = folder.path
   const [ports, others] = [await freePorts(1), await freePorts(1)]
   link = await openTcpProxy({ port: ports.kafka[0] ?? 0 })
   const [server] = createKafka({
@@ -65,8 +63,7 @@ afterAll(async () => {
   await admin.close()
   await broker.stop()
   await link.close()
-  lock.release()
-  rmSync(dataDir, { recursive: true, force: true })
+  folder.remove()
 })
 
 const configOf = (port: number) =>
@@ -113,7 +110,7 @@ async function powerCut(topic: Topic, records: number): Promise<void> {
   link.setMode({ type: 'refuse' })
   link.cut()
   await broker.kill('SIGKILL')
-  const file = join(dataDir, 'store', 'kafka', 'data', `${topic.name}-0`, '00000000000000000000.log')
+  const file = join(folder.path, 'store', 'kafka', 'data', `${topic.name}-0`, '00000000000000000000.log')
   const bytes = readFileSync(file)
   let end = 0
   // Each batch: the offset of its first record, and the length of what follows.

@@ -59,6 +59,28 @@ export function makeDataDir(): string {
   return dataDir
 }
 
+/** A folder for brokers that a test file starts by itself. */
+export interface BrokerFolder {
+  path: string
+  /** To be called when the brokers have ended. */
+  remove(): void
+}
+
+/** As {@link makeDataDir}; no other test run takes it for abandoned, and it goes when this process is killed. */
+export function makeBrokerFolder(): BrokerFolder {
+  const path = makeDataDir()
+  const lock = lockFolder(path)
+  const reaper = startReaper(path)
+  return {
+    path,
+    remove() {
+      lock.release()
+      rmSync(path, { recursive: true, force: true })
+      reaper.dismiss()
+    },
+  }
+}
+
 /** What a killed test run left: its servers are stopped, its folder goes. Those of running ones are locked. */
 async function removeAbandonedFolders(): Promise<void> {
   for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(folderPrefix))) {

@@ -17,6 +17,7 @@ import { Secret } from '../../lib/secret.ts'
 import type { MetadataRequest, OperationalEvent, Topic } from '../../lib/topology.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
+import { stepClock } from '../support/step-clock.ts'
 import { until } from '../support/until.ts'
 
 let stream: Stream
@@ -623,6 +624,27 @@ describe('consuming', () => {
     await kafka.close()
   })
 
+  test('a clock that steps back by an hour stops neither heartbeats nor records', async () => {
+    const t = await freshTopic(1)
+    const group = newGroup()
+    const { kafka, health } = await stream.openKafka()
+    const seen: string[] = []
+    await kafka.consume({ group, topic: t, handler: pushIdsTo(seen) })
+    await kafka.publish(t, [{ key: 'a', value: request('before') }])
+    await until(() => seen.length === 1, 'it has joined')
+    const heartbeats = observeHeartbeats(group)
+    const stepForth = stepClock(-3_600_000)
+    try {
+      await until(() => heartbeats.count() >= 2, 'heartbeats go on')
+      await kafka.publish(t, [{ key: 'a', value: request('after') }])
+      await until(() => seen.includes('after'), 'records come')
+      expect(health.report()).toMatchObject({ alive: true, ready: true })
+    } finally {
+      stepForth()
+      heartbeats.restore()
+    }
+  })
+
   test('a topic that does not exist yet is waited for', async () => {
     const t = { ...topic, name: `${stream.config.prefix}later-${crypto.randomUUID()}`, partitions: 1 }
     const group = newGroup()
@@ -676,6 +698,18 @@ function observeAbortSignals(): { mostListeners: () => number; restore: () => vo
     mostListeners: () => Math.max(...[...signals].map((signal) => getEventListeners(signal, 'abort').length)),
     restore: () => Object.assign(EventTarget.prototype, { addEventListener }),
   }
+}
+
+/** How many heartbeats this process sends for a group from now on. */
+function observeHeartbeats(group: string): { count: () => number; restore: () => void } {
+  const { prototype }: { prototype: Broker } = createRequire(import.meta.url)('kafkajs/src/broker/index.js')
+  const { heartbeat } = prototype
+  let count = 0
+  prototype.heartbeat = function observed(payload) {
+    if (payload.groupId === group) count++
+    return heartbeat.call(this, payload)
+  }
+  return { count: () => count, restore: () => Object.assign(prototype, { heartbeat }) }
 }
 
 interface Broker {

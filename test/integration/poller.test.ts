@@ -7,6 +7,7 @@ import type { FaultName } from '../../stack/simulators/spotify/faults.ts'
 import type { PollerBench } from '../support/poller.ts'
 import { openPollerBench } from '../support/poller.ts'
 import { addUser, testCrypto } from '../support/spotify.ts'
+import { stepClock } from '../support/step-clock.ts'
 import { until } from '../support/until.ts'
 
 let bench: PollerBench
@@ -151,6 +152,22 @@ describe('a page', () => {
     await bench.polled(userId)
     expect(await bench.pages()).toHaveLength(1)
     await until(() => health.report().ready, 'the poller is ready again')
+  })
+
+  test('is published when Kafka is back, although the clock has stepped back by an hour meanwhile', async () => {
+    const [userId = 0] = await bench.addUsers(1)
+    bench.sim.givePlay(0)
+    await deleteTopic(bench.stream.topology.recentlyPlayed.name)
+    const { health } = await bench.start()
+    await until(() => !health.report().ready, 'the poller waits for Kafka')
+    const stepForth = stepClock(-3_600_000)
+    try {
+      await createTopic()
+      await bench.polled(userId)
+      await until(() => health.report().ready, 'the poller is ready again')
+    } finally {
+      stepForth()
+    }
   })
 })
 

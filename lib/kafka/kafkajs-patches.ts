@@ -130,6 +130,8 @@ interface OutMessage extends Omit<kafkajs.Message, 'headers'> {
   headers?: kafkajs.IHeaders
   offsetDelta: number
   timestampDelta: number
+  /** Set by the sender. */
+  guard?: { beforeEncoding: () => void }
 }
 
 const logAppendTime = 1
@@ -155,6 +157,7 @@ function keepHeaders(): void {
     'protocol/recordBatch/record/v0/index.js',
     ['protocol/requests/produce/v3/request.js'],
     (message: OutMessage) => {
+      message.guard?.beforeEncoding()
       const headers = fromKafkajsHeaders(message.headers)
       const body = new BodyEncoder()
         .writeInt8(0)

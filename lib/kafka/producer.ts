@@ -257,12 +257,15 @@ function withdrawLate(queue: TopicQueue): void {
   }
 }
 
-/** A batch is tried until the last of its records is given up. */
+/**
+ * A batch is tried until the first of its records is given up. Nothing of it is sent after that: the caller may have
+ * published the record again, and freed its memory.
+ */
 function toRequest(topic: string, records: readonly Waiting[]) {
   return {
     topic,
     messages: records.map(({ message }) => message),
-    giveUpAt: Math.max(...records.map(({ giveUpAt }) => giveUpAt)),
+    giveUpAt: Math.min(...records.map(({ giveUpAt }) => giveUpAt)),
   }
 }
 

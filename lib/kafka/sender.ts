@@ -39,13 +39,17 @@ interface Request {
 
 export type PartitionMessage = kafkajs.Message & { partition: number }
 
-/** kafkajs hands a message to the partitioner as it is, before each of its attempts: with what they are bound to. */
+/**
+ * kafkajs hands a message to the partitioner as it is, before each of its attempts, and to the encoder, for which it
+ * may have to wait: with what they are bound to.
+ */
 type GuardedMessage = PartitionMessage & { guard: Guard }
 
 interface Guard {
   /** The broker that may be sent to; undefined: any. */
   leader: number | undefined
-  giveUpAt: number
+  /** @throws when the message is not to be sent any more */
+  beforeEncoding: () => void
   /** The messages that kafkajs has tried once, where it is to try them once only; null: it may go on. */
   tried: Set<kafkajs.Message> | null
 }
@@ -83,10 +87,11 @@ export function openSender({ client, log }: { client: kafkajs.Kafka; log: Logger
   function partitioner({ topic, partitionMetadata, message }: kafkajs.PartitionerArgs): number {
     metadata.set(topic, partitionMetadata)
     const { partition, guard } = message as GuardedMessage
-    const { leader, giveUpAt, tried } = guard
+    const { leader, tried } = guard
     if (leader !== undefined && leader !== leaderOf(topic, partition))
       throw new Error(`Broker ${leader} does not lead partition ${partition} of ${topic} any more`)
-    if (closed || tried?.has(message) || performance.now() >= giveUpAt) throw new Error('given up')
+    if (tried?.has(message)) throw new Error('given up')
+    guard.beforeEncoding()
     tried?.add(message)
     return partition
   }
@@ -129,7 +134,10 @@ export function openSender({ client, log }: { client: kafkajs.Kafka; log: Logger
     const leftMs = giveUpAt - performance.now()
     if (leftMs <= 0) throw new Error('no answer in time')
     session.enter()
-    const guarded: Guard = { leader: undefined, tried: null, giveUpAt, ...guard }
+    const beforeEncoding = () => {
+      if (closed || performance.now() >= giveUpAt) throw new Error('given up')
+    }
+    const guarded: Guard = { leader: undefined, tried: null, beforeEncoding, ...guard }
     const sending = deliver(
       session,
       topic,

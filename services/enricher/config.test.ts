@@ -14,6 +14,7 @@ test('has the defaults that the documentation names', () => {
     reccobeatsUrl: 'https://api.reccobeats.com',
     featuresProvider: 'auto',
     lingerMs: 2_000,
+    deferMs: 600_000,
     probeAgainMs: 7 * 24 * 3_600_000,
   })
 })

@@ -23,6 +23,8 @@ export interface EnricherConfig extends ServiceConfig {
   featuresProvider: FeaturesProvider
   /** How long a request waits for others to share a batch with. */
   lingerMs: number
+  /** Until an id that failed again and again is asked for once more; doubled from there, up to a day. */
+  deferMs: number
   /** What Spotify refused to this app is tried again after this time. */
   probeAgainMs: number
 }
@@ -37,6 +39,7 @@ const env = {
     .enum(['auto', 'spotify', 'reccobeats', 'none'], 'must be auto, spotify, reccobeats or none')
     .default('auto'),
   ENRICH_LINGER_SECONDS: wholeNumber(0, 60).default(2),
+  ENRICH_DEFER_SECONDS: wholeNumber(1, 86_400).default(600),
   ENRICH_PROBE_AGAIN_HOURS: wholeNumber(1).default(168),
 }
 
@@ -51,6 +54,7 @@ export function readConfig(source: Env): EnricherConfig {
     reccobeatsUrl: e.RECCOBEATS_URL,
     featuresProvider: e.AUDIO_FEATURES_PROVIDER,
     lingerMs: e.ENRICH_LINGER_SECONDS * 1000,
+    deferMs: e.ENRICH_DEFER_SECONDS * 1000,
     probeAgainMs: e.ENRICH_PROBE_AGAIN_HOURS * 3_600_000,
   }
 }

@@ -17,7 +17,8 @@ export interface DeferredLookups {
 
 const takenForMs = 15 * 60_000
 
-export function openDeferredLookups(sql: Sql): DeferredLookups {
+/** @param minMs until a deferred lookup is due for the first time; see {@link deferralMs} */
+export function openDeferredLookups(sql: Sql, minMs: number): DeferredLookups {
   return {
     async defer(tickets) {
       const byKey = [...new Map(tickets.map((t) => [t.wanted.key, t])).values()]
@@ -33,7 +34,7 @@ export function openDeferredLookups(sql: Sql): DeferredLookups {
           toArray(byKey.map((t) => t.wanted.id)),
           toArray(byKey.map((t) => t.wanted.requestedAt)),
           toArray(byKey.map((t) => t.attempts)),
-          toArray(byKey.map((t) => deferralMs(t.attempts))),
+          toArray(byKey.map((t) => deferralMs(t.attempts, minMs))),
         ],
       )
     },

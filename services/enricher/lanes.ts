@@ -33,7 +33,7 @@ export async function openLanes(
   const reccobeats = openReccobeatsLookup({ url: config.reccobeatsUrl, timeoutMs, pauses })
   await scope.use(reccobeats, 'reccobeats')
 
-  const deferred = openDeferredLookups(sql)
+  const deferred = openDeferredLookups(sql, config.deferMs)
   const lane = {
     ...shared,
     deferred,

@@ -62,7 +62,6 @@ const deferredFrom = 4
 /** About a week of deferrals; after eight days the loader asks again by itself. */
 const forgottenFrom = 15
 const retryMinMs = 2_000
-const deferralMinMs = 10 * 60_000
 const deferralMaxMs = 24 * 3_600_000
 
 /** What comes of a ticket that has failed and is not given up. */
@@ -76,9 +75,9 @@ export function retryMs(attempts: number): number {
   return retryMinMs * 2 ** Math.min(attempts - 1, 10)
 }
 
-/** Until a deferred lookup is due: 10, 20, 40 minutes … a day. */
-export function deferralMs(attempts: number): number {
-  return Math.min(deferralMinMs * 2 ** Math.max(0, Math.min(attempts - deferredFrom, 20)), deferralMaxMs)
+/** Until a deferred lookup is due: the shortest time, twice that, four times … a day. */
+export function deferralMs(attempts: number, minMs: number): number {
+  return Math.min(minMs * 2 ** Math.max(0, Math.min(attempts - deferredFrom, 20)), deferralMaxMs)
 }
 
 /**

@@ -89,6 +89,7 @@ describe('the stream', () => {
         POLL_CONCURRENCY: '8',
         ARCHIVE_OBJECT_AGE_SECONDS: '3',
         ALERT_DIGEST_SECONDS: '5',
+        ENRICH_DEFER_SECONDS: '5',
         LOG_LEVEL: 'info',
       }
       const services = await startAll(env)

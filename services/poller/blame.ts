@@ -8,7 +8,7 @@ export interface Evidence {
   others: number
   /** Users who meet the like of it, this one included. */
   failing: number
-  /** Others for whom the same has worked since this user met it first. */
+  /** Others for whom the same has worked since this user met it first, and who do not meet it now. */
   working: number
   /** Many fail alike, in one of the stretches of time that were looked at. */
   isMass: boolean
@@ -27,11 +27,19 @@ export function isMass({ failing, working }: { failing: number; working: number 
 
 /** What has lasted a day for a user is theirs, also when others have it. */
 export const believeAfterMs = 24 * 3_600_000
-/** With the back-off of 15 s to 20 min this is two and a half hours: longer than most faults of Spotify's. */
-const longTries = 15
-/** Quarter of an hour. */
-const pairTries = 6
-const fewTries = 2
+/** What it takes to believe that an answer is about the user. */
+interface Proof {
+  /** In a row. */
+  tries: number
+  /** Since the first of them: intervals are settings, and quick ones alone must not make it sure. */
+  forMs: number
+}
+
+/** Longer than most faults of Spotify's. */
+const long: Proof = { tries: 15, forMs: 4 * 3_600_000 }
+/** The only other user has had their turn since; the longest interval is 20 minutes. */
+const pair: Proof = { tries: 6, forMs: 30 * 60_000 }
+const few: Proof = { tries: 2, forMs: 0 }
 
 /**
  * Whether an answer is surely about the user and not about Spotify. Words say little, they change; who else meets
@@ -40,20 +48,21 @@ const fewTries = 2
  * | others | it is the user's |
  * |---|---|
  * | many fail alike, nobody is served | after a day |
- * | many fail alike, others are served | after 15 tries in a row |
- * | nobody was served since | after 15 tries in a row |
- * | the only other user was served since | after 6 tries in a row |
+ * | many fail alike, others are served | after 15 tries in a row and four hours |
+ * | nobody was served since | after 15 tries in a row and four hours |
+ * | the only other user was served since | after 6 tries in a row and half an hour |
  * | others were served since | at the second try |
  */
 export function evaluateBlame({ tries, forMs, others, working, isMass: many }: Evidence): Blame {
   if (forMs >= believeAfterMs) return 'user'
   if (many && working === 0) return 'outage'
-  return tries >= triesUntilSure({ many, others, working }) ? 'user' : 'unsure'
+  const proof = toProof({ many, others, working })
+  return tries >= proof.tries && forMs >= proof.forMs ? 'user' : 'unsure'
 }
 
-function triesUntilSure(seen: { many: boolean; others: number; working: number }): number {
-  if (seen.many || seen.working === 0) return longTries
-  return seen.others === 1 ? pairTries : fewTries
+function toProof(seen: { many: boolean; others: number; working: number }): Proof {
+  if (seen.many || seen.working === 0) return long
+  return seen.others === 1 ? pair : few
 }
 
 const hourMs = 3_600_000

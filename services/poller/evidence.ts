@@ -14,7 +14,8 @@ const hourMs = 3_600_000
 const stretchesMs = [5 * 60_000, hourMs]
 
 /**
- * Others who were polled with success since a user was refused first, and users who are refused.
+ * Others who were polled with success since a user was refused first and are not refused themselves now, and users
+ * who are refused.
  *
  * @param forMs since the user was refused first
  */
@@ -28,7 +29,8 @@ export async function readRefusalEvidence(sql: Sql, userId: number, forMs: numbe
            and last_error = any($5) limit $4) f) as failing,
        (select count(*) from (select from poll_state s join users u on u.id = s.user_id
          where u.status = 'active' and s.user_id <> $1
-           and s.last_ok_at > now() - make_interval(secs => $2::float8 / 1000) limit $4) w) as working`,
+           and s.last_ok_at > now() - make_interval(secs => $2::float8 / 1000)
+           and not coalesce(s.failures > 0 and s.last_error = any($5), false) limit $4) w) as working`,
     values: [userId, forMs, hourMs, countUpTo, refusals],
   })
   const counts = rows[0] ?? { others: 0, failing: 0, working: 0 }

@@ -391,14 +391,43 @@ describe('a user', () => {
     expect((await Promise.all(ids.map(bench.state))).map((s) => s.status)).toEqual(ids.map(() => 'active'))
   })
 
-  test('who is alone is not parked by a fault of two hours, and is by one that stays', async () => {
+  test('who is alone is not parked by a fault of some hours, however often it is met, and is by one that stays', async () => {
     const [userId = 0] = await bench.addUsers(1)
     bench.sim.changeListener(0, { listed: false })
     await bench.start()
     await until(async () => (await bench.state(userId)).failures >= 4, 'four refusals')
     expect((await bench.state(userId)).status).toBe('active')
     await bench.postgres.query('update poll_state set error_count = 14')
+    await until(async () => (await bench.state(userId)).failures >= 6, 'two refusals more')
+    expect((await bench.state(userId)).status).toBe('active')
+    await bench.postgres.query(`update poll_state set error_since = now() - interval '4 h'`)
     await becomes(userId, 'forbidden')
+  })
+
+  test('is not parked where the only other one was served meanwhile, and is refused as well now', async () => {
+    const [first = 0, other = 0] = await bench.addUsers(2)
+    const answer = { status: 403, headers: {}, body: 'Nobody may pass' }
+    bench.sim.scriptFault({ answer, endpoint: 'recently-played', listener: 0, count: 1_000 })
+    await bench.start()
+    await until(async () => (await bench.state(first)).failures >= 2, 'the first one is refused')
+    const refusedAt = new Date()
+    await until(
+      async () => Number((await bench.state(other)).last_ok_at) > Number(refusedAt),
+      'one is served',
+    )
+    bench.sim.scriptFault({ answer, endpoint: 'recently-played', listener: 1, count: 1_000 })
+    await until(async () => (await bench.state(other)).failures >= 1, 'the other one is refused as well')
+    const age = `update poll_state set error_count = 9, error_since = error_since - interval '1 h'`
+    await bench.postgres.query(`${age} where user_id = $1`, [first])
+    const before = (await bench.state(first)).failures
+    await until(
+      async () => (await bench.state(first)).failures > before + 1,
+      'the first one is refused again',
+    )
+    expect((await Promise.all([first, other].map(bench.state))).map((s) => s.status)).toEqual([
+      'active',
+      'active',
+    ])
   })
 
   test('whose failures were of another kind for a day is not believed dead at the first refusal', async () => {

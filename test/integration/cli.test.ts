@@ -73,6 +73,15 @@ async function addUser(listener: number): Promise<number> {
   return Number(stdout)
 }
 
+/** What an app has used in each lane, and whether it is paused. */
+async function readLanes(clientId: string) {
+  const { rows } = await postgres.query(
+    `select lane, used, paused_until > now() as paused from api_pauses where client_id = $1 order by lane`,
+    [clientId],
+  )
+  return rows
+}
+
 async function countUsers(): Promise<number> {
   const { rows } = await postgres.query('select count(*) as count from users')
   return rows[0].count
@@ -86,8 +95,11 @@ async function agree(address: string, listener: number, extra = ''): Promise<str
   return location
 }
 
-async function startConnect(...args: string[]): Promise<{ running: Running; address: string }> {
-  const running = startSongswap(['users', 'connect', '--port', '0', ...args], env)
+async function startConnect(
+  more: Record<string, string> = {},
+  ...args: string[]
+): Promise<{ running: Running; address: string }> {
+  const running = startSongswap(['users', 'connect', '--port', '0', ...args], { ...env, ...more })
   return { running, address: await running.says(/(http[^\s"]+\/authorize[^\s"]+)/) }
 }
 
@@ -206,11 +218,7 @@ describe('users add', () => {
     spotify.scriptFault({ fault: 'quota_exceeded', endpoint: 'me' })
     const { code, stderr } = await runSongswap(['users', 'add'], own, spotify.refreshToken(4))
     expect({ code, quota: stderr.includes('quota_exceeded') }).toEqual({ code: 1, quota: true })
-    const { rows } = await postgres.query(
-      `select lane, used, paused_until > now() as paused from api_pauses where client_id = $1 order by lane`,
-      [SPOTIFY_CLIENT_ID],
-    )
-    expect(rows).toEqual([
+    expect(await readLanes(SPOTIFY_CLIENT_ID)).toEqual([
       { lane: 'accounts', used: 1, paused: null },
       { lane: 'enrichment', used: 0, paused: null },
       { lane: 'polling', used: 1, paused: true },
@@ -273,7 +281,7 @@ describe('users connect', () => {
       [id],
     )
     spotify.changeListener(12, { refreshToken: 'revoked' })
-    const { running, address } = await startConnect('--json')
+    const { running, address } = await startConnect({}, '--json')
     expect((await fetch(await agree(address, 12))).status).toBe(200)
     const { code, stdout } = await running.ended
     expect(code).toBe(0)
@@ -315,6 +323,28 @@ describe('users connect', () => {
     expect(stderr).toContain('declined')
   })
 
+  test('stores the 429 that it meets, for everybody, and does not ask a second time', async () => {
+    const SPOTIFY_CLIENT_ID = `quota-${crypto.randomUUID()}`
+    const { running, address } = await startConnect({ SPOTIFY_CLIENT_ID })
+    spotify.scriptFault({ fault: 'quota_exceeded', endpoint: 'me' })
+    const page = await fetch(await agree(address, 16))
+    expect({ status: page.status, quota: (await page.text()).includes('quota_exceeded') }).toEqual({
+      status: 502,
+      quota: true,
+    })
+    const { code, stderr } = await running.ended
+    expect(code).toBe(1)
+    expect(stderr).toContain('quota_exceeded')
+    expect(await readLanes(SPOTIFY_CLIENT_ID)).toEqual([
+      { lane: 'accounts', used: 1, paused: null },
+      { lane: 'enrichment', used: 0, paused: null },
+      { lane: 'polling', used: 1, paused: true },
+    ])
+    const late = await startConnect({ SPOTIFY_CLIENT_ID })
+    await fetch(await agree(late.address, 16))
+    expect((await late.running.ended).stderr).toContain('Nothing was asked')
+  })
+
   test('a code that was used already is refused', async () => {
     const { running, address } = await startConnect()
     const callback = new URL(await agree(address, 15))
@@ -338,7 +368,7 @@ describe('users connect', () => {
   })
 
   test('nobody is waited for longer than asked', async () => {
-    const { running } = await startConnect('--timeout', '1')
+    const { running } = await startConnect({}, '--timeout', '1')
     const { code, stderr } = await running.ended
     expect(code).toBe(1)
     expect(stderr).toContain('within 1 second')

@@ -16,6 +16,7 @@ const well: UserState = {
   failures: 0,
   lastError: null,
   scope: 'user-read-recently-played',
+  otherApp: null,
   openGaps: 0,
 }
 
@@ -34,6 +35,7 @@ test.each<[Partial<UserState>, string[]]>([
   [{ status: 'forbidden' }, ["not on the app's list"]],
   [{ scope: null }, ['no tokens']],
   [{ scope: 'user-read-email' }, ['scope lacks user-read-recently-played']],
+  [{ otherApp: 'the-old-app' }, ['tokens of another app']],
   [{ authorizedAt: ago(175) }, ['consent ends in 5d']],
   [{ authorizedAt: ago(200) }, ['consent has ended']],
   [{ authorizedAt: null }, ['consent of unknown age: it may end any day']],

@@ -14,6 +14,8 @@ export type UserState = Pick<
   lastError: string | null
   /** null: the user has no tokens; empty: Spotify never told. */
   scope: string | null
+  /** The app that the tokens were given to, where it is not the one that is set; null: it is, or nobody knows. */
+  otherApp: string | null
   openGaps: number
 }
 
@@ -65,8 +67,9 @@ function ofStatus({ status, statusReason }: UserState): string[] {
   return [statusReason ? `${what}: ${statusReason}` : what]
 }
 
-function ofConsent({ scope, status }: UserState, daysLeft: number | null): string[] {
+function ofConsent({ scope, status, otherApp }: UserState, daysLeft: number | null): string[] {
   if (scope === null) return ['no tokens']
+  if (otherApp !== null) return ['tokens of another app']
   const ending = status === 'active' && (daysLeft ?? 0) <= warnedDays
   const unknown = 'consent of unknown age: it may end any day'
   return [

@@ -19,30 +19,33 @@ export const usersCheck: Check = {
   hint: 'See the check of Postgres.',
   async run(context, notes) {
     const sql = await context.database()
-    const users = await readUserStates(sql)
+    const users = await readUserStates(sql, context.env.SPOTIFY_CLIENT_ID || null)
     if (users.length === 0) {
       notes.warn('users', 'nobody is connected', 'songswap users connect')
       return
     }
     noteStatuses(users, notes)
     await noteKeys(context, sql, notes)
+    noteOtherApps(users, notes)
     await notePolling(context, sql, notes)
     noteTroubles(users, notes)
   },
 }
 
-async function readUserStates(sql: Sql): Promise<UserState[]> {
+/** @param clientId null: it is not set, which the check of the configuration says */
+async function readUserStates(sql: Sql, clientId: string | null): Promise<UserState[]> {
   const { rows } = await sql.query<UserState>(
     `select u.id, u.spotify_id as "spotifyId", u.display_name as "displayName", u.status,
        u.status_reason as "statusReason", u.authorized_at as "authorizedAt",
        s.last_ok_at as "lastOkAt", coalesce(s.failures, 0) as failures, s.last_error as "lastError",
-       t.scope, coalesce(g.open, 0) as "openGaps"
+       t.scope, case when t.client_id <> $1 then t.client_id end as "otherApp", coalesce(g.open, 0) as "openGaps"
      from users u
      left join poll_state s on s.user_id = u.id
      left join spotify_tokens t on t.user_id = u.id
      left join (select user_id, count(*) as open from gaps where closed_at is null group by user_id) g
        on g.user_id = u.id
      order by u.id`,
+    [clientId],
   )
   return rows
 }
@@ -74,6 +77,18 @@ async function noteKeys({ env }: DoctorContext, sql: Sql, notes: Notes): Promise
     notes.fail('tokens', text, 'Put the lost key back into TOKEN_ENCRYPTION_KEYS, or let them connect again.')
   }
   if (faults.length === 0) notes.ok('tokens', `${toPlural(rows.length, 'key')} in use, at hand`)
+}
+
+/** Users who cannot be polled: no other app than the one that got their tokens can renew them. */
+function noteOtherApps(users: readonly UserState[], notes: Notes): void {
+  for (const [app, some] of Map.groupBy(users, (user) => user.otherApp)) {
+    if (app === null) continue
+    const names = some.slice(0, namesShown).map(({ id }) => id)
+    const more = some.length > namesShown ? ` and ${some.length - namesShown} more` : ''
+    const text = `${toPlural(some.length, 'user')} with tokens of the app ${app}, which is not SPOTIFY_CLIENT_ID: ${names.join(', ')}${more}`
+    const hint = 'Set the id and secret of that app again, or let each connect: songswap users connect.'
+    notes.fail('app of the tokens', text, hint)
+  }
 }
 
 /** Whether a poller runs, and whether it gets through to everybody. */

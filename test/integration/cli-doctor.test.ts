@@ -674,6 +674,21 @@ describe('users', () => {
     )
   })
 
+  test('tokens of another app are a failure that says whose they are and what to do', async () => {
+    const other = await addUser(postgres, spotify, 1)
+    await postgres.query('update poll_state set last_ok_at = now()')
+    expect((await examine({}, '--only', 'users')).code).toBe(0)
+    await postgres.query(`update spotify_tokens set client_id = 'the-old-app' where user_id = $1`, [other])
+    const { code, troubles, hints, details } = await examine({}, '--only', 'users')
+    expect(code).toBe(1)
+    expect(troubles).toContain(
+      `fail users app of the tokens: 1 user with tokens of the app the-old-app, which is not SPOTIFY_CLIENT_ID: ${other}`,
+    )
+    expect(hints).toContain('id and secret of that app')
+    expect(hints).toContain('songswap users connect')
+    expect(details.users).toMatchObject({ well: 1, troubled: [{ troubles: ['tokens of another app'] }] })
+  })
+
   test('a lost encryption key is a failure', async () => {
     const TOKEN_ENCRYPTION_KEYS = `other:${Buffer.from('0123456789abcdefghijklmnopqrstuv').toString('base64url')}`
     const { code, troubles } = await examine({ TOKEN_ENCRYPTION_KEYS }, '--only', 'users')

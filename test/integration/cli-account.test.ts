@@ -88,7 +88,7 @@ const contents = async (user: number): Promise<unknown> => {
   )
   const catalogue = ['tracks', 'albums', 'artists', 'track_artists'].map((t) =>
     rows(
-      `select (to_jsonb(t) - '{fetched_at,features_status,features_requested_at,metadata_status,metadata_requested_at}'::text[])::text as row from ${t} t order by 1`,
+      `select (to_jsonb(t) - '{fetched_at,features_status,features_requested_at,features_requests,metadata_status,metadata_requested_at}'::text[])::text as row from ${t} t order by 1`,
     ),
   )
   return [plays, ...(await Promise.all(catalogue))]

@@ -116,7 +116,7 @@ async function contents(
   tables = ['plays', 'rejected_items', 'tracks', 'artists', 'albums', 'track_artists'],
 ) {
   const left = ['ingested_at', 'first_seen_at', 'metadata_requested_at', 'features_requested_at']
-  const own = [...left, 'features_status', 'metadata_status', 'fetched_at']
+  const own = [...left, 'features_status', 'features_requests', 'metadata_status', 'fetched_at']
   const all = tables.map((t) =>
     postgres.query(`select (to_jsonb(t) - $1::text[])::text as row from ${t} t order by 1`, [own]),
   )

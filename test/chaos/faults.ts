@@ -7,6 +7,7 @@ import { topology } from '../../lib/topology.ts'
 import type { Random } from '../../stack/simulators/random.ts'
 import type { S3Fault } from '../support/s3-faults.ts'
 import type { LinkMode } from '../support/tcp-proxy.ts'
+import { untilBack } from '../support/until.ts'
 import type { Cluster } from './cluster.ts'
 import type { Fleet, ServiceName } from './fleet.ts'
 import { serviceNames } from './fleet.ts'
@@ -291,15 +292,19 @@ const movingLeaders: Fault = {
         replicas: replicasOf(leader),
       }))
       await admin.alterPartitionReassignments({ topics: [{ topic, partitionAssignment }] })
-      await delay(1_500)
     }
+    const everywhere = (leader: number) => [leader, ...brokers.filter((id) => id !== leader)]
     for (let turn = 0; turn < 4; turn++) {
-      // A leader that keeps no replica any more has to hand over.
-      await assign((leader) => brokers.filter((id) => id !== leader))
-      await assign((leader) => [leader, ...brokers.filter((id) => id !== leader)])
+      // A leader that keeps no replica any more has to hand over. Another fault may be in the way: that is as good.
+      for (const replicasOf of [(leader: number) => brokers.filter((id) => id !== leader), everywhere]) {
+        await assign(replicasOf).catch(() => undefined)
+        await delay(1_500)
+      }
     }
-    await admin.disconnect()
-    return nothing
+    return async () => {
+      await untilBack(() => assign(everywhere).then(() => true), 'the replicas are everywhere again', 60_000)
+      await admin.disconnect()
+    }
   },
 }
 

@@ -42,12 +42,11 @@ export class BudgetBlocks {
   /** Gives up to `count` requests, all of one window. */
   async take(lane: Lane, count: number): Promise<Taken> {
     const held = this.#blocks.get(lane)
-    if (held && (held.left < count || held.until <= this.#now())) await this.#giveBack(lane, held)
-    const block = this.#blocks.get(lane) ?? (await this.#fill(lane, count))
-    if (!block) return nothing
-    const granted = Math.min(count, block.left)
-    block.left -= granted
-    return { granted, window: block.window, windowEndsInMs: block.until - this.#now(), isPaused: false }
+    if (held && this.#isEnough(held, count)) return this.#grant(held, count)
+    if (held) await this.#giveBack(lane, held)
+    // Another call may have filled meanwhile.
+    const block = this.#blocks.get(lane)
+    return block && this.#isEnough(block, count) ? this.#grant(block, count) : this.#fill(lane, count)
   }
 
   /** Gives back what is left of every block. */
@@ -55,18 +54,29 @@ export class BudgetBlocks {
     for (const [lane, block] of [...this.#blocks]) await this.#giveBack(lane, block)
   }
 
-  async #fill(lane: Lane, count: number): Promise<Block | null> {
+  #isEnough({ left, until }: Block, count: number): boolean {
+    return left >= count && until > this.#now()
+  }
+
+  #grant(block: Block, count: number): Taken {
+    const granted = Math.min(count, block.left)
+    block.left -= granted
+    return { granted, window: block.window, windowEndsInMs: block.until - this.#now(), isPaused: false }
+  }
+
+  /** Takes a block and grants from it before anything is waited for: many fill at once, and one block is enough. */
+  async #fill(lane: Lane, count: number): Promise<Taken> {
     const taken = await this.#store.take(lane, Math.max(count, this.#size))
-    if (taken.window === null) return null
+    if (taken.window === null) return nothing
     const livesMs = Math.min(blockLivesMs, taken.windowEndsInMs)
     const block = { left: taken.granted, window: taken.window, until: this.#now() + livesMs }
-    // Another call may have filled at the same moment: one block is enough.
+    const granted = this.#grant(block, count)
     const other = this.#blocks.get(lane)
     this.#blocks.set(lane, block)
-    if (other) await this.#giveBack(lane, other)
     // What fails to go back stays counted: the budget is short by it until its window ends.
     setTimeout(() => void this.#giveBack(lane, block).catch(() => undefined), livesMs).unref()
-    return block
+    if (other) await this.#giveBack(lane, other)
+    return granted
   }
 
   async #giveBack(lane: Lane, block: Block): Promise<void> {

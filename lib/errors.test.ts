@@ -1,7 +1,15 @@
 import { getSystemErrorMap } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { sqlStates } from '../test/support/sql-states.ts'
-import { calling, isKnownOutage, isRecordFault, overRecords, RetriableError, serverOf } from './errors.ts'
+import {
+  calling,
+  isKnownOutage,
+  isRecordFault,
+  isServersOwnFault,
+  overRecords,
+  RetriableError,
+  serverOf,
+} from './errors.ts'
 
 const withFields = (fields: object) => Object.assign(new Error('refused'), fields)
 const blamed = ['21', '22', '23', '54']
@@ -78,6 +86,24 @@ describe('everything else that an effect throws is an outage', () => {
   ])('%s', (_what, error) => {
     expect(isRecordFault(error)).toBe(false)
   })
+})
+
+test.each([
+  ['a table that is missing', withFields({ code: '42P01' }), true],
+  ['a right that was taken', withFields({ code: '42501' }), true],
+  ['a schema that is missing', withFields({ code: '3F000' }), true],
+  ['a server that only reads', withFields({ code: '25006' }), true],
+  ['a disk that is full', withFields({ code: '53100' }), true],
+  ['a pooler that ends the session', withFields({ code: 'XX000', severity: 'FATAL' }), true],
+  ['a topic that may not be written', withFields({ type: 'TOPIC_AUTHORIZATION_FAILED' }), true],
+  ['its cause', new RetriableError('x', { cause: withFields({ code: '42P01' }) }), true],
+  ['a trigger that raises', withFields({ code: 'P0001', severity: 'ERROR' }), false],
+  ['a statement that takes too long', withFields({ code: '57014', severity: 'ERROR' }), false],
+  ['an index that is damaged', withFields({ code: 'XX002', severity: 'ERROR' }), false],
+  ['a broken link', withFields({ code: 'EPIPE' }), false],
+  ['a bug of a driver', new TypeError('x is not a function'), false],
+])('whether a server is at fault whatever it is sent: %s', (_what, error, isOwn) => {
+  expect(isServersOwnFault(error)).toBe(isOwn)
 })
 
 test('what pure code throws over records is their fault, whatever it is', () => {

@@ -69,6 +69,43 @@ export function isRecordFault(error: unknown): boolean {
   return isRecordFault(error.cause)
 }
 
+/** Classes of SQLSTATE that are about the server, its schema or the rights there, whatever a statement holds. */
+const serversOwnSqlClasses: ReadonlyMap<string, string> = new Map([
+  ['08', 'connection exception'],
+  ['25', 'invalid transaction state: a server that only reads'],
+  ['26', 'a prepared statement that a pooler has lost'],
+  ['28', 'invalid authorization'],
+  ['3D', 'a database that is missing'],
+  ['3F', 'a schema that is missing'],
+  ['42', 'a table or column that is missing, a right that was taken'],
+  ['53', 'insufficient resources: disk, memory, connections'],
+  ['58', 'system error: a file that cannot be read'],
+])
+
+/** The same in Kafka's names. */
+const serversOwnKafkaTypes: ReadonlyMap<string, string> = new Map([
+  ['TOPIC_AUTHORIZATION_FAILED', 'a right that was taken'],
+  ['CLUSTER_AUTHORIZATION_FAILED', 'a right that was taken'],
+  ['UNKNOWN_TOPIC_OR_PARTITION', 'a topic that is missing'],
+  ['NOT_ENOUGH_REPLICAS', 'brokers that are away'],
+  ['INVALID_TIMESTAMP', 'a clock that is wrong, here or there'],
+])
+
+/**
+ * Whether a server says that it fails whatever it is sent, though it may answer a probe: no record is suspected then.
+ * The others, a statement that takes too long among them, may be due to one record.
+ */
+export function isServersOwnFault(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const { code, type } = error as { code?: unknown; type?: unknown }
+  if (typeof type === 'string' && serversOwnKafkaTypes.has(type)) return true
+  if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)) {
+    const { severity } = error as { severity?: unknown }
+    return serversOwnSqlClasses.has(code.slice(0, 2)) || endsSession.has(severity)
+  }
+  return isServersOwnFault(error.cause)
+}
+
 /** A server that this process depends on. */
 export interface Server {
   /** Lower case with hyphens: `postgres`, `kafka`, `object-store`, `schema-registry`. */

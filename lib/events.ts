@@ -24,6 +24,7 @@ export const eventTypes = {
   gap_detected: 'Plays are known to be missing for a user.',
   dead_letter_flood: 'A consumer stopped taking records: too many became dead letters.',
   dependency_down: 'A server that a service depends on has failed for minutes.',
+  partition_unreadable: 'A group cannot read a place of a topic: its partition waits there.',
   record_held_up: 'A record fails again and again although the server answers: its partition waits.',
   offset_out_of_range: 'A consumer group asked for records that the topic had already forgotten.',
   store_overwrites: 'The object store ignores If-None-Match: the archiver puts nothing.',

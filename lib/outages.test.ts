@@ -11,7 +11,12 @@ const poller = { name: 'poller', place: null }
 function open() {
   const clock = { now: 0 }
   const notices: Notice[] = []
-  const outages = new Outages({ afterMs: 300, notify: (n) => notices.push(n), now: () => clock.now })
+  const outages = new Outages({
+    afterMs: 300,
+    instance: 'loader@a/1',
+    notify: (n) => notices.push(n),
+    now: () => clock.now,
+  })
   const states = () => notices.map(({ type, subject, state }) => [type, subject, state ?? 'raised'])
   return { clock, notices, outages, states }
 }
@@ -90,6 +95,43 @@ describe('an outage', () => {
     const refusal = Object.assign(new Error('null value in a column'), { code: '23502' })
     for (; clock.now < 2_000; clock.now += 100) outages.failed(poller, from(postgres, refusal))
     expect(states()).toEqual([raised, resolved])
+  })
+
+  test('is reported again every five minutes while it lasts, and is said to be unknown when the process stops', () => {
+    const { clock, notices, outages } = open()
+    for (; clock.now <= 900_000; clock.now += 10_000) outages.failed(poller, down())
+    expect(notices.map(({ details }) => details?.repeated)).toEqual([undefined, '1', '2'])
+    for (const { details } of notices)
+      expect(details).toMatchObject({ instance: 'loader@a/1', repeatSeconds: '300' })
+    outages.failed(
+      { name: 'loader.history', place: null },
+      from({ ...postgres, name: 'kafka' }, new Error('x')),
+    )
+    outages.close()
+    expect(notices.slice(3)).toMatchObject([
+      { subject: 'server:postgres', state: 'resolved', details: { instance: 'loader@a/1', end: 'stopped' } },
+    ])
+    expect(notices.at(-1)?.message).toContain('is not known')
+    outages.close()
+    expect(notices).toHaveLength(4)
+  })
+
+  test('of a place that cannot be read names it, and ends when the place is read, not when its neighbours work', () => {
+    const { clock, notices, outages, states } = open()
+    const reader = { ...loader(3), isReading: true }
+    for (; clock.now <= 400; clock.now += 100) {
+      outages.failed(reader, new RetriableError('pages/3/17: a checksum is wrong'))
+      outages.worked(loader(3))
+      outages.worked(loader(4), true)
+    }
+    const unreadable = ['partition_unreadable', 'partition:loader.history/pages/3']
+    expect(states()).toEqual([[...unreadable, 'raised']])
+    expect(notices[0]?.message).toContain('loader.history has not been able to read pages/3/17: a checksum')
+    outages.worked(reader)
+    expect(states()).toEqual([
+      [...unreadable, 'raised'],
+      [...unreadable, 'resolved'],
+    ])
   })
 
   test('is said by the health report while it lasts', () => {

@@ -6,7 +6,7 @@ import type { Health, HealthReport } from '../health.ts'
 import { withinMs } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import { metrics } from '../metrics.ts'
-import type { Outages } from '../outages.ts'
+import type { Outages, Waiter } from '../outages.ts'
 import type { Resource } from '../scope.ts'
 import type { Topic } from '../topology.ts'
 import type { Burials } from './burial.ts'
@@ -435,6 +435,7 @@ class Term<V> {
     }
     if (this.#workers.get(name) !== worker) return
     this.#holds.release(name)
+    this.#o.outages.worked(this.#reader(name))
     const from = log.topicId === null ? {} : { topicId: log.topicId }
     const records = batch.messages.map((m) => ({ ...toRawRecord(topic, partition, m), ...from }))
     worker.enqueue(records, Number(batch.highWatermark))
@@ -456,12 +457,17 @@ class Term<V> {
 
   /** What cannot be read is not gone past: it may be read by a later release, or after the disk was mended. */
   #hold(topic: string, partition: number, { offset, reason }: { offset: number; reason: string }): void {
-    const { group, log } = this.#o
+    const { group, outages, log } = this.#o
     const name = `${topic}/${partition}`
     this.#consumer.pause([{ topic, partitions: [partition] }])
     const next = this.#holds.hold(name, () => this.#resume(topic, partition))
     metrics.consumerRetries.inc({ group })
+    outages.failed(this.#reader(name), new RetriableError(`${name}/${offset}: ${reason}`))
     log.error({ group, topic, partition, offset, reason, ...next }, 'partition_unreadable')
+  }
+
+  #reader(place: string): Waiter {
+    return { name: this.#o.group, place, isReading: true }
   }
 
   /**

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import type { Codec } from '../codec.ts'
 import type { KafkaConfig } from '../config.ts'
 import type { Server } from '../errors.ts'
@@ -142,7 +143,8 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
     log,
   )
   const notify = (notice: Notice) => notices.add(notice)
-  const outages = new Outages({ afterMs: config.outages.downAfterMs, notify })
+  const instance = `${name}@${hostname()}/${crypto.randomUUID().slice(0, 8)}`
+  const outages = new Outages({ afterMs: config.outages.downAfterMs, instance, notify })
   health.register('dependencies', () => outages.report())
 
   async function publishDeadLetters(group: string, batch: SettledBatch): Promise<void> {
@@ -198,6 +200,7 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
     async close() {
       process.off(forceValveSignal, forceValves)
       await Promise.all(consumers.map((c) => c.close()))
+      outages.close()
       await notices.close()
       await producer.close()
     },

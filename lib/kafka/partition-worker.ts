@@ -1,6 +1,6 @@
 import { checkpoint } from '../checkpoint.ts'
 import { UnknownSchemaError } from '../codec.ts'
-import { messageOf, RetriableError, serverOf } from '../errors.ts'
+import { isServersOwnFault, messageOf, RetriableError, serverOf } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { scrub } from '../log.ts'
 import { metrics } from '../metrics.ts'
@@ -332,7 +332,7 @@ export class PartitionWorker<V> {
     if (!record || isAppointed(cause)) return false
     this.#lastWords = scrub(messageOf(cause))
     if (this.#holdUp.failed(hand.records, performance.now()) < heldUpAfterMs) return false
-    if (!(await answers(serverOf(cause)))) return false
+    if (isServersOwnFault(cause) || !(await answers(serverOf(cause)))) return false
     if (hand.records.length > 1) {
       const rear = hand.records.splice(this.#holdUp.halve(hand.records.length))
       this.#queue.unshift(...rear)

@@ -51,11 +51,12 @@ const moreFieldSize = 50
 /** The alert of the first of a kind, or of its recovery. */
 export function toAlert({ first, count, examples }: Announcement): Alert {
   const resolved = first.state === 'resolved'
+  const end = first.isEndUnknown ? 'Not reported any more' : 'Resolved'
   const more = { name: `${count} of them so far`, value: examples.join('\n') }
   return {
-    title: resolved ? `Resolved: ${first.title}` : first.title,
+    title: resolved ? `${end}: ${first.title}` : first.title,
     text: first.text,
-    severity: resolved ? 'resolved' : first.severity,
+    severity: resolved && !first.isEndUnknown ? 'resolved' : first.severity,
     fields: count > 1 ? [...first.fields, more] : first.fields,
     footer: first.source,
     at: first.at,

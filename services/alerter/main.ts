@@ -13,6 +13,7 @@ import { openDelivery } from './delivery.ts'
 import { AlertDesk } from './desk.ts'
 import { openDiscord } from './discord.ts'
 import { TellingMemory } from './memory.ts'
+import { openOutageWatch } from './outage-watch.ts'
 import { openPollingWatch } from './polling-watch.ts'
 import { Poster } from './poster.ts'
 import { MessageRate } from './rate.ts'
@@ -53,6 +54,8 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
     )
   const watching = { intervalMs: config.lagIntervalMs, isChosen: () => desk.owns(events.name), log }
   const client = { config: config.kafka, log, name: `${name}-sampler` }
+  const outages = { client, codec, topic: events.name, publish, isChosen: watching.isChosen, log }
+  await scope.use(openOutageWatch(outages), 'outage watch')
   const standing = openStanding(sql, log)
   const lag = { client, topology: streams, rules: config.lag, standing, publish }
   await scope.use(openSampler({ ...watching, ...lag }), 'sampler')

@@ -16,6 +16,10 @@ export interface Report {
   state: 'raised' | 'resolved'
   /** It can wait: a digest is soon enough. */
   isDigestOnly: boolean
+  /** A process repeats what it has reported, because it lasts. */
+  isRepeat?: boolean
+  /** Nobody reports it any more, and whether it is over is not known. */
+  isEndUnknown?: boolean
   severity: Severity
   title: string
   /** What happened, and what to do about it. */
@@ -52,6 +56,8 @@ export function toEventReport(event: OperationalEvent, position: Position): Repo
     familyTitle: type,
     state: event.state === 'resolved' ? 'resolved' : 'raised',
     isDigestOnly: digestOnly.has(type),
+    isRepeat: 'repeated' in event.details,
+    isEndUnknown: event.details.end === 'unknown',
     severity: severityOf(event.severity),
     title: `${type}: ${subject}`,
     text: event.message.slice(0, textMax),

@@ -10,6 +10,7 @@ import type { Decisions } from './decisions.ts'
 import type { AlertDesk, DigestSource } from './desk.ts'
 import type { Digest } from './digest.ts'
 import { addReport, mergeDigests } from './digest.ts'
+import { isEndOfOne } from './outage-reports.ts'
 import type { Report } from './report.ts'
 import { toDeadLetterReport, toEventReport, toUnreadableReport } from './report.ts'
 
@@ -108,7 +109,8 @@ function toReports(
       if (decoded.type !== 'value')
         deadLetters.push({ record, reason: decoded.reason, message: decoded.message })
       else if (record.topic === deadLetterTopic) reports.push(toDeadLetterReport(record))
-      else reports.push(toEventReport(decoded.value as OperationalEvent, record))
+      else if (!isEndOfOne(decoded.value as OperationalEvent))
+        reports.push(toEventReport(decoded.value as OperationalEvent, record))
     } catch (error) {
       // A dead letter of a dead letter would lie in the same topic, and fail again.
       if (record.topic === deadLetterTopic) reports.push(toUnreadableReport(record, error))

@@ -48,6 +48,16 @@ describe('triage', () => {
     expect(shape(post(memory, [report('a', 3), report('a', 4)]))).toEqual({ told: [], folded: 2 })
   })
 
+  test('a process that repeats itself is no news while the kind is raised, and told when it is not', () => {
+    const memory = newMemory()
+    const repeat = (offset: number) => ({ ...report('a', offset), isRepeat: true })
+    expect(shape(post(memory, [report('a', 0)])).told).toEqual(['a raised 1'])
+    expect(shape(post(memory, [repeat(1), repeat(2)]))).toEqual({ told: [], folded: 0 })
+    expect(shape(post(memory, [report('a', 3, 'resolved')])).told).toEqual(['a resolved 1'])
+    expect(shape(post(memory, [repeat(4)])).told).toEqual(['a raised 1'])
+    expect(shape(post(newMemory(), [repeat(5)])).told).toEqual(['a raised 1'])
+  })
+
   test('tells a recovery once, and the next outbreak as a first', () => {
     const memory = newMemory()
     post(memory, [report('a', 0)])

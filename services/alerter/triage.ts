@@ -42,8 +42,7 @@ export const newsMs = 3_600_000
  *     unknown --resolved--> resolved        (raised before this process started)
  *
  * Each arrow is an alert at once, or part of the digest when it is older than an hour or can wait. `raised` again while raised is
- * folded; `resolved` again is nothing new. A
- * record that a posted alert already covers is skipped, so a batch that comes again after half of its alerts
+ * folded, or nothing new when its service says that it repeats itself; `resolved` again is nothing new. A record that a posted alert already covers is skipped, so a batch that comes again after half of its alerts
  * were posted does not tell them twice.
  *
  * @param now Unix time in milliseconds; infinite: everything is old
@@ -65,7 +64,7 @@ export function triage(reports: readonly Report[], memory: Memory, now: number):
       continue
     }
     if ((states.get(kind) ?? known?.state) === state) {
-      if (state === 'raised') folded.push(report)
+      if (state === 'raised' && !report.isRepeat) folded.push(report)
       continue
     }
     states.set(kind, state)

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { from } from '../../lib/errors.ts'
 import type { Notice } from '../../lib/events.ts'
 import { toEvent } from '../../lib/events.ts'
 import type { Admin } from '../../lib/kafka/admin.ts'
@@ -428,6 +429,52 @@ describe('killed', () => {
     const started = Date.now()
     expect(await alerter.end('SIGTERM')).toBe(0)
     expect(Date.now() - started).toBeLessThan(10_000)
+  })
+})
+
+describe('an outage', () => {
+  const waiter = { name: 'loader.history', place: null }
+  const server = (name: string) => ({ name, probe: async () => undefined })
+  const down = (name: string) => from(server(name), new Error('connection refused'))
+  const title = (name: string) => `dependency_down: server:${name}`
+  const openProcess = async (name: string) =>
+    (await stream.openKafka(name, { outages: { downAfterMs: 0, heldUpAfterMs: 3_600_000 } })).kafka.outages
+
+  test('that several processes report is told once, and so is its end: when the last of them reports it', async () => {
+    await startAlerter()
+    const [first, second] = [await openProcess('first'), await openProcess('second')]
+    first.failed(waiter, down('postgres'))
+    await arrived(title('postgres'))
+    second.failed(waiter, down('postgres'))
+    const { name } = stream.topology.events
+    await until(async () => (await stream.readTopic(name)).length === 2, 'both have reported it')
+    first.worked(waiter)
+    // The alerter has seen that end when it posts the end of what is reported and over behind it.
+    first.failed(waiter, down('schema-registry'))
+    await arrived(title('schema-registry'))
+    first.worked(waiter)
+    await arrived(`Resolved: ${title('schema-registry')}`)
+    expect(titles()).not.toContain(`Resolved: ${title('postgres')}`)
+    second.worked(waiter)
+    await arrived(`Resolved: ${title('postgres')}`)
+    for (const failed of ['postgres', 'schema-registry'])
+      expect(titles().filter((t) => t.endsWith(title(failed)))).toHaveLength(2)
+  })
+
+  test('of a process that has died is said to be not reported any more, also by an alerter that starts later', async () => {
+    const details = { instance: 'archiver@here/1', repeatSeconds: '3' }
+    const before = await startAlerter()
+    await raise(notice('server:object-store', { type: 'dependency_down', details }))
+    await arrived(title('object-store'))
+    await settled()
+    await before.end('SIGTERM')
+    await startAlerter()
+    await arrived(`Not reported any more: ${title('object-store')}`)
+    const end = embeds().find((e) => e.title?.startsWith('Not reported'))
+    expect(end?.description).toContain('Whether it is over is not known')
+    expect(end?.description).toContain('archiver')
+    await settled()
+    expect(titles().filter((t) => t.startsWith('Resolved'))).toEqual([])
   })
 })
 

@@ -330,8 +330,11 @@ test.each([
       await until(() => handled.includes('c'), 'its neighbour goes on')
       expect(handled).toEqual(['b', 'c'])
       expect(health.report()).toMatchObject({ alive: true, ready: false })
+      const place = `partition:${group}/${name}/0`
+      expect(kafka.outages.report().detail).toMatch(new RegExp(`${place} fails for \\d+ s: ${name}/0/0: `))
       repair()
       await until(() => handled.includes('a'), 'the partition goes on when it is mended', 60_000)
+      expect(kafka.outages.report().detail).not.toContain(place)
       const restarts = (await metrics.consumerRestarts.get()).values
       expect(restarts.find(({ labels }) => labels.group === group)).toBeUndefined()
       await until(() => health.report().ready, 'all is well')

@@ -95,9 +95,11 @@ async function openFront(speaks: 'postgres' | 'tls', target: number) {
   return { front, caFile: certificates.caFile }
 }
 
-describe('a loader dead-letters nothing, and stores everything when it is over', { timeout: 180_000 }, () => {
+describe('a loader dead-letters nothing, blames no record, and stores everything when it is over', {
+  timeout: 180_000,
+}, () => {
   test('while the database is replaced by an empty one (42P01)', async () => {
-    const loader = await startLoader(stream.env)
+    const loader = await startLoader({ ...stream.env, RECORD_HELD_UP_SECONDS: '0' })
     await publishPages(5)
     await allStored()
     await postgres.query('alter schema public rename to moved; create schema public')
@@ -108,6 +110,7 @@ describe('a loader dead-letters nothing, and stores everything when it is over',
     await postgres.query('drop schema public cascade; alter schema moved rename to public')
     await allStored()
     await expectNoDeadLetters()
+    expect(await events('record_held_up')).toEqual([])
     expect(await loader.end('SIGTERM')).toBe(0)
   })
 
@@ -121,7 +124,8 @@ describe('a loader dead-letters nothing, and stores everything when it is over',
     const url = new URL(stream.env.DATABASE_URL ?? '')
     url.username = role
     url.password = 'x'
-    const loader = await startLoader({ ...stream.env, DATABASE_URL: url.href })
+    const env = { ...stream.env, DATABASE_URL: url.href, RECORD_HELD_UP_SECONDS: '0' }
+    const loader = await startLoader(env)
     await publishPages(5)
     await allStored()
     await postgres.query(`revoke all on all tables in schema public from ${role}`)
@@ -130,6 +134,7 @@ describe('a loader dead-letters nothing, and stores everything when it is over',
     await grant()
     await allStored()
     await expectNoDeadLetters()
+    expect(await events('record_held_up')).toEqual([])
     await loader.end('SIGTERM')
   })
 

@@ -218,6 +218,14 @@ export const spotifyEnv = {
   SPOTIFY_TIMEOUT_SECONDS: wholeNumber(1, 120).default(15),
 }
 
+/** Settings of what judges whether polling goes on. */
+export const pollingEnv = {
+  ALERT_POLLING_STOPPED_SECONDS: wholeNumber(1).default(2_700),
+  ALERT_UNPOLLED_SECONDS: wholeNumber(1).default(7_200),
+  SPOTIFY_CLIENT_ID: spotifyEnv.SPOTIFY_CLIENT_ID.optional(),
+  SPOTIFY_DAILY_REQUESTS: spotifyEnv.SPOTIFY_DAILY_REQUESTS,
+}
+
 export interface SpotifyConfig {
   clientId: string
   clientSecret: Secret

@@ -1,14 +1,6 @@
 import type { Env } from '../config.ts'
-import { parseEnv, spotifyEnv, wholeNumber } from '../config.ts'
+import { parseEnv, pollingEnv } from '../config.ts'
 import type { PollingRules } from './judge.ts'
-
-/** Settings of whoever judges polling. */
-export const pollingEnv = {
-  ALERT_POLLING_STOPPED_SECONDS: wholeNumber(1).default(2_700),
-  ALERT_UNPOLLED_SECONDS: wholeNumber(1).default(7_200),
-  SPOTIFY_CLIENT_ID: spotifyEnv.SPOTIFY_CLIENT_ID.optional(),
-  SPOTIFY_DAILY_REQUESTS: spotifyEnv.SPOTIFY_DAILY_REQUESTS,
-}
 
 export interface PollingConfig {
   rules: PollingRules

@@ -4,13 +4,14 @@ import {
   kafkaConfig,
   kafkaEnv,
   parseEnv,
+  pollingEnv,
   postgresEnv,
   serviceConfig,
   serviceEnv,
   wholeNumber,
 } from '../../lib/config.ts'
 import type { PollingConfig } from '../../lib/polling/rules.ts'
-import { pollingEnv, toPollingConfig } from '../../lib/polling/rules.ts'
+import { toPollingConfig } from '../../lib/polling/rules.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { LagRules } from './evaluate.ts'
 

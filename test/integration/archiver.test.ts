@@ -11,7 +11,7 @@ import type { S3Gate } from '../support/s3-faults.ts'
 import { openS3Gate } from '../support/s3-faults.ts'
 import type { ServiceProcess } from '../support/service-process.ts'
 import { startService } from '../support/service-process.ts'
-import { until } from '../support/until.ts'
+import { until, untilBack } from '../support/until.ts'
 
 /* The archiver as operators run it: its own process, real Kafka, registry and object store. */
 
@@ -82,7 +82,12 @@ async function expectArchived(topics: string[]): Promise<void> {
     if (!original) throw new Error(`Not in the topic: ${row.topic}/${row.partition}/${row.offset}`)
     const { timestamp, key, headers } = original
     expect({ ...row, headers: row.headers.map((h) => ({ ...h })) }).toMatchObject({ timestamp, key, headers })
-    const decoded = await stream.codec.decode<SpotifyResponse>(original.bytes)
+    // A schema id is believed unknown after half a minute.
+    const decoded = await untilBack(
+      () => stream.codec.decode<SpotifyResponse>(original.bytes),
+      'the record is decoded or known to be unreadable',
+      45_000,
+    )
     if (decoded.type === 'value')
       expect((row.value as SpotifyResponse).body.equals(decoded.value.body)).toBe(true)
     else expect([row.value, row.raw]).toEqual([null, original.bytes])

@@ -35,6 +35,17 @@ const standing: PollingStanding = {
   unpolled: [],
 }
 
+test('says that nobody is polled when users exist and none is active; without any user all is well', () => {
+  const withUsers = (needsReauth: number, active: number) => {
+    const byStatus = { active, needs_reauth: needsReauth, forbidden: 0, paused: 0 }
+    return toReport({ ...allWell(), users: read({ byStatus, parked: [], consentsEnding: [] }) }, now)
+  }
+  expect(withUsers(2, 0).problems).toEqual([
+    'nobody is polled: none of 2 users is active: songswap users list',
+  ])
+  expect([withUsers(0, 0), withUsers(2, 1)].map((r) => r.healthy)).toEqual([true, true])
+})
+
 function allWell(): DatabaseParts & KafkaParts {
   const t = topology('')
   const partitions = [{ partition: 0, start: 2, end: 10 }]
@@ -196,7 +207,7 @@ describe('toReport', () => {
       statusChangedAt: ago(60),
     } as const
     const users = read({
-      byStatus: { active: 0, needs_reauth: 0, forbidden: 1, paused: 0 },
+      byStatus: { active: 1, needs_reauth: 0, forbidden: 1, paused: 0 },
       parked: [parked],
       consentsEnding: [],
     })

@@ -61,6 +61,7 @@ export function toReport(parts: DatabaseParts & KafkaParts, now: Date): StatusRe
   const problems = [
     ...services.filter((s) => s.state === 'down').map((s) => `${s.name} is down: ${s.detail}`),
     ...(polling ? toPollingProblems(polling) : []),
+    ...toUserProblems(readValue(parts.users)),
     ...toStalls(groups ?? []),
     ...(alerts?.state === 'refused' ? [`alerts are not delivered: ${alerts.detail}`] : []),
     ...(topics ?? []).filter((t) => !t.partitions).map((t) => `topic ${t.topic} is missing: npm run migrate`),
@@ -130,6 +131,15 @@ function toPollingProblems({ verdict, lastOkAt, now, unpolled }: PollingStanding
   const forDays = unpolled.filter(isUnpolledForDays).map((u) => u.userId)
   const many = `${toPlural(forDays.length, 'user')} not polled for more than a day: ${forDays.slice(0, 10).join(', ')}`
   return [...(verdict === 'stopped' ? [stopped] : []), ...(forDays.length > 0 ? [many] : [])]
+}
+
+/** Nobody is polled where nobody is active; without any user there is nothing to poll yet. */
+function toUserProblems(users: UserSummary | null): string[] {
+  if (!users) return []
+  const count = Object.values(users.byStatus).reduce((sum, n) => sum + n, 0)
+  return count > 0 && users.byStatus.active === 0
+    ? [`nobody is polled: none of ${toPlural(count, 'user')} is active: songswap users list`]
+    : []
 }
 
 /** A group without members is a service that is down; one that lags is shown, and no more. */

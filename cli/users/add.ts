@@ -49,7 +49,7 @@ async function add(context: CliContext, options: Options): Promise<number> {
     )
   }
   const enrolled = await withEnrolmentPermits(enrolment, async ({ token, profile }) => {
-    const answer = await refreshTokens(enrolment.gateway, refreshToken, token)
+    const answer = await refreshTokens(enrolment.gateway, refreshToken, { permit: token })
     if (answer.type !== 'tokens') throw toTokenFault('refresh token', answer)
     const { authorizedAt = null } = options
     return enrol(enrolment, { tokens: answer.tokens, usedToken: refreshToken, authorizedAt }, profile)

@@ -6,7 +6,7 @@ import type { Postgres } from '../../lib/postgres.ts'
 import type { Gateway } from '../../lib/spotify/gateway.ts'
 import { openGateway } from '../../lib/spotify/gateway.ts'
 import type { Lane } from '../../lib/spotify/outcome.ts'
-import type { Permit } from '../../lib/spotify/permit.ts'
+import type { Permit, Permits } from '../../lib/spotify/permit.ts'
 import { withPermit } from '../../lib/spotify/permit.ts'
 import type { TokenCrypto } from '../../lib/spotify/token-crypto.ts'
 import { createTokenCrypto } from '../../lib/spotify/token-crypto.ts'
@@ -71,11 +71,11 @@ export interface EnrolmentPermits {
  * @throws CliFault when Spotify may not be asked now; nothing is used up then
  */
 export async function withEnrolmentPermits<T>(
-  { gateway }: Enrolment,
+  { gateway }: { gateway: Pick<Gateway, 'reserve'> },
   work: (permits: EnrolmentPermits) => Promise<T>,
 ): Promise<T> {
   const permitOf = async (lane: Lane): Promise<Permit> => {
-    const { permits, refusal } = await gateway.reserve(lane, 1)
+    const { permits, refusal } = await reserveOne(gateway, lane)
     if (refusal) throw toBudgetFault(refusal)
     if (!permits[0]) throw new Error('The budget neither granted nor refused a request')
     return permits[0]
@@ -85,6 +85,17 @@ export async function withEnrolmentPermits<T>(
     const profile = await permitOf('polling')
     return withPermit(profile, () => work({ token, profile }))
   })
+}
+
+/**
+ * The pause of an outage is the pollers' conclusion from refused tokens, and a new consent may be the cure. A pause
+ * that Spotify asked for is kept.
+ */
+async function reserveOne(gateway: Pick<Gateway, 'reserve'>, lane: Lane): Promise<Permits> {
+  const reserved = await gateway.reserve(lane, 1)
+  const { refusal } = reserved
+  const isOutage = lane === 'accounts' && refusal?.reason === 'paused' && refusal.detail === 'outage'
+  return isOutage ? gateway.reserve(lane, 1, { despitePause: true }) : reserved
 }
 
 /** Tokens that Spotify gave, and where they come from. */

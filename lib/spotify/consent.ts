@@ -15,6 +15,11 @@ export function consentEndsAt(authorizedAt: Date): Date {
   return new Date(authorizedAt.getTime() + consentDays * dayMs)
 }
 
+/** Consents that were given after this moment have not ended. */
+export function consentsLiveFrom(now: Date): Date {
+  return new Date(now.getTime() - consentDays * dayMs)
+}
+
 /** Whole days until a consent ends; never negative; null: it is not known when it was given. */
 export function consentDaysLeft(authorizedAt: Date, now: Date): number
 export function consentDaysLeft(authorizedAt: Date | null, now: Date): number | null

@@ -33,8 +33,16 @@ export interface Gateway extends Resource {
   reserve(lane: Lane, count: number, options?: { despitePause: boolean }): Promise<Permits>
   /** One GET of the Web API; without a permit it is reserved in the call's lane. */
   get(call: ApiCall, permit?: Permit): Promise<Asked>
-  /** One POST to the token endpoint; without a permit it is reserved in the lane `accounts`. */
-  postToken(form: Record<string, string>, permit?: Permit): Promise<Asked>
+  /**
+   * One POST to the token endpoint; without a permit it is reserved in the lane `accounts`.
+   *
+   * @param take keeps what the answer brought; the answer is acted on after that
+   */
+  postToken(
+    form: Record<string, string>,
+    permit?: Permit,
+    take?: (answer: Answer) => Promise<void>,
+  ): Promise<Asked>
   /** Stores a pause that the caller decided on. */
   pause(pause: Pause): Promise<void>
   read(): Promise<BudgetState>
@@ -59,7 +67,7 @@ export function openGateway(options: {
 
 /** A gateway over a client and a budget that exist. */
 export function gatewayOf({ client, budget }: { client: SpotifyClient; budget: Budget }): Gateway {
-  /** Answers that Postgres did not take yet: no request is sent before it knows of them. */
+  /** Answers that Postgres did not take yet: no request is reserved before it knows of them. */
   let unsettled: { lane: Lane; outcome: Outcome }[] = []
 
   async function settleLate(): Promise<void> {
@@ -94,7 +102,7 @@ export function gatewayOf({ client, budget }: { client: SpotifyClient; budget: B
   async function send(
     lane: Lane,
     permit: Permit | undefined,
-    request: () => Promise<Answer>,
+    request: { send: () => Promise<Answer>; take?: ((answer: Answer) => Promise<void>) | undefined },
   ): Promise<Asked> {
     const { permits, refusal } = permit ? { permits: [permit], refusal: null } : await reserve(lane, 1)
     const [paid] = permits
@@ -103,15 +111,17 @@ export function gatewayOf({ client, budget }: { client: SpotifyClient; budget: B
       return { type: 'refused', refusal }
     }
     paid.spend()
-    const answer = await request()
+    const answer = await request.send()
+    // A rotated token that waits in memory is lost if the process ends: it is stored before the pause is.
+    await request.take?.(answer)
     return { type: 'answered', answer, pause: await settle(lane, answer.outcome) }
   }
 
   return {
     timeoutMs: client.timeoutMs,
     reserve,
-    get: (call, permit) => send(call.lane, permit, () => client.get(call)),
-    postToken: (form, permit) => send('accounts', permit, () => client.postToken(form)),
+    get: (call, permit) => send(call.lane, permit, { send: () => client.get(call) }),
+    postToken: (form, permit, take) => send('accounts', permit, { send: () => client.postToken(form), take }),
     pause: budget.pause,
     read: budget.read,
     async close() {

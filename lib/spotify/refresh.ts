@@ -117,14 +117,14 @@ export function createRefresher(options: {
       if (accessToken !== rejected) return { type: 'fresh', accessToken }
     }
     const old = await crypto.open(used.refreshSealed)
-    const answer = await refreshTokens(gateway, old, permit)
-    if (answer.type === 'deferred') return { type: 'deferred', retryAfterMs: answer.refusal.retryAfterMs }
-    if (answer.type === 'tokens') {
+    const keep = async (tokens: Tokens): Promise<void> => {
       checkpoint('poller.refreshed')
-      const fresh = await seal(old, used, answer.tokens)
+      const fresh = await seal(old, used, tokens)
       await storeUntilTaken(userId, () => store(userId, old, used, fresh))
-      return { type: 'fresh', accessToken: answer.tokens.accessToken }
     }
+    const answer = await refreshTokens(gateway, old, { permit, keep })
+    if (answer.type === 'deferred') return { type: 'deferred', retryAfterMs: answer.refusal.retryAfterMs }
+    if (answer.type === 'tokens') return { type: 'fresh', accessToken: answer.tokens.accessToken }
     // Dead is only the token that was asked with; the user may have connected again while it was.
     if (answer.outcome.type === 'invalid_grant' && (await wasReplaced(userId, old))) return busy
     return answer

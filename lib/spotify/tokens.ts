@@ -1,5 +1,6 @@
 import type { Refusal } from './budget.ts'
 import type { Asked, Gateway } from './gateway.ts'
+import type { Answer } from './http-answer.ts'
 import type { Outcome } from './outcome.ts'
 import type { Permit } from './permit.ts'
 
@@ -19,14 +20,23 @@ export type TokenAnswer =
   /** Not asked: the budget does not allow it now. */
   | { type: 'deferred'; refusal: Refusal }
 
-/** A new access token for a user. Spotify may rotate the refresh token: store what comes back at once. */
+/**
+ * A new access token for a user. Spotify may rotate the refresh token.
+ *
+ * @param options.keep stores what came, before Postgres is asked for anything else
+ */
 export async function refreshTokens(
   gateway: Gateway,
   refreshToken: string,
-  permit?: Permit,
+  options: { permit?: Permit; keep?: (tokens: Tokens) => Promise<void> } = {},
 ): Promise<TokenAnswer> {
+  const { permit, keep } = options
   const form = { grant_type: 'refresh_token', refresh_token: refreshToken }
-  return toTokenAnswer(await gateway.postToken(form, permit))
+  const take = async (answer: Answer): Promise<void> => {
+    const given = readTokens(answer.outcome)
+    if (given.type === 'tokens') await keep?.(given.tokens)
+  }
+  return toTokenAnswer(await gateway.postToken(form, permit, take))
 }
 
 /**
@@ -94,10 +104,13 @@ export function openAppToken(gateway: Gateway): AppToken {
 
 const defaultExpirySeconds = 3600
 
-/** Reads a token body; one without an access token is an outage, whatever its status. */
 function toTokenAnswer(asked: Asked): TokenAnswer {
   if (asked.type === 'refused') return { type: 'deferred', refusal: asked.refusal }
-  const { outcome } = asked.answer
+  return readTokens(asked.answer.outcome)
+}
+
+/** Reads a token body; one without an access token is an outage, whatever its status. */
+function readTokens(outcome: Outcome): Exclude<TokenAnswer, { type: 'deferred' }> {
   if (outcome.type !== 'ok') return { type: 'refused', outcome }
   const body = outcome.json as Partial<Record<string, unknown>> | null
   const accessToken = body?.access_token

@@ -8,8 +8,8 @@ import type { Incidents } from '../../lib/spotify/incidents.ts'
 import type { OutcomeType } from '../../lib/spotify/outcome.ts'
 import { countUnreadable, countUsers, isAnyFailing, pullIn } from './claims.ts'
 import type { RecentPoll } from './evaluate.ts'
-import { addRecent, evaluateRecent, toRecent } from './evaluate.ts'
-import { areTokensRefused } from './evidence.ts'
+import { addRecent, evaluateRecent, failuresOf, toRecent } from './evaluate.ts'
+import { areTokensRefused, isAnybodyServed } from './evidence.ts'
 import { hideFreshness, showFreshness } from './freshness.ts'
 import { accountsSubject, notices } from './notices.ts'
 import type { Bounds, Fairness } from './plan.ts'
@@ -20,7 +20,7 @@ import { openUpkeepLead } from './upkeep-lead.ts'
 export interface AppState {
   /** Users and budget as last seen; what `plan.ts` shares out. */
   fairness(budget: BudgetState): Fairness
-  /** Takes note of how a poll went; `underWay` is the number of others not ended yet. */
+  /** Takes note of how an active user's poll went; `underWay` is the number of others not ended yet. */
   note(userId: number, answer: OutcomeType, underWay: number): Promise<void>
   /** Polling is stopped by a pause or a spent budget. */
   noteStopped(budget: BudgetState): Promise<void>
@@ -45,6 +45,7 @@ export function createAppState(options: {
   const lead = openUpkeepLead(sql, upkeepMs * 3)
   let recent: readonly RecentPoll[] = []
   let activeUsers = 0
+  let longestMs = bounds.maxIntervalMs
   let nextUpkeep = 0
   let stoppedTold = false
 
@@ -66,7 +67,8 @@ export function createAppState(options: {
       await end(open, ['spotify_outage', 'spotify_paused', 'spotify_premium_lapsed'])
       stoppedTold = false
     }
-    if (accounts.pausedForMs === 0 && accounts.strikes === 0) await end(open, ['spotify_credentials'])
+    const renews = accounts.pausedForMs === 0 && accounts.strikes === 0
+    if (renews) await end(open, ['spotify_credentials'])
     if (recent.some((r) => r.result === 'works')) await end(open, ['spotify_endpoint_gated'])
     for (const [type, error] of failuresWithEvent) {
       if (open.has(type) && !(await isAnyFailing(sql, error))) await end(open, [type])
@@ -75,9 +77,17 @@ export function createAppState(options: {
       await end(open, ['budget_short'])
     }
     const openAccounts = await incidents.open(accountsSubject)
+    if (renews) await end(openAccounts, ['spotify_paused'], accountsSubject)
     if (openAccounts.size > 0 && !(await areTokensRefused(sql))) {
       await end(openAccounts, ['spotify_outage'], accountsSubject)
     }
+  }
+
+  /** Tokens live for an hour: then nobody is polled, though polling itself is not paused. */
+  async function noteAccounts({ pausedForMs, reason }: BudgetState['lanes']['accounts']): Promise<void> {
+    const why = reason ?? 'paused'
+    if (pausedForMs < safePollIntervalMs || untoldPauses.has(why)) return
+    await incidents.raise(notices.accountsPaused(why, pausedForMs))
   }
 
   /** Joins and updates all users: one poller does it. */
@@ -107,6 +117,8 @@ export function createAppState(options: {
       const isTelling = recent.length >= Math.min(activeUsers, tellingPolls)
       if (isTelling && gated === recent.length) await incidents.raise(notices.gated())
       if (evaluateRecent(recent, underWay) === 'working') return
+      const needsRefusals = evaluateRecent(failuresOf(recent), underWay) === 'working'
+      if (needsRefusals && (await isAnybodyServed(sql, longestMs))) return
       const failing = recent.filter((r) => r.result !== 'works').length
       // After the pause Spotify is judged anew, by one user at first.
       recent = []
@@ -133,6 +145,8 @@ export function createAppState(options: {
         metrics.usersDue.set(0)
         hideFreshness()
       }
+      longestMs = longestInterval(fairness(state), bounds)
+      await noteAccounts(state.lanes.accounts)
       await endWhatIsOver(state)
     },
 
@@ -150,4 +164,4 @@ const failuresWithEvent = [
 ] as const
 
 /** They have an event of their own. */
-const untoldPauses = new Set(['premium_lapsed', 'outage'])
+const untoldPauses = new Set(['premium_lapsed', 'outage', 'invalid_client'])

@@ -146,8 +146,8 @@ function toRefused(
 }
 
 describe('a parked user', () => {
-  const hours = (consent: 'living' | 'ended' | 'unknown', probes: number) => {
-    const ms = toProbeDelay({ probes, consent })
+  const hours = (consent: 'living' | 'ended' | 'unknown', probes: number, jitter = 0.5) => {
+    const ms = toProbeDelay({ probes, consent, jitter })
     return ms === null ? null : ms / hour
   }
 
@@ -156,6 +156,11 @@ describe('a parked user', () => {
       ...[1, 1, 2, 4, 8],
       ...[24, 24, 24],
     ])
+  })
+
+  test('is not tried at the moment at which others are who were parked together', () => {
+    const [early, late] = [hours('living', 0, 0), hours('living', 0, 1)]
+    expect(late).toBeGreaterThan(Number(early))
   })
 
   test('whose consent has ended is given up after a few tries, of unknown age a week later', () => {

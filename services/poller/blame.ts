@@ -76,13 +76,15 @@ const lastProbe = { ended: probeHours.length, unknown: 12 }
  *
  * @param options.probes that failed since the user was parked
  * @param options.consent `ended`: no refresh token lives any more, and a few probes are enough
+ * @param options.jitter 0 to 1: who was parked together is not tried together
  * @returns milliseconds; null: never, until they connect again or are resumed
  */
 export function toProbeDelay(options: {
   probes: number
   consent: 'living' | 'ended' | 'unknown'
+  jitter: number
 }): number | null {
-  const { probes, consent } = options
+  const { probes, consent, jitter } = options
   if (consent !== 'living' && probes >= lastProbe[consent]) return null
-  return (probeHours[probes] ?? 24) * hourMs
+  return (probeHours[probes] ?? 24) * hourMs * (0.95 + 0.1 * jitter)
 }

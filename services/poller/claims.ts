@@ -180,16 +180,23 @@ export async function recordFailure(sql: Sql, lease: Lease, error: string): Prom
     name: 'record_failure',
     text: `update poll_state set failures = failures + 1, last_error = $3, last_failed_at = now(),
        failing_since = coalesce(failing_since, now()),
-       error_since = case when last_error = $3 then coalesce(error_since, now()) else now() end,
-       error_count = case when last_error = $3 then error_count + 1 else 1 end
+       error_since = case when last_error = any($4) then coalesce(error_since, now()) else now() end,
+       error_count = case when last_error = any($4) then error_count + 1 else 1 end
      where user_id = $1 and lease_id = $2
      returning error_count as tries, (extract(epoch from now() - error_since) * 1000)::float8 as "forMs",
        exists (select from poll_state o join users u on u.id = o.user_id
          where o.failures > 0 and o.last_failed_at > now() - interval '10 minutes' and o.user_id <> $1
            and u.status = 'active') as "othersFail"`,
-    values: [lease.userId, lease.leaseId, error],
+    values: [lease.userId, lease.leaseId, error, likeOf(error)],
   })
   return rows[0] ?? null
+}
+
+const unreadable: readonly string[] = unreadableOutcomes
+
+/** Errors that continue a row of this one: a proxy's page breaks off now here, now there. */
+function likeOf(error: string): readonly string[] {
+  return unreadable.includes(error) ? unreadable : [error]
 }
 
 /**
@@ -261,9 +268,13 @@ export async function countUsers(sql: Sql): Promise<{ due: number; active: numbe
   return rows[0] ?? { due: 0, active: 0 }
 }
 
-/** Whether the last poll of any user ended with this error. */
+/** Whether the last poll of any active user ended with this error. */
 export async function isAnyFailing(sql: Sql, error: string): Promise<boolean> {
-  const { rowCount } = await sql.query('select 1 from poll_state where last_error = $1 limit 1', [error])
+  const { rowCount } = await sql.query(
+    `select 1 from poll_state s join users u on u.id = s.user_id
+     where u.status = 'active' and s.last_error = $1 limit 1`,
+    [error],
+  )
   return rowCount === 1
 }
 
@@ -271,7 +282,7 @@ export async function isAnyFailing(sql: Sql, error: string): Promise<boolean> {
 export async function countUnreadable(sql: Sql): Promise<number> {
   const { rows } = await sql.query<{ count: number }>(
     `select count(*) as count from poll_state s join users u on u.id = s.user_id
-     where s.failures > 0 and s.last_error = any($1) and s.failing_since < now() - interval '1 hour'
+     where s.failures > 0 and s.last_error = any($1) and s.error_since < now() - interval '1 hour'
        and u.status = 'active'`,
     [unreadableOutcomes],
   )

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { OutcomeType } from '../../lib/spotify/outcome.ts'
 import type { RecentPoll } from './evaluate.ts'
-import { addRecent, evaluateRecent, toRecent } from './evaluate.ts'
+import { addRecent, evaluateRecent, failuresOf, toRecent } from './evaluate.ts'
 
 const polls = (...types: OutcomeType[]) =>
   types.reduce<readonly RecentPoll[]>((recent, type, userId) => {
@@ -33,6 +33,13 @@ describe('the latest polls', () => {
     for (let at = 0; at < 50; at++) recent = addRecent(recent, poll(1, at))
     expect(evaluateRecent(recent, 0)).toBe('working')
     expect(recent).toHaveLength(1)
+  })
+
+  test('refusals are told apart from failures, which count whoever else is served', () => {
+    const mixed = polls('timeout', 'refused', 'refused', 'refused')
+    expect(evaluateRecent(mixed, 0)).toBe('failing')
+    expect(evaluateRecent(failuresOf(mixed), 0)).toBe('working')
+    expect(evaluateRecent(failuresOf(polls('timeout', 'timeout', 'timeout', 'refused')), 0)).toBe('failing')
   })
 
   test('quick failures are no outage while as many polls are under way', () => {

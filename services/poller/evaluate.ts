@@ -34,6 +34,11 @@ export function evaluateRecent(recent: readonly RecentPoll[], underWay: number):
   return failed >= massUsers && failed > working ? 'failing' : 'working'
 }
 
+/** Polls that count as failures whoever else is served. */
+export function failuresOf(recent: readonly RecentPoll[]): RecentPoll[] {
+  return recent.filter((poll) => poll.result !== 'refuses')
+}
+
 /** A poll for {@link evaluateRecent}; null: it says nothing about Spotify as a whole. */
 export function toRecent(userId: number, type: OutcomeType, at: number): RecentPoll | null {
   const { counts } = outcomeRules[type]

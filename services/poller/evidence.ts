@@ -1,4 +1,5 @@
 import type { Sql } from '../../lib/postgres.ts'
+import { consentsLiveFrom } from '../../lib/spotify/consent.ts'
 import type { OutcomeType } from '../../lib/spotify/outcome.ts'
 import { refusals } from '../../lib/spotify/outcome-rules.ts'
 import type { Evidence } from './blame.ts'
@@ -24,9 +25,9 @@ export async function readRefusalEvidence(sql: Sql, userId: number, forMs: numbe
     name: 'refusal_evidence',
     text: `select
        (select count(*) from (select from users where status = 'active' and id <> $1 limit $4) o) as others,
-       (select count(*) from (select from poll_state
-         where failures > 0 and last_failed_at > now() - make_interval(secs => $3::float8 / 1000)
-           and last_error = any($5) limit $4) f) as failing,
+       (select count(*) from (select from poll_state s join users u on u.id = s.user_id
+         where u.status = 'active' and s.failures > 0 and s.last_error = any($5)
+           and s.last_failed_at > now() - make_interval(secs => $3::float8 / 1000) limit $4) f) as failing,
        (select count(*) from (select from poll_state s join users u on u.id = s.user_id
          where u.status = 'active' and s.user_id <> $1
            and s.last_ok_at > now() - make_interval(secs => $2::float8 / 1000)
@@ -63,17 +64,19 @@ export async function areTokensRefused(sql: Sql): Promise<boolean> {
   return (await countRefreshes(sql, stretchesMs)).some(isMass)
 }
 
+/** Consents that ended together, of users who connected together, are each one's own: they are not failing. */
 async function countRefreshes(sql: Sql, stretches: readonly number[]): Promise<RefreshCount[]> {
   const { rows } = await sql.query<RefreshCount>(
     `select
        (select count(*) from poll_state s join users u on u.id = s.user_id
          where s.last_error = 'invalid_grant' and s.last_failed_at > w.since
+           and (u.authorized_at is null or u.authorized_at > $2)
            and (u.status = 'active' or (u.status = 'needs_reauth' and u.status_changed_at > w.since))) as failing,
        (select count(*) from spotify_tokens t join poll_state s using (user_id)
          where t.updated_at > w.since and s.last_error is distinct from 'invalid_grant') as working
      from (select now() - make_interval(secs => ms / 1000) as since
        from unnest($1::float8[]) with ordinality as m (ms, place) order by place) w`,
-    [stretches],
+    [stretches, consentsLiveFrom(new Date())],
   )
   return rows
 }
@@ -91,15 +94,29 @@ export async function pickControl(sql: Sql, userId: number, clientId: string): P
 }
 
 /**
+ * Whether an active user who does not fail was polled with success within this time. Refusals come in a row while
+ * the others are not due.
+ */
+export async function isAnybodyServed(sql: Sql, withinMs: number): Promise<boolean> {
+  const { rowCount } = await sql.query(
+    `select 1 from users u join poll_state s on s.user_id = u.id
+     where u.status = 'active' and s.failures = 0
+       and s.last_ok_at > now() - make_interval(secs => $1::float8 / 1000) limit 1`,
+    [withinMs],
+  )
+  return rowCount === 1
+}
+
+/**
  * Takes back what was done to users before it turned out to be an outage; not of those for whom it has lasted so
- * long that it is believed.
+ * long that it is believed. By the reason `outage` the trigger on `users` keeps what is known of their failures.
  *
  * @param reason that they were parked for
  * @returns users who are active again
  */
 export async function unparkRecent(sql: Sql, reason: OutcomeType, believeAfterMs: number): Promise<number[]> {
   const { rows } = await sql.query<{ id: number }>(
-    `update users u set status = 'active', status_reason = null, status_changed_at = now()
+    `update users u set status = 'active', status_reason = 'outage', status_changed_at = now()
      from poll_state s
      where s.user_id = u.id and u.status in ('needs_reauth', 'forbidden') and u.status_reason = $1
        and u.status_changed_at > now() - make_interval(secs => $2::float8 / 1000)

@@ -99,7 +99,7 @@ export async function parkUser(
   await incidents.raise(status === 'forbidden' ? notices.forbidden(user, to) : notices.needsReauth(user, to))
   const probes = user.status === 'active' ? 0 : user.probes + 1
   const consent = reason === 'invalid_grant' ? toConsent(user, new Date()) : 'living'
-  const probeMs = toProbeDelay({ probes, consent })
+  const probeMs = toProbeDelay({ probes, consent, jitter: Math.random() })
   await park(postgres, user, { status, reason, probeMs })
   log.warn({ userId: user.userId, reason, probeMs }, 'user_parked')
   return 'parked'
@@ -123,7 +123,7 @@ export async function retry(
   const nextMs =
     user.status === 'active'
       ? toRetryMs(context, user, { fairness, recorded })
-      : (toProbeDelay({ probes: user.probes, consent: 'living' }) ?? 0)
+      : (toProbeDelay({ probes: user.probes, consent: 'living', jitter: Math.random() }) ?? 0)
   await giveBack(postgres, [user], nextMs)
   return 'failed'
 }

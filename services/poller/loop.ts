@@ -73,7 +73,8 @@ export function startPollLoop(
       const { outcome, answer } = await pollUser(context, user, paid)
       metrics.polls.inc({ outcome })
       relax()
-      if (answer) await appState.note(user.userId, answer, running.size - 1)
+      // Whoever is parked was found to be refused: the probe says nothing about the others.
+      if (answer && user.status === 'active') await appState.note(user.userId, answer, running.size - 1)
     } catch (err) {
       if (!isRecordFault(err)) {
         strain(err, 'poll')

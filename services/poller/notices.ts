@@ -75,6 +75,13 @@ export const notices = {
     message: `Polling pauses for ${Math.ceil(ms / 60_000)} minutes: ${pauseReasons[reason] ?? reason}.`,
     details: { reason, seconds: String(Math.ceil(ms / 1000)) },
   }),
+  accountsPaused: (reason: string, ms: number): Notice => ({
+    type: 'spotify_paused',
+    subject: accountsSubject,
+    severity: 'warning',
+    message: `Spotify's accounts service pauses for ${Math.ceil(ms / 60_000)} minutes: ${pauseReasons[reason] ?? reason}. Access tokens live for an hour; whose token ends is not polled until then.`,
+    details: { reason, seconds: String(Math.ceil(ms / 1000)) },
+  }),
   premiumLapsed: (): Notice => ({
     type: 'spotify_premium_lapsed',
     subject: app,

@@ -65,9 +65,10 @@ export async function startPoller(service: Omit<ServiceContext<PollerConfig>, 's
     publishPage: (userId: number, value: SpotifyResponse) =>
       kafka.publish(recentlyPlayed, [{ key: String(userId), value }]),
   }
-  const loop = await scope.use(startPollLoop(context, { appState, fail }), 'polls')
-  health.register(name, loop.report)
   const reader = await scope.use(openLogReader({ config: config.kafka, log, name }), 'log reader')
   await scope.use(watchTopic({ postgres, topic: recentlyPlayed.name, reader, log }), 'topic')
   await scope.use(watchConsents({ postgres, publish: publishNotice, log }), 'consents')
+  // Opened last, so closed first: after the stop signal nobody is claimed any more.
+  const loop = await scope.use(startPollLoop(context, { appState, fail }), 'polls')
+  health.register(name, loop.report)
 }

@@ -1,10 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { Health } from '../../lib/health.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import { createClient } from '../../lib/kafka/client.ts'
 import { metrics } from '../../lib/metrics.ts'
+import { Scope } from '../../lib/scope.ts'
 import { openIncidents } from '../../lib/spotify/incidents.ts'
 import { believeAfterMs } from '../../services/poller/blame.ts'
+import { readConfig } from '../../services/poller/config.ts'
 import { unparkRecent } from '../../services/poller/evidence.ts'
+import { startPoller } from '../../services/poller/poller.ts'
 import type { PollerBench } from '../support/poller.ts'
 import { openPollerBench } from '../support/poller.ts'
 import { openTcpProxy } from '../support/tcp-proxy.ts'
@@ -36,6 +40,22 @@ const apiRequests = () =>
     (sum, [name, count]) => sum + (name.startsWith('recently-played') ? count : 0),
     0,
   )
+
+test('a stop ends the poll loop first: nobody is claimed while the rest is closed', async () => {
+  const opened: string[] = []
+  class Recorded extends Scope {
+    override defer(name: string, release: () => Promise<void> | void): void {
+      opened.push(name)
+      super.defer(name, release)
+    }
+  }
+  const scope = new Recorded(bench.stream.log)
+  const config = readConfig(bench.env)
+  const fail = (error: unknown) => expect.unreachable(String(error))
+  await startPoller({ config, scope, health: new Health(), log: bench.stream.log, fail })
+  await scope.close()
+  expect(opened.at(-1)).toBe('polls')
+})
 
 describe('the app as a whole', () => {
   test('whose owner lost Premium pauses, parks nobody, and goes on when it is renewed', async () => {
@@ -125,6 +145,21 @@ describe('the app as a whole', () => {
     )
     expect(rows).toEqual([{ used: 0 }])
     expect(apiRequests() + answered('token 200')).toBe(0)
+  })
+
+  test('says that the accounts service pauses for long: nobody is polled then, though polling is not paused', async () => {
+    const { SPOTIFY_CLIENT_ID = '' } = bench.env
+    await bench.addUsers(1)
+    await bench.postgres.query(
+      `insert into api_pauses (client_id, lane, paused_until, reason, strikes, window_started_at)
+       values ($1, 'accounts', now() + interval '20 h', 'rate_limited', 1, '-infinity')`,
+      [SPOTIFY_CLIENT_ID],
+    )
+    await bench.start()
+    await until(async () => (await raisedNow()).includes('spotify_paused'), 'the pause is told')
+    await bench.postgres.query('update api_pauses set paused_until = now(), strikes = 0')
+    await until(async () => (await raisedNow()).length === 0, 'the end is told')
+    expect(await told()).toEqual(['spotify_paused accounts raised', 'spotify_paused accounts resolved'])
   })
 
   test('spends no request more than its budget, and says that it is spent', async () => {

@@ -222,7 +222,7 @@ describe('a refresh', () => {
 
 describe('a refresher', () => {
   /** What a refresh does, in order: statements of Postgres, and requests to Spotify. */
-  function recorded(): { steps: string[]; refresh: Refresher['refresh'] } {
+  function recorded(): { steps: string[]; refresh: Refresher['refresh']; budget: Budget } {
     const steps: string[] = []
     const query = (...args: Parameters<Postgres['query']>) => {
       const [statement] = args as unknown as [string | { text: string }]
@@ -238,7 +238,8 @@ describe('a refresher', () => {
       },
     }
     const own = openBudget({ sql, clientId: 'recorded', dailyRequests: 1_000 })
-    return { steps, refresh: refresherOf(gatewayOf({ client: slow, budget: own }), sql).refresh }
+    const { refresh } = refresherOf(gatewayOf({ client: slow, budget: own }), sql)
+    return { steps, refresh, budget: own }
   }
 
   test('asks Spotify right after Postgres took the claim, and stores right after the answer', async () => {
@@ -248,6 +249,16 @@ describe('a refresher', () => {
     const asked = steps.indexOf('Spotify')
     expect(steps[asked - 1]).toMatch(/^update spotify_tokens set refreshing_until = now\(\)/)
     expect(steps[asked + 1]).toMatch(/^update spotify_tokens set refresh_token/)
+  })
+
+  test('stores the token before it stores what the answer says about pauses', async () => {
+    const userId = await addUser(postgres, sim, listener)
+    const { steps, refresh, budget: own } = recorded()
+    await own.pause({ lanes: ['accounts'], ms: 1, maxMs: null, reason: 'outage' })
+    expect(await until(async () => (await refresh(userId)).type === 'fresh', 'the pause is over')).toBe(true)
+    const asked = steps.indexOf('Spotify')
+    expect(steps[asked + 1]).toMatch(/^update spotify_tokens set refresh_token/)
+    expect(steps.slice(asked + 2).join()).toContain('update api_pauses set strikes = 0')
   })
 
   test('asks Spotify for nothing while Postgres does not take the claim', async () => {

@@ -261,7 +261,8 @@ export class Simulation {
     if (isSame) user.probes += 1
     const { authorizedAt } = user.listener
     const isEnded = authorizedAt + this.#options.consentMs < this.#now && user.parkedFor === 'invalid_grant'
-    const ms = this.#rules.toProbeDelay({ probes: user.probes, consent: isEnded ? 'ended' : 'living' })
+    const consent = isEnded ? 'ended' : 'living'
+    const ms = this.#rules.toProbeDelay({ probes: user.probes, consent, jitter: this.#random() })
     this.#schedule(user, ms ?? 365 * budgetWindowMs, 'parked_wrongly')
   }
 

@@ -1,6 +1,6 @@
 import type { Notice } from '../events.ts'
 import { metrics } from '../metrics.ts'
-import type { FloodLimits } from './flood-valve.ts'
+import type { FloodLimits, Outcome } from './flood-valve.ts'
 import { FloodError, FloodValve, toOutcome } from './flood-valve.ts'
 import type { RawRecord } from './record.ts'
 import type { DeadLetter } from './sink.ts'
@@ -31,11 +31,24 @@ export class FloodGuard {
   }
 
   /**
-   * A tick at which nothing died says nothing.
-   * @throws FloodError when the dead letters of the batch would be a flood: it must not be settled
+   * Publishes the dead letters of a batch, unless they are a flood. A batch counts when they are published: until
+   * then it comes here again.
+   *
+   * @throws FloodError when the dead letters would be a flood: the batch must not be settled
    */
-  check(place: string, records: readonly RawRecord[], letters: readonly DeadLetter[]): void {
-    const outcome = toOutcome(records, letters)
+  async settle(
+    place: string,
+    { records, deadLetters }: { records: readonly RawRecord[]; deadLetters: readonly DeadLetter[] },
+    publish: () => Promise<void>,
+  ): Promise<void> {
+    const outcome = toOutcome(records, deadLetters)
+    this.#check(place, outcome, deadLetters)
+    await publish()
+    this.#valves.get(place)?.note(outcome)
+  }
+
+  /** A tick at which nothing died says nothing. */
+  #check(place: string, outcome: Outcome, letters: readonly DeadLetter[]): void {
     if (outcome.length === 0) return
     const valve = this.#valves.get(place) ?? new FloodValve(this.#o.limits)
     this.#valves.set(place, valve)

@@ -55,8 +55,8 @@ export class FloodValve {
   }
 
   /**
-   * Decides whether a batch may be settled, and remembers it if so. While closed, a batch is judged by itself:
-   * what led to the closing does not say whether the cause is gone.
+   * Decides whether a batch may be settled; {@link note} follows when it was. While closed, a batch is judged by
+   * itself: what led to the closing does not say whether the cause is gone.
    *
    * @param isForced somebody has looked, and wants the dead letters
    * @returns `pass`; `refuse`; or a change of state: `close` (refused) and `reopen` (passed)
@@ -67,8 +67,13 @@ export class FloodValve {
     const isRefused = wasClosed ? this.#isBadTrial(outcome) : this.#findsFlood(this.#window, outcome)
     this.#closed = isRefused && !isForced
     if (this.#closed) return wasClosed ? 'refuse' : 'close'
-    this.#window = this.#last([...(wasClosed ? [] : this.#window), ...outcome])
+    if (wasClosed) this.#window = []
     return wasClosed ? 'reopen' : 'pass'
+  }
+
+  /** Remembers a batch that was settled. One that could not be is judged again, and must not count twice. */
+  note(outcome: Outcome): void {
+    this.#window = this.#last([...this.#window, ...outcome])
   }
 
   #isBadTrial(outcome: Outcome): boolean {

@@ -223,9 +223,13 @@ export class PartitionWorker<V> {
   async #process(): Promise<void> {
     const { group, topic, inTurn } = this.#o
     const hand: Hand = { records: [] }
+    // A term that ends before the turn comes writes nothing.
+    let isWritten = false
     const write = (attempts: number) =>
       inTurn(async () => {
+        isWritten = false
         if (this.#stop.signal.aborted) return nothing
+        this.#busySince = performance.now()
         // As late as can be: what came while it waited for its turn goes with it.
         if (hand.records.length === 0) hand.records = this.#take()
         if (attempts > 1) await this.#readBurials(hand)
@@ -233,12 +237,13 @@ export class PartitionWorker<V> {
         const settled = await attempt(async () =>
           this.#sink.write(await this.#decodeAll(hand.records), this.#hasMore),
         )
+        isWritten = true
         this.#marks.note(hand.records, settled.through)
         end()
         return { ...settled, records: hand.records }
       })
     const isSettled = await this.#untilSettled('batch', write, (cause) => this.#examine(hand, cause))
-    if (isSettled) {
+    if (isSettled && isWritten) {
       this.#pass(hand)
       metrics.recordsConsumed.inc({ group, topic }, hand.records.length)
     }
@@ -246,10 +251,10 @@ export class PartitionWorker<V> {
   }
 
   async #tick(): Promise<void> {
-    await this.#untilSettled('tick', async () => ({
-      ...(await attempt(() => this.#sink.tick(this.#hasMore))),
-      records: [],
-    }))
+    await this.#untilSettled('tick', async () => {
+      this.#busySince = performance.now()
+      return { ...(await attempt(() => this.#sink.tick(this.#hasMore))), records: [] }
+    })
     await this.#commitPending()
   }
 
@@ -292,6 +297,7 @@ export class PartitionWorker<V> {
    * Repeats an effect through outages until it succeeds or the term ends; then settles it, through outages too.
    * After a flood the effect is repeated where the sink allows it: its cause may be gone.
    *
+   * @param effect sets the time since which it is busy: waiting for its turn is no work
    * @param examine called after each failure of the effect; true: it is tried again at once
    * @returns whether it was settled
    */
@@ -302,11 +308,12 @@ export class PartitionWorker<V> {
   ): Promise<boolean> {
     let done: SettledBatch | null = null
     for (let attempts = 1; !this.#stop.signal.aborted || done; attempts++) {
-      this.#busySince = performance.now()
       try {
         done ??= { ...(await effect(attempts)), attempts }
+        this.#busySince ??= performance.now()
         await this.#settle(done)
-        if (!this.#stop.signal.aborted) this.#o.outages.worked(this.#waiter, done.records.length > 0)
+        const isDone = !this.#stop.signal.aborted && this.#pendingCommit === null
+        if (isDone) this.#o.outages.worked(this.#waiter, done.records.length > 0)
         return true
       } catch (error) {
         if (!(error instanceof Failure)) throw error
@@ -365,7 +372,7 @@ export class PartitionWorker<V> {
 
   async #settle(batch: SettledBatch): Promise<void> {
     if (this.#revoked) return
-    await attempt(() => this.#o.publishDeadLetters(batch))
+    await attempt(() => this.#o.publishDeadLetters(batch).catch(asOutage))
     if (batch.through === null) return
     checkpoint('consumer.settled')
     this.#pendingCommit = { offset: batch.through + 1, last: this.#marks.take(batch.through) }
@@ -383,8 +390,15 @@ export class PartitionWorker<V> {
       this.#pendingCommit = null
     } catch (error) {
       log.warn({ group, topic, partition, reason: messageOf(error) }, 'commit_failed')
+      if (!this.#revoked)
+        this.#o.outages.failed(this.#waiter, new RetriableError(messageOf(error), { cause: error }))
     }
   }
+}
+
+/** The records have been handled when they are settled: what Kafka refuses then is not their fault, and waits. */
+function asOutage(cause: unknown): never {
+  throw cause instanceof RetriableError ? cause : new RetriableError(messageOf(cause), { cause })
 }
 
 /** @param queued records that may have come with these, in one piece of memory: theirs stays */

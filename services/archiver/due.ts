@@ -15,7 +15,8 @@ const leastShare = { idle: 1 / 30, more: 1 / 10 }
 
 /**
  * Whether an open object must be put. The age is that of its first record: a rebalance throws the open object away,
- * and the one that begins again in the next term is as old as before, so rebalances put nothing off.
+ * and the one that begins again in the next term is as old as before. So rebalances put off only objects whose terms
+ * are all shorter than the least time below, which is a thirtieth of the age.
  *
  * | first record | nothing waits                     | more waits                       |
  * |---|---|---|

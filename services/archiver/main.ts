@@ -36,9 +36,8 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }))
   const raise = (notice: Notice) =>
     kafka.publish(events, [{ key: notice.subject, value: toEvent(notice, name, Date.now()) }])
-  const onIncarnation = (begins: Begins) =>
-    void raise(incarnationNotice(begins)).catch((err) => log.error({ err }, 'event_not_published'))
-  const guard = new PutGuard({ s3, prefix, raise, health, log })
+  const onIncarnation = (begins: Begins) => kafka.notify(incarnationNotice(begins))
+  const guard = new PutGuard({ s3, prefix, notify: kafka.notify, health })
   const store = openStore(s3, prefix, { index, assertProven: () => guard.assertProven() })
   // Its first question is asked now; a store that is away is asked again by the first put.
   await withinMs(

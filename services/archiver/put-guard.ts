@@ -1,17 +1,15 @@
 import { honoursConditions } from '../../lib/archive/conditional-puts.ts'
-import { messageOf, RetriableError } from '../../lib/errors.ts'
+import { RetriableError } from '../../lib/errors.ts'
 import type { Notice } from '../../lib/events.ts'
 import type { Health } from '../../lib/health.ts'
 import { withinMs } from '../../lib/lifecycle.ts'
-import type { Logger } from '../../lib/log.ts'
 import type { S3 } from '../../lib/s3.ts'
 
 export interface PutGuardOptions {
   s3: S3
   prefix: string
-  raise: (notice: Notice) => Promise<unknown>
+  notify: (notice: Notice) => void
   health: Health
-  log: Logger
 }
 
 /** A request that hangs says nothing: the next put asks again. */
@@ -55,7 +53,7 @@ export class PutGuard {
   }
 
   async #ask(): Promise<void> {
-    const { s3, prefix } = this.#o
+    const { s3, prefix, notify } = this.#o
     const asking = honoursConditions(s3, prefix).then((proven) => {
       this.#proven = proven
     })
@@ -64,14 +62,8 @@ export class PutGuard {
     }
     const before = this.#overwritesSince
     this.#overwritesSince = this.#proven ? null : performance.now()
-    if (!this.#proven && before === null) this.#report(overwrites)
-    if (this.#proven && before !== null) this.#report(ended)
-  }
-
-  #report(notice: Notice): void {
-    const { raise, log } = this.#o
-    log.error({ ...notice }, 'notice')
-    raise(notice).catch((error) => log.error({ reason: messageOf(error) }, 'event_not_published'))
+    if (!this.#proven && before === null) notify(overwrites)
+    if (this.#proven && before !== null) notify(ended)
   }
 }
 

@@ -41,17 +41,21 @@ interface StoreParts {
 export function openStore(s3: S3, prefix: string, { index, assertProven }: StoreParts = {}): ArchiveStore {
   const listing = new ArchiveListing(s3, prefix)
 
-  async function read<T>(key: ArchiveKey, take: (archive: ArchiveReader) => Promise<T>): Promise<T> {
+  /** Bytes and metadata are of one version: an object may be replaced at any time, when a user is erased. */
+  async function read<T>(
+    key: ArchiveKey,
+    take: (archive: ArchiveReader, metadata: Record<string, string>) => Promise<T>,
+  ): Promise<T> {
     const name = objectKey(prefix, key)
-    const source = await s3.get(name)
+    const { body, metadata } = await s3.read(name)
     try {
-      return await take(await readArchive(source))
+      return await take(await readArchive(body), metadata)
     } catch (error) {
       if (!(error instanceof ArchiveFormatError)) throw error
       // Foreign bytes under our key: nothing may be written over them, and nothing skipped because of them.
       throw new RetriableError(`The object ${name} cannot be read: ${messageOf(error)}`, { cause: error })
     } finally {
-      source.destroy()
+      body.destroy()
     }
   }
 
@@ -87,13 +91,11 @@ export function openStore(s3: S3, prefix: string, { index, assertProven }: Store
       })
     },
 
-    async contents(key) {
-      const head = await s3.head(objectKey(prefix, key))
-      return read(key, (archive) => {
-        const { erasedCount = 0 } = parseSummary(head?.metadata ?? {}) ?? archive.summary ?? {}
+    contents: (key) =>
+      read(key, (archive, metadata) => {
+        const { erasedCount = 0 } = parseSummary(metadata) ?? archive.summary ?? {}
         return readContents(archive, erasedCount > 0)
-      })
-    },
+      }),
 
     list: (topic, partition, freshness) => listing.list(topic, partition, freshness),
   }

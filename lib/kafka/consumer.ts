@@ -1,7 +1,7 @@
 import type kafkajs from 'kafkajs'
 import type { Codec, Decoded } from '../codec.ts'
 import type { Server } from '../errors.ts'
-import { from, messageOf, RetriableError } from '../errors.ts'
+import { calling, from, messageOf, RetriableError } from '../errors.ts'
 import type { Health, HealthReport } from '../health.ts'
 import { withinMs } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
@@ -14,6 +14,7 @@ import type { ClientOptions } from './client.ts'
 import { createClient } from './client.ts'
 import { Holds } from './holds.ts'
 import type { FetchedMessage } from './kafkajs-cluster.ts'
+import type { GroupCommit } from './kafkajs-patches.ts'
 import { faultOf, guardGroup, holdFetch } from './kafkajs-patches.ts'
 import type { AssignedLog, Assignment, LogChange } from './log-guard.ts'
 import { LogGuard } from './log-guard.ts'
@@ -69,7 +70,12 @@ const joinWithinMs = 90_000
 /** From an answer to JoinGroup to the partitions: the group waits for its members, and the leader deals out. */
 const assignWithinMs = 40_000
 const watchMs = 5_000
+/** A member to which nothing comes works when it has not crashed for so long. */
+const provenAfterMs = 10_000
 const commitWithinMs = 10_000
+/** How long the work in hand is waited for: after a crash, and at a stop. */
+const freeWithinMs = 60_000
+const stoppedWithinMs = 6_000
 /** A consumer that has been a member for so long was healthy: its crash is a first one, and backoff begins again. */
 const healthyAfterMs = 60_000
 
@@ -94,7 +100,7 @@ export function openConsumer<V>(options: ConsumerOptions<V>): Resource {
     for (let failures = 0; !stop.signal.aborted; ) {
       term = new Term(options, { guard, earlier })
       const crash = await term.run(stop.signal)
-      await term.end(stop.signal.aborted)
+      await term.end(stop.signal)
       if (stop.signal.aborted) return
       failures = term.wasHealthy ? 1 : failures + 1
       metrics.consumerRestarts.inc({ group })
@@ -164,6 +170,8 @@ class Term<V> {
   readonly #holds = new Holds()
   /** By the steady clock; null: not yet. */
   #firstJoinedAt: number | null = null
+  #knowsLogsSince = 0
+  /** It has its partitions. */
   joined = false
 
   constructor(options: ConsumerOptions<V>, { guard, earlier }: { guard: LogGuard; earlier: Earlier<V> }) {
@@ -200,6 +208,15 @@ class Term<V> {
     return this.#firstJoinedAt !== null && performance.now() - this.#firstJoinedAt >= healthyAfterMs
   }
 
+  /** It could fetch for a while. That it has joined proves nothing: it may crash each time at what comes next. */
+  get #isProven(): boolean {
+    return this.joined && this.knowsLogs && performance.now() - this.#knowsLogsSince >= provenAfterMs
+  }
+
+  #worked(): void {
+    this.#o.outages.worked({ name: this.#o.group, place: null })
+  }
+
   get workers(): Iterable<PartitionWorker<V>> {
     return this.#workers.values()
   }
@@ -226,18 +243,20 @@ class Term<V> {
     this.#watch = setInterval(() => {
       this.#checkPulse()
       void this.#checkTopics()
+      if (this.#isProven) this.#worked()
     }, watchMs)
     return ended.finally(() => stop.removeEventListener('abort', stopped))
   }
 
-  /** Ends the workers, finishing what they have in hand when the stop is orderly, and leaves the group. */
-  async end(orderly: boolean): Promise<void> {
+  /** Ends the workers, finishing what they have in hand when a stop has begun, and leaves the group. */
+  async end(stop: AbortSignal): Promise<void> {
+    const orderly = stop.aborted
     if (this.#watch) clearInterval(this.#watch)
     this.#ended = true
     this.#holds.releaseAll()
     const ending = orderly ? [...this.#workers.values()].map((w) => w.drain()) : []
     if (!orderly) this.#fence()
-    await withinMs(Promise.all([...ending, ...this.#earlier.ends.values()]), orderly ? 6_000 : 60_000)
+    await untilFree(Promise.all([...ending, ...this.#earlier.ends.values()]), stop)
     const left = await withinMs(
       this.#consumer.disconnect().catch(() => undefined),
       2_500,
@@ -274,13 +293,14 @@ class Term<V> {
    * assignment brings others.
    */
   #checkPulse(): void {
-    if (this.joined && this.#joiningSince && performance.now() - this.#joiningSince > assignWithinMs) {
+    const wasMember = this.#firstJoinedAt !== null
+    if (wasMember && this.#joiningSince && performance.now() - this.#joiningSince > assignWithinMs) {
       this.#fence()
       this.#crashed(`no partitions within ${assignWithinMs / 1000} s of joining`)
       return
     }
     const silentMs = performance.now() - this.#lastHeartbeatAt
-    if (silentMs < (this.joined ? heartlessAfterMs : joinWithinMs)) return
+    if (silentMs < (wasMember ? heartlessAfterMs : joinWithinMs)) return
     this.#fence()
     this.#crashed(`no heartbeat for ${Math.round(silentMs / 1000)} s`)
   }
@@ -298,20 +318,21 @@ class Term<V> {
     this.#workers.clear()
     this.#logs.clear()
     this.#holds.releaseAll()
+    this.joined = false
   }
 
   #assign({ memberId, memberAssignment: assignment }: Joined): void {
     this.#fence()
-    // A join that was under way when the end came: its member is forgotten when its session runs out.
-    if (this.#ended) return
+    // A join that was under way when the end came. Thrown in here it ends the join: a member would fetch on and on.
+    if (this.#ended) throw new RetriableError('The consumer has ended')
     for (const [topic, partitions] of Object.entries(assignment)) {
       for (const partition of partitions) this.#startWorker(topic, partition)
     }
     this.#o.onAssigned([...this.#workers.keys()])
-    this.#o.outages.worked({ name: this.#o.group, place: null })
     // kafkajs keeps pauses over a rebalance; the new workers' queues are empty.
     this.#consumer.resume(this.#consumer.paused())
-    holdFetch(memberId, this.#checkLogs(assignment, [...this.#workers.values()]))
+    const workers = [...this.#workers.values()]
+    holdFetch(memberId, (commit) => this.#checkLogs(assignment, workers, commit))
     this.joined = true
     this.#firstJoinedAt ??= performance.now()
     this.#joiningSince = null
@@ -323,16 +344,21 @@ class Term<V> {
    * Looks whether the logs are those that the group has read, before anything is fetched. A position of another log
    * goes back to the earliest record: everything in between would be passed over. Never rejects.
    */
-  async #checkLogs(assignment: Assignment, workers: PartitionWorker<V>[]): Promise<void> {
+  async #checkLogs(
+    assignment: Assignment,
+    workers: PartitionWorker<V>[],
+    commit: GroupCommit,
+  ): Promise<void> {
     const isPresent = () => workers.every((worker) => [...this.#workers.values()].includes(worker))
     try {
       const { logs, changes } = await this.#guard.check(assignment)
       if (!isPresent()) return
       const rewound = logs.filter((log) => log.rewindTo !== null)
-      if (rewound.length > 0) await this.#rewind(rewound)
+      if (rewound.length > 0) await this.#rewind(rewound, commit)
       for (const change of changes) this.#o.onLogChange(change)
       if (!isPresent()) return
       for (const log of logs) this.#logs.set(`${log.topic}/${log.partition}`, log)
+      this.#knowsLogsSince = performance.now()
     } catch (error) {
       if (!isPresent()) return
       this.#fence()
@@ -340,14 +366,19 @@ class Term<V> {
     }
   }
 
-  /** Committed as well, so that it is done once. A retry of kafkajs's may come late: then records come again. */
-  async #rewind(logs: readonly AssignedLog[]): Promise<void> {
-    const positions = logs.map(({ topic, partition, topicId, rewindTo }) => ({
-      ...{ topic, partition, offset: String(rewindTo) },
-      metadata: toCommitText({ topicId, last: null }),
+  /** Committed as well, so that it is done once: a commit that Kafka does not take ends the term. */
+  async #rewind(logs: readonly AssignedLog[], commit: GroupCommit): Promise<void> {
+    const topics = [...Map.groupBy(logs, ({ topic }) => topic)].map(([topic, list]) => ({
+      topic,
+      partitions: list.map(({ partition, topicId, rewindTo }) => ({
+        ...{ partition, offset: String(rewindTo) },
+        metadata: toCommitText({ topicId, last: null }),
+      })),
     }))
-    await this.#consumer.commitOffsets(positions)
-    for (const position of positions) this.#consumer.seek(position)
+    await commit({ topics })
+    for (const { topic, partition, rewindTo } of logs) {
+      this.#consumer.seek({ topic, partition, offset: String(rewindTo) })
+    }
   }
 
   /** A new log that has grown past the position answers every fetch: only the id of its topic says what it is. */
@@ -389,7 +420,8 @@ class Term<V> {
       open: (signal) => open(topic, partition, signal),
       publishDeadLetters: (batch) => publishDeadLetters(name, batch),
       decode: (record) => this.#decode(record),
-      commit: (nextOffset, last) => this.#commit({ topic, partition, nextOffset, last }),
+      commit: (nextOffset, last) =>
+        calling(this.#o.server, () => this.#commit({ topic, partition, nextOffset, last })),
       onRoom: () => this.#resume(topic, partition),
       onBug: fail,
     })
@@ -425,7 +457,7 @@ class Term<V> {
     this.#commitOnce = commitOffsetsIfNecessary
     const worker = this.#workers.get(name)
     const log = this.#logs.get(name)
-    if (!worker || !log) return
+    if (!worker || !log || payload.isStale()) return
     const fault = faultOf(batch)
     if (fault) return this.#hold(topic, partition, fault)
     if (!(await this.#follows(log, batch.messages))) {
@@ -433,13 +465,14 @@ class Term<V> {
       this.#crashed(`${name} has lost its tail`)
       return
     }
-    if (this.#workers.get(name) !== worker) return
+    if (this.#workers.get(name) !== worker || payload.isStale()) return
     this.#holds.release(name)
     this.#o.outages.worked(this.#reader(name))
     const from = log.topicId === null ? {} : { topicId: log.topicId }
     const records = batch.messages.map((m) => ({ ...toRawRecord(topic, partition, m), ...from }))
     worker.enqueue(records, Number(batch.highWatermark))
     resolveOffset(batch.lastOffset())
+    this.#worked()
     const isFull = () => !this.#ended && worker.full && this.#workers.get(name) === worker
     try {
       while (isFull()) {
@@ -496,4 +529,12 @@ class Term<V> {
       : { type: 'value', value: (record.bytes ?? Buffer.alloc(0)) as V, writer: null }
     return { ...record, decoded }
   }
+}
+
+/** Waits for work that ends. After a crash it may take its time; a stop, also one that begins meanwhile, is short. */
+async function untilFree(work: Promise<unknown>, stop: AbortSignal): Promise<void> {
+  const ended = new AbortController()
+  const wait = work.then(() => ended.abort())
+  await pause(freeWithinMs, AbortSignal.any([stop, ended.signal]))
+  if (stop.aborted) await withinMs(wait, stoppedWithinMs)
 }

@@ -91,6 +91,8 @@ export interface Kafka extends Resource {
   consume<V>(options: HandlerOptions<V>): Promise<void>
   /** Consumes topics with a sink of its own for every partition and term of ownership. */
   consumeInto<V>(options: SinkOptions<V>): Promise<void>
+  /** Publishes an event as soon as Kafka takes it; it waits in memory until then. */
+  notify(notice: Notice): void
   /** What this process waits for; its consumers report here, and other parts may. */
   readonly outages: Outages
 }
@@ -168,10 +170,8 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
         group,
         outages,
         server,
-        publishDeadLetters: async (place, batch) => {
-          guard.check(place, batch.records, batch.deadLetters)
-          await publishDeadLetters(group, batch)
-        },
+        publishDeadLetters: (place, batch) =>
+          guard.settle(place, batch, () => publishDeadLetters(group, batch)),
         onLogChange: (change) => notify(logChangeNotice(group, change)),
         onAssigned: (places) => {
           guard.keep(places)
@@ -188,6 +188,7 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
   return {
     publish,
     publishBytes,
+    notify,
     outages,
     consumeInto: async (into) => start({ ...into, freesRecords: false }),
     consume: async ({ topic, handler, freesRecords = false, ...rest }) =>

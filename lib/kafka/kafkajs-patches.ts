@@ -417,15 +417,19 @@ export function spokenVersions(api: string): number[] {
   return (requests[api]?.versions ?? []).map(Number)
 }
 
+/** One commit of a member in its present generation; also before kafkajs calls the consumer running. */
+export type GroupCommit = (offsets: kafkajs.OffsetsByTopicPartition) => Promise<void>
+
 interface ConsumerGroup {
   groupId: string
   memberId: string
+  commitOffsets: GroupCommit
   joinAndSync(this: ConsumerGroup): Promise<void>
   recoverFromOffsetOutOfRange(this: ConsumerGroup, error: { topic: string; partition: number }): Promise<void>
 }
 
 const guardedGroups = new Set<string>()
-const looks = new Map<string, Promise<void>>()
+const looks = new Map<string, (commit: GroupCommit) => Promise<void>>()
 
 /**
  * Consumers of this group end when a position is out of range. kafkajs would commit a sentinel in the place of the
@@ -435,9 +439,9 @@ export function guardGroup(group: string): void {
   guardedGroups.add(group)
 }
 
-/** A member that has just joined fetches nothing until this ends. */
-export function holdFetch(memberId: string, until: Promise<void>): void {
-  looks.set(memberId, until)
+/** A member that has just joined fetches nothing until this look ends; it may commit in it. */
+export function holdFetch(memberId: string, look: (commit: GroupCommit) => Promise<void>): void {
+  looks.set(memberId, look)
 }
 
 function guardPositions(): void {
@@ -451,7 +455,7 @@ function guardPositions(): void {
     await joinAndSync.call(this)
     const look = looks.get(this.memberId)
     looks.delete(this.memberId)
-    await look
+    await look?.((offsets) => this.commitOffsets(offsets))
   }
   prototype.recoverFromOffsetOutOfRange = async function guarded(error) {
     if (!guardedGroups.has(this.groupId)) return recover.call(this, error)

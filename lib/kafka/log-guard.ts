@@ -59,7 +59,7 @@ export class LogGuard {
       wanted.length === 0
         ? [new Map<string, string>(), []]
         : await Promise.all([
-            this.#reader.readTopicIds(topics),
+            this.#reader.readTopicIds(topics, true),
             this.#reader.readCommitted(this.#group, wanted),
           ])
     const positions = new Map(

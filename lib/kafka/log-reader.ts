@@ -27,8 +27,12 @@ export interface MarkedRecord {
 
 /** Looks at logs, and at where a group stands, beside every consumer. Throws a RetriableError when it cannot. */
 export interface LogReader extends Resource {
-  /** Ids of the topics that exist; none where the brokers are older than 2.8. */
-  readTopicIds(topics: readonly string[]): Promise<Map<string, string>>
+  /**
+   * Ids of the topics that exist; none where the brokers are older than 2.8.
+   *
+   * @param expectsAll a topic without an id is an error then: its broker has not heard of it yet
+   */
+  readTopicIds(topics: readonly string[], expectsAll?: boolean): Promise<Map<string, string>>
   /** Offsets of a group; partitions without one are left out. */
   readCommitted(
     group: string,
@@ -56,20 +60,27 @@ export function openLogReader(options: ClientOptions): LogReader {
       connected ??= cluster.connect()
       await connected
       await cluster.addMultipleTargetTopics([...topics])
-      return await question()
+      return await question().catch(async () => {
+        // Leaders may have moved: who leads is asked, and then the question once more.
+        await cluster.refreshMetadata()
+        return question()
+      })
     } catch (cause) {
       connected = null
-      // Leaders may have moved: the next look asks who leads.
       await cluster.refreshMetadata().catch(() => undefined)
       throw new RetriableError(`Kafka does not say which log it has: ${messageOf(cause)}`, { cause })
     }
   }
 
   return {
-    readTopicIds: (topics) =>
+    readTopicIds: (topics, expectsAll = false) =>
       ask([], async () => {
         const broker = await cluster.brokerPool.findConnectedBroker()
-        return tellsTopicIds(broker) ? broker.connectionPool.send(topicIdsMessage(topics)) : new Map()
+        if (!tellsTopicIds(broker)) return new Map()
+        const ids = await broker.connectionPool.send(topicIdsMessage(topics))
+        const missing = expectsAll ? topics.find((topic) => !ids.has(topic)) : undefined
+        if (missing !== undefined) throw new Error(`a broker has no id for ${missing}`)
+        return ids
       }),
     readCommitted: (group, partitions) => ask([], () => readCommitted(cluster, group, partitions)),
     readEnds: (topic, partitions) => ask([topic], () => readEnds(cluster, topic, partitions)),

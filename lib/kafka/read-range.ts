@@ -149,7 +149,8 @@ async function consume(consumer: kafkajs.Consumer, options: Consuming): Promise<
   const { topic, signal, reading, working } = options
   const { open } = reading
   const { promise: finished, resolve, reject } = Promise.withResolvers<void>()
-  signal?.addEventListener('abort', () => resolve(), { once: true })
+  const stopped = () => resolve()
+  signal?.addEventListener('abort', stopped)
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     reject(new BrokeOffError(`Reading ${topic} broke off`, { cause: payload.error }))
   })
@@ -186,7 +187,11 @@ async function consume(consumer: kafkajs.Consumer, options: Consuming): Promise<
       return working.batch
     },
   })
-  await Promise.race([running.then(() => finished), finished])
+  try {
+    await Promise.race([running.then(() => finished), finished])
+  } finally {
+    signal?.removeEventListener('abort', stopped)
+  }
 }
 
 /** Hands a batch over in portions; what was handed over is never handed over again, whatever happens between. */

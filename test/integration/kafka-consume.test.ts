@@ -599,23 +599,30 @@ describe('consuming', () => {
     expect(seen).toEqual(['before', 'after'])
   }, 150_000)
 
-  test('a member that crashes whenever it has joined is started with growing pauses, and leaves nothing behind', async () => {
+  test('a member that crashes whenever it has joined is reported, starts with growing pauses, and leaves nothing behind', async () => {
     const t = await freshTopic(1)
     const group = newGroup()
     const pauses: number[] = []
+    const health = new Health()
+    const readiness: (boolean | null)[] = []
     const note = (line: string) => {
       const { msg, delayMs } = JSON.parse(line)
-      if (msg === 'consumer_restarted') pauses.push(delayMs)
+      if (msg !== 'consumer_restarted') return
+      pauses.push(delayMs)
+      readiness.push(health.report().parts[`consumer ${group}`]?.ready ?? null)
     }
+    const outages = { ...stream.config.outages, downAfterMs: 1_000 }
     const signals = observeAbortSignals()
     const refused = refusedFetches(t.name)
     const kafka = await openKafka({
-      ...{ config: stream.config, codec: stream.codec, health: new Health(), name: 'test' },
+      ...{ config: { ...stream.config, outages }, codec: stream.codec, health, name: 'test' },
       log: pino({ level: 'warn' }, { write: note }),
       fail: () => undefined,
     })
     await kafka.consume({ group, topic: t, handler: pushIdsTo([]) })
     await until(() => pauses.length >= 5, 'it has crashed five times')
+    expect(kafka.outages.report().ready).toBe(false)
+    expect(readiness.slice(0, 5)).toEqual(Array(5).fill(false))
     refused.restore()
     signals.restore()
     // 0.2 seconds doubled each time, and a quarter less at most.

@@ -193,6 +193,34 @@ test('a new log that is already longer than the position is known by the id of i
   expect(await eventsOf(of)).toEqual(['log_replaced'])
 })
 
+test('a position is taken back once, also when nothing of the new log can be handled', {
+  timeout: 120_000,
+}, async () => {
+  const of = await newCase()
+  await publish(of, 0, 20)
+  const first = await consume(of)
+  await untilCommitted(of, 20)
+  const before = await committed(of)
+  await first.close()
+  await remove(of.topic)
+  await make(of.topic)
+  await publish(of, 20, 60)
+  await commit(of, { offset: '20', metadata: before?.text ?? null })
+  for (const _restart of [1, 2]) {
+    const { kafka } = await stream.openKafka()
+    let tries = 0
+    const handler = () => async () => {
+      tries++
+      throw new Error('Postgres is away')
+    }
+    await kafka.consume({ group: of.group, topic: of.topic, handler })
+    await until(() => tries > 0, 'it has records')
+    expect((await committed(of))?.offset).toBe(0)
+    await kafka.close()
+  }
+  expect(await eventsOf(of)).toEqual(['log_replaced'])
+})
+
 test('logs that were looked at are known to be replaced when their topic is made again, not while it is gone', async () => {
   const of = await newCase()
   const guard = new LogGuard(of.group, { config: stream.config, log: stream.log, name: 'test' })

@@ -134,6 +134,20 @@ test('an object closes at its age, and nothing is settled before its put', async
   expect((await sink.tick()).through).toBeNull()
 })
 
+test('what an object holds is asked of one version: an eraser may replace it at any time', async () => {
+  await archive(...records(0, 9))
+  const store = openStore(gated, prefix)
+  const [key] = await store.list(topic, 4)
+  const asked: string[] = []
+  gate.onRequest = (method) => {
+    asked.push(method)
+    return null
+  }
+  if (!key) throw new Error('nothing is archived')
+  expect((await store.contents(key)).fingerprints.size).toBe(10)
+  expect(asked).toEqual(['GET'])
+})
+
 test('age counts while records keep coming', async () => {
   const sink = newSink()
   await sink.write(records(0, 1))

@@ -17,6 +17,7 @@ import { Secret } from '../../lib/secret.ts'
 import type { MetadataRequest, OperationalEvent, Topic } from '../../lib/topology.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
+import { refusedFetches } from '../support/refused-fetches.ts'
 import { stepClock } from '../support/step-clock.ts'
 import { until } from '../support/until.ts'
 
@@ -613,7 +614,7 @@ describe('consuming', () => {
     }
     const outages = { ...stream.config.outages, downAfterMs: 1_000 }
     const signals = observeAbortSignals()
-    const refused = refusedFetches(t.name)
+    const refused = refusedFetches(t.name, { code: withoutRight })
     const kafka = await openKafka({
       ...{ config: { ...stream.config, outages }, codec: stream.codec, health, name: 'test' },
       log: pino({ level: 'warn' }, { write: note }),
@@ -675,23 +676,8 @@ describe('consuming', () => {
   }, 90_000)
 })
 
-/** Makes every fetch from a topic fail as one without the right to read it does: kafkajs gives up at once. */
-function refusedFetches(topic: string): { restore: () => void } {
-  const load = createRequire(import.meta.url)
-  interface Fetching {
-    fetch(request: { topics: { topic: string }[] }): Promise<unknown>
-  }
-  const { prototype }: { prototype: Fetching } = load('kafkajs/src/broker/index.js')
-  const { createErrorFromCode }: { createErrorFromCode: (code: number) => Error } = load(
-    'kafkajs/src/protocol/error.js',
-  )
-  const { fetch } = prototype
-  prototype.fetch = async function refused(request) {
-    if (request.topics.some((asked) => asked.topic === topic)) throw createErrorFromCode(29)
-    return fetch.call(this, request)
-  }
-  return { restore: () => Object.assign(prototype, { fetch }) }
-}
+/** kafkajs gives up at once. */
+const withoutRight = 29
 
 /** How many listeners any one signal has that something listens to from now on. */
 function observeAbortSignals(): { mostListeners: () => number; restore: () => void } {

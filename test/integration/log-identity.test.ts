@@ -9,9 +9,12 @@ import { openLogReader } from '../../lib/kafka/log-reader.ts'
 import type { MetadataRequest, OperationalEvent, Topic } from '../../lib/topology.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
+import { refusedFetches } from '../support/refused-fetches.ts'
 import { until } from '../support/until.ts'
 
 /* A log that is another one under the same name, against a real broker: topics are deleted and made again. */
+
+const notLeaderForPartition = 6
 
 let stream: Stream
 let admin: kafkajs.Admin
@@ -135,6 +138,28 @@ test('a topic has an id, which is another one when the topic is made again', asy
   await make(topic)
   expect((await reader.readTopicIds([topic.name])).get(topic.name)).not.toBe(first.get(topic.name))
   await reader.close()
+})
+
+test('a topic whose id a broker does not know is asked for again, not taken for one of an old broker', async () => {
+  const { topic } = await newCase()
+  const reader = openLogReader({ config: stream.config, log: stream.log, name: 'test' })
+  await expect(reader.readTopicIds([topic.name, 'no-such-topic'], true)).rejects.toThrow('no-such-topic')
+  expect((await reader.readTopicIds([topic.name], true)).size).toBe(1)
+  await reader.close()
+})
+
+test('a look at a log that a moved leader refuses is repeated', async () => {
+  const of = await newCase()
+  await publish(of, 0, 3)
+  const reader = openLogReader({ config: stream.config, log: stream.log, name: 'test' })
+  const moved = refusedFetches(of.topic.name, { code: notLeaderForPartition, times: 1 })
+  try {
+    expect(await reader.readRecord(of.topic.name, 0, 1)).not.toBeNull()
+    expect(moved.refused()).toBe(1)
+  } finally {
+    moved.restore()
+    await reader.close()
+  }
 })
 
 test('a commit says the topic by its id, and the record that it follows', async () => {

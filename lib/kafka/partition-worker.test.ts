@@ -27,7 +27,7 @@ function startWorker(parts: Partial<WorkerOptions<null>>, sink = settled) {
     inTurn: (work) => work(),
     publishDeadLetters: async () => undefined,
     commit: async () => undefined,
-    outages: new Outages({ afterMs: 0, notify: (notice) => notices.push(notice) }),
+    outages: new Outages({ afterMs: 0, instance: 'test', notify: (notice) => notices.push(notice) }),
     ...{ heldUpAfterMs: 0, onHeldUp: () => undefined, onRoom: () => undefined },
     onBug: (error) => bugs.push(error),
     log: openLog('test', 'silent'),

@@ -222,6 +222,8 @@ export const spotifyEnv = {
 export const pollingEnv = {
   ALERT_POLLING_STOPPED_SECONDS: wholeNumber(1).default(2_700),
   ALERT_UNPOLLED_SECONDS: wholeNumber(1).default(7_200),
+  // The poller's: its judges have to know how long a plan may be.
+  POLL_MAX_INTERVAL_SECONDS: wholeNumber(1).default(1_200),
   SPOTIFY_CLIENT_ID: spotifyEnv.SPOTIFY_CLIENT_ID.optional(),
   SPOTIFY_DAILY_REQUESTS: spotifyEnv.SPOTIFY_DAILY_REQUESTS,
 }

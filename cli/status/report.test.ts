@@ -31,6 +31,7 @@ const standing: PollingStanding = {
   lastOkAt: ago(4).getTime(),
   dueSince: null,
   allowedSince: 0,
+  paused: null,
   verdict: 'polling',
   unpolled: [],
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { Allowance, PollingFacts, UserFacts } from './judge.ts'
-import { allowedSince, isUnpolledForDays, judgePolling, longestPlan, unpolledSince } from './judge.ts'
+import type { Allowance, Allowed, PollingFacts, UserFacts } from './judge.ts'
+import { filledAt, isUnpolledForDays, judgePolling, longestPlan, toAllowed, unpolledSince } from './judge.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -13,6 +13,7 @@ const free: Allowance = {
   used: 100,
   windowStartedAt: ago(6 * hour),
   windowMs: 24 * hour,
+  pausedFrom: null,
   pausedUntil: null,
   strikes: 0,
 }
@@ -21,7 +22,7 @@ describe('polling is allowed', () => {
   test.each<[string, Partial<Allowance>, number | null]>([
     ['for long, within a budget and without a pause', {}, 0],
     ['not during a pause', { pausedUntil: now + hour }, null],
-    ['since the end of a pause', { pausedUntil: ago(hour) }, ago(hour)],
+    ['since the end of a pause of unknown length', { pausedUntil: ago(hour) }, ago(hour)],
     ['not once the budget is spent', { used: 600 }, null],
     [
       'again when the window of a spent budget is over',
@@ -38,9 +39,19 @@ describe('polling is allowed', () => {
     ],
     ['not during a long pause, though it recurs', { pausedUntil: now + 9 * hour, strikes: 3 }, null],
   ])('%s', (_, more, since) => {
-    expect(allowedSince({ ...free, ...more }, now, rules)).toBe(since)
+    expect(toAllowed({ ...free, ...more }, now, rules)).toEqual({ allowedSince: since, paused: null })
+  })
+
+  test('as long as before a pause whose beginning is known: only the pause itself is left out', () => {
+    const over = { ...free, pausedFrom: ago(2 * hour), pausedUntil: ago(hour) }
+    expect(toAllowed(over, now, rules)).toEqual({
+      allowedSince: 0,
+      paused: { from: ago(2 * hour), until: ago(hour) },
+    })
   })
 })
+
+const second = { paused: { from: ago(minute), until: ago(minute - 1_000) } }
 
 const going: PollingFacts = {
   now,
@@ -48,6 +59,7 @@ const going: PollingFacts = {
   lastOkAt: ago(hour),
   dueSince: ago(50 * minute),
   allowedSince: 0,
+  paused: null,
 }
 
 describe('polling', () => {
@@ -58,6 +70,12 @@ describe('polling', () => {
     ['goes on when nobody is due for long', { dueSince: ago(44 * minute) }, 'polling'],
     ['goes on when nobody is due', { dueSince: null }, 'polling'],
     ['goes on when it was not allowed until a moment ago', { allowedSince: ago(minute) }, 'polling'],
+    ['has stopped though there was a pause of a second a moment ago', second, 'stopped'],
+    [
+      'goes on when a pause took up most of the silence',
+      { paused: { from: ago(49 * minute), until: ago(minute) } },
+      'polling',
+    ],
     ['is not allowed', { allowedSince: null }, 'not_allowed'],
     ['is idle when nobody is active', { activeUsers: 0 }, 'idle'],
     ['is idle when nobody is active, paused or not', { activeUsers: 0, allowedSince: null }, 'idle'],
@@ -68,15 +86,16 @@ describe('polling', () => {
 
 const created = ago(100 * hour)
 const user: UserFacts = { lastOkAt: ago(3 * hour), createdAt: created, activeSince: created }
-const moment = { now, allowedSince: 0, planMs: 20 * minute }
+const moment = { now, allowedSince: 0, paused: null, planMs: 20 * minute }
 
 describe('a user is unpolled', () => {
-  test.each<[string, Partial<UserFacts>, Partial<typeof moment> | { allowedSince: null }, number | null]>([
+  test.each<[string, Partial<UserFacts>, Partial<Allowed & { planMs: number }>, number | null]>([
     ['two hours beyond what the plan says', {}, {}, ago(3 * hour)],
     ['not yet within two hours of it', { lastOkAt: ago(2 * hour) }, {}, null],
     ['not when a short budget makes the plan long', {}, { planMs: 2 * hour }, null],
     ['since they were created, when never polled', { lastOkAt: null }, {}, created],
     ['not when just made active again', { activeSince: ago(minute) }, {}, null],
+    ['though there was a pause of a second a moment ago', {}, second, ago(3 * hour - 1_000)],
     ['not when polling is not allowed', {}, { allowedSince: null }, null],
     ['not when polling was not allowed until a moment ago', {}, { allowedSince: ago(minute) }, null],
   ])('%s', (_, more, when, since) => {
@@ -89,8 +108,18 @@ describe('a user is unpolled', () => {
 })
 
 test('a plan is as long as the budget makes it, and never below what is safe', () => {
-  const at = { activeUsers: 5, now }
+  const at = { activeUsers: 5, now, maxIntervalMs: 20 * minute }
   expect(longestPlan(free, at)).toBe(20 * minute)
   expect(longestPlan({ ...free, used: 590 }, at)).toBeGreaterThan(5 * hour)
   expect(longestPlan({ ...free, used: 600, windowStartedAt: ago(30 * hour) }, at)).toBe(20 * minute)
+})
+
+test('a plan is as long as the longest interval that the poller is given', () => {
+  expect(longestPlan(free, { activeUsers: 5, now, maxIntervalMs: 3 * hour })).toBe(3 * hour)
+})
+
+test('a plan that was made for the last requests of a window ends with it', () => {
+  expect(filledAt(free, now)).toBe(ago(6 * hour))
+  expect(filledAt({ ...free, windowStartedAt: ago(30 * hour) }, now)).toBe(ago(6 * hour))
+  expect(filledAt({ ...free, windowStartedAt: null }, now)).toBe(0)
 })

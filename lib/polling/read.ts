@@ -1,7 +1,7 @@
 import type { Sql } from '../postgres.ts'
 import { budgetWindowMs } from '../spotify/budget-plan.ts'
 import type { Allowance, PollingFacts, PollingVerdict, UserFacts } from './judge.ts'
-import { allowedSince, judgePolling, longestPlan, unpolledSince } from './judge.ts'
+import { filledAt, judgePolling, longestPlan, toAllowed, unpolledSince } from './judge.ts'
 import type { PollingConfig } from './rules.ts'
 
 /** An active user who should have been polled and was not. */
@@ -30,9 +30,14 @@ export async function readPolling(sql: Sql, config: PollingConfig): Promise<Poll
   const { rules } = config
   const allowance = await readAllowance(sql, config)
   const activeUsers = await countActive(sql)
-  const planMs = longestPlan(allowance, { activeUsers, now: allowance.now })
-  const { now, lastOkAt, dueSince } = await readDue(sql, planMs)
-  const facts = { now, activeUsers, lastOkAt, dueSince, allowedSince: allowedSince(allowance, now, rules) }
+  const { maxIntervalMs } = config
+  const planMs = longestPlan(allowance, { activeUsers, now: allowance.now, maxIntervalMs })
+  const due = await readDue(sql, {
+    planMs,
+    plannedFrom: filledAt(allowance, allowance.now),
+    isAccountsPaused: allowance.isAccountsPaused,
+  })
+  const facts = { ...due, activeUsers, ...toAllowed(allowance, due.now, rules) }
   const verdict = judgePolling(facts, rules)
   if (verdict === 'stopped' || facts.allowedSince === null) return { ...facts, verdict, unpolled: [] }
   const unpolled = await readUnpolled(sql, { facts, planMs, config })
@@ -42,18 +47,22 @@ export async function readPolling(sql: Sql, config: PollingConfig): Promise<Poll
 async function readAllowance(
   sql: Sql,
   { clientId, dailyRequests }: PollingConfig,
-): Promise<Allowance & { now: number }> {
+): Promise<Allowance & { now: number; isAccountsPaused: boolean }> {
   const { rows } = await sql.query<{
     now: Date
     used: number
     windowStartedAt: Date | null
+    pausedFrom: Date | null
     pausedUntil: Date | null
     strikes: number | null
+    isAccountsPaused: boolean
   }>(
     `select clock_timestamp() as now, coalesce(sum(used), 0)::float8 as used,
        max(window_started_at) filter (where isfinite(window_started_at)) as "windowStartedAt",
+       max(paused_from) filter (where lane = 'polling') as "pausedFrom",
        max(paused_until) filter (where lane = 'polling') as "pausedUntil",
-       max(strikes) filter (where lane = 'polling') as strikes
+       max(strikes) filter (where lane = 'polling') as strikes,
+       coalesce(bool_or(lane = 'accounts' and paused_until > now()), false) as "isAccountsPaused"
      from api_pauses where client_id = coalesce($1,
        (select client_id from api_pauses order by window_started_at desc limit 1))`,
     [clientId],
@@ -66,8 +75,10 @@ async function readAllowance(
     used: row.used,
     windowStartedAt: row.windowStartedAt?.getTime() ?? null,
     windowMs: budgetWindowMs,
+    pausedFrom: row.pausedFrom?.getTime() ?? null,
     pausedUntil: row.pausedUntil?.getTime() ?? null,
     strikes: row.strikes ?? 0,
+    isAccountsPaused: row.isAccountsPaused,
   }
 }
 
@@ -79,13 +90,18 @@ async function countActive(sql: Sql): Promise<number> {
 }
 
 /**
- * A failure moves the time of the next poll, so a user is due since their failures began. So does a lease, which a
- * poller that dies again and again takes again and again: who is leased is due since the longest plan after their
- * last success.
+ * The time of the next poll is moved by failures, by a lease, which a poller that dies again and again takes again
+ * and again, and by a pause of the accounts service, which comes again and again before a poll. Who is leased, and
+ * everybody during such a pause, is due when the longest plan has passed since their last success, or since the budget
+ * was filled.
  */
 async function readDue(
   sql: Sql,
-  planMs: number,
+  {
+    planMs,
+    plannedFrom,
+    isAccountsPaused,
+  }: { planMs: number; plannedFrom: number; isAccountsPaused: boolean },
 ): Promise<Pick<PollingFacts, 'now' | 'lastOkAt' | 'dueSince'>> {
   const { rows } = await sql.query<{ now: Date; lastOkAt: Date | null; dueSince: Date | null }>(
     `select clock_timestamp() as now, max(s.last_ok_at) as "lastOkAt",
@@ -94,11 +110,12 @@ async function readDue(
      cross join lateral (
        select greatest(
          least(s.next_poll_at, s.failing_since,
-           case when s.leased_until is not null then s.last_ok_at + make_interval(secs => $1::float8 / 1000) end),
+           case when s.leased_until is not null or $3
+             then greatest(coalesce(s.last_ok_at, u.created_at), $2) + make_interval(secs => $1::float8 / 1000) end),
          case when u.status_changed_at > u.created_at then u.status_changed_at end
        ) as since
      ) due`,
-    [planMs],
+    [planMs, new Date(plannedFrom), isAccountsPaused],
   )
   const [row] = rows
   if (!row) throw new Error('an aggregate returned no row')
@@ -147,4 +164,26 @@ function toFacts({ lastOkAt, createdAt, activeSince }: UnpolledRow): UserFacts {
     createdAt: createdAt.getTime(),
     activeSince: activeSince.getTime(),
   }
+}
+
+/** Whom an alarm is over for: polled with success since it was raised, or not active any more. */
+export interface AlarmsOver {
+  /** Somebody was polled since polling was reported as stopped. */
+  isPolling: boolean
+  /** Subjects of such users among those who are reported as unpolled. */
+  users: string[]
+}
+
+/** A pause, or the start of a new window, ends no alarm: only a success does. */
+export async function readAlarmsOver(sql: Sql): Promise<AlarmsOver> {
+  const { rows } = await sql.query<{ subject: string }>(
+    `select i.subject from incidents i left join users u on i.subject = 'user:' || u.id
+       left join poll_state s on s.user_id = u.id
+     where i.type = 'user_unpolled' and (u.status is distinct from 'active' or s.last_ok_at > i.raised_at)
+     union all
+     select i.subject from incidents i
+     where i.type = 'polling_stopped' and exists (select from poll_state s where s.last_ok_at > i.raised_at)`,
+  )
+  const subjects = rows.map((row) => row.subject)
+  return { isPolling: subjects.includes('app'), users: subjects.filter((subject) => subject !== 'app') }
 }

@@ -7,6 +7,8 @@ export interface PollingConfig {
   /** The app's, or null for the one that was used last. */
   clientId: string | null
   dailyRequests: number
+  /** The longest that the poller plans while the budget allows it. */
+  maxIntervalMs: number
 }
 
 /** @throws ConfigError naming every fault */
@@ -18,6 +20,7 @@ export function readPollingConfig(source: Env): PollingConfig {
 export function toPollingConfig(e: {
   ALERT_POLLING_STOPPED_SECONDS: number
   ALERT_UNPOLLED_SECONDS: number
+  POLL_MAX_INTERVAL_SECONDS: number
   SPOTIFY_CLIENT_ID?: string | undefined
   SPOTIFY_DAILY_REQUESTS: number
 }): PollingConfig {
@@ -28,5 +31,6 @@ export function toPollingConfig(e: {
     },
     clientId: e.SPOTIFY_CLIENT_ID ?? null,
     dailyRequests: e.SPOTIFY_DAILY_REQUESTS,
+    maxIntervalMs: e.POLL_MAX_INTERVAL_SECONDS * 1000,
   }
 }

@@ -121,6 +121,8 @@ export async function storePause(sql: Sql, clientId: string, pause: Pause): Prom
     `update api_pauses p set
        strikes = case when p.paused_until > now() then p.strikes else p.strikes + 1 end,
        reason = case when p.paused_until > w.until then p.reason else $5 end,
+       paused_from = case when p.strikes > 0 and p.paused_until > now() - interval '10 minutes'
+         then coalesce(p.paused_from, now()) else now() end,
        paused_until = greatest(p.paused_until, w.until)
      from (
        select lane, case

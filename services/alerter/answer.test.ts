@@ -13,14 +13,14 @@ const cases: [
     'an empty bucket',
     200,
     { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset-after': '1.25' },
-    '',
+    '{"id":"1"}',
     { type: 'sent', holdMs: 1_250 },
   ],
   [
     'a bucket with room',
     200,
     { 'x-ratelimit-remaining': '3', 'x-ratelimit-reset-after': '1.25' },
-    '',
+    '{"id":"1"}',
     { type: 'sent', holdMs: 0 },
   ],
   [
@@ -51,6 +51,8 @@ const cases: [
   ['a wrong token', 401, {}, '{"code":50027}', { type: 'dead', status: 401 }],
   ['an invalid message', 400, {}, '{"code":50035}', { type: 'refused', status: 400 }],
   ['a page of a proxy', 200, { 'content-type': 'text/html' }, '<html>', { type: 'away', retryAfterMs: null }],
+  ['JSON of who knows whom', 200, { 'content-type': 'application/json' }, '{"ok":true}', { type: 'away' }],
+  ['nothing at all', 200, {}, '', { type: 'away' }],
   [
     'the id of the channel',
     200,

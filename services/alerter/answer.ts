@@ -41,11 +41,11 @@ type Headers = Record<string, string | string[] | undefined>
 
 /**
  * Classifies an answer of `POST /webhooks/{id}/{token}?wait=true` (facts: Discord's rate-limits.mdx). Only an answer
- * in Discord's own form counts as a delivery: a proxy's page with status 200 does not.
+ * in Discord's own form counts as a delivery, which is the message with its id: a proxy's page, or its JSON, does not.
  *
  * | status | means |
  * |---|---|
- * | 200, 204 | the message is there |
+ * | 2xx with an `id` | the message is there |
  * | 400, 404 with a code of {@link closedCodes}, 403 with any code | a channel that takes no message in this form |
  * | 400, 413 | a message that Discord does not take |
  * | 401, 404 | wrong token, unknown webhook: must not be tried again |
@@ -55,7 +55,7 @@ type Headers = Record<string, string | string[] | undefined>
  */
 export function toOutcome(status: number, headers: Headers, body: string): PostOutcome {
   const detail = body.slice(0, detailMax)
-  if (status >= 200 && status < 300 && isDiscords(headers)) {
+  if (status >= 200 && status < 300 && toText(fieldOf(body, 'id')) !== null) {
     return { type: 'sent', holdMs: holdMs(headers), channelId: toText(fieldOf(body, 'channel_id')) }
   }
   if (status === 429) return { type: 'limited', retryAfterMs: retryAfterMs(headers, body) ?? unknownPauseMs }
@@ -72,12 +72,6 @@ export function toOutcome(status: number, headers: Headers, body: string): PostO
     detail: `${status} ${detail}`,
     retryAfterMs: asked ?? (status === 403 ? forbiddenPauseMs : null),
   }
-}
-
-/** Discord answers in JSON, or with nothing. */
-function isDiscords(headers: Headers): boolean {
-  const type = headers['content-type']
-  return type === undefined || String(type).includes('json')
 }
 
 function holdMs(headers: Headers): number {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Refusal } from './breaker.ts'
-import { toRefusal } from './breaker.ts'
+import { afterUnclearLook, toRefusal } from './breaker.ts'
 
 const waits = (type: Refusal['type'], times: number) => {
   let refusal: Refusal | null = null
@@ -16,4 +16,9 @@ test('a channel that takes nothing is tried soon, and then every five minutes', 
 
 test('a dead webhook is looked at once an hour', () => {
   expect(waits('dead', 3)).toEqual([3_600, 3_600, 3_600])
+})
+
+test('a dead webhook is looked at again in a minute when the look met no answer of its own', () => {
+  const refusal = toRefusal(null, { type: 'dead', detail: 'gone' }, 1_000)
+  expect(afterUnclearLook(refusal, 5_000)).toEqual({ ...refusal, until: 65_000 })
 })

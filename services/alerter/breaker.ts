@@ -24,3 +24,10 @@ export function toRefusal(
     type === 'dead' ? lookAgainMs : Math.min(closedMinMs * 2 ** Math.min(tries - 1, 20), closedMaxMs)
   return { type, detail, until: now + waitMs, tries }
 }
+
+const lookSoonMs = 60_000
+
+/** After a look that did not say whether the webhook is dead: 429, 5xx, or no answer. */
+export function afterUnclearLook(refusal: Refusal, now: number): Refusal {
+  return { ...refusal, until: now + lookSoonMs }
+}

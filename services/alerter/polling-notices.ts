@@ -1,5 +1,5 @@
 import type { Notice } from '../../lib/events.ts'
-import type { PollingStanding, UnpolledUser } from '../../lib/polling/read.ts'
+import type { AlarmsOver, PollingStanding, UnpolledUser } from '../../lib/polling/read.ts'
 
 /** What is to be raised and resolved; each is raised once and ends once, by the incidents that are open. */
 export interface PollingNotices {
@@ -14,20 +14,25 @@ const raisedMax = 50
  * What a standing says to operators. While polling is not allowed nothing changes: a pause neither ends an alarm nor
  * begins one. While it has stopped for everybody single users are not named.
  *
- * @param openUsers subjects of the users who are reported as unpolled
+ * @param options.openUsers subjects of the users who are reported as unpolled
  */
-export function toPollingNotices(standing: PollingStanding, openUsers: readonly string[]): PollingNotices {
+export function toPollingNotices(
+  standing: PollingStanding,
+  { openUsers, over }: { openUsers: readonly string[]; over: AlarmsOver },
+): PollingNotices {
   const { verdict, unpolled } = standing
   if (verdict === 'not_allowed') return { raised: [], resolved: [] }
   if (verdict === 'stopped') return { raised: [stopped(standing)], resolved: [] }
-  const subjects = new Set(unpolled.map((u) => subjectOf(u.userId)))
   const known = new Set(openUsers)
   return {
     raised: unpolled
       .filter((u) => !known.has(subjectOf(u.userId)))
       .slice(0, raisedMax)
       .map(userUnpolled),
-    resolved: [goesOn(verdict), ...openUsers.filter((s) => !subjects.has(s)).map(userPolled)],
+    resolved: [
+      ...(over.isPolling || verdict === 'idle' ? [goesOn(verdict)] : []),
+      ...over.users.map(userPolled),
+    ],
   }
 }
 

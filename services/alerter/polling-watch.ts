@@ -1,7 +1,7 @@
 import { messageOf } from '../../lib/errors.ts'
 import type { Notice } from '../../lib/events.ts'
 import { metrics } from '../../lib/metrics.ts'
-import { readPolling } from '../../lib/polling/read.ts'
+import { readAlarmsOver, readPolling } from '../../lib/polling/read.ts'
 import type { PollingConfig } from '../../lib/polling/rules.ts'
 import type { Sql } from '../../lib/postgres.ts'
 import type { Resource } from '../../lib/scope.ts'
@@ -30,7 +30,8 @@ export function openPollingWatch(options: PollingWatchOptions): Resource {
 
   async function look(): Promise<void> {
     const standing = await readPolling(sql, config)
-    const { raised, resolved } = toPollingNotices(standing, await incidents.subjects('user_unpolled'))
+    const openUsers = await incidents.subjects('user_unpolled')
+    const { raised, resolved } = toPollingNotices(standing, { openUsers, over: await readAlarmsOver(sql) })
     metrics.pollingStopped.set(standing.verdict === 'stopped' ? 1 : 0)
     for (const notice of raised) await incidents.raise(notice)
     for (const notice of resolved) await incidents.resolve(notice)

@@ -5,7 +5,7 @@ import type { Logger } from '../../lib/log.ts'
 import { metrics } from '../../lib/metrics.ts'
 import type { PostOutcome } from './answer.ts'
 import type { Refusal } from './breaker.ts'
-import { toRefusal } from './breaker.ts'
+import { afterUnclearLook, toRefusal } from './breaker.ts'
 import type { Delivery } from './delivery.ts'
 import type { Discord } from './discord.ts'
 import type { Alert, DiscordMessage } from './embed.ts'
@@ -136,7 +136,11 @@ export class Poster implements PostOffice {
     if (waitMs > 0) throw new RetriableError(refusal.detail, { retryAfterMs: waitMs })
     if (refusal.type === 'closed') return
     const state = await discord.look()
-    if (state.type !== 'exists') this.#refuse(refusal, [])
+    if (state.type === 'dead') this.#refuse(refusal, [])
+    if (state.type !== 'exists') {
+      this.#refusal = afterUnclearLook(refusal, performance.now())
+      throw new RetriableError(refusal.detail, { retryAfterMs: deadRetryMs })
+    }
     this.#accept()
   }
 

@@ -259,7 +259,8 @@ class Lane {
   /** What fails is tried again in seconds, then deferred, which frees its partition; or given up. */
   async #giveUpOrRetry(tickets: readonly Ticket[], reason: string): Promise<void> {
     const { source, deferred } = this.#o
-    const hopeless = tickets.filter((t) => countFailure(t, this.#successes))
+    const health = { successes: this.#successes, works: this.#failuresInRow === 0 }
+    const hopeless = tickets.filter((t) => countFailure(t, health))
     const message = `${source} answers others, but not this: ${reason}`
     this.#end(hopeless, 'failed', { reason: 'lookup_failed', message })
     this.#fail(reason, sourceBackoffMaxMs)
@@ -269,13 +270,22 @@ class Lane {
     )
     const now = performance.now()
     for (const ticket of open.get('retry') ?? []) ticket.notBefore = now + retryMs(ticket.attempts)
-    this.#end(open.get('forget') ?? [], 'failed')
+    this.#forget(open.get('forget') ?? [], reason)
     const deferring = open.get('defer') ?? []
     if (deferring.length === 0) return
     await deferred.defer(deferring)
     this.#o.pool.finish(deferring)
     for (const { wanted } of deferring)
       metrics.entitiesEnriched.inc({ kind: wanted.kind, result: 'deferred' })
+  }
+
+  /** Their records are settled long ago, so there is nothing to dead-letter: the log names them. */
+  #forget(tickets: readonly Ticket[], reason: string): void {
+    const { source, log } = this.#o
+    for (const { wanted, attempts } of tickets) {
+      log.error({ source, key: wanted.key, attempts, reason }, 'lookup_forgotten')
+    }
+    this.#end(tickets, 'failed')
   }
 
   #end(tickets: readonly Ticket[], result: string, deadLetter: Ticket['deadLetter'] = null): void {

@@ -4,7 +4,15 @@ import type { MetadataKind } from '../../lib/topology.ts'
 import type { PlanOptions } from './plan.ts'
 import { planBatch, unanswerable } from './plan.ts'
 import type { Ticket } from './ticket.ts'
-import { afterFailure, countFailure, deferralMs, givenUpAfter, retryMs, toTicket } from './ticket.ts'
+import {
+  afterFailure,
+  countFailure,
+  deferralMs,
+  givenUpAfter,
+  retryMs,
+  toDeferredTicket,
+  toTicket,
+} from './ticket.ts'
 
 function ticket(kind: MetadataKind, id: string, more: Partial<Ticket> = {}): Ticket {
   const record = { topic: 't', partition: 0, offset: 0, timestamp: 0, key: null, headers: [], bytes: null }
@@ -112,12 +120,27 @@ test('every ticket is for exactly one source or for nobody', () => {
 describe('a failure', () => {
   test('during an outage gives up nothing, however long it lasts', () => {
     const t = ticket('artist', 'a')
-    for (let i = 0; i < 1_000; i++) expect(countFailure(t, 5)).toBe(false)
+    for (let i = 0; i < 1_000; i++) expect(countFailure(t, { successes: 5, works: i === 0 })).toBe(false)
+  })
+
+  test('of a deferred lookup during an outage of weeks forgets nothing, while one of its own counts', () => {
+    let attempts = 5
+    const askAgain = (works: boolean) => {
+      const t = toDeferredTicket(ticket('artist', 'a').wanted, { attempts, now: 0 })
+      countFailure(t, { successes: 0, works })
+      attempts = t.attempts
+      return afterFailure(t)
+    }
+    for (let i = 0; i < 1_000; i++) expect(askAgain(false)).toBe('defer')
+    const own = Array.from({ length: 10 }, () => askAgain(true))
+    expect(own).toEqual([...Array.from({ length: 9 }, () => 'defer'), 'forget'])
   })
 
   test('again and again while others succeed gives up the ticket', () => {
     const t = ticket('artist', 'a')
-    const given = Array.from({ length: givenUpAfter }, (_, i) => countFailure(t, i))
+    const given = Array.from({ length: givenUpAfter }, (_, i) =>
+      countFailure(t, { successes: i, works: true }),
+    )
     expect(given.indexOf(true)).toBe(givenUpAfter - 1)
   })
 })
@@ -142,7 +165,7 @@ test('one artist that always fails holds up none of a hundred tracks, and leaves
     blame += 1
     // At first nobody else is waited for: the tracks come before it is asked again.
     if (blame === 2) expect(open.size).toBe(1)
-    if (countFailure(bad, successes) || afterFailure(bad) === 'defer') open.delete(bad)
+    if (countFailure(bad, { successes, works: true }) || afterFailure(bad) === 'defer') open.delete(bad)
     else bad.notBefore = now + retryMs(bad.attempts)
   }
   expect(successes).toBe(100)

@@ -16,7 +16,7 @@ export interface Ticket {
   readonly since: number
   state: 'open' | 'done'
   deadLetter: { reason: DeadLetterReason; message: string } | null
-  /** Times that a request for it failed. */
+  /** Times that a request for it failed; once it is deferred, outages are not counted. */
   attempts: number
   /** Not asked for before: a moment of `performance.now()`. */
   notBefore: number
@@ -59,7 +59,7 @@ export const givenUpAfter = 6
 
 /** From so many attempts on, of which the last were for this id alone, it is deferred. */
 const deferredFrom = 4
-/** About a week of deferrals; after eight days the loader asks again by itself. */
+/** About five days of deferrals, outages not counted; after eight days the loader asks again by itself. */
 const forgottenFrom = 15
 const retryMinMs = 2_000
 const deferralMaxMs = 24 * 3_600_000
@@ -81,15 +81,18 @@ export function deferralMs(attempts: number, minMs: number): number {
 }
 
 /**
- * Counts a failure. During an outage nothing succeeds, and only the first failure counts: an outage of any
- * length gives up nothing.
+ * Counts a failure. During an outage nothing succeeds, and only failures with a success for others since the one before
+ * count: an outage of any length gives up and forgets nothing. It defers, which needs few attempts.
  *
- * @param successes requests that the source has answered so far
+ * @param source.successes requests that it has answered so far
+ * @param source.works it answered the request before this one: what a first failure is judged by
  * @returns whether the ticket is to be given up
  */
-export function countFailure(ticket: Ticket, successes: number): boolean {
-  ticket.attempts += 1
-  if (ticket.successesAtFailure !== successes) ticket.failures += 1
+export function countFailure(ticket: Ticket, source: { successes: number; works: boolean }): boolean {
+  const { successes, works } = source
+  const isOwn = ticket.successesAtFailure === null ? works : ticket.successesAtFailure !== successes
+  if (isOwn || ticket.attempts < deferredFrom) ticket.attempts += 1
+  if (isOwn) ticket.failures += 1
   ticket.successesAtFailure = successes
   return ticket.failures >= givenUpAfter
 }

@@ -579,6 +579,16 @@ describe('polling', () => {
     await arrived('polling_stopped: app')
   })
 
+  test('during a long pause of the accounts service is reported, though every poll is put off', async () => {
+    await addUser(`last_ok_at = ${minutesAgo(70)}, next_poll_at = now() + interval '15 minutes'`)
+    await postgres.query(
+      `insert into api_pauses (client_id, lane, paused_until, reason)
+       values ('app', 'accounts', now() + interval '20 h', 'rate_limited')`,
+    )
+    await startAlerter(quick)
+    await arrived('polling_stopped: app')
+  })
+
   test('that is paused is not reported before the pause has been over for long', async () => {
     await addUser(polled(300))
     await postgres.query(

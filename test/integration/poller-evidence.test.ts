@@ -148,3 +148,27 @@ describe('answers that cannot be read', () => {
     expect(await countUnreadable(postgres)).toBe(1)
   })
 })
+
+test('a pause that follows another within minutes goes on with it, and one after a success is another one', async () => {
+  const budget = openBudget({ sql: postgres, clientId: 'pauses', dailyRequests: 100 })
+  const pause = () => budget.pause({ lanes: ['polling'], ms: minute, maxMs: null, reason: 'rate_limited' })
+  const age = async (ms: number, strikes: number) => {
+    await postgres.query(
+      `update api_pauses set strikes = $2, paused_from = paused_from - make_interval(secs => $1::float8 / 1000),
+         paused_until = paused_until - make_interval(secs => $1::float8 / 1000) where lane = 'polling'`,
+      [ms, strikes],
+    )
+    const { rows } = await postgres.query<{ from: Date }>(
+      `select paused_from as from from api_pauses where lane = 'polling'`,
+    )
+    return rows[0]?.from
+  }
+  await pause()
+  const from = await age(5 * minute, 1)
+  await pause()
+  expect(await age(0, 1)).toEqual(from)
+  await age(5 * minute, 0)
+  await pause()
+  expect((await age(0, 1))?.getTime()).toBeGreaterThan(Number(from))
+  await budget.close()
+})

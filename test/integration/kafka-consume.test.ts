@@ -499,6 +499,34 @@ describe('consuming', () => {
     await until(() => one.health.report().alive && one.health.report().ready, 'it is well again')
   }, 60_000)
 
+  test('a stop that begins while a crash waits for a hung handler does not wait for it', async () => {
+    const t = await freshTopic(1)
+    const { kafka, health } = await stream.openKafka()
+    const hanging = Promise.withResolvers<never[]>()
+    onTestFinished(() => hanging.resolve([]))
+    const entered = Promise.withResolvers<void>()
+    const group = newGroup()
+    await kafka.publish(t, [{ key: 'a', value: request('1') }])
+    const handler = () => () => {
+      entered.resolve()
+      return hanging.promise
+    }
+    await kafka.consume({ group, topic: t, handler })
+    await entered.promise
+    const fetches = refusedFetches(t.name, { code: withoutRight })
+    const detail = () => health.report().parts[`consumer ${group}`]?.detail
+    await until(() => detail() === 'joining the group', 'it has crashed')
+    fetches.restore()
+    let isClosed = false
+    const close = async () => {
+      await kafka.close()
+      isClosed = true
+    }
+    const closing = close()
+    await until(() => isClosed, 'it has stopped', 20_000)
+    await closing
+  })
+
   test('after close no handler is called any more, and the batch in hand was committed', async () => {
     const t = await freshTopic(1)
     const group = newGroup()

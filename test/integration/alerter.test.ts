@@ -582,8 +582,8 @@ describe('polling', () => {
   test('during a long pause of the accounts service is reported, though every poll is put off', async () => {
     await addUser(`last_ok_at = ${minutesAgo(70)}, next_poll_at = now() + interval '15 minutes'`)
     await postgres.query(
-      `insert into api_pauses (client_id, lane, paused_until, reason)
-       values ('app', 'accounts', now() + interval '20 h', 'rate_limited')`,
+      `insert into api_pauses (client_id, lane, paused_until, reason, window_started_at)
+       values ('app', 'accounts', now() + interval '20 h', 'rate_limited', now() - interval '5 h')`,
     )
     await startAlerter(quick)
     await arrived('polling_stopped: app')

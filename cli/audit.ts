@@ -51,7 +51,7 @@ export function define(command: Command): void {
   examples(command, ['songswap audit', 'songswap audit --since 1d', 'songswap audit --since 7d --json'])
   notes(command, [
     'Reads beside the live groups and moves nothing. What the loader or the archiver have not come to yet counts as waiting, not as a fault.',
-    'Looks both ways: every item of a page must have its row, its rejection or its dead letter, and every row that names a page must stand on it. Where a parser was mended since, rows that it would not write are such faults; songswap replay brings them in order. At most it reads all plays of the users whose pages it counts.',
+    'Looks both ways: every item of a page must have its row, its rejection or its dead letter, and every row that names a page must stand on it. Where a parser was mended since, rows that it would not write are such faults; songswap replay brings them in order.',
     'Exits with 1 when something does not add up; each line then names the partition and offset, of the first 1,000 faults.',
   ])
 }

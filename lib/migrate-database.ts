@@ -3,6 +3,7 @@ import { runner } from 'node-pg-migrate'
 import pg from 'pg'
 import { backoffMs, pause } from './kafka/pause.ts'
 import type { Logger } from './log.ts'
+import { toStrategies } from './migration-files.ts'
 import type { Secret } from './secret.ts'
 
 /** Held by the one process that migrates. */
@@ -15,6 +16,7 @@ const lockTimeoutMs = 4_000
 /** With the backoff between them, about ten minutes. */
 const mostAttempts = 30
 const lockNotAvailable = '55P03'
+const turnAskedEveryMs = 250
 
 export interface MigrateDatabaseOptions {
   databaseUrl: Secret
@@ -24,8 +26,8 @@ export interface MigrateDatabaseOptions {
 }
 
 /**
- * Runs the migrations of `db/migrations` that are missing, each in a transaction of its own. One process migrates,
- * the others wait for it. A table that is busy is tried again and does not hold up its readers meanwhile.
+ * Runs the migrations of `db/migrations` that are missing, each in a transaction of its own unless it says otherwise.
+ * One process migrates, the others wait for it. A table that is busy is tried again and does not hold up its readers meanwhile.
  *
  * @returns names of the migrations that ran
  * @throws the server's error
@@ -59,20 +61,25 @@ async function untilNothingIsBusy(options: MigrateDatabaseOptions): Promise<stri
 /**
  * The turn lasts as long as the transaction of this connection. A pooler in transaction mode gives a session away with
  * every statement, and a lock of the session would stay on it without an owner; a transaction keeps its session.
+ *
+ * Who waits for the turn asks again and again, in a transaction of its own each time: an index that is built beside
+ * writers waits for all transactions that hold a snapshot, and one that stood in a queue for the lock would hold one.
+ * So does a transaction that is idle after a query with parameters, until its next one; without them it holds none.
  */
 async function takeTurn(options: MigrateDatabaseOptions): Promise<pg.Client> {
   const client = await connect(options)
   try {
-    await client.query('begin')
-    await client.query('set local idle_in_transaction_session_timeout = 0')
-    const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_xact_lock($1) as taken', [
-      advisoryLock,
-    ])
-    if (!rows[0]?.taken) {
-      options.onWait('Another migration is under way; waiting for its end.')
-      await client.query('select pg_advisory_xact_lock($1)', [advisoryLock])
+    for (let attempt = 1; ; attempt++) {
+      await client.query('begin')
+      await client.query('set local idle_in_transaction_session_timeout = 0')
+      const { rows } = await client.query<{ taken: boolean }>(
+        `select pg_try_advisory_xact_lock(${advisoryLock}) as taken`,
+      )
+      if (rows[0]?.taken) return client
+      await client.query('rollback')
+      if (attempt === 1) options.onWait('Another migration is under way; waiting for its end.')
+      await pause(turnAskedEveryMs)
     }
-    return client
   } catch (error) {
     await client.end().catch(() => undefined)
     throw error
@@ -83,11 +90,12 @@ async function runMigrations(options: MigrateDatabaseOptions): Promise<string[]>
   const { log } = options
   const client = await connect(options)
   try {
-    await limitLocks(client, options)
+    const isLimited = await limitLocks(client, options)
     const ran = await runner({
       dbClient: client,
       dir: fileURLToPath(new URL('../db/migrations', import.meta.url)),
       migrationsTable: 'migrations',
+      migrationLoaderStrategies: toStrategies({ lockTimeoutMs: isLimited ? lockTimeoutMs : null }),
       direction: 'up',
       count: Number.POSITIVE_INFINITY,
       // The turn is taken above: the tool's own lock is one of the session.
@@ -108,16 +116,19 @@ async function runMigrations(options: MigrateDatabaseOptions): Promise<string[]>
 /**
  * Bounds how long a statement waits for a lock on a table. Not behind a pooler: there the setting would stay on a
  * session that somebody else gets next.
+ *
+ * @returns whether it does
  */
-async function limitLocks(client: pg.Client, { onWait }: MigrateDatabaseOptions): Promise<void> {
+async function limitLocks(client: pg.Client, { onWait }: MigrateDatabaseOptions): Promise<boolean> {
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
   if (rows[0]?.pid === processIdOf(client)) {
     await client.query(`set lock_timeout = ${lockTimeoutMs}`)
-    return
+    return true
   }
   onWait(
     'DATABASE_URL leads through a pooler: a busy table holds up the migration and everybody behind it. Better migrate at the server itself.',
   )
+  return false
 }
 
 /** What the other side of the connection called its process; a pooler invents a number. */

@@ -99,8 +99,9 @@ export async function removeRows(
   }
   // An example may be anybody's, and nobody can say whose.
   await postgres.query(
-    `update reruns set tally = jsonb_set(tally, '{deadExamples}', '[]')
-     where coalesce(leased_until < now(), true) and tally -> 'deadExamples' <> '[]'`,
+    `update reruns set tally = tally || '{"deadExamples": [], "removedExamples": []}'
+     where coalesce(leased_until < now(), true)
+       and (tally -> 'deadExamples' <> '[]' or tally -> 'removedExamples' <> '[]')`,
   )
   return { tables, polling: polled.rows.some(({ claimed }) => claimed) }
 }

@@ -41,6 +41,18 @@ export function parsePlayLine(
   return { type: 'fault', reason: `${issue?.path.join('.') || 'the line'}: ${issue?.message}` }
 }
 
+/**
+ * `page_incarnation` of a row that was loaded from a file: the log that the line names, as a number below 0. No page
+ * owns such a row: it may be of another user, or of another installation.
+ */
+export function toFileLog(incarnation = 0): number {
+  return ~incarnation
+}
+
+function logOf(incarnation: number): number {
+  return incarnation < 0 ? ~incarnation : incarnation
+}
+
 /** A play as the tables hold it. */
 export interface PlayRow {
   userId: string
@@ -90,7 +102,7 @@ export function toPlayLine(row: PlayRow): PlayLine {
     page: {
       ...{ partition: row.partition, offset: row.offset },
       ...(row.timestamp && { timestamp: row.timestamp.toISOString() }),
-      ...(row.incarnation > 0 && { incarnation: row.incarnation }),
+      ...(logOf(row.incarnation) > 0 && { incarnation: logOf(row.incarnation) }),
     },
     ingestedAt: row.ingestedAt.toISOString(),
   }

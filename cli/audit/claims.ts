@@ -1,7 +1,7 @@
 import { sift } from '../../lib/kafka/handler-sink.ts'
 import type { DecodedRecord, ValueRecord } from '../../lib/kafka/record.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
-import { digestOf, rejectReasons, toItem } from '../../services/loader/item.ts'
+import { toItem } from '../../services/loader/item.ts'
 import type { Page } from '../../services/loader/page.ts'
 import { plainReader } from '../../services/loader/page-reader.ts'
 import { toHistory } from '../../services/loader/transform.ts'
@@ -65,17 +65,19 @@ function itemsOf({ value }: ValueRecord<SpotifyResponse>): unknown[] {
 }
 
 /**
- * The digests under which a play may have been rejected when it came: by an older parser, or because the clock was
- * behind then.
+ * The digests under which the page's own reading rejects an item that is a play by now: the clock that fetched it was
+ * behind. A rejection that another page reported says nothing of this one.
  */
 export function digestsOf(
   record: DecodedRecord<SpotifyResponse>,
   { playedAt, trackId }: PlayClaim,
 ): string[] {
   if (record.decoded.type !== 'value') return []
-  const items = itemsOf({ ...record, value: record.decoded.value }).filter((raw) => {
+  const { value } = record.decoded
+  return itemsOf({ ...record, value }).flatMap((raw) => {
     const item = toItem(raw, playedAt)
-    return item.type === 'play' && item.playedAt === playedAt && item.track.id === trackId
+    const isIt = item.type === 'play' && item.playedAt === playedAt && item.track.id === trackId
+    const own = toItem(raw, value.fetchedAt)
+    return isIt && own.type === 'rejected' ? own.digest : []
   })
-  return items.flatMap((raw) => rejectReasons.map((reason) => digestOf(raw, reason)))
 }

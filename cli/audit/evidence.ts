@@ -61,16 +61,23 @@ export async function readReportedBy(
   return rows.map((r) => r.page)
 }
 
-/** Plays that name one of these pages. At most it reads all plays of their users. */
+/**
+ * Plays that name one of these pages, of any user. Rows that were loaded from a file are of no page, and those that do
+ * not say the time of their page are judged where they are of the page's user.
+ */
 export async function readNamed(sql: Sql, pages: readonly PageClaim[]): Promise<NamedPlay[]> {
   const { rows } = await sql.query<{ user_id: string; played_at: Date; track_id: string } & PageClaim>(
     `select p.user_id::text, p.played_at, p.track_id, c.partition, c.offset, c.timestamp, c.incarnation
      from plays p join (
        select distinct * from unnest($1::bigint[], $2::int[], $3::bigint[], $4::float8[], $5::int[])
          as c (user_id, partition, "offset", timestamp, incarnation)
-     ) c on c.user_id = p.user_id and c.partition = p.page_partition and c.offset = p.page_offset
-     where case when p.page_timestamp is null
-       then p.page_incarnation = c.incarnation and p.ingested_at >= to_timestamp(c.timestamp / 1000)
+     ) c on c.partition = p.page_partition and c.offset = p.page_offset
+     where p.page_partition = any ($2::int[])
+       and p.page_offset between (select min(o) from unnest($3::bigint[]) o) and (select max(o) from unnest($3::bigint[]) o)
+       and p.page_incarnation >= 0
+       and case when p.page_timestamp is null
+       then p.user_id = c.user_id and p.page_incarnation = c.incarnation
+         and p.ingested_at >= to_timestamp(c.timestamp / 1000)
        else p.page_timestamp = to_timestamp(c.timestamp / 1000)::timestamptz(3) end`,
     [
       toArray(pages.map((p) => p.userId)),

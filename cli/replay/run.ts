@@ -123,12 +123,29 @@ async function isWhole({ broker, replayed, run, sql }: Reading): Promise<boolean
   const { rowCount } = await sql.query('select from log_incarnations where topic = $1 and incarnation > 0', [
     recentlyPlayed.name,
   ])
-  if (rowCount) return false
+  if (rowCount || (await readElsewhere(sql, plan.stretches))) return false
   const ends = (await broker.admin.readEnds(recentlyPlayed.name)) ?? []
   return ends.every(({ partition, start, end }) => {
     const stretch = plan.stretches.find((s) => s.partition === partition)
     return start === 0 && (end === 0 || stretch !== undefined)
   })
+}
+
+/**
+ * Whether the tables may say what other pages have said: a restore has loaded rows, from the archive or from a file, or
+ * a play names a page outside the range.
+ */
+async function readElsewhere(sql: Postgres, stretches: readonly Stretch[]): Promise<boolean> {
+  const { rows } = await sql.query<{ found: boolean }>(
+    `select exists (select from reruns where command = 'restore') or exists (
+       select from plays p where p.page_incarnation <> 0 or not exists (
+         select from unnest($1::int[], $2::bigint[]) as s (partition, "to")
+         where s.partition = p.page_partition and p.page_offset < s."to"
+       )
+     ) as found`,
+    [stretches.map((s) => s.partition), stretches.map((s) => s.to)],
+  )
+  return rows[0]?.found ?? true
 }
 
 async function finishRebuild(sql: Postgres, rebuild: Rebuild, tally: Tally): Promise<void> {

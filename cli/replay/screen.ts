@@ -1,4 +1,5 @@
 import { readRange } from '../../lib/kafka/read-range.ts'
+import { toUnclaimedText } from '../../services/loader/claim-store.ts'
 import type { Broker } from '../broker.ts'
 import type { CliContext } from '../command.ts'
 import type { Replayed } from '../replay.ts'
@@ -60,10 +61,7 @@ export async function showPlan(
 function toUnclaimedLines({ plays, examples, finished }: UnclaimedPlays): string[] {
   const soFar = finished ? '' : ' as far as the range was read'
   if (plays === 0) return finished ? [] : [`No play would be removed${soFar}.`]
-  const lines = examples.map(
-    ({ page, userId, playedAt, trackId }) =>
-      `  ${page}: user ${userId} ${playedAt.toISOString()} ${toPrintable(trackId)}`,
-  )
+  const lines = examples.map((play) => `  ${toPrintable(toUnclaimedText(play))}`)
   const more = plays > examples.length ? ['  …'] : []
   return [
     `${toPlural(plays, 'play')} that their page does not claim would be removed${soFar}:`,

@@ -50,6 +50,15 @@ export async function beginRun(sql: Sql, name: RunName, run: Omit<Run, 'id'>): P
   return { plan: run.plan, tally: run.tally, id: rows[0]?.id ?? 0 }
 }
 
+/** Notes that rows were loaded from a file: that run ends with its process, and no replay is a rebuild after it. */
+export async function noteFile(sql: Sql): Promise<void> {
+  await sql.query(
+    `insert into reruns (command, subject, plan, tally, finished_at)
+     values ('restore', 'file', '{"stretches": [], "choice": {}}', $1, now())`,
+    [JSON.stringify(emptyTally())],
+  )
+}
+
 /**
  * The run to go on with.
  *

@@ -8,6 +8,7 @@ import { countSilent, historyHandler } from '../../services/loader/history.ts'
 import { Memory } from '../../services/loader/memory.ts'
 import { metadataHandler } from '../../services/loader/metadata.ts'
 import type { Tally } from './tally.ts'
+import { addRemoved } from './tally.ts'
 
 /** Records of one transaction; as many as the loader takes. */
 export const loaderPortion = 100
@@ -37,7 +38,7 @@ export function loaderSinks(of: {
             tally.dropped += account.dropped
             tally.rejected += account.rejected
             tally.gaps += account.gaps
-            tally.removed += effect.playsRemoved
+            addRemoved(tally, effect.removed)
             tally.unjudged += effect.unjudged
             tally.catalogueRows += effect.catalogueRows
           },

@@ -39,6 +39,7 @@ export function report({ out }: CliContext, end: RerunEnd): void {
     out.width,
   )
   out.print(table.join('\n'))
+  for (const line of toRemovedLines(tally)) out.say(cut(line, out.width))
   for (const example of tally.deadExamples) out.say(cut(`  ${toPrintable(example)}`, out.width))
   for (const { key, reason } of tally.damaged) out.say(`Damaged: ${toPrintable(key)}: ${toPrintable(reason)}`)
   for (const line of toMissingLines(tally.missing)) out.say(line)
@@ -46,6 +47,17 @@ export function report({ out }: CliContext, end: RerunEnd): void {
   if (aborted) {
     out.say(`\nInterrupted after ${toTook(ms)}; ${toPlural(left, 'record')} left. Go on with:\n  ${resume}`)
   } else out.say(`\nDone in ${toTook(ms)}${rate}.`)
+}
+
+function toRemovedLines({ removed, removedExamples }: Tally): string[] {
+  if (removed === 0) return []
+  const named = removedExamples.map((example) => `  ${toPrintable(example)}`)
+  const more = removed - removedExamples.length
+  return [
+    'Removed, as their page does not claim them:',
+    ...named,
+    ...(more > 0 ? [`  … and ${more} more.`] : []),
+  ]
 }
 
 const rangesNamed = 10

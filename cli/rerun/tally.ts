@@ -1,6 +1,8 @@
 import type { MissingOffsets } from '../../lib/archive/chain.ts'
 import { toMissingText } from '../../lib/archive/chain.ts'
 import type { DeadLetter } from '../../lib/kafka/sink.ts'
+import type { UnclaimedPlay } from '../../services/loader/claim-store.ts'
+import { toUnclaimedText } from '../../services/loader/claim-store.ts'
 
 /** What became of the records of a rerun. Kept in the journal, so plain JSON. */
 export interface Tally {
@@ -19,6 +21,8 @@ export interface Tally {
   rejected: number
   /** Plays that their own page no longer claims. */
   removed: number
+  /** The first of them: `partition/offset: user, time and track`. */
+  removedExamples: string[]
   /** Facts on which the newest version is silent, and plays of pages with rejected items: right or wrong, they stay. */
   unjudged: number
   /** Gaps that were not known. */
@@ -53,6 +57,7 @@ export function emptyTally(): Tally {
     ...{ items: 0, stored: 0, alreadyThere: 0, changed: 0, dropped: 0, rejected: 0 },
     ...{ removed: 0, unjudged: 0, gaps: 0, deadKnown: 0 },
     ...{ found: 0, notFound: 0, catalogueRows: 0, objectsPut: 0, recordsPut: 0, published: 0 },
+    removedExamples: [],
     deadLetters: {},
     deadExamples: [],
     missing: [],
@@ -79,6 +84,13 @@ export function addDeadLetters(tally: Tally, letters: readonly DeadLetter[]): vo
       tally.deadExamples.push(`${record.partition}/${record.offset}: ${reason}: ${message}`)
     }
   }
+}
+
+/** Counts plays that were removed, and keeps the first ones by name. */
+export function addRemoved(tally: Tally, plays: readonly UnclaimedPlay[]): void {
+  tally.removed += plays.length
+  const left = examplesKept - tally.removedExamples.length
+  tally.removedExamples.push(...plays.slice(0, left).map(toUnclaimedText))
 }
 
 export function countDeadLetters(tally: Tally): number {

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import { writeCatalogue } from '../../services/loader/catalogue-store.ts'
+import { restoreErasedMarks } from '../account/erased-marks.ts'
 import type { PlayLine } from '../account/play-line.ts'
 import { parsePlayLine } from '../account/play-line.ts'
 import { openBroker } from '../broker.ts'
@@ -11,6 +12,7 @@ import { openDatabase } from '../database.ts'
 import { CliFault, describe } from '../fault.ts'
 import { interruption } from '../interrupt.ts'
 import { openProgress } from '../progress.ts'
+import { noteFile } from '../rerun/journal.ts'
 import { loaderSinks, readSureTime } from '../rerun/loader-sinks.ts'
 import { withPatience } from '../rerun/patience.ts'
 import { report } from '../rerun/report.ts'
@@ -21,6 +23,7 @@ import { toPlural } from '../words.ts'
 import { afterRestore } from './after.ts'
 import { toFacts } from './facts.ts'
 import { toPages } from './pages.ts'
+import { openArchive } from './plan.ts'
 
 const playsAtATime = 2_000
 const faultsShown = 10
@@ -33,6 +36,10 @@ export async function restoreFile(
 ): Promise<number> {
   const { out, scope } = context
   const sql = await openDatabase(context)
+  if (options.execute) {
+    await restoreErasedMarks(await openArchive(context), sql)
+    await noteFile(sql)
+  }
   const signal = interruption(scope)
   const tally = emptyTally()
   const load = await openLoad(context, { sql, tally, signal })

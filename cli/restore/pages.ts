@@ -2,6 +2,7 @@ import type { DecodedRecord } from '../../lib/kafka/record.ts'
 import { excerptHeader, restoreHeaders } from '../../lib/kafka/restored.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { PlayLine } from '../account/play-line.ts'
+import { toFileLog } from '../account/play-line.ts'
 
 /**
  * Fewer than Spotify's window of 50. Between plays that one page showed there may be others which the page before had
@@ -61,7 +62,7 @@ function toPage(plays: readonly PlayLine[], topic: string): DecodedRecord<Spotif
     ...{
       topic,
       ...{ partition: first.page.partition, offset: first.page.offset },
-      incarnation: first.page.incarnation ?? 0,
+      incarnation: toFileLog(first.page.incarnation),
       timestamp: timestamp ?? fetchedAt,
       key: Buffer.from(first.userId),
       headers,

@@ -1,4 +1,5 @@
 import type { DeadLetter } from '../../lib/kafka/sink.ts'
+import type { UnclaimedPlay } from './claim-store.ts'
 import type { Place } from './history-store.ts'
 import { rejectedKey } from './history-store.ts'
 import type { LedgerEffect } from './ledger.ts'
@@ -12,7 +13,7 @@ export interface HistoryEffect {
   /** Plays that a mended parser reads otherwise; none but in a rerun. */
   playsRepaired: number
   /** Plays that their own page no longer claims; none but in a rerun. */
-  playsRemoved: number
+  removed: readonly UnclaimedPlay[]
   /** What a rerun could not judge: facts on which a version is silent, and plays of pages with rejected items. */
   unjudged: number
   /** The page that reports a rejected item, by {@link rejectedKey}. */

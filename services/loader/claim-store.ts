@@ -10,9 +10,16 @@ export interface UnclaimedPlay {
   page: string
 }
 
+export function toUnclaimedText({ page, userId, playedAt, trackId }: UnclaimedPlay): string {
+  return `${page}: user ${userId} ${playedAt.toISOString()} ${trackId}`
+}
+
 export interface Unclaimed {
   removed: readonly UnclaimedPlay[]
-  /** Plays that pages with rejected items do not claim: such an item may be the one that was stored. */
+  /**
+   * Plays that pages do not claim and that stay: of a page with rejected items, as such an item may be the one that was
+   * stored, and rows that do not say the time of their page, as another page may have had its place.
+   */
   unjudged: number
 }
 
@@ -20,8 +27,8 @@ export const nothingUnclaimed: Unclaimed = { removed: [], unjudged: 0 }
 
 /**
  * Rows that name one of the pages, by place, log and time, and that no item of it claims. In another log another page
- * has this place. Rows of older versions do not say the time of their page; one that is older than the page's record is
- * not of this page.
+ * has this place, and rows that were loaded from a file are of no log. Rows of older versions do not say the time of
+ * their page, so they may be of this page; one that is older than the page's record is not.
  */
 const unclaimedSql = `
   page as (
@@ -31,7 +38,8 @@ const unclaimedSql = `
     select * from unnest($6::bigint[], $7::float8[], $8::text[], $9::int[], $10::bigint[])
       as r (user_id, played_at, track_id, partition, "offset")
   ), unclaimed as (
-    select p.user_id, p.played_at, p.track_id, p.page_partition, p.page_offset, page.is_sure
+    select p.user_id, p.played_at, p.track_id, p.page_partition, p.page_offset,
+      page.is_sure and p.page_timestamp is not null as is_sure
     from plays p join page on p.page_partition = page.partition and p.page_offset = page."offset"
     where p.page_partition = any ($1::int[])
       and p.page_offset between (select min("offset") from page) and (select max("offset") from page)

@@ -76,7 +76,7 @@ export class FastReader implements PageReader {
     const reading = { text: latin1TextOf, track: parsed.track }
     const items = list.items.map((item) => toItem(item, page.fetchedAt, reading))
     if (items.some(({ type }) => type === 'rejected')) return null
-    return { type: 'page', page: { ...page, size: items.length }, items, stored: 0, healed: [] }
+    return { type: 'page', page: { ...page, size: items.length }, items, stored: 0 }
   }
 
   #parse(body: Buffer, end: string): ReturnType<KnownTracks['parse']> | null {

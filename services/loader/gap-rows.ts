@@ -43,8 +43,8 @@ export function followGaps(
   const childrenOf = (parent: Gap) => change.after.filter((gap) => findParent(change.before, gap) === parent)
   for (const parent of change.before) {
     const [row, ...doubles] = open
-      .filter(({ after }) => after === parent.after)
-      .sort((a, b) => Number(b.before === parent.before) - Number(a.before === parent.before))
+      .filter(({ after }) => after >= parent.after && after < parent.before)
+      .sort((a, b) => Number(isSameGap(b, parent)) - Number(isSameGap(a, parent)) || a.after - b.after)
     for (const double of doubles) close(double, page)
     if (!row) continue
     const [first, ...others] = childrenOf(parent)
@@ -58,6 +58,10 @@ export function followGaps(
   const found = change.after.filter((gap) => !findParent(change.before, gap))
   const fresh = { userId, id: null, part: null, closedBy: null, isDue: false, isChanged: true }
   return [...added, ...found.map((gap) => ({ ...fresh, ...gap, awaitsPage: !quiet, quiet }))]
+}
+
+function isSameGap(a: Gap, b: Gap): boolean {
+  return a.after === b.after && a.before === b.before
 }
 
 /** The gap that another one is left of. */

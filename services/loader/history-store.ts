@@ -1,7 +1,8 @@
 import type { Sql } from '../../lib/postgres.ts'
 import { toArray } from '../../lib/postgres.ts'
 import { compareText } from './catalogue.ts'
-import type { PlayRow, RejectedItem } from './transform.ts'
+import { compareUsers } from './page.ts'
+import type { Healed, PlayRow, RejectedItem } from './transform.ts'
 
 /** Where a page lies in the topic, or lay before a restore. */
 export interface Place {
@@ -35,7 +36,7 @@ export async function repairPlays(sql: Sql, plays: readonly PlayRow[]): Promise<
           (p.page_offset = r.page_offset and (p.page_incarnation = r.page_incarnation
             or p.page_timestamp = to_timestamp(r.page_timestamp / 1000)))
           or (p.page_offset > r.page_offset and p.page_incarnation = r.page_incarnation
-            and p.page_timestamp >= to_timestamp(r.page_timestamp / 1000)))
+            and coalesce(p.page_timestamp, p.ingested_at) >= to_timestamp(r.page_timestamp / 1000)))
         and (p.context_type, p.context_uri, p.page_offset)
           is distinct from (r.context_type, r.context_uri, r.page_offset)`,
     values: [
@@ -109,7 +110,7 @@ export async function rememberRejected(
   items: readonly (RejectedItem & Place)[],
 ): Promise<Map<string, Place>> {
   if (items.length === 0) return new Map()
-  const sorted = items.toSorted((a, b) => compareText(a.userId, b.userId) || compareText(a.digest, b.digest))
+  const sorted = items.toSorted((a, b) => compareUsers(a.userId, b.userId) || compareText(a.digest, b.digest))
   const users = sorted.map((i) => i.userId)
   const digests = sorted.map((i) => i.digest)
   await sql.query({
@@ -141,10 +142,15 @@ export async function rememberRejected(
 }
 
 /** Forgets rejected items that are plays by now. */
-export async function forgetRejected(
-  sql: Sql,
-  items: readonly Pick<RejectedItem, 'userId' | 'digest'>[],
-): Promise<void> {
+export async function forgetRejected(sql: Sql, healed: readonly Healed[]): Promise<void> {
+  const { rows } = await sql.query<{ user_id: string }>(
+    'select distinct user_id::text from rejected_items where user_id = any ($1::bigint[])',
+    [[...new Set(healed.map(({ userId }) => userId))]],
+  )
+  const users = new Set(rows.map(({ user_id }) => user_id))
+  const items = healed
+    .filter(({ userId }) => users.has(userId))
+    .flatMap(({ userId, digests }) => digests().map((digest) => ({ userId, digest })))
   if (items.length === 0) return
   await sql.query(
     `with locked as (

@@ -113,7 +113,7 @@ function mayBePending(catalogue: Catalogue, effect: HistoryEffect): boolean {
 
 /**
  * Every transaction of this service takes tables in one order, and in each table rows in the order of their keys, so
- * two of them never wait for one another in a circle: erased_users (asked first), shown_windows, shown_items, gaps,
+ * two of them never wait for one another in a circle: erased_users (asked first), log_incarnations, shown_windows, shown_items, gaps,
  * albums, artists, tracks, track_artists, track_popularity, artist_popularity, artist_followers, audio_features, plays,
  * rejected_items.
  */
@@ -148,7 +148,7 @@ async function store(
     ...{
       stored,
       playsRepaired,
-      playsRemoved: unclaimed.removed.length,
+      removed: unclaimed.removed,
       reporters,
       gaps,
       catalogueRows,

@@ -3,6 +3,7 @@ import type { Sql } from '../../lib/postgres.ts'
 import type { GapRow, PagePlace } from './gap-rows.ts'
 import { followGaps } from './gap-rows.ts'
 import { insertGaps, readOpenGaps, updateGaps } from './gap-store.ts'
+import { compareUsers } from './page.ts'
 import type { KnownMoment, Moment } from './window-store.ts'
 import { insertShownItems, lockWindows, readMoments, writeWindows } from './window-store.ts'
 import type { PageWindow, Past, Window } from './windows.ts'
@@ -36,7 +37,7 @@ export async function recordWindows(
   quiet: boolean,
 ): Promise<LedgerEffect> {
   if (pages.length === 0) return { found: 0, closed: 0, due: 0 }
-  const userIds = [...new Set(pages.map(({ page }) => page.userId))].sort(byNumber)
+  const userIds = [...new Set(pages.map(({ page }) => page.userId))].sort(compareUsers)
   const { windows: before, played } = await lockWindows(sql, userIds)
   const known = await readPast(sql, pages, before)
   const rows = await readOpenGaps(
@@ -65,10 +66,6 @@ export async function recordWindows(
     closed: all.filter((row) => row.closedBy !== null).length,
     due: all.filter((row) => row.isDue && row.closedBy === null).length,
   }
-}
-
-function byNumber(a: string, b: string): number {
-  return a.length - b.length || (a < b ? -1 : 1)
 }
 
 /** Items of a page that are no plays, and say when they were played. */
@@ -115,7 +112,11 @@ function follow(
     const { userId } = page
     const windows = after.get(userId) ?? []
     const batch = earlier.get(userId) ?? []
-    const next = addPage(windows, window, toPast({ userId, window, batch, known: of.known }))
+    const next = addPage(
+      windows,
+      window,
+      toPast({ userId, window, batch, known: of.known, isRerun: of.quiet }),
+    )
     earlier.set(userId, batch)
     batch.push(window)
     if (next === windows) continue
@@ -133,11 +134,13 @@ function toPast(of: {
   window: PageWindow
   batch: readonly PageWindow[]
   known: ReadonlyMap<string, KnownMoment>
+  isRerun: boolean
 }): Past {
-  const { userId, window, batch, known } = of
+  const { userId, window, batch, known, isRerun } = of
   const { newest, edge } = window
   const stored = (id: string) => known.get(keyOf(userId, window, id))
   return {
+    isRerun,
     knows: (id) =>
       stored(id)?.isKnown === true ||
       batch.some((page) => page.shown.some((item) => item.at === newest && item.id === id)),

@@ -1,7 +1,7 @@
 import type { ValueRecord } from '../../lib/kafka/record.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { Item } from './item.ts'
-import { digestOf, futureToleranceMs, toItem } from './item.ts'
+import { digestOf, rejectReasons, toItem } from './item.ts'
 import type { NoPage, Page } from './page.ts'
 import { parseJson, toItems, toPageHead } from './page.ts'
 
@@ -13,8 +13,6 @@ export interface ReadPage {
   items: readonly Item[]
   /** So many of the items, the last ones, are plays that are stored already. */
   stored: number
-  /** Digests under which items were rejected as ahead of their time, which has come by now. */
-  healed: readonly string[]
 }
 
 /** Reads records of `spotify.recently-played`, those of one batch in offset order. */
@@ -36,19 +34,22 @@ export function plainReader(sureTime = 0): PageReader {
       if (head.type !== 'head') return head
       const list = toItems(parseJson(head.body))
       if (list.type !== 'items') return list
-      const { fetchedAt } = head.page
-      const items = list.items.map((item) => toItem(item, Math.max(fetchedAt, sureTime)))
-      const healed = list.items.filter((_, i) => {
-        const item = items[i]
-        return item?.type === 'play' && item.playedAt > fetchedAt + futureToleranceMs
-      })
+      const latest = Math.max(head.page.fetchedAt, sureTime)
+      const items = list.items.map((item) => toItem(item, latest))
       return {
         type: 'page',
         page: { ...head.page, size: items.length },
         items,
         stored: 0,
-        healed: healed.map((item) => digestOf(item, 'future_played_at')),
       }
     },
   }
+}
+
+/** Digests under which the plays of a page may have been rejected before: ahead of their time, or by another parser. */
+export function toPastDigests(body: Buffer, items: readonly Item[]): string[] {
+  const list = toItems(parseJson(body))
+  if (list.type !== 'items') return []
+  const plays = list.items.filter((_, i) => items[i]?.type === 'play')
+  return plays.flatMap((item) => rejectReasons.map((reason) => digestOf(item, reason)))
 }

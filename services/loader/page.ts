@@ -34,6 +34,11 @@ export type NoPage = { type: 'dead-letter'; reason: DeadLetterReason; message: s
 /** A page before its items are read. */
 export type PageHead = { type: 'head'; page: Omit<Page, 'size'>; body: Buffer }
 
+/** The order of the database's bigint, in which rows of users are locked by all who write. */
+export function compareUsers(a: string, b: string): number {
+  return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0)
+}
+
 const userIdPattern = /^[1-9]\d{0,17}$/
 /** The last moment of the year 9999: what Postgres and JavaScript both print alike. */
 const maxTimeMs = 253_402_300_799_999

@@ -43,6 +43,14 @@ describe('records that are no pages', () => {
   })
 })
 
+test('plays are in the order of the database: users as numbers', () => {
+  const users = [10, 9, 100, 11]
+  const batch = toHistory(
+    users.map((user, offset) => pageRecord([item(at(1), 'Blackbird')], { fetchedAt, user, offset })),
+  )
+  expect(batch.plays.map(({ userId }) => userId)).toEqual(['9', '10', '11', '100'])
+})
+
 describe('a page', () => {
   test('that is empty becomes nothing at all', () => {
     const batch = toHistory([pageRecord([], { fetchedAt })])

@@ -4,8 +4,9 @@ import type { SpotifyResponse } from '../../lib/topology.ts'
 import { compareText, dayOf } from './catalogue.ts'
 import type { DropReason, Item, RejectReason } from './item.ts'
 import type { Page } from './page.ts'
+import { compareUsers } from './page.ts'
 import type { PageReader, ReadPage } from './page-reader.ts'
-import { plainReader } from './page-reader.ts'
+import { plainReader, toPastDigests } from './page-reader.ts'
 import { Sightings } from './sightings.ts'
 import type { PageWindow } from './windows.ts'
 import { toPageWindow, toShown } from './windows.ts'
@@ -38,6 +39,12 @@ export interface RejectedItem {
   trackName: string | null
 }
 
+/** Digests of items that are plays by now; they are made when they are asked for, as few users have rejected items. */
+export interface Healed {
+  userId: string
+  digests: () => readonly string[]
+}
+
 export interface HistoryPage {
   page: Page
   items: readonly Item[]
@@ -54,8 +61,8 @@ export interface HistoryBatch {
   /** Tracks with their albums and artists. */
   seen: Sightings
   rejected: readonly RejectedItem[]
-  /** Plays that were rejected items when they were ahead of their time. */
-  healed: readonly Pick<RejectedItem, 'userId' | 'digest'>[]
+  /** What the plays of pages may have been rejected as before. */
+  healed: readonly Healed[]
   /** Records that are no pages. */
   deadLetters: readonly DeadLetter[]
   counts: ItemCounts
@@ -74,7 +81,7 @@ interface Collected {
   plays: Map<string, PlayRow>
   seen: Sightings
   rejected: RejectedItem[]
-  healed: Pick<RejectedItem, 'userId' | 'digest'>[]
+  healed: Healed[]
   counts: ItemCounts
 }
 
@@ -100,7 +107,7 @@ export function toHistory(
     const read = reader.read(record)
     if (read.type !== 'page') deadLetters.push({ record, reason: read.reason, message: read.message })
     else if (erased?.has(read.page.userId)) dropPage(collected, read.page)
-    else collectPage(collected, read)
+    else collectPage(collected, read, record.value.body)
   }
   return { ...collected, plays: [...collected.plays.values()].sort(byKey), deadLetters }
 }
@@ -110,7 +117,7 @@ function dropPage({ counts }: Collected, { size }: Page): void {
   counts.dropped.erased_user = (counts.dropped.erased_user ?? 0) + size
 }
 
-function collectPage(into: Collected, read: ReadPage): void {
+function collectPage(into: Collected, read: ReadPage, body: Buffer): void {
   const { page, items } = read
   const firstStored = items.length - read.stored
   for (const [index, item] of items.entries()) {
@@ -119,7 +126,7 @@ function collectPage(into: Collected, read: ReadPage): void {
     else if (item.type === 'rejected') reject(into, page, { ...item, index })
     else into.counts.dropped[item.reason] = (into.counts.dropped[item.reason] ?? 0) + 1
   }
-  into.healed.push(...read.healed.map((digest) => ({ userId: page.userId, digest })))
+  into.healed.push({ userId: page.userId, digests: () => toPastDigests(body, items) })
   into.pages.push({ page, items, window: page.isWindow ? toWindow(page, items) : null })
 }
 
@@ -164,7 +171,7 @@ function toPlayRow(page: Page, { playedAt, track, context }: Play): PlayRow {
 }
 
 function byKey(a: PlayRow, b: PlayRow): number {
-  return compareText(a.userId, b.userId) || a.playedAt - b.playedAt || compareText(a.trackId, b.trackId)
+  return compareUsers(a.userId, b.userId) || a.playedAt - b.playedAt || compareText(a.trackId, b.trackId)
 }
 
 const itemsNamed = 10

@@ -57,7 +57,7 @@ const toWindow = ([oldest, newest, edges]: StoredWindow): Window => ({ oldest, n
 
 /**
  * The windows of users whose plays are older than the table of windows, or were restored from an export: one that ends
- * with the newest play, and where the user has open gaps, one that ends before each. Plays of imports say nothing of
+ * with the newest play, and where the user has open gaps, one that ends before each; gaps that overlap are one. Plays of imports say nothing of
  * what Spotify showed, nor do those that are ahead of their time.
  */
 async function readPlayed(
@@ -85,8 +85,11 @@ async function readPlayed(
       ), ends as (
         select user_id, at, null::timestamptz as before from newest
         union all
-        select user_id, g.after, min(g.before) from gaps g join newest n using (user_id)
-        where g.closed_at is null and g.after < n.at group by 1, 2
+        select user_id, lower(gap), upper(gap) from (
+          select user_id, unnest(range_agg(tstzrange(g.after, g.before, '()'))) as gap
+          from gaps g join newest n using (user_id)
+          where g.closed_at is null and g.after < n.at group by 1
+        ) merged
       )
       select e.user_id::text, e.at, e.before,
         (select min(played_at) from plays p where p.user_id = e.user_id) as oldest,

@@ -20,9 +20,10 @@ function windowOf(items: readonly Shown[], fetchedAt = later): PageWindow {
 }
 
 /** What all of the pages say of the past of another one. */
-function pastOf(pages: readonly PageWindow[], { newest }: PageWindow): Past {
+function pastOf(pages: readonly PageWindow[], { newest }: PageWindow, isRerun = false): Past {
   const next = Math.min(...pages.flatMap((page) => page.reach.filter((time) => time > newest)))
   return {
+    isRerun,
     knows: (id) => pages.some((page) => page.shown.some((s) => s.at === newest && s.id === id)),
     next: () => (next === Infinity ? null : next),
   }
@@ -101,6 +102,42 @@ describe('open gaps', () => {
       }),
       { numRuns: 1_000 },
     )
+  })
+})
+
+describe('a parser that changed', () => {
+  const spans = fc.array(
+    fc.record({ oldest: fc.integer({ min: 0, max: 25 }), length: fc.integer({ min: 0, max: 6 }) }),
+    { minLength: 1, maxLength: 9 },
+  )
+  const parse = (id: (minutes: number) => string) => (span: { oldest: number; length: number }) =>
+    windowOf(
+      run(span.oldest, span.oldest + span.length).map((s) => ({
+        ...s,
+        id: id(((s.at ?? 0) - start) / minute),
+      })),
+    )
+
+  test('leaves no gap that a replay of the pages does not close', () => {
+    fc.assert(
+      fc.property(spans, spans, (before, since) => {
+        const wrong = before.map(parse((n) => `wrong ${n}`))
+        const right = [...before, ...since].map(parse((n) => `t${n}`))
+        const loaded = [...wrong, ...right.slice(before.length)]
+        const windows = right.reduce(
+          (known, page, i) => addPage(known, page, pastOf([...loaded, ...right.slice(0, i)], page, true)),
+          addAll(loaded),
+        )
+        expect(toGaps(windows)).toEqual(gapsByDefinition(right))
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  test('opens no gap where it takes for a play what was none, or the other way', () => {
+    const none = [{ at: at(50), id: '-digest' }, ...run(1, 49)]
+    expect(gapsOf(none, run(50, 99))).toEqual([])
+    expect(gapsOf(run(1, 50), [...run(51, 99), { at: at(50), id: '-digest' }])).toEqual([])
   })
 })
 

@@ -53,6 +53,8 @@ export interface Gap {
 
 /** What pages before this one have shown, asked where a page does not reach beyond all of them. */
 export interface Past {
+  /** Whether the page was loaded before, maybe by a parser that made something else of its items. */
+  isRerun: boolean
   /** Whether one of these items of the page's newest moment was shown by any of them. */
   knows: (id: string) => boolean
   /** Time of the first item after the page's newest one; null: there is none. */
@@ -140,10 +142,16 @@ function withoutShown(window: Window, page: PageWindow): Window {
   const isItem = (key: string, item: Shown) =>
     key === item.id
       ? item.at === newest || item.at === null
-      : key.startsWith(elsewherePrefix) && key === edgeKey(item, newest)
+      : (key.startsWith(elsewherePrefix) && key === edgeKey(item, newest)) ||
+        (item.at === newest && isOtherKind(key, item.id))
   const shows = (key: string) => page.shown.some((item) => isItem(key, item))
   const edges = window.edges.filter((group) => !group.some(shows))
   return edges.length === window.edges.length ? window : { ...window, edges }
+}
+
+/** A mended parser takes what was no play for one: at the same millisecond it is the same item. */
+function isOtherKind(key: string, id: string): boolean {
+  return !key.startsWith(elsewherePrefix) && isPlay(key) !== isPlay(id)
 }
 
 /** Opens the page's own edge, unless a page that reaches beyond it has shown it. */
@@ -160,11 +168,14 @@ function openEdge(windows: readonly Window[], page: PageWindow, past: Past): rea
   return around({ ...own, oldest: window.oldest }, { ...window, oldest: past.next() ?? window.newest })
 }
 
-/** A window with the items of a page that ends at the same moment. */
+/**
+ * A window with the items of a page that ends at the same moment. In a rerun its items stand for those that another
+ * parser had made of it.
+ */
 function withGroup(window: Window, { edge }: PageWindow, past: Past, isLast: boolean): Window {
   const meets = window.edges.filter((group) => group.some((id) => edge.includes(id)))
   const group = [...new Set([...meets.flat(), ...edge])].sort()
-  const others = window.edges.filter((other) => !meets.includes(other))
+  const others = past.isRerun ? [] : window.edges.filter((other) => !meets.includes(other))
   const isOpen = (id: string) => window.edges.some((other) => other.includes(id))
   // What is known and no open edge was shown by a page that reaches further.
   const isShown = !isLast && edge.some((id) => past.knows(id) && !isOpen(id))

@@ -84,7 +84,7 @@ const rows = async <T = Record<string, unknown>>(sql: string): Promise<T[]> =>
 
 const contents = async (user: number): Promise<unknown> => {
   const plays = await rows(
-    `select (to_jsonb(p) - 'ingested_at')::text as row from plays p where user_id = ${user} order by 1`,
+    `select (to_jsonb(p) - '{ingested_at,page_incarnation}'::text[])::text as row from plays p where user_id = ${user} order by 1`,
   )
   const catalogue = ['tracks', 'albums', 'artists', 'track_artists'].map((t) =>
     rows(
@@ -255,7 +255,7 @@ describe('songswap account erase', () => {
     await decide('2, 1000001', 'user 12 is somebody else')
     const run = (user: string) =>
       rows(`insert into reruns (command, subject, plan, tally)
-            values ('restore', 'archive', '{"choice":{"user":${user}}}', '{"deadExamples":["0/1: hers"]}')`)
+            values ('restore', 'archive', '{"choice":{"user":${user}}}', '{"removedExamples":["0/1: hers"]}')`)
     await run('1')
     await run('2')
     expect(await erase(['1'])).toMatchObject({ notes: 2, tables: { reruns: 1 } })
@@ -265,9 +265,9 @@ describe('songswap account erase', () => {
       { note: 'user 12 is somebody else' },
     ])
     const kept = await rows(
-      `select plan -> 'choice' -> 'user' as user, tally -> 'deadExamples' as dead from reruns`,
+      `select plan -> 'choice' -> 'user' as user, tally -> 'removedExamples' as removed from reruns`,
     )
-    expect(kept).toContainEqual({ user: 2, dead: [] })
+    expect(kept).toContainEqual({ user: 2, removed: [] })
     expect(kept.map(({ user }) => user)).not.toContain(1)
     await rows(`delete from reruns where plan = '{"choice":{"user":2}}'`)
   })
@@ -438,6 +438,20 @@ describe('songswap account erase', () => {
     expect(replayed.code, replayed.stderr).toBe(0)
     expect(await rows('select from plays where user_id = 1')).toEqual([])
     expect(await rows('select from plays where user_id = 2')).not.toEqual([])
+    // An export that they have kept does not bring them back either.
+    await rows('delete from erased_users')
+    const line = JSON.stringify({
+      ...{
+        userId: '1',
+        playedAt: '2026-01-01T00:00:00.000Z',
+        track: { id: 'kept', type: 'track' },
+        context: null,
+      },
+      ...{ source: 'poll', page: { partition: 0, offset: 0 }, ingestedAt: '2026-01-01T00:00:01.000Z' },
+    })
+    const loaded = await runSongswap(['restore', '--from-file', '-', '--execute'], stream.env, line)
+    expect(loaded.code, loaded.stderr).toBe(0)
+    expect(await rows('select from plays where user_id = 1')).toEqual([])
     // Nor is the id given again.
     await rows('alter sequence users_id_seq restart')
     await runSongswap(['restore', '--topic', 'spotify.metadata', '--execute'], stream.env)

@@ -130,7 +130,7 @@ describe('songswap audit', () => {
     })
   })
 
-  test('an item that was rejected when it came is not missing, though it is a play by now', async () => {
+  test('an item that another page had rejected is missing where its own page reads a play', async () => {
     await without('user_id = 8', async () => {
       const digest = digestOf(item(start, 'a'), 'future_played_at')
       await postgres.query(`insert into rejected_items values (8, $1, 'future_played_at', now(), 0, 0)`, [
@@ -138,7 +138,7 @@ describe('songswap audit', () => {
       ])
       const { account } = (await audit('--no-archive')).result
       await postgres.query('delete from rejected_items where item_digest = $1', [digest])
-      expect(account).toMatchObject({ missing: 0, rejected: 2, faults: [] })
+      expect(account).toMatchObject({ missing: 1, rejected: 1 })
     })
   })
 
@@ -184,6 +184,24 @@ describe('songswap audit', () => {
     expect(code).toBe(1)
     expect(result.account.unclaimed).toBe(2)
     expect(result.account.faults.join('\n')).toContain('is stored under this page, which does not show it')
+  })
+
+  test('plays that name a page under a wrong user are found, and those that were loaded from a file are not', async () => {
+    const copyTo = (user: number, incarnation: string) =>
+      postgres.query(
+        `insert into plays (user_id, played_at, track_id, source, page_partition, page_offset, page_timestamp,
+           page_incarnation)
+         select $1, played_at, track_id, source, page_partition, page_offset, page_timestamp, ${incarnation}
+         from plays where user_id = 8 and track_id = $2`,
+        [user, idFor('a')],
+      )
+    await copyTo(98, '~page_incarnation')
+    expect((await audit('--no-archive')).result.account).toMatchObject({ unclaimed: 0, faults: [] })
+    await copyTo(99, 'page_incarnation')
+    const { account } = (await audit('--no-archive')).result
+    await postgres.query('delete from plays where user_id in (98, 99)')
+    expect(account.unclaimed).toBe(1)
+    expect(account.faults).toEqual([expect.stringContaining('of user 99')])
   })
 
   test('what the loader and the archiver have not come to is waiting, and no fault', async () => {

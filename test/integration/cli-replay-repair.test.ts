@@ -3,6 +3,7 @@ import type { Kafka } from '../../lib/kafka/kafka.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
+import { digestOf } from '../../services/loader/item.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { idFor, item, pageBody, track } from '../support/pages.ts'
@@ -55,6 +56,7 @@ interface Replay {
   changed: number
   rejected: number
   removed: number
+  removedExamples: string[]
   unjudged: number
 }
 
@@ -127,11 +129,57 @@ describe('songswap replay loader.history', () => {
       insert into plays (user_id, played_at, track_id, source, page_partition, page_offset, page_incarnation, page_timestamp)
       select 79 + n, played_at, track_id, source, page_partition, page_offset, n, page_timestamp + (1 - n) * interval '1 day'
       from plays, generate_series(0, 1) n where user_id in (7, 8, 77)`)
-    expect(await replay('loader.history')).toMatchObject({ removed: wrong, stored: wrong })
+    const done = await replay('loader.history')
+    expect(done).toMatchObject({ removed: wrong, stored: wrong })
+    expect(done.removedExamples).toHaveLength(10)
+    expect(done.removedExamples[0]).toMatch(/^\d+\/\d+: user \d+ \S+Z \S+$/)
     expect(await count('plays where user_id in (78, 79, 80)')).toBe(3 * wrong)
     await postgres.query('delete from plays where user_id in (78, 79, 80)')
     expect(await contents()).toEqual(before)
     expect(await replay('loader.history')).toMatchObject({ removed: 0, stored: 0, changed: 0 })
+  })
+
+  test('removes no play that was loaded from a file, and counts one that does not say when its page was made', async () => {
+    await replay('loader.history')
+    const exported = await runSongswap(['account', 'export', '7'], stream.env)
+    const file = ['restore', '--from-file', '-', '--as', '12', '--execute']
+    expect((await runSongswap(file, stream.env, exported.stdout)).code).toBe(0)
+    const plays = await count('plays where user_id = 12')
+    expect(plays).toBeGreaterThanOrEqual(pagesOfUser)
+    await postgres.query(`
+      insert into plays (user_id, played_at, track_id, source, page_partition, page_offset)
+      select 13, played_at, track_id, source, page_partition, page_offset from plays where user_id = 7`)
+    expect(await replay('loader.history')).toMatchObject({ removed: 0, stored: 0, unjudged: plays })
+    expect(await count('plays where user_id in (12, 13)')).toBe(2 * plays)
+    const again = await runSongswap(['account', 'export', '12'], stream.env)
+    const pagesOf = (lines: string) =>
+      lines
+        .trimEnd()
+        .split('\n')
+        .map((l) => JSON.parse(l).page)
+    expect(pagesOf(again.stdout)).toEqual(pagesOf(exported.stdout))
+  })
+
+  test('is no rebuild where the tables also say what a restore or another page has said', async () => {
+    const loaded = ['account', 'export', '7']
+    await replay('loader.history')
+    const file = await runSongswap(loaded, stream.env)
+    const isJudged = async () => {
+      await postgres.query(`update tracks set isrc = 'wrong' where id = '${idFor('Silent')}'`)
+      const { unjudged } = await replay('loader.history')
+      return unjudged === 0
+    }
+    await postgres.query('delete from reruns')
+    expect(await isJudged()).toBe(true)
+    await postgres.query(`
+      insert into plays (user_id, played_at, track_id, source, page_partition, page_offset, page_timestamp)
+      values (14, now(), 'beyond', 'poll', 0, 1000000, now())`)
+    expect(await isJudged()).toBe(false)
+    await postgres.query('delete from plays where user_id = 14')
+    expect(await isJudged()).toBe(true)
+    await runSongswap(['restore', '--from-file', '-', '--execute'], stream.env, file.stdout)
+    expect(await count('plays where page_incarnation <> 0')).toBe(0)
+    expect(await isJudged()).toBe(false)
   })
 
   test('a page with an item that cannot be told removes nothing', async () => {
@@ -163,5 +211,15 @@ describe('songswap replay loader.history', () => {
     expect(await count('plays where user_id = 5')).toBe(0)
     expect(await replay('loader.history', '--user', '5')).toMatchObject({ stored: 2, rejected: 0 })
     expect(await count('rejected_items where user_id = 5')).toBe(0)
+    // As a parser would that did not know its track.
+    const raw = JSON.parse(body.toString()).items[0]
+    await postgres.query(
+      `insert into rejected_items (user_id, item_digest, reason, page_partition, page_offset)
+       values (5, $1, 'missing_track_id', 0, 0), (5, 'another', 'missing_track_id', 0, 0)`,
+      [digestOf(raw, 'missing_track_id')],
+    )
+    await replay('loader.history', '--user', '5')
+    expect(await count("rejected_items where user_id = 5 and item_digest <> 'another'")).toBe(0)
+    expect(await count("rejected_items where user_id = 5 and item_digest = 'another'")).toBe(1)
   }, 120_000)
 })

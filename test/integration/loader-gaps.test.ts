@@ -331,6 +331,21 @@ describe('plays that are older than the table of windows', () => {
     expect(await openGaps()).toEqual([])
   })
 
+  test('gaps that overlap are one, and both end with it', async () => {
+    await openLoader()(page(1, 50), page(91, 140))
+    await forget()
+    await postgres.query('insert into gaps (user_id, after, before) values (7, $1, $2)', [
+      new Date(at(60)),
+      new Date(at(100)),
+    ])
+    await openLoader()(page(92, 141))
+    expect(await openGaps()).toEqual([[50, 92]])
+    await openLoader()(page(50, 80))
+    expect(await openGaps()).toEqual([[80, 92]])
+    await openLoader()(page(80, 100))
+    expect(await openGaps()).toEqual([])
+  })
+
   test('of clocks that run ahead, and of imports, say nothing', async () => {
     await postgres.query(
       `insert into plays (user_id, played_at, track_id, source, page_partition, page_offset, ingested_at)

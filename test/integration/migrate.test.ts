@@ -93,6 +93,44 @@ describe('several at once', () => {
     expect(await migrating).toContain('0001_contract')
     expect(waits[0]).toContain('lock')
   })
+
+  test('indexes of large tables are built beside writers, and one that was cut short is built again', async () => {
+    const { databaseUrl } = await emptyWorld()
+    await migrateDatabase({ databaseUrl, log, onWait: () => undefined })
+    const [setup, writer] = [1, 2].map(() => new Client({ connectionString: databaseUrl.reveal() }))
+    if (!setup || !writer) throw new Error('There are two')
+    await Promise.all([setup.connect(), writer.connect()])
+    // As a build leaves it that was cut short, and the build itself waits for a writer that was there before.
+    await setup.query(`
+      update pg_index set indisvalid = false where indexrelid = 'plays_page'::regclass;
+      drop index tracks_features_not_found;
+      delete from migrations where name = '0016_large_indexes'`)
+    await writer.query('begin')
+    const insert = (n: number) =>
+      writer.query(
+        `insert into plays (user_id, played_at, track_id, source, page_partition, page_offset)
+         values (1, now(), $1, 'poll', 0, $2)`,
+        [`t${n}`, n],
+      )
+    await insert(1)
+    const other = migrateDatabase({ databaseUrl, log, onWait: () => undefined })
+    const waiting = migrateDatabase({ databaseUrl, log, onWait: () => undefined })
+    await until(async () => {
+      const { rows } = await setup.query(
+        `select from pg_stat_activity where datname = current_database() and wait_event = 'virtualxid'`,
+      )
+      return rows.length === 1
+    }, 'the build waits for the writer')
+    await insert(2)
+    await writer.query('commit')
+    expect((await Promise.all([other, waiting])).flat()).toEqual(['0016_large_indexes'])
+    const { rows } = await setup.query(
+      `select i.indexrelid::regclass::text as name from pg_index i where i.indisvalid
+       and i.indexrelid::regclass::text = any ('{plays_page,tracks_features_not_found}') order by 1`,
+    )
+    expect(rows).toEqual([{ name: 'plays_page' }, { name: 'tracks_features_not_found' }])
+    await Promise.all([setup.end(), writer.end()])
+  })
 })
 
 describe('topics', () => {

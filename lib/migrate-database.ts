@@ -98,6 +98,8 @@ async function runMigrations(options: MigrateDatabaseOptions): Promise<string[]>
       migrationLoaderStrategies: toStrategies({ lockTimeoutMs: isLimited ? lockTimeoutMs : null }),
       direction: 'up',
       count: Number.POSITIVE_INFINITY,
+      // Files of one number may come with different versions: what is missing runs, whatever ran before.
+      checkOrder: false,
       // The turn is taken above: the tool's own lock is one of the session.
       noLock: true,
       logger: {

@@ -145,7 +145,10 @@ test('both raw topics are archived byte for byte, and committed', async () => {
   expect(await archiver.end('SIGTERM')).toBe(0)
 })
 
-test('what cannot be decoded is archived raw: junk, unknown schemas, tombstones, redriven records', async () => {
+test('what cannot be decoded is archived raw: junk, unknown schemas, tombstones, redriven records', {
+  // The archiver and this test each believe after half a minute that a schema is unknown.
+  timeout: 150_000,
+}, async () => {
   const good = await stream.codec.encode(pages, {
     endpoint: 'recently-played',
     subject: '7',
@@ -329,6 +332,9 @@ test('a member that comes and goes more often than the age of an object does not
   const archiver = await startArchiver({ ARCHIVE_OBJECT_AGE_SECONDS: '20' })
   const client = createClient({ config: stream.config, log: stream.log, name: 'flapper' })
   const assigned = () => archiver.lines.filter((l) => l.msg === 'partitions_assigned').length
+  const partitions = pages.partitions + stream.topology.metadata.partitions
+  const hasAll = () =>
+    archiver.lines.findLast((l) => l.msg === 'partitions_assigned')?.partitions === partitions
   let rebalances = 0
   while ((await archivedCount()) < 100) {
     const [before, begunAt] = [assigned(), Date.now()]
@@ -339,7 +345,8 @@ test('a member that comes and goes more often than the age of an object does not
     await flapper.run({ autoCommit: false, eachBatch: async () => undefined })
     await joined
     await flapper.disconnect()
-    await until(() => assigned() >= before + 2, 'the archiver has its partitions again')
+    // Coming and going may be one rebalance for the archiver, or two.
+    await until(() => assigned() > before && hasAll(), 'the archiver has its partitions again')
     // A second in which it may work.
     await until(() => Date.now() - begunAt > 3_000, 'the partitions were its own for a while')
     rebalances++

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Codec } from '../../lib/codec.ts'
 import { openCodec } from '../../lib/codec.ts'
 import { kafkaConfig, kafkaEnv, parseEnv, postgresEnv } from '../../lib/config.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
@@ -267,7 +268,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
     users,
     stream: {
       topology: topics,
-      codec: openCodec(config.registryUrl),
+      codec: patient(openCodec(config.registryUrl)),
       readTopic: (topic) => readTopic(client, topic),
     },
     poison: () => poison,
@@ -283,6 +284,14 @@ export async function startRun(options: RunOptions): Promise<Run> {
       await Promise.all([spotify.stop(), discord.stop(), postgres.close(), s3.close()])
       await cluster.stop()
     },
+  }
+}
+
+/** The checker's own codec: the registry's first answers after a restart of its database are errors. */
+function patient(codec: Codec): Codec {
+  return {
+    ...codec,
+    decode: (bytes) => untilBack(() => codec.decode(bytes), 'the registry answers', 60_000),
   }
 }
 

@@ -252,7 +252,8 @@ describe('what Spotify answers', () => {
     bench.sim.scriptFault({ answer, endpoint: 'recently-played', count: 1_000 })
     await bench.start()
     await until(async () => (await bench.state(userId)).failures > 0, 'a failure')
-    await bench.postgres.query(`update poll_state set failing_since = now() - interval '61 minutes'`)
+    await bench.postgres.query(`update poll_state set failing_since = now() - interval '61 minutes',
+        error_since = now() - interval '61 minutes'`)
     const unreadable = async () =>
       (await bench.events()).filter((e) => e.type === 'spotify_unreadable').map((e) => e.state)
     await until(async () => (await unreadable()).length > 0, 'it is said')

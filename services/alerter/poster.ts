@@ -81,8 +81,17 @@ export class Poster implements PostOffice {
     if (await this.#attempt(discord, toProbeMessage(alerts), [])) {
       this.#refuse({ type: 'closed', detail: toDetail(refused) }, alerts)
     }
-    metrics.alerts.inc({ result: 'refused' })
-    this.logOnly(alerts, toDetail(refused))
+    await this.#postEach(discord, alerts, refused)
+  }
+
+  /** One of the alerts is refused for its own text; those beside it are posted. */
+  async #postEach(discord: Discord, alerts: readonly Alert[], refused: Refused) {
+    for (const alert of alerts) {
+      const isAlone = alerts.length === 1
+      if (!isAlone && (await this.#attempt(discord, toPlainMessage([alert]), [alert])) === null) continue
+      metrics.alerts.inc({ result: 'refused' })
+      this.logOnly([alert], toDetail(refused))
+    }
   }
 
   logOnly(alerts: readonly Alert[], why: string): void {
@@ -97,7 +106,7 @@ export class Poster implements PostOffice {
     discord: Discord,
     message: DiscordMessage,
     alerts: readonly Alert[],
-  ): Promise<Extract<PostOutcome, { type: 'refused' }> | null> {
+  ): Promise<Refused | null> {
     const { rate, log } = this.#o
     rate.took(performance.now())
     const outcome = await discord.post(message)
@@ -170,6 +179,8 @@ export class Poster implements PostOffice {
     throw new RetriableError(refusal.detail, { retryAfterMs })
   }
 }
+
+type Refused = Extract<PostOutcome, { type: 'refused' }>
 
 /** The desk then folds the batch: it need not wait. */
 const deadRetryMs = 100

@@ -89,7 +89,7 @@ describe('the stream', () => {
         POLL_CONCURRENCY: '8',
         ARCHIVE_OBJECT_AGE_SECONDS: '3',
         ALERT_DIGEST_SECONDS: '5',
-        ENRICH_DEFER_SECONDS: '5',
+        ENRICH_DEFER_SECONDS: '1',
         LOG_LEVEL: 'info',
       }
       const services = await startAll(env)
@@ -182,7 +182,7 @@ async function everyArtistIsAnswered(): Promise<void> {
     )
     return rows[0]?.n
   }
-  await until(async () => (await open()) === 0, 'every artist has an answer', 120_000)
+  await until(async () => (await open()) === 0, 'every artist has an answer', 400_000)
 }
 
 function noSecrets(services: ServiceProcess[]): void {

@@ -89,7 +89,7 @@ describe('the stream', () => {
         POLL_CONCURRENCY: '8',
         ARCHIVE_OBJECT_AGE_SECONDS: '3',
         ALERT_DIGEST_SECONDS: '5',
-        ENRICH_DEFER_SECONDS: '1',
+        ENRICH_DEFER_SECONDS: '5',
         LOG_LEVEL: 'info',
       }
       const services = await startAll(env)
@@ -178,11 +178,13 @@ async function accountingAddsUp(loader: ServiceProcess, items: number): Promise<
 async function everyArtistIsAnswered(): Promise<void> {
   const open = async () => {
     const { rows } = await postgres.query<{ n: number }>(
-      "select count(*) as n from artists where metadata_status is null or metadata_status = 'requested'",
+      // An artist without an id, as on local files, cannot be asked for.
+      `select count(*) as n from artists
+       where (metadata_status is null or metadata_status = 'requested') and id not like 'name:%'`,
     )
     return rows[0]?.n
   }
-  await until(async () => (await open()) === 0, 'every artist has an answer', 400_000)
+  await until(async () => (await open()) === 0, 'every artist has an answer', 120_000)
 }
 
 function noSecrets(services: ServiceProcess[]): void {

@@ -1,5 +1,6 @@
 import { messageOf } from '../errors.ts'
 import type { Notice } from '../events.ts'
+import { withinMs } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import type { Resource } from '../scope.ts'
 import type { UnsafeSetting } from './rules.ts'
@@ -41,7 +42,8 @@ export function watchSettings(options: WatchOptions): Resource {
   return {
     async close() {
       clearInterval(timer)
-      await looking
+      // A server may be away: what was not looked at now is looked at after the next start.
+      await withinMs(looking, 2_000)
     },
   }
 }

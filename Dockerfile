@@ -1,5 +1,5 @@
 # One image for every service, the one-shots, the simulators and the songswap command.
-# What runs is named by the container's command: services/run.ts loader, db/migrate.ts, …
+# What runs is named by the container's command: deploy/service.ts loader, db/migrate.ts, …
 
 FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
@@ -37,11 +37,11 @@ RUN mkdir /spool && chown node:node /spool
 # Compiled here once: without its settings a service ends at once, and leaves its modules in the cache.
 ENV NODE_COMPILE_CACHE=/app/compile-cache
 RUN for service in poller archiver loader enricher alerter; \
-    do node --max-semi-space-size=8 --initial-old-space-size=32 --heap-growing-percent=150 --expose-gc services/run.ts $service > /dev/null; done; \
+    do node --max-semi-space-size=8 --initial-old-space-size=32 --heap-growing-percent=150 --expose-gc deploy/service.ts $service > /dev/null; done; \
     test -d $NODE_COMPILE_CACHE && chmod -R a+rX $NODE_COMPILE_CACHE
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=6 CMD ["node", "deploy/healthcheck.mjs"]
 # Exec form: no shell between the container's signals and the process. The flags: services/node-flags.ts says why.
 ENTRYPOINT ["node", "--max-semi-space-size=8", "--initial-old-space-size=32", "--heap-growing-percent=150", "--expose-gc"]
-CMD ["services/run.ts"]
+CMD ["deploy/service.ts"]

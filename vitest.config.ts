@@ -13,7 +13,10 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{lib,services,cli,stack,db}/**/*.test.ts', 'test/unit/**/*.test.ts'],
+          include: [
+            '{lib,services,simulators,operations,cli,stack,db}/**/*.test.ts',
+            'test/unit/**/*.test.ts',
+          ],
         },
       },
       {

@@ -8,22 +8,18 @@ import { exitCodes } from '../lib/lifecycle.ts'
 import type { Postgres } from '../lib/postgres.ts'
 import { openS3 } from '../lib/s3.ts'
 import type { SpotifyResponse, Topic } from '../lib/topology.ts'
-import type { Account, Claims, DeadRecords, Evidence, PageClaim } from './audit/account.ts'
-import { addClaims, emptyAccount, maxFaults } from './audit/account.ts'
-import type { Coverage } from './audit/archive.ts'
-import { readCoverage } from './audit/archive.ts'
-import { digestsOf, toClaims } from './audit/claims.ts'
-import { readDead, readLogs, readNamed, readReportedBy, readStoredBy } from './audit/evidence.ts'
+import type { Account, Claims, DeadRecords, Evidence, PageClaim } from '../operations/audit/account.ts'
+import { addClaims, emptyAccount, maxFaults } from '../operations/audit/account.ts'
+import type { Coverage } from '../operations/audit/archive.ts'
+import { readCoverage } from '../operations/audit/archive.ts'
+import { digestsOf, toClaims } from '../operations/audit/claims.ts'
+import { readDead, readLogs, readNamed, readReportedBy, readStoredBy } from '../operations/audit/evidence.ts'
+import type { Broker } from '../operations/operator.ts'
+import { readErasedUsers } from '../operations/rerun/erased.ts'
 import { toAuditLines, toVerdict } from './audit/screen.ts'
-import type { Broker } from './broker.ts'
-import { openBroker } from './broker.ts'
-import type { CliContext } from './command.ts'
+import type { CliContext, Run } from './command.ts'
 import { act, examples, notes } from './command.ts'
-import { openDatabase } from './database.ts'
-import { interruption } from './interrupt.ts'
-import { parseMoment } from './moment.ts'
-import { openProgress } from './progress.ts'
-import { readErasedUsers } from './rerun/erased.ts'
+import { parseMoment } from './terminal/moment.ts'
 
 interface Options {
   since?: Date
@@ -40,14 +36,14 @@ export interface Audit {
   archive: Record<string, Coverage> | null
 }
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command
     .description(
       'Counts again what entered the stream and where it ended: every item of every page is stored, a duplicate, dropped by name, rejected, or in a dead letter; every record is in the archive. Says in one line whether it adds up.',
     )
     .option('--since <moment>', 'only records from then on: 7d, 90m or 2026-11-24T08:15', parseMoment)
     .option('--no-archive', 'leave the archive out')
-  act<Options>(command, audit)
+  act<Options>(command, run, audit)
   examples(command, ['songswap audit', 'songswap audit --since 1d', 'songswap audit --since 7d --json'])
   notes(command, [
     'Reads beside the live groups and moves nothing. What the loader or the archiver have not come to yet counts as waiting, not as a fault.',
@@ -57,9 +53,9 @@ export function define(command: Command): void {
 }
 
 async function audit(context: CliContext, options: Options): Promise<number> {
-  const { out, scope } = context
-  const [sql, broker] = await Promise.all([openDatabase(context), openBroker(context)])
-  const signal = interruption(scope)
+  const { out } = context
+  const [sql, broker] = await Promise.all([context.operator.postgres(), context.operator.broker()])
+  const signal = context.interruption()
   const { recentlyPlayed, metadata, groups } = broker.topology
   const ends = await rangesOf(broker, recentlyPlayed, options.since)
   const { partitions } = await broker.admin.readGroupLag(groups.loaderHistory, [recentlyPlayed.name])
@@ -69,7 +65,7 @@ async function audit(context: CliContext, options: Options): Promise<number> {
     to: Math.max(r.from, Math.min(r.to, taken.get(r.partition) ?? r.from)),
   }))
 
-  const account = await countItems({ broker, sql, ranges, signal })
+  const account = await countItems({ broker, sql, ranges, signal, progress: context.progress })
   const archive = options.archive
     ? await coverTopics(context, broker, [recentlyPlayed, metadata], options.since)
     : null
@@ -97,6 +93,7 @@ async function countItems(of: {
   sql: Postgres
   ranges: OffsetRange[]
   signal: AbortSignal
+  progress: CliContext['progress']
 }): Promise<Account> {
   const { broker, sql, ranges, signal } = of
   const { client, topology } = broker
@@ -109,7 +106,7 @@ async function countItems(of: {
   const logs = await readLogs(sql, topic.name)
   const sureTime = Date.now()
   const account = emptyAccount()
-  const progress = openProgress({ total: sizeOf(ranges), unit: 'records' })
+  const progress = of.progress({ total: sizeOf(ranges), unit: 'records' })
   await readRange({
     ...client,
     topic: topic.name,

@@ -4,59 +4,106 @@ import type { Env } from '../lib/config.ts'
 import { withinMs } from '../lib/lifecycle.ts'
 import type { Logger } from '../lib/log.ts'
 import { openLog } from '../lib/log.ts'
-import { Scope } from '../lib/scope.ts'
-import type { Output } from './output.ts'
-import { openOutput } from './output.ts'
+import type { Scope } from '../lib/scope.ts'
+import { Operator } from '../operations/operator.ts'
+import type { Output } from './terminal/output.ts'
+import { openOutput } from './terminal/output.ts'
+import type { Progress } from './terminal/progress.ts'
+import { openProgress } from './terminal/progress.ts'
+import type { Terminal } from './terminal/terminal.ts'
 
-/** A command as the help lists it; the rest is loaded when it is called. */
-export interface Entry {
+/** A command as the help lists it; its file is loaded when it is called. */
+export type Entry = {
   /** Name and arguments, e.g. `pause <user>`. */
   usage: string
   summary: string
-  load: () => Promise<{ define: (command: Command, argv: readonly string[]) => void | Promise<void> }>
+} & ({ load: () => Promise<{ define: Define }> } | Group)
+
+/** Gives a command its description, options and work. */
+export type Define = (command: Command, run: Run) => void
+
+/** A command that only holds others. */
+export interface Group {
+  commands: readonly Entry[]
+  examples: readonly string[]
+  notes?: readonly string[]
+}
+
+/** The run of the program that a command belongs to: where it speaks, and how it ended. */
+export interface Run {
+  terminal: Terminal
+  exitCode: number
 }
 
 /** What a command works with. */
 export interface CliContext {
+  operator: Operator
+  out: Output
+  terminal: Terminal
   env: Env
   scope: Scope
   log: Logger
-  out: Output
+  /**
+   * Aborted by Ctrl-C or SIGTERM, so that a command finishes its current step and reports how far it came. A second
+   * Ctrl-C ends the process at once, as without this.
+   */
+  interruption(): AbortSignal
+  /** A line that reports how far long work is; see {@link openProgress}. */
+  progress(of: { total: number | null; unit: string }): Progress
 }
 
 /**
  * Does the command's work; returns an exit code.
- * @throws what `explain` words: a {@link CliFault} where the command knows what to do next
+ * @throws what `explain` words: an {@link OperatorFault} where the command knows what to do next
  */
 export type Work<O> = (context: CliContext, options: O, ...args: string[]) => Promise<number>
 
-/** Bound of the release at the end; by then the command has said all that it had to say. */
+/** Bound of the release at the end; by then the command has reported everything. */
 const closeWithinMs = 1_000
 
 /** Adds commands to their parent; only those that the command line names are loaded. */
 export async function addCommands(
   parent: Command,
-  entries: readonly Entry[],
-  argv: readonly string[],
+  { entries, argv, run }: { entries: readonly Entry[]; argv: readonly string[]; run: Run },
 ): Promise<void> {
-  for (const { usage, summary, load } of entries) {
-    const command = parent.command(usage).description(summary)
-    if (argv.includes(command.name())) await (await load()).define(command, argv)
+  for (const entry of entries) {
+    const command = parent.command(entry.usage).description(entry.summary)
+    if (!argv.includes(command.name())) continue
+    if ('load' in entry) (await entry.load()).define(command, run)
+    else {
+      await addCommands(command, { entries: entry.commands, argv, run })
+      examples(command, entry.examples)
+      if (entry.notes) notes(command, entry.notes)
+    }
   }
 }
 
 /** Gives a command its work, and `--json`. */
-export function act<O extends object>(command: Command, work: Work<O>): void {
+export function act<O extends object>(command: Command, run: Run, work: Work<O>): void {
   command.option('--json', 'machine-readable output').action(async () => {
     const options = command.opts<O & { json?: true }>()
-    // What goes wrong is told once, to a person, by the error path; not in log lines beside it.
+    const { terminal } = run
+    // A fault is reported once, to a person, by the error path; not in log lines beside it.
     const log = openLog('songswap', 'silent')
-    const scope = new Scope(log)
-    const out = openOutput({ json: options.json ?? false })
+    const operator = new Operator({ env: terminal.env, log })
+    const { scope } = operator
+    const context: CliContext = {
+      ...{ operator, terminal, scope, log, env: terminal.env },
+      out: openOutput(terminal, { json: options.json ?? false }),
+      interruption() {
+        const stop = new AbortController()
+        scope.defer(
+          'interruption',
+          terminal.onInterrupt(() => stop.abort()),
+        )
+        return stop.signal
+      },
+      progress: (of) => openProgress(terminal.stderr, of),
+    }
     try {
-      process.exitCode = await work({ env: process.env, scope, log, out }, options, ...command.args)
+      run.exitCode = await work(context, options, ...command.args)
     } finally {
-      await withinMs(scope.close(), closeWithinMs)
+      await withinMs(operator.close(), closeWithinMs)
     }
   })
 }

@@ -2,23 +2,22 @@ import type { Command } from 'commander'
 import { Option } from 'commander'
 import { exitCodes } from '../lib/lifecycle.ts'
 import type { Postgres } from '../lib/postgres.ts'
-import type { CliContext } from './command.ts'
+import { brokerCheck } from '../operations/doctor/broker.ts'
+import type { Check, CheckReport, DoctorContext } from '../operations/doctor/check.ts'
+import { runCheck, worst } from '../operations/doctor/check.ts'
+import { clockCheck } from '../operations/doctor/clock.ts'
+import { configurationCheck } from '../operations/doctor/configuration.ts'
+import { discordCheck } from '../operations/doctor/discord.ts'
+import { diskCheck } from '../operations/doctor/disk.ts'
+import { lagCheck } from '../operations/doctor/lag.ts'
+import { postgresCheck } from '../operations/doctor/postgres.ts'
+import { registryCheck } from '../operations/doctor/registry.ts'
+import { s3Check } from '../operations/doctor/s3.ts'
+import { spotifyCheck } from '../operations/doctor/spotify.ts'
+import { usersCheck } from '../operations/doctor/users.ts'
+import type { CliContext, Run } from './command.ts'
 import { act, examples, notes } from './command.ts'
-import { openDatabase } from './database.ts'
-import { brokerCheck } from './doctor/broker.ts'
-import type { Check, CheckReport, DoctorContext } from './doctor/check.ts'
-import { runCheck, worst } from './doctor/check.ts'
-import { clockCheck } from './doctor/clock.ts'
-import { configurationCheck } from './doctor/configuration.ts'
-import { discordCheck } from './doctor/discord.ts'
-import { diskCheck } from './doctor/disk.ts'
-import { lagCheck } from './doctor/lag.ts'
-import { postgresCheck } from './doctor/postgres.ts'
-import { registryCheck } from './doctor/registry.ts'
-import { s3Check } from './doctor/s3.ts'
 import { toCheckLines, toVerdict } from './doctor/screen.ts'
-import { spotifyCheck } from './doctor/spotify.ts'
-import { usersCheck } from './doctor/users.ts'
 
 /** In the order in which an operator would look. */
 const checks: readonly Check[] = [
@@ -40,7 +39,7 @@ interface Options {
   post?: true
 }
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command
     .description(
       'Checks everything from the outside: configuration, broker, lag, registry, Postgres, S3, Spotify, users, Discord, clocks, disk. Each line says ok, warn or fail, why, and what to do. Checks run side by side, each with a time of its own; none stops another.',
@@ -49,7 +48,7 @@ export function define(command: Command): void {
       new Option('--only <name...>', 'these checks alone').choices(checks.map((check) => check.name)),
     )
     .option('--post', 'post a test message to Discord')
-  act<Options>(command, doctor)
+  act<Options>(command, run, doctor)
   examples(command, [
     'songswap doctor',
     'songswap doctor --only broker registry',
@@ -73,7 +72,7 @@ async function doctor(context: CliContext, options: Options): Promise<number> {
     ...context,
     post: options.post ?? false,
     database: () => {
-      database ??= openDatabase(context)
+      database ??= context.operator.postgres()
       return database
     },
   }

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path'
 import { loadEnvFile } from 'node:process'
-import { CliFault, describe } from './fault.ts'
+import { describe, OperatorFault } from '../operations/fault.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -19,8 +19,12 @@ function loadIfPresent(file: string): void {
     loadEnvFile(file)
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return
-    throw new CliFault(`${file} cannot be read: ${describe(cause)}`, 'Make it readable, or move it away.', {
-      cause,
-    })
+    throw new OperatorFault(
+      `${file} cannot be read: ${describe(cause)}`,
+      'Make it readable, or move it away.',
+      {
+        cause,
+      },
+    )
   }
 }

@@ -6,16 +6,14 @@ import { pause } from '../lib/kafka/pause.ts'
 import type { RawRecord } from '../lib/kafka/record.ts'
 import { exitCodes } from '../lib/lifecycle.ts'
 import type { OperationalEvent } from '../lib/topology.ts'
-import { openBroker } from './broker.ts'
-import type { CliContext } from './command.ts'
+import { toUtc } from '../lib/words.ts'
+import { readEvents } from '../operations/events/read.ts'
+import { describe } from '../operations/fault.ts'
+import type { CliContext, Run } from './command.ts'
 import { act, examples, notes } from './command.ts'
-import { readEvents } from './events/read.ts'
-import { describe } from './fault.ts'
-import { interruption } from './interrupt.ts'
-import { parseMoment, toMoment } from './moment.ts'
-import type { Output } from './output.ts'
-import { toPrintable } from './table.ts'
-import { toUtc } from './words.ts'
+import { parseMoment, toMoment } from './terminal/moment.ts'
+import type { Output } from './terminal/output.ts'
+import { toPrintable } from './terminal/table.ts'
 
 interface Options {
   since?: Date
@@ -24,7 +22,7 @@ interface Options {
   follow?: true
 }
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command
     .description(
       'What the services told: operational events, oldest first. The alerter posts the same to Discord.',
@@ -33,7 +31,7 @@ export function define(command: Command): void {
     .addOption(new Option('--type <type...>', 'only these types').choices(Object.keys(eventTypes)))
     .option('--subject <subject>', 'only about this one: user:7, app, group:loader.history')
     .option('--follow', 'go on with what comes, until Ctrl-C')
-  act<Options>(command, events)
+  act<Options>(command, run, events)
   examples(command, [
     'songswap events',
     'songswap events --follow',
@@ -47,11 +45,11 @@ export function define(command: Command): void {
 const retryMs = 2_000
 
 async function events(context: CliContext, options: Options): Promise<number> {
-  const { out, scope } = context
+  const { out } = context
   const now = new Date()
-  const broker = await openBroker(context)
+  const broker = await context.operator.broker()
   const codec = openCodec(broker.client.config.registryUrl)
-  const signal = interruption(scope)
+  const signal = context.interruption()
   let shown = 0
   const onEvent = (event: OperationalEvent | null, record: RawRecord) => {
     if (!isMeant(event, record, options)) return

@@ -6,15 +6,13 @@ import { isBad, worst } from '../lib/lag/verdict.ts'
 import type { GroupStanding } from '../lib/lag/watch.ts'
 import { LagWatch } from '../lib/lag/watch.ts'
 import { exitCodes } from '../lib/lifecycle.ts'
-import { openBroker } from './broker.ts'
-import type { CliContext } from './command.ts'
+import { toUtc } from '../lib/words.ts'
+import { describe } from '../operations/fault.ts'
+import { resolveGroups } from '../operations/groups.ts'
+import type { CliContext, Run } from './command.ts'
 import { act, examples, notes } from './command.ts'
-import { describe } from './fault.ts'
-import { resolveGroups } from './groups.ts'
-import { interruption } from './interrupt.ts'
 import { toLagLines } from './lag/screen.ts'
-import { parseSeconds } from './numbers.ts'
-import { toUtc } from './words.ts'
+import { parseSeconds } from './terminal/numbers.ts'
 
 interface Options {
   watch?: true
@@ -23,7 +21,7 @@ interface Options {
   all?: true
 }
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command
     .argument('[group...]', "groups to look at; all of the stream's own by default")
     .description(
@@ -33,7 +31,7 @@ export function define(command: Command): void {
     .option('--interval <seconds>', 'between two samples while watching', parseSeconds(1), 5)
     .option('--for <seconds>', 'how long to sample when not watching; 0: one sample', parseSeconds(0), 4)
     .option('--all', 'every partition, not only those where records wait')
-  act<Options>(command, lag)
+  act<Options>(command, run, lag)
   examples(command, [
     'songswap lag',
     'songswap lag loader.history',
@@ -52,11 +50,11 @@ const help = [
 const samplesTaken = 3
 
 async function lag(context: CliContext, options: Options, ...names: string[]): Promise<number> {
-  const { out, scope } = context
-  const { admin, client, topology } = await openBroker(context)
+  const { out } = context
+  const { admin, client, topology } = await context.operator.broker()
   const groups = await resolveGroups(admin, topology, { names, prefix: client.config.prefix })
   const watch = new LagWatch({ admin, client, groups, topology })
-  const signal = interruption(scope)
+  const signal = context.interruption()
   const detail = { all: options.all ?? names.length > 0, members: names.length > 0 }
   if (options.watch) return follow(watch, { context, options, detail, signal })
 
@@ -82,7 +80,8 @@ interface Following {
 /** One screen that changes, on a terminal; else one after the other. */
 async function follow(watch: LagWatch, { context, options, detail, signal }: Following): Promise<number> {
   const { out } = context
-  const screen = process.stdout.isTTY && !out.json ? createLogUpdate(process.stdout) : null
+  const { stdout } = context.terminal
+  const screen = stdout.isTTY && !out.json ? createLogUpdate(stdout as NodeJS.WriteStream) : null
   while (!signal.aborted) {
     const shown = await watch.sample({ ages: true }).catch((error: unknown) => {
       if (!isKnownOutage(error)) throw error

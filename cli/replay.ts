@@ -1,25 +1,23 @@
 import type { Command } from 'commander'
 import { exitCodes } from '../lib/lifecycle.ts'
 import type { Topic } from '../lib/topology.ts'
-import type { Broker } from './broker.ts'
-import { openBroker } from './broker.ts'
-import type { CliContext } from './command.ts'
+import { OperatorFault } from '../operations/fault.ts'
+import { resolveGroup } from '../operations/groups.ts'
+import type { Broker } from '../operations/operator.ts'
+import { planReplay } from '../operations/replay/plan.ts'
+import type { ReplayRun } from '../operations/replay/run.ts'
+import { runReplay } from '../operations/replay/run.ts'
+import { countUnclaimed } from '../operations/replay/unclaimed.ts'
+import { sayOffsets } from '../operations/rerun/bounds.ts'
+import { beginRun, openRuns, resumeRun } from '../operations/rerun/journal.ts'
+import { parseRate } from '../operations/rerun/pace.ts'
+import { emptyTally } from '../operations/rerun/tally.ts'
+import type { CliContext, Run } from './command.ts'
 import { act, examples, notes } from './command.ts'
-import { openDatabase } from './database.ts'
-import { CliFault } from './fault.ts'
-import { resolveGroup } from './groups.ts'
-import { parseWhole } from './numbers.ts'
-import { planReplay } from './replay/plan.ts'
-import type { ReplayRun } from './replay/run.ts'
-import { runReplay } from './replay/run.ts'
 import { showPlan } from './replay/screen.ts'
-import { countUnclaimed } from './replay/unclaimed.ts'
-import { sayOffsets } from './rerun/bounds.ts'
-import { beginRun, openRuns, resumeRun } from './rerun/journal.ts'
 import type { RerunOptions } from './rerun/options.ts'
 import { defineRange, toRunId } from './rerun/options.ts'
-import { parseRate } from './rerun/pace.ts'
-import { emptyTally } from './rerun/tally.ts'
+import { parseWhole } from './terminal/numbers.ts'
 
 export interface ReplayOptions extends RerunOptions {
   deadLetters: boolean
@@ -33,7 +31,7 @@ export interface Replayed {
   isArchiver: boolean
 }
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command.description(
     "Runs a group's handler again over a range of its topic, beside the live group: it goes on and keeps its offsets. For loader.history, loader.metadata and archiver. Rows that a wrong parser wrote are brought to what the parser makes of them now. Shows what it would do; does it with --execute.",
   )
@@ -43,7 +41,7 @@ export function define(command: Command): void {
     .option('--no-dead-letters', 'count dead letters, publish none')
     .option('--resume [run]', 'go on with the latest run that was cut short, or with this one', parseWhole)
     .option('--execute', 'do it')
-  act<ReplayOptions>(command, replay)
+  act<ReplayOptions>(command, run, replay)
   examples(command, [
     'songswap replay loader.history --from 7d',
     'songswap replay loader.history --from 7d --rate 200 --execute',
@@ -62,7 +60,7 @@ export function define(command: Command): void {
 }
 
 async function replay(context: CliContext, options: ReplayOptions, name = ''): Promise<number> {
-  const [sql, broker] = await Promise.all([openDatabase(context), openBroker(context)])
+  const [sql, broker] = await Promise.all([context.operator.postgres(), context.operator.broker()])
   const replayed = await resolveReplayed(broker, name)
   checkOptions(replayed, options)
   const runName = { command: 'replay', subject: replayed.group } as const
@@ -102,11 +100,11 @@ async function resolveReplayed(broker: Broker, name: string): Promise<Replayed> 
         'It would ask Spotify for the same things again. What is missing is asked for by the loader by itself.',
       [groups.alerter]: 'It would tell old alerts again. To read them: songswap events',
     }[group] ?? 'It is no group of the stream.'
-  throw new CliFault(`${group} cannot be replayed`, why, { exitCode: exitCodes.usage })
+  throw new OperatorFault(`${group} cannot be replayed`, why, { code: 'usage' })
 }
 
 function checkOptions({ group, isArchiver, topics }: Replayed, options: ReplayOptions): void {
-  const fault = (what: string, hint: string) => new CliFault(what, hint, { exitCode: exitCodes.usage })
+  const fault = (what: string, hint: string) => new OperatorFault(what, hint, { code: 'usage' })
   const { user, from, to, partition, resume } = options
   if (user !== undefined && (isArchiver || !topics[0]?.name.endsWith('recently-played'))) {
     throw fault(`--user does not go with ${group}`, 'Only loader.history deals with pages of users.')

@@ -1,24 +1,22 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { exitCodes } from '../lib/lifecycle.ts'
-import { openBroker } from './broker.ts'
-import type { CliContext } from './command.ts'
+import { OperatorFault } from '../operations/fault.ts'
+import { sayOffsets } from '../operations/rerun/bounds.ts'
+import { beginRun, openRuns, resumeRun } from '../operations/rerun/journal.ts'
+import { parseRate } from '../operations/rerun/pace.ts'
+import { addMissing } from '../operations/rerun/tally.ts'
+import { restoreFile } from '../operations/restore/file.ts'
+import { missingAtEnd } from '../operations/restore/missing.ts'
+import type { RestoreChoice } from '../operations/restore/plan.ts'
+import { planRestore, resolveTopic } from '../operations/restore/plan.ts'
+import { runRestore } from '../operations/restore/run.ts'
+import type { CliContext, Run } from './command.ts'
 import { act, examples, notes } from './command.ts'
-import { openDatabase } from './database.ts'
-import { CliFault } from './fault.ts'
-import { parseWhole } from './numbers.ts'
-import { sayOffsets } from './rerun/bounds.ts'
-import { beginRun, openRuns, resumeRun } from './rerun/journal.ts'
 import type { RerunOptions } from './rerun/options.ts'
 import { defineRange, toRunId } from './rerun/options.ts'
-import { parseRate } from './rerun/pace.ts'
-import { addMissing } from './rerun/tally.ts'
-import { restoreFile } from './restore/file.ts'
-import { missingAtEnd } from './restore/missing.ts'
-import type { RestoreChoice } from './restore/plan.ts'
-import { openArchive, planRestore, resolveTopic } from './restore/plan.ts'
-import { runRestore } from './restore/run.ts'
 import { showRestore } from './restore/screen.ts'
+import { parseWhole } from './terminal/numbers.ts'
 
 export interface RestoreOptions extends RerunOptions {
   topic?: string[]
@@ -30,7 +28,7 @@ export interface RestoreOptions extends RerunOptions {
 
 const rangeOptions = ['topic', 'from', 'to', 'partition'] as const
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command
     .description(
       'Loads records from the archive in S3, which never forgets, by the handlers of the loader: a lost database is built again from nothing. With --to-topic it puts the records back into Kafka instead. Shows what it would do; does it with --execute.',
@@ -55,7 +53,7 @@ export function define(command: Command): void {
         .conflicts([...rangeOptions, 'user']),
     )
     .option('--execute', 'do it')
-  act<RestoreOptions>(command, restore)
+  act<RestoreOptions>(command, run, restore)
   examples(command, [
     'songswap restore',
     'songswap restore --execute',
@@ -80,8 +78,8 @@ async function restore(context: CliContext, options: RestoreOptions): Promise<nu
   if (options.fromFile !== undefined) return restoreFile(context, options.fromFile, options)
   if (options.toTopic && !options.topic && options.resume === undefined)
     throw usage('--to-topic needs --topic')
-  const [sql, broker] = await Promise.all([openDatabase(context), openBroker(context)])
-  const archive = await openArchive(context)
+  const [sql, broker] = await Promise.all([context.operator.postgres(), context.operator.broker()])
+  const archive = await context.operator.archive()
   const name = { command: options.toTopic ? 'restore --to-topic' : 'restore', subject: 'archive' } as const
   const { resume, execute = false } = options
   const resumed = resume === undefined ? null : await resumeRun(sql, name, { id: toRunId(resume), execute })
@@ -111,6 +109,6 @@ function toChoice(options: RestoreOptions, topology: Parameters<typeof resolveTo
   return { topics: own, from, to, partitions, user }
 }
 
-function usage(what: string): CliFault {
-  return new CliFault(what, 'songswap restore --help shows what is possible.', { exitCode: exitCodes.usage })
+function usage(what: string): OperatorFault {
+  return new OperatorFault(what, 'songswap restore --help shows what is possible.', { code: 'usage' })
 }

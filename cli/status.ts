@@ -1,17 +1,17 @@
 import type { Command } from 'commander'
 import { exitCodes } from '../lib/lifecycle.ts'
-import type { CliContext } from './command.ts'
+import { readDatabaseParts } from '../operations/status/read-database.ts'
+import { readKafkaParts } from '../operations/status/read-kafka.ts'
+import { toReport } from '../operations/status/report.ts'
+import type { CliContext, Run } from './command.ts'
 import { act, examples, notes } from './command.ts'
-import { readDatabaseParts } from './status/read-database.ts'
-import { readKafkaParts } from './status/read-kafka.ts'
-import { toReport } from './status/report.ts'
 import { toScreen } from './status/screen.ts'
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command.description(
     'One screen: services, topics, groups and their lag, plays, users, gaps, dead letters, request budget. What does not answer within 5 seconds is named, the rest is shown.',
   )
-  act(command, status)
+  act(command, run, status)
   examples(command, ['songswap status', 'songswap status --json | jq .groups'])
   notes(command, help)
 }
@@ -22,11 +22,8 @@ const help = [
   '--json: at, healthy, problems[], services[{name, state, detail}], topics[{topic, partitions[{partition, start, end}], records}] (partitions null: missing), groups[{group, state, members, lag, lagMs, verdict, partitions[]}], users{byStatus, parked[], consentsEnding[]}, plays{count, exact, newestPlayedAt}, gaps{open, users}, deadLetters{records, open}, budget{dailyRequests, left, windowEndsAt, pauses[]}, alerts{state, detail, since}, polling{verdict, unpolled[{userId, name, forMs, lastError}]}, unreadable[{part, error}]. What cannot be read is null.',
 ]
 
-async function status({ env, scope, log, out }: CliContext): Promise<number> {
-  const [database, kafka] = await Promise.all([
-    readDatabaseParts({ env, scope, log }),
-    readKafkaParts({ env, scope, log }),
-  ])
+async function status({ operator, out }: CliContext): Promise<number> {
+  const [database, kafka] = await Promise.all([readDatabaseParts(operator), readKafkaParts(operator)])
   const report = toReport({ ...database, ...kafka }, new Date())
   if (out.json) out.printJson(report)
   else out.print(toScreen(report, out).join('\n'))

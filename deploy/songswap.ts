@@ -1,4 +1,4 @@
-import { withSimulators } from '../stack/simulators/stand-in.ts'
+import { withSimulators } from '../simulators/stand-in.ts'
 
 /** The `songswap` command in a container: sees what the services see, the demo's simulators included. */
 Object.assign(process.env, withSimulators(process.env))

@@ -12,5 +12,5 @@ test('services run with the same flags in a container, by npm run service and in
   expect(read('Dockerfile')).toContain(`ENTRYPOINT ["node"${flags}]`)
   expect(read('Dockerfile')).toContain(`MALLOC_ARENA_MAX=${nodeEnv.MALLOC_ARENA_MAX}\n`)
   // Code that was compiled with other flags would be compiled again.
-  expect(read('Dockerfile')).toContain(`do node ${nodeFlags.join(' ')} services/run.ts $service`)
+  expect(read('Dockerfile')).toContain(`do node ${nodeFlags.join(' ')} deploy/service.ts $service`)
 })

@@ -1,6 +1,6 @@
+import { simulatorEnv, standInEnv } from '../simulators/stand-in.ts'
 import { portSetting } from './infra/ports.ts'
 import type { NodeProcess } from './services.ts'
-import { simulatorEnv, standInEnv } from './simulators/stand-in.ts'
 
 /** The simulators that stand in for what has no credentials. */
 export interface Simulation {
@@ -22,14 +22,14 @@ export interface Simulation {
 export function readSimulation(env: NodeJS.ProcessEnv): Simulation {
   const spotify = {
     name: 'spotify-simulator',
-    entry: 'stack/simulators/spotify-main.ts',
+    entry: 'simulators/spotify-main.ts',
     port: portSetting(env, 'STACK_SPOTIFY_PORT', 19201),
     setting: 'STACK_SPOTIFY_PORT',
     readyPath: '/_sim/stats',
   }
   const discord = {
     name: 'discord-simulator',
-    entry: 'stack/simulators/discord-main.ts',
+    entry: 'simulators/discord-main.ts',
     port: portSetting(env, 'STACK_DISCORD_PORT', 19202),
     setting: 'STACK_DISCORD_PORT',
     readyPath: '/_sim/messages',

@@ -1,39 +1,33 @@
 import type { Command } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import type { Broker } from '../broker.ts'
-import { openBroker } from '../broker.ts'
-import type { CliContext } from '../command.ts'
+import { eraseFromArchive } from '../../operations/account/erase-archive.ts'
+import { countNotes, removeNotes } from '../../operations/account/erase-notes.ts'
+import { countRows, markErased, removeRows } from '../../operations/account/erase-rows.ts'
+import { putErasedMark } from '../../operations/account/erased-marks.ts'
+import type { EraserLease } from '../../operations/account/eraser-lease.ts'
+import { takeEraserLease } from '../../operations/account/eraser-lease.ts'
+import type { Owner } from '../../operations/account/find.ts'
+import { findOwner } from '../../operations/account/find.ts'
+import type { Receipt } from '../../operations/account/receipt.ts'
+import { toIncomplete, toReceiptLines } from '../../operations/account/receipt.ts'
+import { findInTopics, readArchivedUpTo } from '../../operations/account/topics.ts'
+import { OperatorFault } from '../../operations/fault.ts'
+import type { Archive, Broker } from '../../operations/operator.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
-import { openDatabase } from '../database.ts'
-import { CliFault } from '../fault.ts'
-import { interruption } from '../interrupt.ts'
-import { openProgress } from '../progress.ts'
-import type { Archive } from '../restore/objects.ts'
-import { openArchive } from '../restore/plan.ts'
-import { eraseFromArchive } from './erase-archive.ts'
-import { countNotes, removeNotes } from './erase-notes.ts'
-import { countRows, markErased, removeRows } from './erase-rows.ts'
-import { putErasedMark } from './erased-marks.ts'
-import type { EraserLease } from './eraser-lease.ts'
-import { takeEraserLease } from './eraser-lease.ts'
-import type { Owner } from './find.ts'
-import { findOwner } from './find.ts'
-import type { Receipt } from './receipt.ts'
-import { toIncomplete, toReceiptLines } from './receipt.ts'
-import { findInTopics, readArchivedUpTo } from './topics.ts'
 
 interface Options {
   execute?: true
 }
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command
     .description(
       'Erases a user: rows of every table, tokens, and their rows in the objects of the archive, which are written anew without them. Says what the topics still hold and until when. Shows what it would do; does it with --execute, and the output is the receipt.',
     )
     .option('--execute', 'do it; there is no way back')
-  act<Options>(command, erase)
+  act<Options>(command, run, erase)
   examples(command, [
     'songswap account export 7 > plays.ndjson',
     'songswap account erase 7',
@@ -47,16 +41,15 @@ export function define(command: Command): void {
 }
 
 async function erase(context: CliContext, options: Options, user = ''): Promise<number> {
-  const { scope } = context
   const [sql, broker, archive] = await Promise.all([
-    openDatabase(context),
-    openBroker(context),
-    openArchive(context),
+    context.operator.postgres(),
+    context.operator.broker(),
+    context.operator.archive(),
   ])
   const owner = await findOwner(sql, user)
-  const signal = interruption(scope)
+  const signal = context.interruption()
   const execute = options.execute ?? false
-  const parts = { sql, broker, archive, owner, signal }
+  const parts = { sql, broker, archive, owner, signal, progress: context.progress }
   // An id that nobody had must not be marked: it may be given to somebody.
   const isCertain = owner.spotifyId !== null || owner.erasedAt !== null
   if (!isCertain || !execute) {
@@ -89,6 +82,7 @@ interface Erasing {
   archive: Archive
   owner: Owner
   signal: AbortSignal
+  progress: CliContext['progress']
 }
 
 /**
@@ -106,7 +100,7 @@ async function eraseAll(erasing: Erasing, lease: EraserLease | null): Promise<Re
     ? await removeRows(sql, owner)
     : { tables: await countRows(sql, owner), polling: false }
   if (lease) await putErasedMark(erasing.archive, owner.id)
-  const objects = openProgress({ total: null, unit: 'objects' })
+  const objects = erasing.progress({ total: null, unit: 'objects' })
   const topic = broker.topology.recentlyPlayed.name
   const onObject = () => objects.add(1)
   const { archivedUpTo, ...archive } = await eraseFromArchive(erasing.archive, {
@@ -114,7 +108,7 @@ async function eraseAll(erasing: Erasing, lease: EraserLease | null): Promise<Re
     readArchivedUpTo: () => readArchivedUpTo(broker),
   })
   objects.end()
-  const records = openProgress({ total: null, unit: 'records' })
+  const records = erasing.progress({ total: null, unit: 'records' })
   const { held, unarchived, ...letters } = await findInTopics(broker, owner, {
     ...{ archivedUpTo, signal, onRecords: records.add },
   })
@@ -131,6 +125,9 @@ function isNothing({ tables, archive, topics, aborted }: Receipt): boolean {
   return !aborted && rows + archive.records + held === 0
 }
 
-function unknown(user: string): CliFault {
-  return new CliFault(`There is nothing of a user ${user} anywhere`, 'songswap users list shows them all.')
+function unknown(user: string): OperatorFault {
+  return new OperatorFault(
+    `There is nothing of a user ${user} anywhere`,
+    'songswap users list shows them all.',
+  )
 }

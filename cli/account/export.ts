@@ -2,22 +2,19 @@ import { once } from 'node:events'
 import type { Command } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import type { CliContext } from '../command.ts'
+import { toCount, toPlural } from '../../lib/words.ts'
+import { findOwner } from '../../operations/account/find.ts'
+import type { PlayRow } from '../../operations/account/play-line.ts'
+import { toPlayLine } from '../../operations/account/play-line.ts'
+import { OperatorFault } from '../../operations/fault.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
-import { openDatabase } from '../database.ts'
-import { CliFault } from '../fault.ts'
-import { interruption } from '../interrupt.ts'
-import { openProgress } from '../progress.ts'
-import { toCount, toPlural } from '../words.ts'
-import { findOwner } from './find.ts'
-import type { PlayRow } from './play-line.ts'
-import { toPlayLine } from './play-line.ts'
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command.description(
     "Writes one user's plays to standard output, oldest first, a JSON object on each line: when, what, from where, and all that is known of the track, in Spotify's own names, with the time at which that was fetched.",
   )
-  act<object>(command, exportPlays)
+  act<object>(command, run, exportPlays)
   examples(command, [
     'songswap account export 7 > plays.ndjson',
     'songswap account export alice | gzip > plays.ndjson.gz',
@@ -31,23 +28,27 @@ export function define(command: Command): void {
 const rowsAtATime = 2_000
 
 async function exportPlays(context: CliContext, _options: object, user = ''): Promise<number> {
-  const { out, scope } = context
-  const sql = await openDatabase(context)
+  const { out } = context
+  const { stdout } = context.terminal
+  const sql = await context.operator.postgres()
   const owner = await findOwner(sql, user)
   const { rows } = await sql.query<{ n: number }>('select count(*)::int as n from plays where user_id = $1', [
     owner.id,
   ])
   const total = rows[0]?.n ?? 0
   if (total === 0 && owner.spotifyId === null) {
-    throw new CliFault(`There is no user ${owner.id}, nor plays of theirs`, 'songswap users list shows them.')
+    throw new OperatorFault(
+      `There is no user ${owner.id}, nor plays of theirs`,
+      'songswap users list shows them.',
+    )
   }
-  const signal = interruption(scope)
-  const progress = openProgress({ total, unit: 'plays' })
+  const signal = context.interruption()
+  const progress = context.progress({ total, unit: 'plays' })
   let written = 0
   for await (const portion of readPlays(sql, owner.id)) {
     if (signal.aborted) break
     const text = portion.map((row) => `${JSON.stringify(toPlayLine(row))}\n`).join('')
-    if (!process.stdout.write(text)) await once(process.stdout, 'drain')
+    if (!stdout.write(text)) await once(stdout, 'drain')
     written += portion.length
     progress.add(portion.length)
   }

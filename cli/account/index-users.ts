@@ -1,35 +1,31 @@
 import type { Command } from 'commander'
 import { entryKey, putEntry } from '../../lib/archive/user-index.ts'
 import { exitCodes } from '../../lib/lifecycle.ts'
-import { openBroker } from '../broker.ts'
-import type { CliContext } from '../command.ts'
+import { toPlural } from '../../lib/words.ts'
+import { atATime } from '../../operations/account/at-a-time.ts'
+import { readContents } from '../../operations/account/erase-object.ts'
+import type { EraserLease } from '../../operations/account/eraser-lease.ts'
+import { takeEraserLease } from '../../operations/account/eraser-lease.ts'
+import type { IndexedObject } from '../../operations/account/user-index.ts'
+import { dropOrphans, listIndexed } from '../../operations/account/user-index.ts'
+import type { Archive } from '../../operations/operator.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
-import { openDatabase } from '../database.ts'
-import { interruption } from '../interrupt.ts'
-import type { Output } from '../output.ts'
-import { openProgress } from '../progress.ts'
-import type { Archive } from '../restore/objects.ts'
-import { openArchive } from '../restore/plan.ts'
-import { toPrintable } from '../table.ts'
-import { toPlural } from '../words.ts'
-import { atATime } from './at-a-time.ts'
-import { readContents } from './erase-object.ts'
-import type { EraserLease } from './eraser-lease.ts'
-import { takeEraserLease } from './eraser-lease.ts'
-import type { IndexedObject } from './user-index.ts'
-import { dropOrphans, listIndexed } from './user-index.ts'
+import type { Output } from '../terminal/output.ts'
+import type { Progress } from '../terminal/progress.ts'
+import { toPrintable } from '../terminal/table.ts'
 
 interface Options {
   execute?: true
 }
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command
     .description(
       'Makes the index that says which object of the archive holds which users: opens the objects that it does not name, and drops entries of objects that are no more. Shows what it would do; does it with --execute.',
     )
     .option('--execute', 'do it')
-  act<Options>(command, indexUsers)
+  act<Options>(command, run, indexUsers)
   examples(command, ['songswap account index', 'songswap account index --execute'])
   notes(command, [
     'The archiver writes an entry after each object, and erase believes what an entry says; an object without one is opened. So a missing index costs time and nothing else: run this once for an archive from before there was one, or after it was copied to another bucket.',
@@ -50,13 +46,13 @@ interface Outcome {
 }
 
 async function indexUsers(context: CliContext, { execute }: Options): Promise<number> {
-  const { out, scope } = context
+  const { out } = context
   const [sql, broker, archive] = await Promise.all([
-    openDatabase(context),
-    openBroker(context),
-    openArchive(context),
+    context.operator.postgres(),
+    context.operator.broker(),
+    context.operator.archive(),
   ])
-  const signal = interruption(scope)
+  const signal = context.interruption()
   const lease = execute ? await takeEraserLease(sql, signal) : null
   try {
     const listing = await listIndexed(archive, broker.topology.recentlyPlayed.name)
@@ -64,7 +60,12 @@ async function indexUsers(context: CliContext, { execute }: Options): Promise<nu
     const [objects, orphans] = [listing.objects.length, listing.orphans.length]
     const outcome: Outcome = { objects, unnamed: unnamed.length, orphans, written: 0, damaged: [] }
     if (lease) {
-      await writeEntries(archive, unnamed, { lease, signal, outcome })
+      await writeEntries(archive, unnamed, {
+        lease,
+        signal,
+        outcome,
+        progress: context.progress({ total: unnamed.length, unit: 'objects' }),
+      })
       if (!signal.aborted) await dropOrphans(archive, listing)
     }
     const executed = lease !== null
@@ -79,9 +80,13 @@ async function indexUsers(context: CliContext, { execute }: Options): Promise<nu
 async function writeEntries(
   { s3, prefix }: Archive,
   unnamed: readonly IndexedObject[],
-  { lease, signal, outcome }: { lease: EraserLease; signal: AbortSignal; outcome: Outcome },
+  {
+    lease,
+    signal,
+    outcome,
+    progress,
+  }: { lease: EraserLease; signal: AbortSignal; outcome: Outcome; progress: Progress },
 ): Promise<void> {
-  const progress = openProgress({ total: unnamed.length, unit: 'objects' })
   await atATime(objectsAtATime, unnamed, async ({ key, path }) => {
     if (signal.aborted) return
     const contents = await readContents(s3, path, null)

@@ -7,24 +7,21 @@ import type { TokenCrypto } from '../../lib/spotify/token-crypto.ts'
 import { createTokenCrypto, UnreadableTokenError } from '../../lib/spotify/token-crypto.ts'
 import type { SealedTokens } from '../../lib/spotify/token-store.ts'
 import { readSealed, reseal } from '../../lib/spotify/token-store.ts'
-import type { CliContext } from '../command.ts'
+import { toPlural } from '../../lib/words.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
-import { openDatabase } from '../database.ts'
-import { interruption } from '../interrupt.ts'
-import { openProgress } from '../progress.ts'
-import { toPlural } from '../words.ts'
 
 interface Options {
   execute?: true
 }
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command
     .description(
       'Seals all tokens with the first key of TOKEN_ENCRYPTION_KEYS, while the pollers run. Shows what it would do; does it with --execute.',
     )
     .option('--execute', 'do it')
-  act<Options>(command, rotate)
+  act<Options>(command, run, rotate)
   examples(command, ['songswap account rotate-keys', 'songswap account rotate-keys --execute'])
   notes(command, [
     'First put the new key before the old ones in TOKEN_ENCRYPTION_KEYS and start the pollers again with it. When this command finds nothing to do, the old keys may go.',
@@ -48,11 +45,11 @@ const passes = 10
 const betweenPassesMs = 2_000
 
 async function rotate(context: CliContext, { execute }: Options): Promise<number> {
-  const { env, out, scope } = context
+  const { env, out } = context
   const crypto = createTokenCrypto(parseEnv(tokenKeysEnv, env).TOKEN_ENCRYPTION_KEYS)
-  const sql = await openDatabase(context)
-  const signal = interruption(scope)
-  const progress = openProgress({ total: null, unit: 'users' })
+  const sql = await context.operator.postgres()
+  const signal = context.interruption()
+  const progress = context.progress({ total: null, unit: 'users' })
   const tally = await goThrough(sql, crypto, { execute: execute ?? false, signal, onUsers: progress.add })
   progress.end()
 

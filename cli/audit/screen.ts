@@ -1,6 +1,6 @@
+import { toCount, toPlural } from '../../lib/words.ts'
 import type { Audit } from '../audit.ts'
-import { toTable, wrap } from '../table.ts'
-import { toCount, toPlural } from '../words.ts'
+import { toTable, wrap } from '../terminal/table.ts'
 
 /** Most faults that are shown one by one. */
 const faultsShown = 20

@@ -5,14 +5,13 @@ import { exitCodes } from '../../lib/lifecycle.ts'
 import type { Sql } from '../../lib/postgres.ts'
 import type { Topology } from '../../lib/topology.ts'
 import { groupTopics } from '../../lib/topology.ts'
-import type { Broker } from '../broker.ts'
-import { openBroker, toPhysical } from '../broker.ts'
-import type { CliContext } from '../command.ts'
+import { toUtc } from '../../lib/words.ts'
+import { OperatorFault } from '../../operations/fault.ts'
+import { toPhysical } from '../../operations/groups.ts'
+import type { Broker } from '../../operations/operator.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
-import { openDatabase } from '../database.ts'
-import { CliFault } from '../fault.ts'
-import { toPrintable } from '../table.ts'
-import { toUtc } from '../words.ts'
+import { toPrintable } from '../terminal/table.ts'
 
 interface Options {
   execute?: true
@@ -27,14 +26,14 @@ interface Grave {
   offset: number
 }
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command
     .description(
       'Gives up a record that holds up its partition: the group makes it a dead letter at its next try, and goes on. For what record_held_up names. Shows what it would do; does it with --execute.',
     )
     .option('--note <text>', 'why; kept with the order')
     .option('--execute', 'do it')
-  act<Options>(command, bury)
+  act<Options>(command, run, bury)
   examples(command, ['songswap dead-letters bury spotify.recently-played/3/1234 --execute'])
   notes(command, [
     'PLACE is TOPIC/PARTITION/OFFSET. The order is kept until the group tries the record; a group that has got past it in the meantime ignores it. The archiver buries nothing.',
@@ -44,11 +43,11 @@ export function define(command: Command): void {
 
 async function bury(context: CliContext, options: Options, place = ''): Promise<number> {
   const { out } = context
-  const [sql, broker] = await Promise.all([openDatabase(context), openBroker(context)])
+  const [sql, broker] = await Promise.all([context.operator.postgres(), context.operator.broker()])
   const grave = toGrave(place, broker)
   const committed = await committedAt(broker, grave)
   if (committed > grave.offset) {
-    throw new CliFault(
+    throw new OperatorFault(
       `${grave.group} is past ${place} already: it stands at ${committed}`,
       'There is nothing to give up.',
     )
@@ -73,17 +72,17 @@ async function bury(context: CliContext, options: Options, place = ''): Promise<
   return exitCodes.stopped
 }
 
-/** @throws CliFault for what is no place of a topic that a group other than the archiver reads */
+/** @throws OperatorFault for what is no place of a topic that a group other than the archiver reads */
 function toGrave(text: string, { topology, client }: Broker): Grave {
   const readers = toReaders(topology)
   const match = /^(.+)\/(\d{1,9})\/(\d{1,15})$/.exec(text)
   const topic = match && toPhysical(match[1] ?? '', [...readers.keys()], client.config.prefix)
   const group = topic && readers.get(topic)
   if (!match || !topic || !group) {
-    throw new CliFault(
+    throw new OperatorFault(
       `"${toPrintable(text)}" is not TOPIC/PARTITION/OFFSET`,
       `Topics: ${[...readers.keys()].join(', ')}.`,
-      { exitCode: exitCodes.usage },
+      { code: 'usage' },
     )
   }
   return { group, topic, partition: Number(match[2]), offset: Number(match[3]) }
@@ -98,10 +97,10 @@ function toReaders(topology: Topology): Map<string, string> {
 async function committedAt({ admin }: Broker, { group, topic, partition, offset }: Grave): Promise<number> {
   const { partitions } = await admin.readGroupLag(group, [topic])
   const found = partitions.find((p) => p.partition === partition)
-  if (!found) throw new CliFault(`${topic} has no partition ${partition}`, 'Is the place right?')
+  if (!found) throw new OperatorFault(`${topic} has no partition ${partition}`, 'Is the place right?')
   if (offset < found.start || offset >= found.end) {
     const has = `${found.start} to ${found.end} (the end not included)`
-    throw new CliFault(`${topic} has no record ${partition}/${offset}`, `The partition has ${has}.`)
+    throw new OperatorFault(`${topic} has no record ${partition}/${offset}`, `The partition has ${has}.`)
   }
   return found.committed ?? found.start
 }
@@ -118,7 +117,7 @@ async function readRecord({ client }: Broker, grave: Grave): Promise<RawRecord> 
   })
   const record = records.find((r) => r.offset === offset)
   if (record) return record
-  throw new CliFault(`${topic} has no record ${partition}/${offset}`, 'Compaction has removed it.')
+  throw new OperatorFault(`${topic} has no record ${partition}/${offset}`, 'Compaction has removed it.')
 }
 
 async function order(

@@ -1,16 +1,16 @@
 import type { Command } from 'commander'
-import type { CliContext } from '../command.ts'
+import type { ChoiceOptions } from '../../operations/dead-letters/choose.ts'
+import { addChoice, decideOn } from '../../operations/dead-letters/choose.ts'
+import { decide } from '../../operations/dead-letters/decisions.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
-import type { ChoiceOptions } from './choose.ts'
-import { addChoice, decideOn } from './choose.ts'
-import { decide } from './decisions.ts'
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command.description(
     'Notes that dead letters need no more care: they are open no longer. Shows what it would do; does it with --execute.',
   )
   addChoice(command).option('--note <text>', 'why; shown with each of them')
-  act<ChoiceOptions & { note?: string }>(command, discard)
+  act<ChoiceOptions & { note?: string }>(command, run, discard)
   examples(command, [
     'songswap dead-letters discard 0/12 --note "test data" --execute',
     'songswap dead-letters discard --reason unexpected_status --execute',

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { parseMoment } from '../moment.ts'
-import type { LetterFilter } from './letter.ts'
+import type { LetterFilter } from '../../operations/dead-letters/letter.ts'
+import { parseMoment } from '../terminal/moment.ts'
 
 /** Options that choose among dead letters, alike in every command. */
 export type FilterOptions = Pick<LetterFilter, 'reason' | 'group' | 'topic' | 'since'>

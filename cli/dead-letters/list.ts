@@ -1,19 +1,15 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
-import { openBroker } from '../broker.ts'
-import type { CliContext } from '../command.ts'
+import { toCount, toPlural, toRelative } from '../../lib/words.ts'
+import type { Letter, LetterState, LetterSummary } from '../../operations/dead-letters/letter.ts'
+import { addLetter, foreign, matches, stateOf, toPlace } from '../../operations/dead-letters/letter.ts'
+import { allLetters, countRecords, readLetters } from '../../operations/dead-letters/source.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
-import { openDatabase } from '../database.ts'
-import { interruption } from '../interrupt.ts'
-import { openProgress } from '../progress.ts'
-import { cut, toPrintable, toTable } from '../table.ts'
-import { toCount, toPlural, toRelative } from '../words.ts'
+import { cut, toPrintable, toTable } from '../terminal/table.ts'
 import type { FilterOptions } from './filter.ts'
 import { addFilters } from './filter.ts'
-import type { Letter, LetterState, LetterSummary } from './letter.ts'
-import { addLetter, foreign, matches, stateOf, toPlace } from './letter.ts'
-import { allLetters, countRecords, readLetters } from './source.ts'
 
 interface Options extends FilterOptions {
   state: LetterState | 'all'
@@ -23,7 +19,7 @@ interface Options extends FilterOptions {
 /** Most letters that --each shows. */
 const eachMax = 1_000
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command.description(
     'Lists dead letters, grouped by reason, consumer group and topic, the latest group first.',
   )
@@ -34,7 +30,7 @@ export function define(command: Command): void {
         .default('open'),
     )
     .option('--each', `every dead letter by itself, the latest ${toCount(eachMax)}`)
-  act<Options>(command, list)
+  act<Options>(command, run, list)
   examples(command, [
     'songswap dead-letters list',
     'songswap dead-letters list --state all --since 7d',
@@ -46,11 +42,11 @@ export function define(command: Command): void {
 }
 
 async function list(context: CliContext, options: Options): Promise<number> {
-  const { out, scope } = context
-  const [sql, broker] = await Promise.all([openDatabase(context), openBroker(context)])
+  const { out } = context
+  const [sql, broker] = await Promise.all([context.operator.postgres(), context.operator.broker()])
   const ranges = await allLetters(broker)
-  const progress = openProgress({ total: countRecords(ranges), unit: 'dead letters' })
-  const signal = interruption(scope)
+  const progress = context.progress({ total: countRecords(ranges), unit: 'dead letters' })
+  const signal = context.interruption()
   const summaries = new Map<string, LetterSummary>()
   const letters: Letter[] = []
   await readLetters({

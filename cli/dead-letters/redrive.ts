@@ -6,20 +6,20 @@ import type { Producer } from '../../lib/kafka/producer.ts'
 import { openProducer } from '../../lib/kafka/producer.ts'
 import type { Topology } from '../../lib/topology.ts'
 import { groupTopics } from '../../lib/topology.ts'
-import type { CliContext } from '../command.ts'
+import type { ChoiceOptions } from '../../operations/dead-letters/choose.ts'
+import { addChoice, decideOn } from '../../operations/dead-letters/choose.ts'
+import { decide } from '../../operations/dead-letters/decisions.ts'
+import type { Letter } from '../../operations/dead-letters/letter.ts'
+import { describe } from '../../operations/fault.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
-import { describe } from '../fault.ts'
-import type { ChoiceOptions } from './choose.ts'
-import { addChoice, decideOn } from './choose.ts'
-import { decide } from './decisions.ts'
-import type { Letter } from './letter.ts'
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command.description(
     'Puts the records of dead letters back on their topics, for the group that failed alone: other groups skip them. The same key, value and headers, so the same partition and schema. Shows what it would do; does it with --execute.',
   )
   addChoice(command).option('--again', 'also those that were redriven before; discarded ones by their place')
-  act<ChoiceOptions>(command, redrive)
+  act<ChoiceOptions>(command, run, redrive)
   examples(command, [
     'songswap dead-letters redrive 0/12 --execute',
     'songswap dead-letters redrive --reason invalid_page --since 7d',

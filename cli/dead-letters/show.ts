@@ -3,26 +3,22 @@ import { openCodec } from '../../lib/codec.ts'
 import { deadLetterReasons } from '../../lib/kafka/dead-letter.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
 import { exitCodes } from '../../lib/lifecycle.ts'
-import { openBroker } from '../broker.ts'
-import type { CliContext } from '../command.ts'
+import { toUtc } from '../../lib/words.ts'
+import type { Letter } from '../../operations/dead-letters/letter.ts'
+import { stateOf, toPlace } from '../../operations/dead-letters/letter.ts'
+import { namedLetters, readLetters } from '../../operations/dead-letters/source.ts'
+import type { ShownValue } from '../../operations/dead-letters/value.ts'
+import { toShownValue, toValueLines } from '../../operations/dead-letters/value.ts'
+import { describe, OperatorFault } from '../../operations/fault.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
-import { openDatabase } from '../database.ts'
-import { CliFault, describe } from '../fault.ts'
-import { interruption } from '../interrupt.ts'
-import { openProgress } from '../progress.ts'
-import { toPrintable } from '../table.ts'
-import { toUtc } from '../words.ts'
-import type { Letter } from './letter.ts'
-import { stateOf, toPlace } from './letter.ts'
-import { namedLetters, readLetters } from './source.ts'
-import type { ShownValue } from './value.ts'
-import { toShownValue, toValueLines } from './value.ts'
+import { toPrintable } from '../terminal/table.ts'
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command.description(
     'Shows one dead letter, by its partition and offset in the dead-letter topic: why it died, where it came from, its key and headers, and its value, decoded with the schema that it was written with.',
   )
-  act(command, show)
+  act(command, run, show)
   examples(command, [
     'songswap dead-letters show 0/12',
     'songswap dead-letters show 0/12 --json | jq -r .value.body.text',
@@ -32,16 +28,16 @@ export function define(command: Command): void {
 
 async function show(context: CliContext, _options: object, place = ''): Promise<number> {
   const { out } = context
-  const [sql, broker] = await Promise.all([openDatabase(context), openBroker(context)])
+  const [sql, broker] = await Promise.all([context.operator.postgres(), context.operator.broker()])
   const found: Letter[] = []
   await readLetters({
     ...{ broker, sql, ranges: await namedLetters(broker, [place]) },
-    progress: openProgress({ total: 1, unit: 'dead letters' }),
-    signal: interruption(context.scope),
+    progress: context.progress({ total: 1, unit: 'dead letters' }),
+    signal: context.interruption(),
     onLetters: async (letters) => void found.push(...letters),
   })
   const [letter] = found
-  if (!letter) throw new CliFault(`${place} cannot be read any more`, 'The topic has just forgotten it.')
+  if (!letter) throw new OperatorFault(`${place} cannot be read any more`, 'The topic has just forgotten it.')
   const value = await decodeValue(letter.record, broker.client.config.registryUrl)
   if (out.json) out.printJson(toDocument(letter, value))
   else out.print([...toFactLines(letter), '', ...toValueLines(value)].join('\n'))

@@ -1,7 +1,7 @@
-import type { Output } from '../output.ts'
-import { wrap } from '../table.ts'
-import { toPlural } from '../words.ts'
-import type { CheckReport, Finding, State } from './check.ts'
+import { toPlural } from '../../lib/words.ts'
+import type { CheckReport, Finding, State } from '../../operations/doctor/check.ts'
+import type { Output } from '../terminal/output.ts'
+import { wrap } from '../terminal/table.ts'
 
 const styles = { ok: 'green', warn: 'yellow', fail: 'red' } as const
 const textColumn = 8

@@ -1,13 +1,12 @@
 import type { Command } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
-import type { CliContext } from '../command.ts'
+import { toCount, toRelative, toSpan } from '../../lib/words.ts'
+import type { GapRow } from '../../operations/gaps/gap-store.ts'
+import { readGaps } from '../../operations/gaps/gap-store.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples } from '../command.ts'
-import { openDatabase } from '../database.ts'
-import { parseWhole } from '../numbers.ts'
-import { toTable } from '../table.ts'
-import { toCount, toRelative, toSpan } from '../words.ts'
-import type { GapRow } from './gap-store.ts'
-import { readGaps } from './gap-store.ts'
+import { parseWhole } from '../terminal/numbers.ts'
+import { toTable } from '../terminal/table.ts'
 
 interface Options {
   all?: true
@@ -15,19 +14,19 @@ interface Options {
   limit: number
 }
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command
     .description('Lists the open gaps of all users, the newest first.')
     .option('--all', 'closed ones as well')
     .option('--user <user>', 'of one user, by id or Spotify id')
     .option('--limit <n>', 'at most so many', parseWhole, 100)
-  act<Options>(command, list)
+  act<Options>(command, run, list)
   examples(command, ['songswap gaps list', 'songswap gaps list --all --user 7'])
 }
 
 async function list(context: CliContext, options: Options): Promise<number> {
   const { out } = context
-  const gaps = await readGaps(await openDatabase(context), {
+  const gaps = await readGaps(await context.operator.postgres(), {
     user: options.user ?? null,
     open: !options.all,
     // One more tells whether there are more.

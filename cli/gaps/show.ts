@@ -4,25 +4,22 @@ import type { Admin } from '../../lib/kafka/admin.ts'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import type { Sql } from '../../lib/postgres.ts'
 import type { OperationalEvent } from '../../lib/topology.ts'
-import type { Broker } from '../broker.ts'
-import { openBroker } from '../broker.ts'
-import type { CliContext } from '../command.ts'
+import { toPlural, toSpan, toUtc } from '../../lib/words.ts'
+import { readEvents } from '../../operations/events/read.ts'
+import { OperatorFault } from '../../operations/fault.ts'
+import { longestSilence, toCauses, toEpisodes } from '../../operations/gaps/cause.ts'
+import type { ClosingPage, GapRow } from '../../operations/gaps/gap-store.ts'
+import { isUser, readClosingPages, readGaps } from '../../operations/gaps/gap-store.ts'
+import type { Broker } from '../../operations/operator.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
-import { openDatabase } from '../database.ts'
-import { readEvents } from '../events/read.ts'
-import { CliFault } from '../fault.ts'
-import { interruption } from '../interrupt.ts'
-import { toPrintable } from '../table.ts'
-import { toPlural, toSpan, toUtc } from '../words.ts'
-import { longestSilence, toCauses, toEpisodes } from './cause.ts'
-import type { ClosingPage, GapRow } from './gap-store.ts'
-import { isUser, readClosingPages, readGaps } from './gap-store.ts'
+import { toPrintable } from '../terminal/table.ts'
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command.description(
     'Shows the gaps of a user, by id or Spotify id: from when to when, why plays were lost as far as events and topics tell, and by what a gap was closed.',
   )
-  act(command, show)
+  act(command, run, show)
   examples(command, ['songswap gaps show 7', 'songswap gaps show 7 --json'])
   notes(command, [
     'Why: told by ops.events and the growth of spotify.recently-played in that time; both forget after 30 days. An import of the listening history that Spotify sends on request can fill a gap.',
@@ -39,10 +36,10 @@ interface ShownGap extends GapRow {
 
 async function show(context: CliContext, _options: object, user = ''): Promise<number> {
   const { out } = context
-  const sql = await openDatabase(context)
+  const sql = await context.operator.postgres()
   const gaps = await readGaps(sql, { user, open: false, limit: shownMax })
   if (gaps.length === 0 && !(await isUser(sql, user))) {
-    throw new CliFault(`There is no user "${toPrintable(user)}"`, 'songswap users list shows them all.')
+    throw new OperatorFault(`There is no user "${toPrintable(user)}"`, 'songswap users list shows them all.')
   }
   const shown = gaps.length > 0 ? await explainGaps(context, sql, gaps) : []
   if (out.json) out.printJson(shown)
@@ -52,7 +49,7 @@ async function show(context: CliContext, _options: object, user = ''): Promise<n
 }
 
 async function explainGaps(context: CliContext, sql: Sql, gaps: readonly GapRow[]): Promise<ShownGap[]> {
-  const broker = await openBroker(context)
+  const broker = await context.operator.broker()
   const since = new Date(Math.min(...gaps.map((g) => g.after.getTime())))
   const episodes = toEpisodes(await collectEvents(context, broker, since))
   const shown: ShownGap[] = []
@@ -79,7 +76,7 @@ async function collectEvents(context: CliContext, broker: Broker, since: Date): 
     codec: openCodec(broker.client.config.registryUrl),
     since: new Date(since.getTime() - lookBackMs),
     follow: false,
-    signal: interruption(context.scope),
+    signal: context.interruption(),
     onEvent: (event) => {
       if (event) events.push(event)
     },

@@ -2,10 +2,10 @@ import { Help } from 'commander'
 import type { GroupMember } from '../../lib/kafka/group-admin.ts'
 import type { Verdict } from '../../lib/lag/verdict.ts'
 import type { GroupStanding, PartitionStanding } from '../../lib/lag/watch.ts'
-import type { Output } from '../output.ts'
-import type { Column } from '../table.ts'
-import { toPrintable, toTable } from '../table.ts'
-import { toCount, toPlural, toSpan } from '../words.ts'
+import { toCount, toPlural, toSpan } from '../../lib/words.ts'
+import type { Output } from '../terminal/output.ts'
+import type { Column } from '../terminal/table.ts'
+import { toPrintable, toTable } from '../terminal/table.ts'
 
 type Painter = Pick<Output, 'style' | 'width'>
 

@@ -2,24 +2,23 @@ import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { messageOf } from '../../lib/errors.ts'
-import { exitCodes } from '../../lib/lifecycle.ts'
-import { openBroker } from '../broker.ts'
-import type { CliContext } from '../command.ts'
+import { OperatorFault } from '../../operations/fault.ts'
+import { resolveGroup } from '../../operations/groups.ts'
+import { moveGroup } from '../../operations/offsets/move.ts'
+import type { OffsetLine } from '../../operations/offsets/words.ts'
+import { parseCsv } from '../../operations/offsets/words.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
-import { CliFault } from '../fault.ts'
-import { resolveGroup } from '../groups.ts'
-import { toPrintable } from '../table.ts'
-import { moveGroup } from './move.ts'
-import type { OffsetLine } from './words.ts'
-import { parseCsv } from './words.ts'
+import { toPrintable } from '../terminal/table.ts'
+import type { Terminal } from '../terminal/terminal.ts'
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command
     .description(
       'Moves a group to the offsets of a CSV file (topic,partition,offset), as kafka-consumer-groups --reset-offsets --from-file does. Shows what it would do; does it with --execute. Partitions that the file does not name stay where they are.',
     )
     .option('--execute', 'do it')
-  act<{ execute?: true }>(command, importOffsets)
+  act<{ execute?: true }>(command, run, importOffsets)
   examples(command, [
     'songswap offsets import loader.history before.csv',
     'songswap offsets import loader.history before.csv --execute',
@@ -34,8 +33,8 @@ async function importOffsets(
   name = '',
   file = '',
 ): Promise<number> {
-  const offsets = toOffsets(file, await readAll(file))
-  const broker = await openBroker(context)
+  const offsets = toOffsets(file, await readAll(context.terminal, file))
+  const broker = await context.operator.broker()
   const { prefix } = broker.client.config
   const { group, topics } = await resolveGroup(broker.admin, broker.topology, { name, prefix })
   return moveGroup(context, broker, {
@@ -48,9 +47,9 @@ async function importOffsets(
   })
 }
 
-async function readAll(file: string): Promise<string> {
+async function readAll({ stdin }: Terminal, file: string): Promise<string> {
   try {
-    return file === '-' ? await text(process.stdin) : await readFile(file, 'utf8')
+    return file === '-' ? await text(stdin) : await readFile(file, 'utf8')
   } catch (cause) {
     throw fault(`Cannot read ${toPrintable(file)}: ${messageOf(cause)}`, cause)
   }
@@ -63,7 +62,7 @@ function toOffsets(file: string, csv: string): OffsetLine[] {
   return lines
 }
 
-function fault(what: string, cause?: unknown): CliFault {
+function fault(what: string, cause?: unknown): OperatorFault {
   const hint = 'songswap offsets export GROUP writes such a file.'
-  return new CliFault(what, hint, { cause, exitCode: exitCodes.usage })
+  return new OperatorFault(what, hint, { cause, code: 'usage' })
 }

@@ -1,16 +1,14 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
-import { exitCodes } from '../../lib/lifecycle.ts'
-import { openBroker } from '../broker.ts'
-import type { CliContext } from '../command.ts'
+import { OperatorFault } from '../../operations/fault.ts'
+import { resolveGroup } from '../../operations/groups.ts'
+import { moveGroup } from '../../operations/offsets/move.ts'
+import type { Target } from '../../operations/offsets/plan.ts'
+import type { TopicChoice } from '../../operations/offsets/words.ts'
+import { collectTopic, parseDatetime, parseDuration, parseShift } from '../../operations/offsets/words.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
-import { CliFault } from '../fault.ts'
-import { resolveGroup } from '../groups.ts'
-import { parseWhole } from '../numbers.ts'
-import { moveGroup } from './move.ts'
-import type { Target } from './plan.ts'
-import type { TopicChoice } from './words.ts'
-import { collectTopic, parseDatetime, parseDuration, parseShift } from './words.ts'
+import { parseWhole } from '../terminal/numbers.ts'
 
 interface Options {
   allTopics?: true
@@ -33,7 +31,7 @@ const targets = [
   ...['toDatetime', 'byDuration', 'shiftBy', 'toOffset'],
 ]
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command.description(
     "Moves a group's committed offsets, with the words of kafka-consumer-groups --reset-offsets. Shows what it would do; does it with --execute. To run records again beside the live group, songswap replay is the better tool: it stops nobody.",
   )
@@ -62,7 +60,7 @@ export function define(command: Command): void {
     .option('--export', 'print the new offsets as CSV')
     .addOption(new Option('--dry-run', 'only show it (the default)').conflicts('execute'))
     .option('--execute', 'do it')
-  act<Options>(command, reset)
+  act<Options>(command, run, reset)
   examples(command, [
     'songswap offsets reset loader.history --all-topics --to-earliest',
     'songswap offsets reset loader.history --all-topics --by-duration P7D',
@@ -78,7 +76,7 @@ async function reset(context: CliContext, options: Options, name = ''): Promise<
   const target = toTarget(options, Date.now())
   if (!scopes.some((s) => s in options)) throw usage('--all-topics or --topic is missing')
   if (!target) throw usage('The target is missing: --to-earliest, --to-latest, --by-duration, …')
-  const broker = await openBroker(context)
+  const broker = await context.operator.broker()
   const { prefix } = broker.client.config
   const { group, topics } = await resolveGroup(broker.admin, broker.topology, { name, prefix })
   return moveGroup(context, broker, {
@@ -103,8 +101,8 @@ function toTarget(o: Options, now: number): Target | null {
   return null
 }
 
-function usage(what: string): CliFault {
-  return new CliFault(what, 'songswap offsets reset --help shows what is possible.', {
-    exitCode: exitCodes.usage,
+function usage(what: string): OperatorFault {
+  return new OperatorFault(what, 'songswap offsets reset --help shows what is possible.', {
+    code: 'usage',
   })
 }

@@ -1,24 +1,23 @@
 import type { Command } from 'commander'
 import type { PartitionLag } from '../../lib/kafka/admin.ts'
 import { exitCodes } from '../../lib/lifecycle.ts'
-import { openBroker } from '../broker.ts'
-import type { CliContext } from '../command.ts'
+import { toCount, toPlural } from '../../lib/words.ts'
+import { resolveGroups } from '../../operations/groups.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples } from '../command.ts'
-import { resolveGroups } from '../groups.ts'
-import { toTable } from '../table.ts'
-import { toCount, toPlural } from '../words.ts'
+import { toTable } from '../terminal/table.ts'
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command.description(
     'Shows for every partition what the topic has, what the group has committed, and what waits.',
   )
-  act(command, show)
+  act(command, run, show)
   examples(command, ['songswap offsets show', 'songswap offsets show loader.history --json'])
 }
 
 async function show(context: CliContext, _options: object, name?: string): Promise<number> {
   const { out } = context
-  const { admin, client, topology } = await openBroker(context)
+  const { admin, client, topology } = await context.operator.broker()
   const groups = await resolveGroups(admin, topology, {
     names: name === undefined ? [] : [name],
     prefix: client.config.prefix,

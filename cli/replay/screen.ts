@@ -1,13 +1,13 @@
 import { readRange } from '../../lib/kafka/read-range.ts'
+import { toPlural, toUtc } from '../../lib/words.ts'
+import type { Broker } from '../../operations/operator.ts'
+import type { UnclaimedPlays } from '../../operations/replay/unclaimed.ts'
+import type { OpenRun, Plan, Run, Stretch } from '../../operations/rerun/journal.ts'
+import { recordsLeft, toOpenRunLines } from '../../operations/rerun/journal.ts'
 import { toUnclaimedText } from '../../services/loader/claim-store.ts'
-import type { Broker } from '../broker.ts'
 import type { CliContext } from '../command.ts'
 import type { Replayed } from '../replay.ts'
-import type { OpenRun, Plan, Run, Stretch } from '../rerun/journal.ts'
-import { recordsLeft, toOpenRunLines } from '../rerun/journal.ts'
-import { cut, toPrintable, toTable } from '../table.ts'
-import { toPlural, toUtc } from '../words.ts'
-import type { UnclaimedPlays } from './unclaimed.ts'
+import { cut, toPrintable, toTable } from '../terminal/table.ts'
 
 /** Time of the first and of the last record of a stretch (Unix ms), as far as they could be read. */
 interface Times {

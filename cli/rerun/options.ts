@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import type { Bound } from './bounds.ts'
-import { parseFrom, parsePartitions, parseTo } from './bounds.ts'
+import type { Bound } from '../../operations/rerun/bounds.ts'
+import { parseFrom, parsePartitions, parseTo } from '../../operations/rerun/bounds.ts'
 
 /** What replay and restore are asked alike. */
 export interface RerunOptions {

@@ -1,11 +1,11 @@
 import { Help } from 'commander'
-import type { Output } from '../output.ts'
-import { toPrintable, toTable } from '../table.ts'
+import { toCount, toPlural, toRelative, toSpan, toUtc } from '../../lib/words.ts'
+import type { AlertStatus } from '../../operations/status/read-alerts.ts'
+import type { ConsentEnding } from '../../operations/status/read-database.ts'
+import type { ServiceStatus, StatusReport } from '../../operations/status/report.ts'
+import type { Output } from '../terminal/output.ts'
+import { toPrintable, toTable } from '../terminal/table.ts'
 import { toReason } from '../users/list.ts'
-import { toCount, toPlural, toRelative, toSpan, toUtc } from '../words.ts'
-import type { AlertStatus } from './read-alerts.ts'
-import type { ConsentEnding } from './read-database.ts'
-import type { ServiceStatus, StatusReport } from './report.ts'
 
 const stateStyle = { alive: 'green', down: 'red', unknown: 'yellow' } as const
 const labelWidth = 14

@@ -2,14 +2,14 @@ import type { Command } from 'commander'
 import { InvalidArgumentError, Option } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import { refreshTokens } from '../../lib/spotify/tokens.ts'
-import type { CliContext } from '../command.ts'
+import { OperatorFault } from '../../operations/fault.ts'
+import { enrol, openEnrolment, tellEnrolled, withEnrolmentPermits } from '../../operations/users/enrol.ts'
+import { toTokenFault } from '../../operations/users/refusal.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples } from '../command.ts'
-import { CliFault } from '../fault.ts'
-import { enrol, openEnrolment, tellEnrolled, withEnrolmentPermits } from './enrol.ts'
-import { toTokenFault } from './refusal.ts'
-import { readSecret } from './secret-input.ts'
+import { readSecret } from '../terminal/secret-input.ts'
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command
     .description(
       'Adds a user by a refresh token that was got elsewhere, read from standard input (not echoed on a terminal). Asks Spotify who it is. Prints the user id on standard output. A user who is known already gets the new token and is polled again at once. Refresh tokens live for six months from the consent: say when that was; a consent of unknown age is warned of as an old one.',
@@ -17,7 +17,7 @@ export function define(command: Command): void {
     .addOption(
       new Option('--authorized-at <date>', 'when the user agreed, e.g. 2026-09-01').argParser(toPast),
     )
-  act<Options>(command, add)
+  act<Options>(command, run, add)
   examples(command, [
     'songswap users add --authorized-at 2026-09-01',
     'songswap users add < refresh-token.txt',
@@ -39,13 +39,13 @@ function toPast(text: string): Date {
 async function add(context: CliContext, options: Options): Promise<number> {
   // Before the token is asked for: whoever types one in should not do so in vain.
   const enrolment = await openEnrolment(context)
-  const refreshToken = await readSecret('Refresh token: ')
+  const refreshToken = await readSecret(context.terminal, 'Refresh token: ')
   if (refreshToken === '' || /\s/.test(refreshToken)) {
     const what = refreshToken === '' ? 'no refresh token' : 'more than a refresh token'
-    throw new CliFault(
+    throw new OperatorFault(
       `Standard input holds ${what}`,
       'songswap users add < refresh-token.txt   (the token alone)',
-      { exitCode: exitCodes.usage },
+      { code: 'usage' },
     )
   }
   const enrolled = await withEnrolmentPermits(enrolment, async ({ token, profile }) => {

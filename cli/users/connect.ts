@@ -3,16 +3,12 @@ import { createInterface } from 'node:readline'
 import type { Command } from 'commander'
 import { InvalidArgumentError, Option } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
-import type { Scope } from '../../lib/scope.ts'
 import { exchangeCode } from '../../lib/spotify/tokens.ts'
-import type { CliContext } from '../command.ts'
-import { act, examples, notes } from '../command.ts'
-import { CliFault, explain } from '../fault.ts'
-import type { Output } from '../output.ts'
-import { toPlural } from '../words.ts'
-import { openCallbackServer } from './callback-server.ts'
-import { toConsentAddress } from './consent.ts'
-import { openConsentDesk } from './consent-desk.ts'
+import { toPlural } from '../../lib/words.ts'
+import { OperatorFault } from '../../operations/fault.ts'
+import { openCallbackServer } from '../../operations/users/callback-server.ts'
+import { toConsentAddress } from '../../operations/users/consent.ts'
+import { openConsentDesk } from '../../operations/users/consent-desk.ts'
 import {
   describeEnrolled,
   enrol,
@@ -20,16 +16,20 @@ import {
   openEnrolment,
   tellEnrolled,
   withEnrolmentPermits,
-} from './enrol.ts'
-import { defaultPort, toPort, toRedirectAddress } from './redirect-address.ts'
-import { toTokenFault } from './refusal.ts'
+} from '../../operations/users/enrol.ts'
+import { defaultPort, toPort, toRedirectAddress } from '../../operations/users/redirect-address.ts'
+import { toTokenFault } from '../../operations/users/refusal.ts'
+import type { CliContext, Run } from '../command.ts'
+import { act, examples, notes } from '../command.ts'
+import { explain } from '../terminal/explain.ts'
+import type { Output } from '../terminal/output.ts'
 
 interface Options {
   port: number
   timeout: number
 }
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command
     .description(
       "Connects a user: prints the address of Spotify's consent page, waits for the browser on a loopback address, stores the tokens and prints the user id. On a machine without a browser, open the address elsewhere and paste the address that the browser ends at (http://127.0.0.1:PORT/callback?code=…, a page that does not load) on standard input. Connecting a known user again replaces the dead token and polls at once.",
@@ -45,7 +45,7 @@ export function define(command: Command): void {
         .default(300)
         .argParser((text) => toWhole(text, 86_400)),
     )
-  act<Options>(command, connect)
+  act<Options>(command, run, connect)
   examples(command, ['songswap users connect', 'songswap users connect --port 9000'])
   notes(command, [
     `Spotify's dashboard must list ${toRedirectAddress(defaultPort)} as a redirect address of the app.`,
@@ -64,7 +64,7 @@ async function connect(context: CliContext, options: Options): Promise<number> {
   const { clientId, accountsUrl } = enrolment.spotify
   const request = { clientId, redirectUri, scope: neededScope, state, verifier }
   tellAddress(out, toConsentAddress(accountsUrl, request), redirectUri)
-  listenForPaste(scope, desk.paste)
+  listenForPaste(context, desk.paste)
 
   const code = await within(desk.code, options.timeout)
   try {
@@ -77,7 +77,7 @@ async function connect(context: CliContext, options: Options): Promise<number> {
     tellEnrolled(out, enrolled)
     return exitCodes.stopped
   } catch (error) {
-    const text = error instanceof CliFault ? explain(error).text : 'This did not work.'
+    const text = error instanceof OperatorFault ? explain(error).text : 'This did not work.'
     desk.close({ status: 502, text })
     throw error
   }
@@ -93,8 +93,8 @@ function tellAddress(out: Output, address: string, redirectUri: string): void {
   out.say(`Waiting at ${redirectUri}\nNo browser here? Paste the address that it ends at.`)
 }
 
-function listenForPaste(scope: Scope, paste: (line: string) => void): void {
-  const lines = createInterface({ input: process.stdin, terminal: false })
+function listenForPaste({ scope, terminal }: CliContext, paste: (line: string) => void): void {
+  const lines = createInterface({ input: terminal.stdin, terminal: false })
   scope.defer('standard input', () => lines.close())
   lines.on('line', paste)
 }
@@ -103,7 +103,7 @@ async function within(code: Promise<string>, seconds: number): Promise<string> {
   const { promise: late, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => {
     const hint = 'Start again when the user is there, or wait longer: --timeout SECONDS'
-    reject(new CliFault(`Nobody answered within ${toPlural(seconds, 'second')}`, hint))
+    reject(new OperatorFault(`Nobody answered within ${toPlural(seconds, 'second')}`, hint))
   }, seconds * 1000)
   try {
     return await Promise.race([code, late])

@@ -1,8 +1,8 @@
 import stringWidth from 'string-width'
 import { expect, test } from 'vitest'
 import { consentDaysLeft } from '../../lib/spotify/consent.ts'
+import type { UserRow } from '../../operations/users/user-store.ts'
 import { toUserLines } from './list.ts'
-import type { UserRow } from './user-store.ts'
 
 const now = new Date('2026-11-24T08:00:00Z')
 const ann: UserRow = {

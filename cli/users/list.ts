@@ -1,25 +1,24 @@
 import type { Command } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import { consentDaysLeft } from '../../lib/spotify/consent.ts'
-import type { CliContext } from '../command.ts'
+import { toRelative, toUtc } from '../../lib/words.ts'
+import type { UserRow } from '../../operations/users/user-store.ts'
+import { readUsers } from '../../operations/users/user-store.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples } from '../command.ts'
-import { openDatabase } from '../database.ts'
-import { toPrintable, toTable } from '../table.ts'
-import { toRelative, toUtc } from '../words.ts'
-import type { UserRow } from './user-store.ts'
-import { readUsers } from './user-store.ts'
+import { toPrintable, toTable } from '../terminal/table.ts'
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command.description(
     'Lists all users: status, days left of the consent, when polling last worked, when it is next due, and the newest play stored. Reasons of parked users stand below the table.',
   )
-  act(command, list)
+  act(command, run, list)
   examples(command, ['songswap users list', 'songswap users list --json'])
 }
 
 async function list(context: CliContext): Promise<number> {
   const { out } = context
-  const users = await readUsers(await openDatabase(context))
+  const users = await readUsers(await context.operator.postgres())
   const now = new Date()
   if (out.json)
     out.printJson(users.map((u) => ({ ...u, consentDaysLeft: consentDaysLeft(u.authorizedAt, now) })))

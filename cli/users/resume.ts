@@ -1,14 +1,14 @@
 import type { Command } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
-import type { CliContext } from '../command.ts'
+import { setStatus } from '../../operations/users/set-status.ts'
+import type { CliContext, Run } from '../command.ts'
 import { act, examples } from '../command.ts'
-import { setStatus } from './set-status.ts'
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command.description(
     'Polls a user again, by id or Spotify id, whatever the user was parked for. A dead token is not mended by it: then `users connect` is needed.',
   )
-  act(command, resume)
+  act(command, run, resume)
   examples(command, ['songswap users resume 7', 'songswap users resume some-spotify-id'])
 }
 

@@ -7,7 +7,7 @@ create table reruns (
   command text not null,
   -- The group or the topic.
   subject text not null,
-  -- What was chosen and where each partition stands; see cli/rerun/journal.ts.
+  -- What was chosen and where each partition stands; see operations/rerun/journal.ts.
   plan jsonb not null,
   tally jsonb not null,
   started_at timestamptz not null default now(),

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { checkMessage } from '../../stack/simulators/discord/message.ts'
+import { checkMessage } from '../../simulators/discord/message.ts'
 import type { Alert } from './embed.ts'
 import { sizeOf, toEmbed, toMessages, toPlainMessage } from './embed.ts'
 

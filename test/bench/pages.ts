@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { fraction, hash32, zipfIndex } from '../../stack/simulators/random.ts'
+import { fraction, hash32, zipfIndex } from '../../simulators/random.ts'
 
 /** The shape of the load; the same shape always gives the same bytes. */
 export interface Shape {

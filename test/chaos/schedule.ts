@@ -1,4 +1,4 @@
-import { createRandom } from '../../stack/simulators/random.ts'
+import { createRandom } from '../../simulators/random.ts'
 
 /** One round of a run: faults that are injected together. */
 export type Round<F> = readonly F[]

@@ -18,7 +18,7 @@ import { item, localFile, pageBody } from '../support/pages.ts'
 import { openS3Gate } from '../support/s3-faults.ts'
 import type { ServiceProcess } from '../support/service-process.ts'
 import { startService } from '../support/service-process.ts'
-import { runSongswap, startSongswap } from '../support/songswap.ts'
+import { runSongswap, spawnSongswap, startSongswap } from '../support/songswap.ts'
 import { until } from '../support/until.ts'
 
 let stream: Stream
@@ -364,7 +364,7 @@ describe('songswap account erase', () => {
     onTestFinished(() => gate.close())
     gate.onRequest = (method) => (method === 'PUT' ? { type: 'hang' } : null)
     const gated = { ...stream.env, S3_ENDPOINT: gate.endpoint }
-    const killed = startSongswap(['account', 'erase', 'erin', '--execute'], gated)
+    const killed = spawnSongswap(['account', 'erase', 'erin', '--execute'], gated)
     await killed.says(/(Erasing user)/)
     await until(async () => (await rows(`select from users where id = ${id}`)).length === 0, 'rows are gone')
     killed.kill()
@@ -544,7 +544,7 @@ describe('songswap account rotate-keys', () => {
     for (const user of [2, 3]) await store(user, crypto('old'))
     await postgres.transaction(async (sql) => {
       await sql.query('select from spotify_tokens where user_id = 3 for update')
-      const killed = startSongswap(['account', 'rotate-keys', '--execute'], {
+      const killed = spawnSongswap(['account', 'rotate-keys', '--execute'], {
         ...stream.env,
         TOKEN_ENCRYPTION_KEYS: ring('new', 'old'),
       })

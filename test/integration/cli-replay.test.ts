@@ -12,7 +12,7 @@ import { createStream } from '../support/kafka.ts'
 import { item, pageBody } from '../support/pages.ts'
 import { openS3Gate } from '../support/s3-faults.ts'
 import { startService } from '../support/service-process.ts'
-import { runSongswap, startSongswap } from '../support/songswap.ts'
+import { runSongswap, spawnSongswap, startSongswap } from '../support/songswap.ts'
 import { openTcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 
@@ -171,7 +171,7 @@ describe('songswap replay loader.history', () => {
     await replay('loader.history')
     const whole = await contents()
     await postgres.query('delete from plays')
-    const slow = startSongswap(['replay', 'loader.history', '--rate', '30', '--execute'], stream.env)
+    const slow = spawnSongswap(['replay', 'loader.history', '--rate', '30', '--execute'], stream.env)
     await until(async () => (await count('plays')) > 80, 'more is stored than was noted down')
     slow.kill()
     await slow.ended

@@ -16,7 +16,7 @@ import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { idFor, item, localFile, pageBody, track } from '../support/pages.ts'
 import { startService } from '../support/service-process.ts'
-import { runSongswap, startSongswap } from '../support/songswap.ts'
+import { runSongswap, spawnSongswap, startSongswap } from '../support/songswap.ts'
 import { until } from '../support/until.ts'
 
 let stream: Stream
@@ -258,7 +258,7 @@ describe('songswap restore', () => {
   })
 
   test('killed anywhere, it is resumed and ends with the same rows', async () => {
-    const slow = startSongswap(['restore', '--rate', '25', '--execute'], stream.env)
+    const slow = spawnSongswap(['restore', '--rate', '25', '--execute'], stream.env)
     await until(async () => (await rows('select from plays')).length > 120, 'more is stored than was noted')
     slow.kill()
     await slow.ended

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { takeEraserLease } from '../../cli/account/eraser-lease.ts'
 import { readArchive } from '../../lib/archive/read.ts'
 import { indexPrefix, readEntry } from '../../lib/archive/user-index.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
@@ -10,13 +9,14 @@ import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import type { S3 } from '../../lib/s3.ts'
 import { Secret } from '../../lib/secret.ts'
+import { takeEraserLease } from '../../operations/account/eraser-lease.ts'
 import { archiveKeys, openTestS3 } from '../support/archive.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import type { S3Gate } from '../support/s3-faults.ts'
 import { cutListing, listingWithout, openS3Gate } from '../support/s3-faults.ts'
 import { startService } from '../support/service-process.ts'
-import { runSongswap, startSongswap } from '../support/songswap.ts'
+import { runSongswap, spawnSongswap } from '../support/songswap.ts'
 import { until } from '../support/until.ts'
 
 /* Erasing users from an archive of many objects, on stores that list badly, and with an index or without. */
@@ -258,7 +258,7 @@ describe('two erasers', () => {
   test('do not work at the same time, and what a dead one held is free after seconds', async () => {
     gate.onRequest = (method) => (method === 'PUT' ? { type: 'hang' } : null)
     const gated = { ...stream.env, S3_ENDPOINT: gate.endpoint }
-    const first = startSongswap(['account', 'erase', '7', '--execute'], gated)
+    const first = spawnSongswap(['account', 'erase', '7', '--execute'], gated)
     await until(async () => (await leases()) === 1, 'the first one holds the lease')
     const second = await runSongswap(['account', 'erase', '8', '--execute'], stream.env)
     expect(second.code).toBe(1)

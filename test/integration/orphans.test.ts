@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { CliContext } from '../../cli/command.ts'
-import { afterRestore } from '../../cli/restore/after.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
+import { afterRestore } from '../../operations/restore/after.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 

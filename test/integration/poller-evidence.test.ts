@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { withEnrolmentPermits } from '../../cli/users/enrol.ts'
-import { changeStatus } from '../../cli/users/user-store.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
 import { openBudget } from '../../lib/spotify/budget.ts'
 import { toPermits } from '../../lib/spotify/permit.ts'
+import { withEnrolmentPermits } from '../../operations/users/enrol.ts'
+import { changeStatus } from '../../operations/users/user-store.ts'
 import { claimDue, countUnreadable, isAnyFailing, recordFailure } from '../../services/poller/claims.ts'
 import {
   areTokensRefused,

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
 import { z } from 'zod'
-import { type DiscordSimulator, startDiscordSimulator } from '../../stack/simulators/discord/simulator.ts'
-import type { FaultName } from '../../stack/simulators/spotify/faults.ts'
-import type { SpotifySimulatorOptions } from '../../stack/simulators/spotify/options.ts'
-import { type SpotifySimulator, startSpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
+import { type DiscordSimulator, startDiscordSimulator } from '../../simulators/discord/simulator.ts'
+import type { FaultName } from '../../simulators/spotify/faults.ts'
+import type { SpotifySimulatorOptions } from '../../simulators/spotify/options.ts'
+import { type SpotifySimulator, startSpotifySimulator } from '../../simulators/spotify/simulator.ts'
 
 const pageShape = z.object({
   items: z.array(

@@ -19,8 +19,8 @@ import {
   releaseRefresh,
   storeRefreshed,
 } from '../../lib/spotify/token-store.ts'
-import type { SpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
-import { startSpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
+import type { SpotifySimulator } from '../../simulators/spotify/simulator.ts'
+import { startSpotifySimulator } from '../../simulators/spotify/simulator.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { addUser, spotifyTestConfig, testCrypto } from '../support/spotify.ts'

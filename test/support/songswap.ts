@@ -2,10 +2,12 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { runProgram } from '../../cli/program.ts'
 import { until } from './until.ts'
 
-/** Nothing is there: what `npm start` has left in the checkout is not the test's. */
+/** No such folder: a stack that `npm start` has left in the checkout must not be found. */
 const noStack = join(tmpdir(), 'songswap-no-stack')
 
 const program = fileURLToPath(new URL('../../cli/songswap.ts', import.meta.url))
@@ -27,44 +29,56 @@ export interface Running {
   says(pattern: RegExp): Promise<string>
   /** Ctrl-C. */
   interrupt(): void
-  /** kill -9. */
-  kill(): void
   ended: Promise<Ended>
+}
+
+/** Starts a command in this process, with the given environment and nothing of the test's. */
+export function startSongswap(args: readonly string[], env: Record<string, string>): Running {
+  const stdin = new PassThrough()
+  const outputs = { stdout: new PassThrough(), stderr: new PassThrough() }
+  const heard = listen(outputs)
+  const interrupts = new Set<() => void>()
+  const ended = runProgram(args, {
+    ...{ env, stdin, ...outputs },
+    onInterrupt(listener) {
+      interrupts.add(listener)
+      return () => interrupts.delete(listener)
+    },
+  }).then((code) => ({ code, ...heard }))
+  return {
+    ...toRunning(args, { stdin, heard }),
+    interrupt() {
+      for (const listener of interrupts) listener()
+    },
+    ended,
+  }
 }
 
 /**
  * Starts the real command as a process of its own, with the given environment and nothing of the test's but
- * the PATH.
+ * the PATH: for what only a process shows.
  */
-export function startSongswap(args: readonly string[], env: Record<string, string>): Running {
+export function spawnSongswap(
+  args: readonly string[],
+  env: Record<string, string>,
+): Running & { kill(): void } {
   const child = spawn(process.execPath, [program, ...args], {
     env: { PATH: process.env.PATH, STACK_DATA_DIR: noStack, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
-  const heard = { stdout: '', stderr: '' }
-  for (const stream of ['stdout', 'stderr'] as const) {
-    child[stream].setEncoding('utf8').on('data', (text: string) => {
-      heard[stream] += text
-    })
-  }
+  const { stdin } = child
+  const heard = listen(child)
   // A command that ends without reading its input.
-  child.stdin.on('error', () => undefined)
-  const closed = once(child, 'close').then(([code]) => ({ code, ...heard }))
+  stdin.on('error', () => undefined)
   return {
-    type: (line) => void child.stdin.write(`${line}\n`),
-    end: (text) => void child.stdin.end(text),
-    says: (pattern) =>
-      until(
-        () => pattern.exec(heard.stdout)?.[1] ?? pattern.exec(heard.stderr)?.[1],
-        `songswap ${args.join(' ')} says ${pattern}, not ${JSON.stringify(heard)}`,
-      ),
+    ...toRunning(args, { stdin, heard }),
     interrupt: () => void child.kill('SIGINT'),
     kill: () => void child.kill('SIGKILL'),
-    ended: closed,
+    ended: once(child, 'close').then(([code]) => ({ code, ...heard })),
   }
 }
 
-/** Runs the real command to its end, with all of its standard input at hand. */
+/** Runs a command to its end in this process, with all of its standard input at hand. */
 export function runSongswap(
   args: readonly string[],
   env: Record<string, string>,
@@ -73,4 +87,32 @@ export function runSongswap(
   const running = startSongswap(args, env)
   running.end(input)
   return running.ended
+}
+
+type Heard = Record<'stdout' | 'stderr', string>
+
+/** Collects what a command writes. */
+function listen(outputs: Record<keyof Heard, NodeJS.ReadableStream>): Heard {
+  const heard = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    outputs[name].setEncoding('utf8').on('data', (text: string) => {
+      heard[name] += text
+    })
+  }
+  return heard
+}
+
+function toRunning(
+  args: readonly string[],
+  { stdin, heard }: { stdin: NodeJS.WritableStream; heard: Heard },
+): Pick<Running, 'type' | 'end' | 'says'> {
+  return {
+    type: (line) => void stdin.write(`${line}\n`),
+    end: (text) => void stdin.end(text),
+    says: (pattern) =>
+      until(
+        () => pattern.exec(heard.stdout)?.[1] ?? pattern.exec(heard.stderr)?.[1],
+        `songswap ${args.join(' ')} says ${pattern}, not ${JSON.stringify(heard)}`,
+      ),
+  }
 }

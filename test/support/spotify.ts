@@ -6,7 +6,7 @@ import { Secret } from '../../lib/secret.ts'
 import type { TokenCrypto } from '../../lib/spotify/token-crypto.ts'
 import { createTokenCrypto } from '../../lib/spotify/token-crypto.ts'
 import { connectUser } from '../../lib/spotify/token-store.ts'
-import type { SpotifySimulator } from '../../stack/simulators/spotify/simulator.ts'
+import type { SpotifySimulator } from '../../simulators/spotify/simulator.ts'
 
 const key = randomBytes(32).toString('base64url')
 

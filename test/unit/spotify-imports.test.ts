@@ -3,7 +3,7 @@ import { join, normalize } from 'node:path'
 import { expect, test } from 'vitest'
 
 const root = join(import.meta.dirname, '../..')
-const folders = ['lib', 'services', 'cli', 'stack', 'deploy', 'db']
+const folders = ['lib', 'services', 'simulators', 'operations', 'cli', 'stack', 'deploy', 'db']
 const files = folders.flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
@@ -36,6 +36,6 @@ test('nobody but the client sends requests to the addresses of Spotify that the 
     /\b(apiUrl|accountsUrl)\b/.test(readFileSync(join(root, file), 'utf8')),
   )
   // The consent page is opened by a browser.
-  const consentPage = ['cli/users/connect.ts', 'cli/users/consent.ts']
-  expect(users.sort()).toEqual([...consentPage, 'lib/config.ts', 'lib/spotify/client.ts'])
+  const consentPage = ['cli/users/connect.ts', 'operations/users/consent.ts']
+  expect(users.sort()).toEqual([...consentPage, 'lib/config.ts', 'lib/spotify/client.ts'].sort())
 })

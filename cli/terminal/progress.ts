@@ -1,0 +1,54 @@
+import { toCount, toSpan } from '../../lib/words.ts'
+import type { Screen } from './terminal.ts'
+
+/** Reports on a terminal how far long work is; silent where nobody looks, and for what is done at once. */
+export interface Progress {
+  /** This many more are done. */
+  add(n: number): void
+  /** Takes the line away. */
+  end(): void
+}
+
+const silentMs = 2_000
+const everyMs = 500
+
+/**
+ * A line on standard error with count, rate and time left, from the third second on.
+ *
+ * @param of.total null if unknown
+ * @param of.unit in the plural: `records`
+ */
+export function openProgress(
+  stderr: Screen,
+  { total, unit }: { total: number | null; unit: string },
+): Progress {
+  if (!stderr.isTTY) return { add: () => undefined, end: () => undefined }
+  const startedAt = performance.now()
+  let done = 0
+  const timer = setInterval(() => {
+    const ms = performance.now() - startedAt
+    if (ms < silentMs) return
+    stderr.write(`\r\u001b[K${toProgressLine({ done, total, ms, unit })}`)
+  }, everyMs)
+  timer.unref()
+  return {
+    add: (n) => {
+      done += n
+    },
+    end: () => {
+      clearInterval(timer)
+      if (performance.now() - startedAt >= silentMs) stderr.write('\r\u001b[K')
+    },
+  }
+}
+
+/** `1,200 of 5,000 records (24 %), 400/s, 9s left` */
+export function toProgressLine(at: { done: number; total: number | null; ms: number; unit: string }): string {
+  const { done, total, ms, unit } = at
+  const rate = ms > 0 ? (done * 1000) / ms : 0
+  const speed = `${toCount(Math.round(rate))}/s`
+  if (total === null) return `${toCount(done)} ${unit}, ${speed}`
+  const percent = total > 0 ? Math.min(100, Math.floor((done * 100) / total)) : 100
+  const left = rate > 0 ? `${toSpan((Math.max(0, total - done) / rate) * 1000)} left` : 'no end in sight'
+  return `${toCount(done)} of ${toCount(total)} ${unit} (${percent} %), ${speed}, ${left}`
+}

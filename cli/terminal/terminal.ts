@@ -1,0 +1,39 @@
+import type { Readable } from 'node:stream'
+import type { Env } from '../../lib/config.ts'
+
+/** What a command is run from: a process, or a test. */
+export interface Terminal {
+  readonly env: Env
+  readonly stdin: Readable & { isTTY?: boolean }
+  readonly stdout: Screen
+  readonly stderr: Screen
+  /**
+   * Calls back at Ctrl-C and SIGTERM, once; a second one ends a process.
+   *
+   * @returns stops listening
+   */
+  onInterrupt(listener: () => void): () => void
+}
+
+/** An output of a terminal, or of a pipe. */
+export type Screen = NodeJS.WritableStream & { isTTY?: boolean; columns?: number }
+
+/** The terminal of this process. */
+export function ownTerminal(): Terminal {
+  const { env, stdin, stdout, stderr } = process
+  const names = ['SIGINT', 'SIGTERM'] as const
+  return {
+    ...{ env, stdin, stdout, stderr },
+    onInterrupt(listener) {
+      const off = () => {
+        for (const name of names) process.off(name, onSignal)
+      }
+      const onSignal = () => {
+        off()
+        listener()
+      }
+      for (const name of names) process.on(name, onSignal)
+      return off
+    },
+  }
+}

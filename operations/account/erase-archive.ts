@@ -1,0 +1,167 @@
+import pLimit from 'p-limit'
+import type { MissingOffsets } from '../../lib/archive/chain.ts'
+import { missingOffsets } from '../../lib/archive/chain.ts'
+import { sameLog } from '../../lib/archive/key.ts'
+import type { IndexEntry } from '../../lib/archive/user-index.ts'
+import { entryKey, putEntry, readEntry } from '../../lib/archive/user-index.ts'
+import type { Archive } from '../operator.ts'
+import { atATime } from './at-a-time.ts'
+import { eraseFromObject, readContents } from './erase-object.ts'
+import type { EraserLease } from './eraser-lease.ts'
+import type { Owner } from './find.ts'
+import type { IndexedObject } from './user-index.ts'
+import { dropOrphans, listIndexed } from './user-index.ts'
+
+/** What of a user is, or was, in the archive. */
+export interface ArchiveErasure {
+  /** Objects that were read. */
+  read: number
+  /** Objects that the index says are free of the user. */
+  passed: number
+  /** Objects with records of the user. */
+  objects: number
+  records: number
+  /** Objects that cannot be read: whether the user is in them is not known. */
+  damaged: string[]
+  /** Offsets that no object holds which was listed: whether the user is there is not known. */
+  missing: MissingOffsets[]
+  /** A last listing showed nothing but objects that are known to be free of the user. */
+  confirmed: boolean
+}
+
+interface Erasing {
+  topic: string
+  owner: Owner
+  /** null: nothing is changed. */
+  lease: EraserLease | null
+  /** What the archiver has put into objects: by partition, the first offset after it. */
+  readArchivedUpTo: () => Promise<ReadonlyMap<number, number>>
+  signal: AbortSignal
+  onObject: () => void
+}
+
+const objectsAtATime = 2
+const entriesAtATime = 16
+/** One finds, one confirms, one shows that nothing is left, and some are for objects that are put meanwhile. */
+const mostRounds = 6
+
+/**
+ * Writes every object of a topic that holds records of a user again, without them. All partitions are looked at: a
+ * key may have lain elsewhere when the topic had fewer. What the index says of an object is believed, and an object
+ * that it does not name is opened.
+ *
+ * Rounds of listing and looking go on until a listing shows nothing but objects that are known to be free of the
+ * user: what was written again is read once more, and what was put meanwhile is looked at too.
+ *
+ * @returns also what the archiver had put into objects before the last listing
+ */
+export async function eraseFromArchive(
+  archive: Archive,
+  erasing: Erasing,
+): Promise<ArchiveErasure & { archivedUpTo: ReadonlyMap<number, number> }> {
+  const eraser = new ArchiveEraser(archive, erasing)
+  let isLeft = true
+  for (let round = 0; isLeft && round < (erasing.lease ? mostRounds : 1); round++) {
+    isLeft = await eraser.round()
+  }
+  return { ...eraser.found(), confirmed: !isLeft && !erasing.signal.aborted }
+}
+
+/** What is known of an object. */
+interface Known {
+  lastOffset: number
+  /** ETag of the version that is free of the user; null: none is known to be. */
+  free: string | null
+}
+
+class ArchiveEraser {
+  readonly #archive: Archive
+  readonly #e: Erasing
+  readonly #user: string
+  readonly #reading = pLimit(objectsAtATime)
+  readonly #known = new Map<string, Known>()
+  #listed: IndexedObject[] = []
+  #archivedUpTo: ReadonlyMap<number, number> = new Map()
+  /** Objects that held records of the user. */
+  readonly #own = new Set<string>()
+  readonly #damaged = new Set<string>()
+  readonly #counts = { read: 0, passed: 0, records: 0 }
+
+  constructor(archive: Archive, erasing: Erasing) {
+    this.#archive = archive
+    this.#e = erasing
+    this.#user = String(erasing.owner.id)
+  }
+
+  found(): Omit<ArchiveErasure, 'confirmed'> & { archivedUpTo: ReadonlyMap<number, number> } {
+    const { topic, signal } = this.#e
+    const archivedUpTo = this.#archivedUpTo
+    const covered = this.#listed.map(({ key, path }, i) => {
+      // Of a damaged object it is only known that it ends before the next one begins.
+      const next = this.#listed[i + 1]?.key
+      const least = next && sameLog(key, next) ? next.firstOffset - 1 : key.firstOffset
+      return { ...key, lastOffset: this.#known.get(path)?.lastOffset ?? least }
+    })
+    const missing = signal.aborted ? [] : missingOffsets(covered, topic, archivedUpTo)
+    return { ...this.#counts, objects: this.#own.size, damaged: [...this.#damaged], missing, archivedUpTo }
+  }
+
+  /** @returns whether there was anything that was not known to be free */
+  async round(): Promise<boolean> {
+    const { topic, lease, signal } = this.#e
+    this.#archivedUpTo = await this.#e.readArchivedUpTo()
+    const listing = await listIndexed(this.#archive, topic)
+    this.#listed = listing.objects
+    const left = listing.objects.filter(
+      ({ path, etag }) => !this.#damaged.has(path) && this.#known.get(path)?.free !== etag,
+    )
+    await atATime(entriesAtATime, left, (object) => this.#look(object))
+    if (lease && !signal.aborted) await dropOrphans(this.#archive, listing)
+    return left.length > 0
+  }
+
+  async #look(object: IndexedObject): Promise<void> {
+    if (this.#e.signal.aborted) return
+    const { path, etag, entry } = object
+    // What was written again is read, whatever its entry says.
+    const named = entry !== null && !this.#own.has(path) ? await readEntry(this.#archive.s3, entry) : null
+    if (named && !named.users.has(this.#user)) {
+      this.#counts.passed++
+      this.#known.set(path, { lastOffset: named.lastOffset, free: etag })
+      return
+    }
+    await this.#reading(() => this.#erase(object))
+    this.#e.onObject()
+  }
+
+  async #erase(object: IndexedObject): Promise<void> {
+    const { signal, lease } = this.#e
+    const { path, etag, key, entry } = object
+    const { s3 } = this.#archive
+    if (signal.aborted) return
+    const contents = await readContents(s3, path, this.#user)
+    this.#counts.read++
+    if (!contents) {
+      this.#damaged.add(path)
+      return
+    }
+    const { lastOffset, own, users } = contents
+    this.#known.set(path, { lastOffset, free: own === 0 ? etag : null })
+    if (own === 0) {
+      if (lease && entry === null) await this.#index(object, contents.etag, contents)
+      return
+    }
+    this.#own.add(path)
+    this.#counts.records += own
+    if (!lease) return
+    const written = await eraseFromObject(s3, { key, path, user: this.#user, contents }, lease.assertHeld)
+    if (entry !== null) await s3.delete(entry)
+    const others = new Set([...users].filter((user) => user !== this.#user))
+    await this.#index(object, written, { lastOffset, users: others })
+  }
+
+  async #index({ key }: IndexedObject, etag: string, entry: IndexEntry): Promise<void> {
+    const { s3, prefix } = this.#archive
+    if (etag !== '') await putEntry(s3, entryKey(prefix, key, etag), entry)
+  }
+}

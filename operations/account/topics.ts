@@ -1,0 +1,116 @@
+import { readRange } from '../../lib/kafka/read-range.ts'
+import type { RawRecord } from '../../lib/kafka/record.ts'
+import type { Topic } from '../../lib/topology.ts'
+import type { Broker } from '../operator.ts'
+import type { Owner } from './find.ts'
+
+/** Where a dead letter lies. */
+interface DeadPlace {
+  partition: number
+  offset: number
+}
+
+/** Records of a user that a topic holds and that nobody can remove one by one. */
+export interface HeldRecords {
+  topic: string
+  records: number
+  /** Offsets, as `partition/offset`, of the newest of them. */
+  newest: string | null
+  /** By then the topic has forgotten them. */
+  until: Date | null
+}
+
+export interface TopicFindings {
+  held: HeldRecords[]
+  /** Pages that the archiver had not put into objects when the archive was listed. */
+  unarchived: number
+  /** Dead letters of the user. */
+  dead: DeadPlace[]
+  /** First offset that the topic of dead letters still has, by partition. */
+  deadFrom: ReadonlyMap<number, number>
+}
+
+const dayMs = 86_400_000
+/**
+ * Kafka removes whole segments, and only when the newest record of the segment is old enough; a segment takes
+ * records for seven days (log.roll.hours) at most.
+ */
+export const segmentDays = 7
+
+/** Offsets of pages up to which the archiver has put everything into objects, by partition. */
+export async function readArchivedUpTo({ admin, topology }: Broker): Promise<ReadonlyMap<number, number>> {
+  const committed = await admin.readCommitted(topology.groups.archiver)
+  return new Map(
+    committed.filter((o) => o.topic === topology.recentlyPlayed.name).map((o) => [o.partition, o.offset]),
+  )
+}
+
+/** Reads the topics that know users, beside all groups, and finds what is of one user. */
+export async function findInTopics(
+  broker: Broker,
+  owner: Owner,
+  options: {
+    /** As it was before the archive was listed: what came into objects meanwhile may not have been seen there. */
+    archivedUpTo: ReadonlyMap<number, number>
+    signal: AbortSignal
+    onRecords: (n: number) => void
+  },
+): Promise<TopicFindings> {
+  const { recentlyPlayed, deadLetters, events } = broker.topology
+  let unarchived = 0
+  const count = (record: RawRecord) => {
+    if (record.offset >= (options.archivedUpTo.get(record.partition) ?? 0)) unarchived++
+  }
+  const dead: DeadPlace[] = []
+  const collect = (record: RawRecord) => {
+    dead.push({ partition: record.partition, offset: record.offset })
+  }
+  const id = String(owner.id)
+  const deadEnds = (await broker.admin.readEnds(deadLetters.name)) ?? []
+  const held = [
+    await findInTopic(broker, recentlyPlayed, { ...options, key: id, onFound: count }),
+    await findInTopic(broker, deadLetters, { ...options, key: id, onFound: collect }),
+    await findInTopic(broker, events, { ...options, key: `user:${id}` }),
+  ]
+  const deadFrom = new Map(deadEnds.map(({ partition, start }) => [partition, start]))
+  return { held, unarchived, dead, deadFrom }
+}
+
+async function findInTopic(
+  broker: Broker,
+  topic: Topic,
+  of: {
+    key: string
+    signal: AbortSignal
+    onRecords: (n: number) => void
+    onFound?: (record: RawRecord) => void
+  },
+): Promise<HeldRecords> {
+  const found = { records: 0, newest: null as string | null, at: 0 }
+  const key = Buffer.from(of.key, 'latin1')
+  const ends = (await broker.admin.readEnds(topic.name)) ?? []
+  await readRange({
+    ...broker.client,
+    topic: topic.name,
+    group: `${broker.client.config.prefix}songswap-erase-${crypto.randomUUID()}`,
+    ranges: ends.map(({ partition, start, end }) => ({ partition, from: start, to: end })),
+    signal: of.signal,
+    onRecords: async (records) => {
+      of.onRecords(records.length)
+      for (const record of records.filter((r) => r.key?.equals(key))) {
+        found.records++
+        of.onFound?.(record)
+        if (record.timestamp >= found.at) {
+          found.at = record.timestamp
+          found.newest = `${record.partition}/${record.offset}`
+        }
+      }
+    },
+  })
+  const { retentionDays } = topic
+  const until =
+    found.records > 0 && retentionDays !== null
+      ? new Date(found.at + (retentionDays + segmentDays) * dayMs)
+      : null
+  return { topic: topic.name, records: found.records, newest: found.newest, until }
+}

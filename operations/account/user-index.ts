@@ -1,0 +1,69 @@
+import type { ArchiveKey } from '../../lib/archive/key.ts'
+import { byPlace, objectKey, parseObjectKey, topicPrefix } from '../../lib/archive/key.ts'
+import { entryKey, indexPrefix, parseEntryKey } from '../../lib/archive/user-index.ts'
+import type { S3 } from '../../lib/s3.ts'
+import type { Archive } from '../operator.ts'
+
+/** An object of the archive, and its entry in the index of users. */
+export interface IndexedObject {
+  key: ArchiveKey
+  path: string
+  /** Empty: the store gives none, and nothing can be known of the object but by reading it. */
+  etag: string
+  /** Key of its entry; null: it has none. */
+  entry: string | null
+}
+
+export interface IndexedListing {
+  /** By place. */
+  objects: IndexedObject[]
+  /** Entries of versions that no object has any more. */
+  orphans: string[]
+}
+
+/**
+ * All objects of a topic with their entries. Entries are listed first: the object of each is there when the objects
+ * are listed. One that the listing leaves out is asked for by its name.
+ */
+export async function listIndexed({ s3, prefix }: Archive, topic: string): Promise<IndexedListing> {
+  const entries = new Set<string>()
+  for await (const path of s3.list(indexPrefix(prefix, topic))) entries.add(path)
+  const objects: IndexedObject[] = []
+  const listed = new Set<string>()
+  for await (const { key: path, etag } of s3.objects(topicPrefix(prefix, topic))) {
+    const key = parseObjectKey(path)
+    // A foreign file in the folder is no object.
+    if (!key || path !== objectKey(prefix, key)) continue
+    const entry = etag === '' ? '' : entryKey(prefix, key, etag)
+    objects.push({ key, path, etag, entry: entries.delete(entry) ? entry : null })
+    listed.add(path)
+  }
+  for (const left of entries) {
+    const key = parseEntryKey(prefix, topic, left)
+    const path = key && objectKey(prefix, key)
+    const etag = path && !listed.has(path) ? await readEtag(s3, path) : null
+    if (!path || etag === null) continue
+    const isOwn = etag !== '' && entryKey(prefix, key, etag) === left
+    if (isOwn) entries.delete(left)
+    objects.push({ key, path, etag, entry: isOwn ? left : null })
+    listed.add(path)
+  }
+  return { objects: objects.sort((a, b) => byPlace(a.key, b.key)), orphans: [...entries] }
+}
+
+/** null: there is no such object. */
+async function readEtag(s3: S3, path: string): Promise<string | null> {
+  try {
+    const { body, etag } = await s3.read(path)
+    body.destroy()
+    return etag
+  } catch (error) {
+    if (error instanceof Error && error.name === 'NoSuchKey') return null
+    throw error
+  }
+}
+
+/** Deletes entries that belong to no object: they may name users who were erased. */
+export async function dropOrphans({ s3 }: Archive, { orphans }: IndexedListing): Promise<void> {
+  for (const path of orphans) await s3.delete(path)
+}

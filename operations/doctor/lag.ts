@@ -1,0 +1,36 @@
+import { judgeLag } from '../../lib/lag/brief.ts'
+import type { Verdict } from '../../lib/lag/verdict.ts'
+import type { GroupStanding } from '../../lib/lag/watch.ts'
+import { namesOf } from '../../lib/lag/watch.ts'
+import { groupTopics } from '../../lib/topology.ts'
+import { toPlural, toSpan } from '../../lib/words.ts'
+import type { Check, Finding, State } from './check.ts'
+
+/** Consumer groups: whether each gets on with what waits for it. */
+export const lagCheck: Check = {
+  name: 'lag',
+  withinMs: 20_000,
+  hint: 'See the check of the broker.',
+  async run(context, notes) {
+    const { admin, client, topology } = await context.operator.broker()
+    const standings = await judgeLag({ admin, client, topology, groups: namesOf(groupTopics(topology)) })
+    for (const standing of standings) notes.add(judgeGroup(standing))
+  },
+}
+
+const states: Record<Verdict, State> = {
+  ok: 'ok',
+  unknown: 'ok',
+  warn: 'warn',
+  rewind: 'warn',
+  stall: 'fail',
+  stop: 'fail',
+}
+
+/** What the verdict on a group says to an operator. */
+export function judgeGroup({ group, lag, lagMs, verdict }: GroupStanding): Finding {
+  const oldest = lagMs === null || lag === 0 ? '' : `, the oldest for ${toSpan(lagMs)}`
+  const text = `${verdict}: ${toPlural(lag, 'record')} waiting${oldest}`
+  const state = states[verdict]
+  return { state, subject: group, text, hint: state === 'ok' ? null : `songswap lag ${group}` }
+}

@@ -1,0 +1,133 @@
+import { parseEnv, tokenKeysEnv } from '../../lib/config.ts'
+import { isUnpolledForDays } from '../../lib/polling/judge.ts'
+import { readPolling } from '../../lib/polling/read.ts'
+import { readPollingConfig } from '../../lib/polling/rules.ts'
+import type { Sql } from '../../lib/postgres.ts'
+import { createTokenCrypto, UnreadableTokenError } from '../../lib/spotify/token-crypto.ts'
+import { toPlural, toSpan } from '../../lib/words.ts'
+import { describe } from '../fault.ts'
+import { readTraces } from '../status/read-database.ts'
+import { toPollerStatus } from '../status/report.ts'
+import type { Check, DoctorContext, Notes } from './check.ts'
+import type { UserState } from './user-trouble.ts'
+import { toTrouble, toTroubleLines } from './user-trouble.ts'
+
+/** Everybody whose plays are collected: status, consent, scope, last success, open gaps, readable tokens. */
+export const usersCheck: Check = {
+  name: 'users',
+  withinMs: 15_000,
+  hint: 'See the check of Postgres.',
+  async run(context, notes) {
+    const sql = await context.database()
+    const users = await readUserStates(sql, context.env.SPOTIFY_CLIENT_ID || null)
+    if (users.length === 0) {
+      notes.warn('users', 'nobody is connected', 'songswap users connect')
+      return
+    }
+    noteStatuses(users, notes)
+    await noteKeys(context, sql, notes)
+    noteOtherApps(users, notes)
+    await notePolling(context, sql, notes)
+    noteTroubles(users, notes)
+  },
+}
+
+/** @param clientId null: it is not set, which the check of the configuration says */
+async function readUserStates(sql: Sql, clientId: string | null): Promise<UserState[]> {
+  const { rows } = await sql.query<UserState>(
+    `select u.id, u.spotify_id as "spotifyId", u.display_name as "displayName", u.status,
+       u.status_reason as "statusReason", u.authorized_at as "authorizedAt",
+       s.last_ok_at as "lastOkAt", coalesce(s.failures, 0) as failures, s.last_error as "lastError",
+       t.scope, case when t.client_id <> $1 then t.client_id end as "otherApp", coalesce(g.open, 0) as "openGaps"
+     from users u
+     left join poll_state s on s.user_id = u.id
+     left join spotify_tokens t on t.user_id = u.id
+     left join (select user_id, count(*) as open from gaps where closed_at is null group by user_id) g
+       on g.user_id = u.id
+     order by u.id`,
+    [clientId],
+  )
+  return rows
+}
+
+function noteStatuses(users: readonly UserState[], notes: Notes): void {
+  const byStatus = [...Map.groupBy(users, (user) => user.status)]
+  const text = byStatus.map(([status, some]) => `${some.length} ${status}`).join(', ')
+  if (users.some((user) => user.status === 'active')) notes.ok('status', text)
+  else notes.fail('status', `nobody is polled: ${text}`, 'songswap users connect, or users resume')
+}
+
+/** One token of each key, not each token: a header tells the key, and opening shows that it is the right one. */
+async function noteKeys({ env }: DoctorContext, sql: Sql, notes: Notes): Promise<void> {
+  const crypto = createTokenCrypto(parseEnv(tokenKeysEnv, env).TOKEN_ENCRYPTION_KEYS)
+  const { rows } = await sql.query<{ sealed: string; count: number }>(
+    `select min(refresh_token) as sealed, count(*) as count from spotify_tokens
+     group by split_part(refresh_token, '.', 1)`,
+  )
+  const faults: string[] = []
+  for (const { sealed, count } of rows) {
+    try {
+      await crypto.open(sealed)
+    } catch (error) {
+      if (!(error instanceof UnreadableTokenError)) throw error
+      faults.push(`${toPlural(count, 'user')}: ${describe(error)}`)
+    }
+  }
+  for (const text of faults) {
+    notes.fail('tokens', text, 'Put the lost key back into TOKEN_ENCRYPTION_KEYS, or let them connect again.')
+  }
+  if (faults.length === 0) notes.ok('tokens', `${toPlural(rows.length, 'key')} in use, at hand`)
+}
+
+/** Users who cannot be polled: no other app than the one that got their tokens can renew them. */
+function noteOtherApps(users: readonly UserState[], notes: Notes): void {
+  for (const [app, some] of Map.groupBy(users, (user) => user.otherApp)) {
+    if (app === null) continue
+    const names = some.slice(0, namesShown).map(({ id }) => id)
+    const more = some.length > namesShown ? ` and ${some.length - namesShown} more` : ''
+    const text = `${toPlural(some.length, 'user')} with tokens of the app ${app}, which is not SPOTIFY_CLIENT_ID: ${names.join(', ')}${more}`
+    const hint = 'Set the id and secret of that app again, or let each connect: songswap users connect.'
+    notes.fail('app of the tokens', text, hint)
+  }
+}
+
+/** Whether a poller runs, and whether it gets through to everybody. */
+async function notePolling({ env }: DoctorContext, sql: Sql, notes: Notes): Promise<void> {
+  const standing = await readPolling(sql, readPollingConfig(env))
+  const paused = standing.verdict === 'not_allowed'
+  const { state, detail } = toPollerStatus(await readTraces(sql), { now: new Date(), paused })
+  const start = 'Start it (docker compose up -d poller), or see its log.'
+  if (state === 'alive' || paused) notes.ok('poller', detail)
+  else if (state === 'down') notes.fail('poller', detail, start)
+  else notes.warn('poller', detail, 'Look whether it runs: docker compose ps poller.')
+  if (standing.verdict === 'stopped') {
+    notes.fail(
+      'polling',
+      'users are due, and nobody is polled',
+      "See the poller's log, and the check of Spotify.",
+    )
+  }
+  const forDays = standing.unpolled.filter(isUnpolledForDays)
+  const names = forDays.slice(0, namesShown).map((u) => `${u.userId} for ${toSpan(u.forMs)}`)
+  if (forDays.length === 0) return
+  const text = `${toPlural(forDays.length, 'user')} not polled: ${names.join(', ')}`
+  notes.fail('unpolled', text, 'Their troubles stand below; plays are lost after 50 more.')
+}
+
+const namesShown = 10
+
+function noteTroubles(users: readonly UserState[], notes: Notes): void {
+  const now = new Date()
+  const troubled = users.flatMap((user) => toTrouble(user, now) ?? [])
+  const well = users.length - troubled.length
+  if (troubled.length === 0) {
+    notes.ok('users', `${toPlural(well, 'user')}, no trouble with any`)
+    return
+  }
+  const text = `${troubled.length} of ${toPlural(users.length, 'user')} in trouble, ${well} well`
+  notes.warn('users', text, 'songswap users connect renews a consent; songswap gaps show USER tells of gaps')
+  notes.attach({
+    data: { total: users.length, well, troubled },
+    toLines: (width) => toTroubleLines(troubled, { now, width }),
+  })
+}

@@ -1,0 +1,71 @@
+import { toPrintable } from '../cli/terminal/table.ts'
+import type { Admin } from '../lib/kafka/admin.ts'
+import { namesOf } from '../lib/lag/watch.ts'
+import type { Topology } from '../lib/topology.ts'
+import { groupTopics } from '../lib/topology.ts'
+import { OperatorFault } from './fault.ts'
+
+/**
+ * Groups by what the operator calls them, with the topics that each reads: the stream's own by the topology,
+ * others (replays) by what they committed.
+ *
+ * @param wanted.names empty: all of the stream's own
+ * @throws OperatorFault when there is no such group
+ */
+export async function resolveGroups(
+  admin: Admin,
+  topology: Topology,
+  wanted: { names: readonly string[]; prefix: string },
+): Promise<Map<string, string[]>> {
+  const own = namesOf(groupTopics(topology))
+  if (wanted.names.length === 0) return own
+  const foreign = (await admin.listGroups()).filter((g) => !own.has(g))
+  const resolved = new Map<string, string[]>()
+  for (const name of wanted.names) {
+    const group = pickGroup(name, { own: [...own.keys()], foreign, prefix: wanted.prefix })
+    if (group === null) throw unknownGroup(name, [...own.keys()])
+    resolved.set(group, own.get(group) ?? (await committedTopics(admin, group)))
+  }
+  return resolved
+}
+
+/**
+ * The group that an operator means. The stream's own come first: where installations share a cluster, the plain
+ * name may be the physical one of somebody else's group.
+ */
+export function pickGroup(
+  name: string,
+  of: { own: readonly string[]; foreign: readonly string[]; prefix: string },
+): string | null {
+  return toPhysical(name, of.own, of.prefix) ?? toPhysical(name, of.foreign, of.prefix)
+}
+
+/** The one group that the operator named. */
+export async function resolveGroup(
+  admin: Admin,
+  topology: Topology,
+  wanted: { name: string; prefix: string },
+): Promise<{ group: string; topics: string[] }> {
+  const [found] = await resolveGroups(admin, topology, { names: [wanted.name], prefix: wanted.prefix })
+  const [group, topics] = found ?? ['', []]
+  return { group, topics }
+}
+
+async function committedTopics(admin: Admin, group: string): Promise<string[]> {
+  return [...new Set((await admin.readCommitted(group)).map((o) => o.topic))]
+}
+
+function unknownGroup(name: string, own: readonly string[]): OperatorFault {
+  return new OperatorFault(
+    `There is no group "${toPrintable(name)}"`,
+    `The stream's groups: ${own.join(', ')}.`,
+    {
+      code: 'usage',
+    },
+  )
+}
+
+/** A topic or group as the operator may write it: the physical name, or the one without `KAFKA_PREFIX`. */
+export function toPhysical(name: string, known: readonly string[], prefix: string): string | null {
+  return [name, prefix + name].find((n) => known.includes(n)) ?? null
+}

@@ -1,0 +1,103 @@
+import type { Codec } from '../lib/codec.ts'
+import { openCodec } from '../lib/codec.ts'
+import type { Env } from '../lib/config.ts'
+import { kafkaConfig, kafkaEnv, parseEnv, postgresEnv, s3Config, s3Env } from '../lib/config.ts'
+import type { Admin } from '../lib/kafka/admin.ts'
+import { openAdmin } from '../lib/kafka/admin.ts'
+import type { ClientOptions } from '../lib/kafka/client.ts'
+import type { Logger } from '../lib/log.ts'
+import type { Postgres } from '../lib/postgres.ts'
+import { openPostgres } from '../lib/postgres.ts'
+import type { S3 } from '../lib/s3.ts'
+import { openS3 } from '../lib/s3.ts'
+import { Scope } from '../lib/scope.ts'
+import type { Topology } from '../lib/topology.ts'
+import { topology } from '../lib/topology.ts'
+import { describe, OperatorFault } from './fault.ts'
+
+/** A connection to Kafka and what further connections need. */
+export interface Broker {
+  admin: Admin
+  client: ClientOptions
+  topology: Topology
+  /** Shares its cache of schemas with everything that decodes for this operator. */
+  codec: Codec
+}
+
+/** The bucket of the archive. */
+export interface Archive {
+  s3: S3
+  prefix: string
+}
+
+/**
+ * What every operation works with. Each server is connected when it is first asked for, once for all that ask, and
+ * released by {@link Operator.close}. An Operator may live for one command or for as long as a process does: a
+ * connection that failed is tried again by the next one who asks.
+ */
+export class Operator {
+  readonly env: Env
+  readonly log: Logger
+  readonly scope: Scope
+  readonly #opened = new Map<string, Promise<unknown>>()
+
+  constructor({ env, log }: { env: Env; log: Logger }) {
+    this.env = env
+    this.log = log
+    this.scope = new Scope(log)
+  }
+
+  /** @throws ConfigError, or OperatorFault when Postgres does not answer or refuses the login */
+  postgres(): Promise<Postgres> {
+    return this.#once('postgres', () => this.#openPostgres())
+  }
+
+  /** @throws ConfigError, or RetriableError when Kafka does not answer */
+  broker(): Promise<Broker> {
+    return this.#once('kafka', async () => {
+      const config = kafkaConfig(parseEnv(kafkaEnv, this.env))
+      const client = { config, log: this.log, name: 'songswap-cli' }
+      const admin = await this.scope.use(openAdmin(client), 'kafka')
+      return { admin, client, topology: topology(config.prefix), codec: openCodec(config.registryUrl) }
+    })
+  }
+
+  /** @throws ConfigError; whether the store answers shows itself at the first request */
+  archive(): Promise<Archive> {
+    return this.#once('s3', async () => {
+      const config = s3Config(parseEnv(s3Env, this.env))
+      return { s3: await this.scope.use(openS3(config), 's3'), prefix: config.prefix }
+    })
+  }
+
+  /** Releases what was opened, last first. */
+  close(): Promise<void> {
+    return this.scope.close()
+  }
+
+  #once<T>(name: string, open: () => Promise<T>): Promise<T> {
+    const known = this.#opened.get(name)
+    if (known) return known as Promise<T>
+    const opening = open()
+    this.#opened.set(name, opening)
+    opening.catch(() => this.#opened.delete(name))
+    return opening
+  }
+
+  async #openPostgres(): Promise<Postgres> {
+    const { DATABASE_URL: url } = parseEnv(postgresEnv, this.env)
+    const postgres = openPostgres({ url, connections: 4, name: 'cli', log: this.log })
+    try {
+      await postgres.query('select 1')
+    } catch (cause) {
+      await postgres.close()
+      const { host } = new URL(url.reveal())
+      throw new OperatorFault(
+        `Postgres at ${host} does not answer: ${describe(cause)}`,
+        'Is it running, and is DATABASE_URL right? For the local servers: npm run infra',
+        { cause },
+      )
+    }
+    return this.scope.use(postgres, 'postgres')
+  }
+}

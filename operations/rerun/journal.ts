@@ -1,0 +1,160 @@
+import type { Sql } from '../../lib/postgres.ts'
+import { toRelative } from '../../lib/words.ts'
+import { OperatorFault } from '../fault.ts'
+import type { Tally } from './tally.ts'
+import { emptyTally } from './tally.ts'
+
+/** One partition of a rerun, or one log of it in the archive, and how far it has come. */
+export interface Stretch {
+  topic: string
+  partition: number
+  /** Of the archive's logs of the partition; absent: the first one. */
+  incarnation?: number
+  from: number
+  /** Not included. */
+  to: number
+  /** First offset whose effect is not known to be durable. */
+  next: number
+}
+
+/** What a rerun does: enough to go on with it. */
+export interface Plan {
+  stretches: Stretch[]
+  /** The command's own choices, as it wants them back. */
+  choice: Record<string, unknown>
+}
+
+/** A run of a command, as its row tells. */
+export interface Run {
+  id: number
+  plan: Plan
+  tally: Tally
+}
+
+export interface RunName {
+  command: 'replay' | 'restore' | 'restore --to-topic'
+  /** The group or the topics. */
+  subject: string
+}
+
+/** Longer than the pauses between two notes: a run whose process was killed is free again after as long. */
+const leaseSeconds = 10
+const lease = `now() + interval '${leaseSeconds} seconds'`
+
+export async function beginRun(sql: Sql, name: RunName, run: Omit<Run, 'id'>): Promise<Run> {
+  const { rows } = await sql.query<{ id: number }>(
+    `insert into reruns (command, subject, plan, tally, leased_until) values ($1, $2, $3, $4, ${lease})
+     returning id`,
+    [name.command, name.subject, JSON.stringify(run.plan), JSON.stringify(run.tally)],
+  )
+  return { plan: run.plan, tally: run.tally, id: rows[0]?.id ?? 0 }
+}
+
+/** Notes that rows were loaded from a file: that run ends with its process, and no replay is a rebuild after it. */
+export async function noteFile(sql: Sql): Promise<void> {
+  await sql.query(
+    `insert into reruns (command, subject, plan, tally, finished_at)
+     values ('restore', 'file', '{"stretches": [], "choice": {}}', $1, now())`,
+    [JSON.stringify(emptyTally())],
+  )
+}
+
+/**
+ * The run to go on with.
+ *
+ * @param of.id null: the latest that was not finished
+ * @param of.execute it is taken over: nobody else can, until it ends
+ * @throws OperatorFault when there is none, or when its process is still at work
+ */
+export async function resumeRun(
+  sql: Sql,
+  name: RunName,
+  of: { id: number | null; execute: boolean },
+): Promise<Run> {
+  const known = (await openRuns(sql, name)).find(({ id }) => of.id === null || id === of.id)
+  if (!known) {
+    const what = of.id === null ? 'unfinished run' : `unfinished run ${of.id}`
+    throw new OperatorFault(
+      `There is no ${what} of ${name.command} ${name.subject}`,
+      'Start one without --resume.',
+    )
+  }
+  const { rows } = await sql.query<Run>(
+    `update reruns set leased_until = case when $2 then ${lease} end
+     where id = $1 and finished_at is null and (leased_until is null or leased_until < now())
+     returning id, plan, tally`,
+    [known.id, of.execute],
+  )
+  // A run of an older version counts less.
+  if (rows[0]) return { ...rows[0], tally: { ...emptyTally(), ...rows[0].tally } }
+  throw new OperatorFault(
+    `Run ${known.id} is at work`,
+    `Stop it first. After a kill it can be resumed ${leaseSeconds} seconds later.`,
+  )
+}
+
+/** Notes down how far a run has come. Whoever resumes it does again what came after the last note. */
+async function saveRun(sql: Sql, run: Run, state: 'going' | 'stopped' | 'finished'): Promise<void> {
+  await sql.query(
+    `update reruns set plan = $2, tally = $3, updated_at = now(),
+       leased_until = case when $4 = 'going' then ${lease} end,
+       finished_at = case when $4 = 'finished' then now() end
+     where id = $1`,
+    [run.id, JSON.stringify(run.plan), JSON.stringify(run.tally), state],
+  )
+}
+
+export interface OpenRun {
+  id: number
+  updatedAt: Date
+  /** Its process is alive, or was a few seconds ago. */
+  isGoing: boolean
+}
+
+/** Unfinished runs of a command, latest first. */
+export async function openRuns(sql: Sql, name: RunName): Promise<OpenRun[]> {
+  const { rows } = await sql.query<OpenRun>(
+    `select id, updated_at as "updatedAt", coalesce(leased_until >= now(), false) as "isGoing" from reruns
+     where command = $1 and subject = $2 and finished_at is null order by id desc`,
+    [name.command, name.subject],
+  )
+  return rows
+}
+
+/** A line on each unfinished run. */
+export function toOpenRunLines(runs: readonly OpenRun[], now: Date): string[] {
+  return runs.map(({ id, updatedAt, isGoing }) =>
+    isGoing
+      ? `Run ${id} is at work.`
+      : `Run ${id} was cut short ${toRelative(updatedAt, now)}; to go on with it: --resume ${id}`,
+  )
+}
+
+/** Records that are left to be read, by offsets. */
+export function recordsLeft(plan: Plan): number {
+  return plan.stretches.reduce((sum, s) => sum + Math.max(0, s.to - s.next), 0)
+}
+
+const savedEveryMs = 2_000
+
+/**
+ * Notes a run down every two seconds until its end. A database that is away keeps the last note that it got: what
+ * came after it is done again by whoever resumes.
+ */
+export function keepNotes(sql: Sql, run: Run): { end: (finished: boolean) => Promise<void> } {
+  const save = (state: Parameters<typeof saveRun>[2]) => saveRun(sql, run, state).catch(() => undefined)
+  let saving: Promise<void> | null = null
+  const timer = setInterval(() => {
+    // While the database hangs, notes do not queue up: the end would have to wait for all of them.
+    saving ??= save('going').finally(() => {
+      saving = null
+    })
+  }, savedEveryMs)
+  return {
+    async end(finished) {
+      clearInterval(timer)
+      await saving
+      await save(finished && recordsLeft(run.plan) === 0 ? 'finished' : 'stopped')
+    },
+  }
+}

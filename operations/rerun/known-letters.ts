@@ -1,0 +1,40 @@
+import type { DeadLetterInfo } from '../../lib/kafka/dead-letter.ts'
+import { readObituary } from '../../lib/kafka/dead-letter.ts'
+import { readRange } from '../../lib/kafka/read-range.ts'
+import type { DeadLetter } from '../../lib/kafka/sink.ts'
+import type { Broker } from '../operator.ts'
+
+/** Dead letters that lie in their topic, by {@link letterKey}. */
+export type KnownLetters = Set<string>
+
+/** Two deaths of one record for one reason are one: what an operator does about them is the same. */
+export function letterKey(of: {
+  group: DeadLetterInfo['group']
+  reason: string
+  record: Pick<DeadLetter['record'], 'topic' | 'partition' | 'offset' | 'timestamp'>
+}): string {
+  const { topic, partition, offset, timestamp } = of.record
+  return [of.group, topic, partition, offset, timestamp, of.reason].join(' ')
+}
+
+/** Reads all dead letters of a group that their topic still holds. */
+export async function readKnownLetters(broker: Broker, group: string): Promise<KnownLetters> {
+  const { admin, client, topology } = broker
+  const { name } = topology.deadLetters
+  const ends = (await admin.readEnds(name)) ?? []
+  const known: KnownLetters = new Set()
+  const ranges = ends.map(({ partition, start, end }) => ({ partition, from: start, to: end }))
+  await readRange({
+    ...client,
+    topic: name,
+    group: `${client.config.prefix}songswap-replay-${crypto.randomUUID()}`,
+    ranges: ranges.filter(({ from, to }) => from < to),
+    async onRecords(records) {
+      for (const letter of records) {
+        const obituary = readObituary(letter)
+        if (obituary?.group === group) known.add(letterKey({ ...obituary, record: obituary }))
+      }
+    },
+  })
+  return known
+}

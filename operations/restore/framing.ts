@@ -1,0 +1,89 @@
+import avsc from 'avsc'
+import { request } from 'undici'
+import { RetriableError } from '../../lib/errors.ts'
+import type { AvroSchema } from '../../lib/topology.ts'
+import { OperatorFault } from '../fault.ts'
+import type { Row } from './rows.ts'
+
+/** Gives rows their value's bytes as they lay in the topic: schema id and Avro binary. */
+export interface Framing {
+  /** @param schema of the object that holds the row */
+  toBytes(row: Row, schema: AvroSchema): Promise<Buffer | null>
+}
+
+interface Writer {
+  /** A zero byte and the schema's id. */
+  head: Buffer
+  type: avsc.Type
+}
+
+const answerWithinMs = 10_000
+
+/**
+ * The archive keeps the schema, not its id, and without its comments: the id is that of the version of the subject
+ * which is the same but for them.
+ *
+ * @param registryUrl the Confluent API
+ */
+export function openFraming(registryUrl: string, subject: string): Framing {
+  const writers = new Map<string, Promise<Writer>>()
+  return {
+    async toBytes(row, schema) {
+      if (row.value === null) return row.raw
+      const own = valueSchema(schema)
+      const key = JSON.stringify(own)
+      const known = writers.get(key) ?? findWriter(registryUrl, subject, own)
+      writers.set(key, known)
+      // A look-up that failed is made again: it says nothing of the next one.
+      known.catch(() => writers.delete(key))
+      const { head, type } = await known
+      return Buffer.concat([head, type.toBuffer(row.value)])
+    },
+  }
+}
+
+/** The schema of the values within the schema of the rows. */
+function valueSchema(schema: AvroSchema): AvroSchema {
+  const union = schema.fields.find((f) => f.name === 'value')?.type
+  const own = Array.isArray(union) ? union.find((t) => typeof t === 'object' && t !== null) : null
+  if (!own) throw new Error('The object has values but no schema for them')
+  return own
+}
+
+async function findWriter(registryUrl: string, subject: string, own: AvroSchema): Promise<Writer> {
+  const type = avsc.Type.forSchema(own as avsc.Schema)
+  const wanted = toForm(own)
+  const versions = (await ask(`${registryUrl}/subjects/${subject}/versions`)) as number[] | null
+  for (const version of (versions ?? []).toReversed()) {
+    const found = (await ask(`${registryUrl}/subjects/${subject}/versions/${version}`)) as {
+      id: number
+      schema: string
+    } | null
+    if (!found || toForm(JSON.parse(found.schema)) !== wanted) continue
+    const head = Buffer.alloc(5)
+    head.writeInt32BE(found.id, 1)
+    return { head, type }
+  }
+  throw new OperatorFault(
+    `The registry has no version of ${subject} that these values were written with`,
+    'npm run migrate registers the present one; an older one is in the header of the object: register it first.',
+  )
+}
+
+/** A schema without comments, in one form. */
+function toForm(schema: object): string {
+  return JSON.stringify(avsc.Type.forSchema(schema as avsc.Schema).schema({ exportAttrs: true }))
+}
+
+/** @returns null for 404 */
+async function ask(url: string): Promise<unknown> {
+  try {
+    const { statusCode, body } = await request(url, { signal: AbortSignal.timeout(answerWithinMs) })
+    const text = await body.text()
+    if (statusCode === 404) return null
+    if (statusCode !== 200) throw new Error(`HTTP ${statusCode}`)
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new RetriableError('The schema registry does not answer', { cause })
+  }
+}

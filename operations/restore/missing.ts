@@ -1,0 +1,59 @@
+import type { MissingOffsets } from '../../lib/archive/chain.ts'
+import { missingOffsets } from '../../lib/archive/chain.ts'
+import { readArchive } from '../../lib/archive/read.ts'
+import { parseSummary } from '../../lib/archive/summary.ts'
+import type { S3 } from '../../lib/s3.ts'
+import type { Broker } from '../operator.ts'
+import type { ArchiveObject } from './objects.ts'
+import type { RestoreChoice } from './plan.ts'
+import { resolveTopic } from './plan.ts'
+
+/**
+ * What lies between the last row of an object and the next object, and is in neither: the listing left an object out,
+ * or the archive has a hole. Rows of erased users are missing lawfully: the object itself says how far it reaches.
+ */
+export async function missingAfter(
+  s3: S3,
+  object: ArchiveObject,
+  lastRow: number,
+): Promise<MissingOffsets | null> {
+  const { topic, partition, incarnation, path, lastOffset: to } = object
+  if (lastRow >= to) return null
+  const { body, metadata } = await s3.read(path)
+  const known = parseSummary(metadata) ?? (await readArchive(body)).summary
+  body.destroy()
+  const last = known?.lastOffset ?? lastRow
+  if (last >= to) return null
+  return { topic, partition, ...(incarnation && { incarnation }), from: last + 1, to }
+}
+
+/**
+ * What the archiver has committed and no listed object holds, at the ends of partitions that are to be restored to
+ * their ends.
+ *
+ * @param objects chosen ones
+ */
+export async function missingAtEnd(
+  { admin, topology }: Broker,
+  choice: RestoreChoice,
+  objects: readonly ArchiveObject[],
+): Promise<MissingOffsets[]> {
+  if (choice.to !== null) return []
+  const committed = await admin.readCommitted(topology.groups.archiver)
+  return choice.topics.flatMap((topic) => {
+    const own = objects.filter((o) => o.topic === topic)
+    const isChosen = (partition: number) =>
+      (choice.partitions?.includes(partition) ?? true) &&
+      (choice.from === null || own.some((o) => o.partition === partition))
+    const ends = committed.filter((c) => c.topic === topic && isChosen(c.partition))
+    const ahead = new Map(ends.map((c) => [c.partition, c.offset]))
+    const missing = missingOffsets(own, topic, ahead)
+    // Between objects it is known only when they are read.
+    return missing.filter(({ partition, to }) => to + 1 === ahead.get(partition))
+  })
+}
+
+/** Whether holes between offsets mean anything: compaction makes them by itself. */
+export function isWholeLog({ topology }: Broker, topic: string): boolean {
+  return !resolveTopic(topic, topology).cleanup.includes('compact')
+}

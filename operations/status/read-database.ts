@@ -1,0 +1,197 @@
+import type { Env } from '../../lib/config.ts'
+import { parseEnv, spotifyEnv } from '../../lib/config.ts'
+import type { PollingStanding } from '../../lib/polling/read.ts'
+import { readPolling } from '../../lib/polling/read.ts'
+import { readPollingConfig } from '../../lib/polling/rules.ts'
+import type { Sql } from '../../lib/postgres.ts'
+import type { BudgetState } from '../../lib/spotify/budget.ts'
+import { openBudget } from '../../lib/spotify/budget.ts'
+import { consentDaysLeft, consentEndsAt, warnedBefore } from '../../lib/spotify/consent.ts'
+import type { Operator } from '../operator.ts'
+import type { UserRow } from '../users/user-store.ts'
+import type { Part } from './part.ts'
+import { readAfter, readPart } from './part.ts'
+import type { AlertStatus } from './read-alerts.ts'
+import { readAlerts } from './read-alerts.ts'
+
+/** A consent that ends soon, or of unknown age. */
+export type ConsentEnding = Pick<UserRow, 'id' | 'spotifyId' | 'displayName'> & {
+  /** null: nobody knows when the user agreed. */
+  endsAt: Date | null
+  daysLeft: number | null
+}
+
+export interface UserSummary {
+  byStatus: Record<UserRow['status'], number>
+  /** Who is not polled, longest first; the first ones of many. */
+  parked: Pick<UserRow, 'id' | 'spotifyId' | 'displayName' | 'status' | 'statusReason' | 'statusChangedAt'>[]
+  /** Whose consent ends within 30 days, soonest first; the first ones of many. */
+  consentsEnding: ConsentEnding[]
+}
+
+export interface PlaySummary {
+  count: number
+  /** false: about that many. */
+  exact: boolean
+  newestPlayedAt: Date | null
+}
+
+/** What Postgres knows of the pollers. */
+export interface PollingTraces {
+  /** Connections that pollers hold. */
+  sessions: number
+  /** Users who are being polled right now. */
+  leases: number
+  /** When a poll last ended, well or badly. */
+  lastPollAt: Date | null
+  /** Active users whose poll is late, and since when the latest of them waits. */
+  overdue: number
+  overdueSince: Date | null
+}
+
+export interface DatabaseParts {
+  users: Part<UserSummary>
+  plays: Part<PlaySummary>
+  gaps: Part<{ open: number; users: number }>
+  /** Dead letters that an operator has decided on: by partition and offset in their topic. */
+  decided: Part<{ partition: number; offset: number }[]>
+  polling: Part<PollingTraces>
+  /** Whether users are polled, by the judge of the alerter. */
+  standing: Part<PollingStanding>
+  budget: Part<BudgetState>
+  alerts: Part<AlertStatus>
+}
+
+/** Reads every part that Postgres holds. */
+export async function readDatabaseParts(operator: Operator): Promise<DatabaseParts> {
+  const database = await readPart(() => operator.postgres())
+  const [users, plays, gaps, decided, polling, standing, budget, alerts] = await Promise.all([
+    readAfter(database, readUserSummary),
+    readAfter(database, readPlays),
+    readAfter(database, readGaps),
+    readAfter(database, readDecided),
+    readAfter(database, readTraces),
+    readAfter(database, (sql) => readPolling(sql, readPollingConfig(operator.env))),
+    readAfter(database, (sql) => readBudget(sql, operator.env)),
+    readAfter(database, (sql) => readAlerts(sql, operator)),
+  ])
+  return { users, plays, gaps, decided, polling, standing, budget, alerts }
+}
+
+const parkedShown = 100
+
+async function readUserSummary(sql: Sql): Promise<UserSummary> {
+  const counts = await sql.query<{ status: UserRow['status']; count: number }>(
+    'select status, count(*) as count from users group by status',
+  )
+  const parked = await sql.query<UserSummary['parked'][number]>(
+    `select id, spotify_id as "spotifyId", display_name as "displayName", status,
+       status_reason as "statusReason", status_changed_at as "statusChangedAt"
+     from users where status <> 'active' order by status_changed_at limit $1`,
+    [parkedShown],
+  )
+  const byStatus = { active: 0, needs_reauth: 0, forbidden: 0, paused: 0 }
+  for (const { status, count } of counts.rows) byStatus[status] = count
+  return { byStatus, parked: parked.rows, consentsEnding: await readConsentsEnding(sql, new Date()) }
+}
+
+async function readConsentsEnding(sql: Sql, now: Date): Promise<UserSummary['consentsEnding']> {
+  const { rows } = await sql.query<Pick<UserRow, 'id' | 'spotifyId' | 'displayName' | 'authorizedAt'>>(
+    `select id, spotify_id as "spotifyId", display_name as "displayName", authorized_at as "authorizedAt"
+     from users where (authorized_at <= $1 or authorized_at is null) and status <> 'needs_reauth'
+     order by authorized_at nulls first limit $2`,
+    [warnedBefore(now), parkedShown],
+  )
+  return rows.map(({ authorizedAt, ...user }) => ({
+    ...user,
+    endsAt: authorizedAt && consentEndsAt(authorizedAt),
+    daysLeft: consentDaysLeft(authorizedAt, now),
+  }))
+}
+
+/** Up to this many plays are counted one by one. */
+const countedPlays = 1_000_000
+
+async function readPlays(sql: Sql): Promise<PlaySummary> {
+  const [count, newest] = await Promise.all([countPlays(sql), readNewestPlay(sql)])
+  return { ...count, newestPlayedAt: newest }
+}
+
+/** A large table is not read for its count: the planner's estimate will do, once it has one. */
+async function countPlays(sql: Sql): Promise<{ count: number; exact: boolean }> {
+  const estimate = await sql.query<{ count: number }>(
+    `select reltuples::float8 as count from pg_class where oid = 'plays'::regclass`,
+  )
+  const estimated = Math.round(estimate.rows[0]?.count ?? 0)
+  if (estimated >= countedPlays) return { count: estimated, exact: false }
+  const counted = await sql.query<{ count: number }>(
+    'select count(*) as count from (select from plays limit $1) counted',
+    [countedPlays + 1],
+  )
+  const count = counted.rows[0]?.count ?? 0
+  return { count, exact: count <= countedPlays }
+}
+
+/** From user to user along the primary key: as many index look-ups as there are users, however many plays. */
+async function readNewestPlay(sql: Sql): Promise<Date | null> {
+  const { rows } = await sql.query<{ newest: Date | null }>(
+    `with recursive player (id) as (
+       select min(user_id) from plays
+       union all
+       select (select min(p.user_id) from plays p where p.user_id > player.id)
+       from player where player.id is not null
+     )
+     select max((select max(p.played_at) from plays p where p.user_id = player.id)) as newest
+     from player where player.id is not null`,
+  )
+  return rows[0]?.newest ?? null
+}
+
+async function readGaps(sql: Sql): Promise<{ open: number; users: number }> {
+  const { rows } = await sql.query<{ open: number; users: number }>(
+    'select count(*) as open, count(distinct user_id) as users from gaps where closed_at is null',
+  )
+  return rows[0] ?? { open: 0, users: 0 }
+}
+
+async function readDecided(sql: Sql): Promise<{ partition: number; offset: number }[]> {
+  const { rows } = await sql.query('select distinct partition, "offset" from dead_letter_decisions')
+  return rows
+}
+
+/** A poller takes a due user within seconds; one who waits for longer is late. */
+const lateAfterSeconds = 120
+
+/** What pollers leave behind in Postgres. */
+export async function readTraces(sql: Sql): Promise<PollingTraces> {
+  const { rows } = await sql.query<PollingTraces>(
+    `select
+       (select count(*) from pg_stat_activity
+         where datname = current_database() and application_name = 'songswap-poller') as sessions,
+       count(*) filter (where s.leased_until > now()) as leases,
+       max(greatest(s.last_ok_at, s.last_failed_at)) as "lastPollAt",
+       count(*) filter (where late) as overdue,
+       min(s.next_poll_at) filter (where late) as "overdueSince"
+     from users u join poll_state s on s.user_id = u.id
+     cross join lateral (
+       select u.status = 'active' and s.next_poll_at < now() - make_interval(secs => $1) as late
+     ) l`,
+    [lateAfterSeconds],
+  )
+  const [traces] = rows
+  if (!traces) throw new Error('an aggregate returned no row')
+  return traces
+}
+
+/** Of the client id that is set; else, for an operator who has no credentials at hand, of the one last used. */
+async function readBudget(sql: Sql, env: Env): Promise<BudgetState> {
+  const { SPOTIFY_DAILY_REQUESTS: dailyRequests } = parseEnv(
+    { SPOTIFY_DAILY_REQUESTS: spotifyEnv.SPOTIFY_DAILY_REQUESTS },
+    env,
+  )
+  const { rows } = await sql.query<{ clientId: string }>(
+    `select client_id as "clientId" from api_pauses order by window_started_at desc limit 1`,
+  )
+  const clientId = env.SPOTIFY_CLIENT_ID || rows[0]?.clientId || ''
+  return openBudget({ sql, clientId, dailyRequests }).read()
+}

@@ -1,0 +1,72 @@
+import { toPrintable } from '../../cli/terminal/table.ts'
+import { OperatorFault } from '../fault.ts'
+import type { BrowserPage } from './callback-server.ts'
+import { readCallback } from './consent.ts'
+
+/** Takes in Spotify's answer, whichever way it comes: by the browser's call, or pasted. */
+export interface ConsentDesk {
+  /** From now on answers to this redirect address are taken. */
+  open(redirectUri: string): void
+  /** The code of the first answer that carries the attempt's state; rejects when the user declined. */
+  code: Promise<string>
+  /** An address that the browser called; resolves to what it shows, for the code when {@link close} says. */
+  offer(address: string): Promise<BrowserPage>
+  /** A line that a person pasted. */
+  paste(line: string): void
+  /** What came of the code. */
+  close(page: BrowserPage): void
+}
+
+/**
+ * Answers with another state are told and passed over: an old tab must not end the attempt, nor may a page that
+ * guesses the loopback address.
+ *
+ * @param say words for the person at the terminal
+ */
+export function openConsentDesk(state: string, say: (text: string) => void): ConsentDesk {
+  const code = Promise.withResolvers<string>()
+  const result = Promise.withResolvers<BrowserPage>()
+  // A refusal before anybody waits for the code is no unhandled rejection.
+  code.promise.catch(() => undefined)
+  let redirectUri = ''
+  let taken = false
+
+  async function offer(address: string): Promise<BrowserPage> {
+    const callback = readCallback(address, { redirectUri, state })
+    switch (callback.type) {
+      case 'not_a_callback':
+        return { status: 400, text: `That is not Spotify's answer: it begins with ${redirectUri}?code=` }
+      case 'wrong_state':
+        say('An answer with another state came: it belongs to another attempt and is ignored. Still waiting.')
+        return { status: 400, text: 'This answer belongs to another attempt. Use the address shown last.' }
+      case 'declined': {
+        const what =
+          callback.error === 'access_denied'
+            ? 'The user declined the consent'
+            : `Spotify refuses the consent: ${toPrintable(callback.error)}`
+        code.reject(new OperatorFault(what, 'Nothing was stored. Start again: songswap users connect'))
+        return { status: 200, text: `${what}. You may close this window.` }
+      }
+      case 'code':
+        if (taken) return { status: 409, text: 'This answer was received already.' }
+        taken = true
+        code.resolve(callback.code)
+        return await result.promise
+    }
+  }
+
+  return {
+    code: code.promise,
+    open(uri) {
+      redirectUri = uri
+    },
+    offer,
+    paste(line) {
+      if (line.trim() === '') return
+      if (readCallback(line, { redirectUri, state }).type === 'not_a_callback') {
+        say(`That is not Spotify's answer: paste the whole address, from ${redirectUri}?code= on.`)
+      } else void offer(line)
+    },
+    close: result.resolve,
+  }
+}

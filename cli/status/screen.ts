@@ -1,8 +1,11 @@
 import { Help } from 'commander'
 import { toCount, toPlural, toRelative, toSpan, toUtc } from '../../lib/words.ts'
-import type { AlertStatus } from '../../operations/status/read-alerts.ts'
-import type { ConsentEnding } from '../../operations/status/read-database.ts'
-import type { ServiceStatus, StatusReport } from '../../operations/status/report.ts'
+import type {
+  AlertStatus,
+  ConsentEnding,
+  ServiceStatus,
+  StatusReport,
+} from '../../operations/status/report.ts'
 import type { Output } from '../terminal/output.ts'
 import { toPrintable, toTable } from '../terminal/table.ts'
 import { toReason } from '../users/list.ts'

@@ -5,15 +5,7 @@ import type { Scope } from '../../lib/scope.ts'
 import { webhookEnv } from '../../services/alerter/config.ts'
 import { readRefusal } from '../../services/alerter/delivery.ts'
 import { openDiscord } from '../../services/alerter/discord.ts'
-
-/** Whether alerts reach Discord, as far as that shows without a post. */
-export interface AlertStatus {
-  /** `log`: no webhook is set here. */
-  state: 'posted' | 'refused' | 'log' | 'unknown'
-  detail: string
-  /** When the alerter met the refusal. */
-  since: Date | null
-}
+import type { AlertStatus } from './report.ts'
 
 const answerWithinMs = 4_000
 

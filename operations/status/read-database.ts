@@ -11,30 +11,8 @@ import type { Operator } from '../operator.ts'
 import type { UserRow } from '../users/user-store.ts'
 import type { Part } from './part.ts'
 import { readAfter, readPart } from './part.ts'
-import type { AlertStatus } from './read-alerts.ts'
 import { readAlerts } from './read-alerts.ts'
-
-/** A consent that ends soon, or of unknown age. */
-export type ConsentEnding = Pick<UserRow, 'id' | 'spotifyId' | 'displayName'> & {
-  /** null: nobody knows when the user agreed. */
-  endsAt: Date | null
-  daysLeft: number | null
-}
-
-export interface UserSummary {
-  byStatus: Record<UserRow['status'], number>
-  /** Who is not polled, longest first; the first ones of many. */
-  parked: Pick<UserRow, 'id' | 'spotifyId' | 'displayName' | 'status' | 'statusReason' | 'statusChangedAt'>[]
-  /** Whose consent ends within 30 days, soonest first; the first ones of many. */
-  consentsEnding: ConsentEnding[]
-}
-
-export interface PlaySummary {
-  count: number
-  /** false: about that many. */
-  exact: boolean
-  newestPlayedAt: Date | null
-}
+import type { AlertStatus, PlaySummary, UserSummary } from './report.ts'
 
 /** What Postgres knows of the pollers. */
 export interface PollingTraces {

@@ -1,20 +1,12 @@
-import type { PartitionEnds } from '../../lib/kafka/admin.ts'
 import { judgeLag } from '../../lib/lag/brief.ts'
-import type { GroupStanding } from '../../lib/lag/watch.ts'
 import { namesOf } from '../../lib/lag/watch.ts'
 import { allTopics, groupTopics, topology } from '../../lib/topology.ts'
 import type { Broker, Operator } from '../operator.ts'
 import type { Part } from './part.ts'
 import { readAfter, readPart } from './part.ts'
+import type { GroupStatus, TopicStatus } from './report.ts'
 
-export interface TopicEnds {
-  topic: string
-  /** null: there is no such topic. */
-  partitions: PartitionEnds[] | null
-}
-
-/** A consumer group, its members counted. */
-export type GroupStatus = Omit<GroupStanding, 'members'> & { members: number }
+export type TopicEnds = Pick<TopicStatus, 'topic' | 'partitions'>
 
 export interface KafkaParts {
   /** Names as they are without a broker. */

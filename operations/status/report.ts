@@ -1,220 +1,137 @@
-import { isUnpolledForDays } from '../../lib/polling/judge.ts'
-import type { PollingStanding } from '../../lib/polling/read.ts'
-import type { BudgetState } from '../../lib/spotify/budget.ts'
+import { z } from 'zod'
+import type { PollingVerdict } from '../../lib/polling/judge.ts'
 import { lanes } from '../../lib/spotify/outcome.ts'
-import { toPlural, toRelative, toSpan } from '../../lib/words.ts'
-import type { Part } from './part.ts'
-import type { AlertStatus } from './read-alerts.ts'
-import type { DatabaseParts, PlaySummary, PollingTraces, UserSummary } from './read-database.ts'
-import type { GroupStatus, KafkaParts, TopicEnds } from './read-kafka.ts'
+import { groupStanding } from '../lag/report.ts'
 
-export interface ServiceStatus {
-  name: string
-  /** `unknown`: nothing tells. */
-  state: 'alive' | 'down' | 'unknown'
-  detail: string
-}
+const serviceStatus = z.object({
+  name: z.string(),
+  state: z.enum(['alive', 'down', 'unknown']).describe('unknown if there is no sign of either'),
+  detail: z.string(),
+})
 
-interface TopicStatus extends TopicEnds {
-  /** Records that the topic still has at most; compaction and transactions leave holes. */
-  records: number
-}
+const topicStatus = z.object({
+  topic: z.string(),
+  partitions: z
+    .array(
+      z.object({
+        partition: z.int(),
+        start: z.int().describe('first offset that the topic still has'),
+        end: z.int().describe('offset that the next record will get'),
+      }),
+    )
+    .nullable()
+    .describe('null if the topic is missing'),
+  records: z.int().describe('at most; compaction and transactions leave holes'),
+})
 
-interface BudgetStatus {
-  dailyRequests: number
-  left: number
-  windowEndsAt: Date
-  pauses: { lane: string; until: Date; reason: string | null }[]
-}
+const groupStatus = groupStanding.extend({ members: z.int() })
 
-/** What `songswap status --json` prints; null: it could not be read. */
-export interface StatusReport {
-  at: Date
-  healthy: boolean
-  /** What has to be mended, a line each. */
-  problems: string[]
-  services: ServiceStatus[]
-  topics: TopicStatus[] | null
-  groups: GroupStatus[] | null
-  users: UserSummary | null
-  plays: PlaySummary | null
-  gaps: { open: number; users: number } | null
-  /** `open`: nobody has decided on them yet; null: not known. */
-  deadLetters: { records: number; open: number | null } | null
-  budget: BudgetStatus | null
-  alerts: AlertStatus | null
-  /** Whether users are polled, and who has not been for hours. */
-  polling: PollingStanding | null
-  unreadable: { part: string; error: string }[]
-}
+const userStatus = z.enum(['active', 'needs_reauth', 'forbidden', 'paused'])
 
-/** Judges what was read. */
-export function toReport(parts: DatabaseParts & KafkaParts, now: Date): StatusReport {
-  const topics = readValue(parts.topics)?.map(toTopicStatus) ?? null
-  const groups = readValue(parts.groups)
-  const budget = readValue(parts.budget)
-  const alerts = readValue(parts.alerts)
-  const polling = readValue(parts.standing)
-  const services = toServices(parts, groups, now)
-  const unreadable = toUnreadable(parts)
-  const deadLetters = topics?.find((t) => t.topic === parts.names.deadLetters && t.partitions)
-  const problems = [
-    ...services.filter((s) => s.state === 'down').map((s) => `${s.name} is down: ${s.detail}`),
-    ...(polling ? toPollingProblems(polling) : []),
-    ...toUserProblems(readValue(parts.users)),
-    ...toStalls(groups ?? []),
-    ...(alerts?.state === 'refused' ? [`alerts are not delivered: ${alerts.detail}`] : []),
-    ...(topics ?? []).filter((t) => !t.partitions).map((t) => `topic ${t.topic} is missing: npm run migrate`),
-    ...unreadable.map((u) => `${u.part}: ${u.error}`),
-  ]
-  return {
-    at: now,
-    healthy: problems.length === 0,
-    problems,
-    services,
-    topics,
-    groups,
-    users: readValue(parts.users),
-    plays: readValue(parts.plays),
-    gaps: readValue(parts.gaps),
-    deadLetters: deadLetters ? toDeadLetters(deadLetters, readValue(parts.decided)) : null,
-    budget: budget && toBudgetStatus(budget, now),
-    alerts,
-    polling,
-    unreadable,
-  }
-}
+const user = z.object({
+  id: z.int(),
+  spotifyId: z.string(),
+  displayName: z.string().nullable(),
+})
 
-function toDeadLetters(
-  { records, partitions }: TopicStatus,
-  decided: { partition: number; offset: number }[] | null,
-): StatusReport['deadLetters'] {
-  const isThere = (place: { partition: number; offset: number }) =>
-    partitions?.some(
-      (p) => p.partition === place.partition && p.start <= place.offset && place.offset < p.end,
-    ) ?? false
-  return { records, open: decided && Math.max(0, records - decided.filter(isThere).length) }
-}
+const consentEnding = user.extend({
+  endsAt: z.date().nullable().describe('null if it is not known when the user agreed'),
+  daysLeft: z.int().nullable(),
+})
 
-function readValue<T>(part: Part<T>): T | null {
-  return part.type === 'read' ? part.value : null
-}
+const userSummary = z.object({
+  byStatus: z.record(userStatus, z.int()),
+  parked: z
+    .array(
+      user.extend({ status: userStatus, statusReason: z.string().nullable(), statusChangedAt: z.date() }),
+    )
+    .describe('users who are not polled, longest first; at most 100'),
+  consentsEnding: z
+    .array(consentEnding)
+    .describe('users whose consent ends within 30 days, soonest first; at most 100'),
+})
 
-/** Parts that fail for one reason (their server is away) are told as one. */
-function toUnreadable(parts: DatabaseParts & KafkaParts): StatusReport['unreadable'] {
-  const { users, plays, gaps, decided, polling, standing, budget, alerts, topics, groups } = parts
-  const byError = new Map<string, string[]>()
-  const read: [string, Part<unknown>][] = [
-    ...Object.entries({ users, plays, gaps, decided, polling }),
-    ['polling', standing],
-    ...Object.entries({ budget, topics, groups }),
-  ]
-  for (const [name, part] of read) {
-    if (part.type === 'read') continue
-    const names = byError.get(part.error) ?? []
-    byError.set(part.error, names.includes(name) ? names : [...names, name])
-  }
-  // It says nothing more where Postgres is away.
-  if (alerts.type === 'unreadable' && !byError.has(alerts.error)) byError.set(alerts.error, ['alerts'])
-  return [...byError].map(([error, names]) => ({ part: names.join(', '), error }))
-}
+const playSummary = z.object({
+  count: z.int(),
+  exact: z.boolean().describe('false if the count is an estimate'),
+  newestPlayedAt: z.date().nullable(),
+})
 
-function toTopicStatus(topic: TopicEnds): TopicStatus {
-  const records = (topic.partitions ?? []).reduce((sum, p) => sum + p.end - p.start, 0)
-  return { ...topic, records }
-}
+const budgetStatus = z.object({
+  dailyRequests: z.int(),
+  left: z.int(),
+  windowEndsAt: z.date(),
+  pauses: z.array(z.object({ lane: z.enum(lanes), until: z.date(), reason: z.string().nullable() })),
+})
 
-/** That polling has stopped, and users who have not been polled for days: as the doctor fails on them. */
-function toPollingProblems({ verdict, lastOkAt, now, unpolled }: PollingStanding): string[] {
-  const last = lastOkAt === null ? 'ever' : `for ${toSpan(now - lastOkAt)}`
-  const stopped = `polling has stopped: nobody has been polled ${last}, though users are due`
-  const forDays = unpolled.filter(isUnpolledForDays).map((u) => u.userId)
-  const many = `${toPlural(forDays.length, 'user')} not polled for more than a day: ${forDays.slice(0, 10).join(', ')}`
-  return [...(verdict === 'stopped' ? [stopped] : []), ...(forDays.length > 0 ? [many] : [])]
-}
+const alertStatus = z.object({
+  state: z
+    .enum(['posted', 'refused', 'log', 'unknown'])
+    .describe(
+      'whether alerts reach Discord, as far as that shows without a post; log: no webhook is set here',
+    ),
+  detail: z.string(),
+  since: z.date().nullable().describe('when the alerter met the refusal'),
+})
 
-/** Nobody is polled where nobody is active; without any user there is nothing to poll yet. */
-function toUserProblems(users: UserSummary | null): string[] {
-  if (!users) return []
-  const count = Object.values(users.byStatus).reduce((sum, n) => sum + n, 0)
-  return count > 0 && users.byStatus.active === 0
-    ? [`nobody is polled: none of ${toPlural(count, 'user')} is active: songswap users list`]
-    : []
-}
+const unpolledUser = z.object({
+  userId: z.int(),
+  name: z.string(),
+  lastOkAt: z.date().nullable().describe('null if the user was never polled'),
+  forMs: z.number(),
+  lastError: z.string().nullable(),
+})
 
-/** A group without members is a service that is down; one that lags is shown, and no more. */
-function toStalls(groups: readonly GroupStatus[]): string[] {
-  return groups
-    .filter((g) => g.verdict === 'stall')
-    .map(({ group, lag, lagMs }) => {
-      const oldest = lagMs === null ? '' : `, the oldest for ${toSpan(lagMs)}`
-      return `${group} does not get on: ${toPlural(lag, 'record')} waiting${oldest}: songswap lag ${group}`
+const unixMs = z.number().nullable()
+
+const pollingStanding = z.object({
+  now: z.number().describe("Unix time in milliseconds by the database's clock, as are the times below"),
+  lastOkAt: unixMs.describe('when any user was polled with success last, or null if none ever was'),
+  dueSince: unixMs.describe('since when an active user should have been polled, or null if none should'),
+  activeUsers: z.int(),
+  allowedSince: unixMs.describe('since when polling is allowed (0: always), or null while it is not'),
+  paused: z
+    .object({ from: z.number(), until: z.number() })
+    .nullable()
+    .describe('the last pause, where it excuses silence'),
+  verdict: z.enum(['polling', 'idle', 'not_allowed', 'stopped'] satisfies PollingVerdict[]),
+  unpolled: z
+    .array(unpolledUser)
+    .describe('active users who should have been polled and were not, longest first; at most 200'),
+})
+
+/** What needs mending, and how everything stands. What cannot be read is null. */
+export const statusReport = z.object({
+  at: z.date(),
+  healthy: z.boolean().describe('true if there are no problems'),
+  problems: z.array(z.string()).describe('what has to be mended, a line each'),
+  services: z.array(serviceStatus),
+  topics: z.array(topicStatus).nullable(),
+  groups: z.array(groupStatus).nullable(),
+  users: userSummary.nullable(),
+  plays: playSummary.nullable(),
+  gaps: z.object({ open: z.int(), users: z.int() }).nullable(),
+  deadLetters: z
+    .object({
+      records: z.int(),
+      open: z
+        .int()
+        .nullable()
+        .describe('those that no operator has decided on, or null if that is not known'),
     })
-}
+    .nullable(),
+  budget: budgetStatus.nullable(),
+  alerts: alertStatus.nullable(),
+  polling: pollingStanding.nullable(),
+  unreadable: z.array(z.object({ part: z.string(), error: z.string() })),
+})
 
-function toServices(
-  parts: DatabaseParts & KafkaParts,
-  groups: GroupStatus[] | null,
-  now: Date,
-): ServiceStatus[] {
-  const { archiver, loaderHistory, loaderMetadata, enricher, alerter } = parts.names.groups
-  const consumer = (name: string, ...names: string[]) => toConsumerStatus(name, names, groups)
-  const polling = readValue(parts.polling)
-  const pausedForMs = readValue(parts.budget)?.lanes.polling.pausedForMs ?? 0
-  return [
-    toPollerStatus(polling, { now, paused: pausedForMs > 0 }),
-    consumer('archiver', archiver),
-    consumer('loader', loaderHistory, loaderMetadata),
-    consumer('enricher', enricher),
-    consumer('alerter', alerter),
-  ]
-}
-
-/** A consumer lives when every group of its has a member. */
-function toConsumerStatus(name: string, names: string[], groups: GroupStatus[] | null): ServiceStatus {
-  if (!groups) return { name, state: 'unknown', detail: 'its consumer group cannot be read' }
-  const members = names.map((group) => groups.find((g) => g.group === group)?.members ?? 0)
-  const detail = names.map((group, i) => `${toPlural(members[i] ?? 0, 'member')} in ${group}`).join(', ')
-  return { name, state: members.every((n) => n > 0) ? 'alive' : 'down', detail }
-}
-
-const recentMs = 60_000
-
-/**
- * The poller has no consumer group. Signs of life: a session in Postgres, a lease, a poll within the last
- * minute. Signs of death: none of these while users wait for their poll. Without either, nothing tells.
- */
-export function toPollerStatus(
-  traces: PollingTraces | null,
-  { now, paused }: { now: Date; paused: boolean },
-): ServiceStatus {
-  const name = 'poller'
-  if (!traces) return { name, state: 'unknown', detail: 'its traces in Postgres cannot be read' }
-  const { sessions, leases, lastPollAt, overdue, overdueSince } = traces
-  const last = lastPollAt ? `last poll ${toRelative(lastPollAt, now)}` : 'no poll yet'
-  const late =
-    overdue > 0 ? `, ${toPlural(overdue, 'user')} overdue, first ${toRelative(overdueSince, now)}` : ''
-  const recent = lastPollAt !== null && now.getTime() - lastPollAt.getTime() < recentMs
-  if (sessions > 0 || leases > 0 || recent) {
-    const busy = sessions > 0 ? toPlural(sessions, 'session') : toPlural(leases, 'lease')
-    return { name, state: 'alive', detail: `${busy}, ${last}${paused ? ', paused' : late}` }
-  }
-  if (overdue > 0) return { name, state: 'down', detail: `no session, ${last}${late}` }
-  return { name, state: 'unknown', detail: `no session, ${last}; nobody is due, so nothing tells` }
-}
-
-function toBudgetStatus(budget: BudgetState, now: Date): BudgetStatus {
-  const later = (ms: number) => new Date(now.getTime() + ms)
-  return {
-    dailyRequests: budget.dailyRequests,
-    left: budget.left,
-    windowEndsAt: later(budget.remainingMs),
-    pauses: lanes
-      .filter((lane) => budget.lanes[lane].pausedForMs > 0)
-      .map((lane) => ({
-        lane,
-        until: later(budget.lanes[lane].pausedForMs),
-        reason: budget.lanes[lane].reason,
-      })),
-  }
-}
+export type ServiceStatus = z.infer<typeof serviceStatus>
+export type TopicStatus = z.infer<typeof topicStatus>
+export type GroupStatus = z.infer<typeof groupStatus>
+export type ConsentEnding = z.infer<typeof consentEnding>
+export type UserSummary = z.infer<typeof userSummary>
+export type PlaySummary = z.infer<typeof playSummary>
+export type BudgetStatus = z.infer<typeof budgetStatus>
+export type AlertStatus = z.infer<typeof alertStatus>
+export type StatusReport = z.infer<typeof statusReport>

@@ -3,9 +3,9 @@ import { toScreen } from '../../cli/status/screen.ts'
 import type { PollingStanding } from '../../lib/polling/read.ts'
 import type { BudgetState } from '../../lib/spotify/budget.ts'
 import { topology } from '../../lib/topology.ts'
+import { toPollerStatus, toReport } from './judge.ts'
 import type { DatabaseParts, PollingTraces } from './read-database.ts'
 import type { KafkaParts } from './read-kafka.ts'
-import { toPollerStatus, toReport } from './report.ts'
 
 const now = new Date('2026-11-24T08:00:00Z')
 const ago = (seconds: number) => new Date(now.getTime() - seconds * 1000)

@@ -1,0 +1,21 @@
+import type { z } from 'zod'
+import { statusReport } from './status/report.ts'
+
+/** What a command prints with `--json`. */
+export interface Report {
+  /** As it is called: `dead-letters list`. */
+  command: string
+  description: string
+  schema: z.ZodType
+  /** The command prints such a document for each thing it reports, each on a line of its own. */
+  lines?: true
+}
+
+/** The reports of all commands in the order of the help. docs/json.md is made from them. */
+export const reports: readonly Report[] = [
+  {
+    command: 'status',
+    description: 'Whether all is well. What cannot be read is null.',
+    schema: statusReport,
+  },
+]

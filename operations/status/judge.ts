@@ -1,0 +1,187 @@
+import { isUnpolledForDays } from '../../lib/polling/judge.ts'
+import type { PollingStanding } from '../../lib/polling/read.ts'
+import type { BudgetState } from '../../lib/spotify/budget.ts'
+import { lanes } from '../../lib/spotify/outcome.ts'
+import { toPlural, toRelative, toSpan } from '../../lib/words.ts'
+import type { Part } from './part.ts'
+import type { DatabaseParts, PollingTraces } from './read-database.ts'
+import type { KafkaParts, TopicEnds } from './read-kafka.ts'
+import type {
+  BudgetStatus,
+  GroupStatus,
+  ServiceStatus,
+  StatusReport,
+  TopicStatus,
+  UserSummary,
+} from './report.ts'
+
+/** Judges what was read. */
+export function toReport(parts: DatabaseParts & KafkaParts, now: Date): StatusReport {
+  const topics = readValue(parts.topics)?.map(toTopicStatus) ?? null
+  const groups = readValue(parts.groups)
+  const budget = readValue(parts.budget)
+  const alerts = readValue(parts.alerts)
+  const polling = readValue(parts.standing)
+  const services = toServices(parts, groups, now)
+  const unreadable = toUnreadable(parts)
+  const deadLetters = topics?.find((t) => t.topic === parts.names.deadLetters && t.partitions)
+  const problems = [
+    ...services.filter((s) => s.state === 'down').map((s) => `${s.name} is down: ${s.detail}`),
+    ...(polling ? toPollingProblems(polling) : []),
+    ...toUserProblems(readValue(parts.users)),
+    ...toStalls(groups ?? []),
+    ...(alerts?.state === 'refused' ? [`alerts are not delivered: ${alerts.detail}`] : []),
+    ...(topics ?? []).filter((t) => !t.partitions).map((t) => `topic ${t.topic} is missing: npm run migrate`),
+    ...unreadable.map((u) => `${u.part}: ${u.error}`),
+  ]
+  return {
+    at: now,
+    healthy: problems.length === 0,
+    problems,
+    services,
+    topics,
+    groups,
+    users: readValue(parts.users),
+    plays: readValue(parts.plays),
+    gaps: readValue(parts.gaps),
+    deadLetters: deadLetters ? toDeadLetters(deadLetters, readValue(parts.decided)) : null,
+    budget: budget && toBudgetStatus(budget, now),
+    alerts,
+    polling,
+    unreadable,
+  }
+}
+
+function toDeadLetters(
+  { records, partitions }: TopicStatus,
+  decided: { partition: number; offset: number }[] | null,
+): StatusReport['deadLetters'] {
+  const isThere = (place: { partition: number; offset: number }) =>
+    partitions?.some(
+      (p) => p.partition === place.partition && p.start <= place.offset && place.offset < p.end,
+    ) ?? false
+  return { records, open: decided && Math.max(0, records - decided.filter(isThere).length) }
+}
+
+function readValue<T>(part: Part<T>): T | null {
+  return part.type === 'read' ? part.value : null
+}
+
+/** Parts that fail for one reason (their server is away) are told as one. */
+function toUnreadable(parts: DatabaseParts & KafkaParts): StatusReport['unreadable'] {
+  const { users, plays, gaps, decided, polling, standing, budget, alerts, topics, groups } = parts
+  const byError = new Map<string, string[]>()
+  const read: [string, Part<unknown>][] = [
+    ...Object.entries({ users, plays, gaps, decided, polling }),
+    ['polling', standing],
+    ...Object.entries({ budget, topics, groups }),
+  ]
+  for (const [name, part] of read) {
+    if (part.type === 'read') continue
+    const names = byError.get(part.error) ?? []
+    byError.set(part.error, names.includes(name) ? names : [...names, name])
+  }
+  // It says nothing more where Postgres is away.
+  if (alerts.type === 'unreadable' && !byError.has(alerts.error)) byError.set(alerts.error, ['alerts'])
+  return [...byError].map(([error, names]) => ({ part: names.join(', '), error }))
+}
+
+function toTopicStatus(topic: TopicEnds): TopicStatus {
+  const records = (topic.partitions ?? []).reduce((sum, p) => sum + p.end - p.start, 0)
+  return { ...topic, records }
+}
+
+/** That polling has stopped, and users who have not been polled for days: as the doctor fails on them. */
+function toPollingProblems({ verdict, lastOkAt, now, unpolled }: PollingStanding): string[] {
+  const last = lastOkAt === null ? 'ever' : `for ${toSpan(now - lastOkAt)}`
+  const stopped = `polling has stopped: nobody has been polled ${last}, though users are due`
+  const forDays = unpolled.filter(isUnpolledForDays).map((u) => u.userId)
+  const many = `${toPlural(forDays.length, 'user')} not polled for more than a day: ${forDays.slice(0, 10).join(', ')}`
+  return [...(verdict === 'stopped' ? [stopped] : []), ...(forDays.length > 0 ? [many] : [])]
+}
+
+/** Nobody is polled where nobody is active; without any user there is nothing to poll yet. */
+function toUserProblems(users: UserSummary | null): string[] {
+  if (!users) return []
+  const count = Object.values(users.byStatus).reduce((sum, n) => sum + n, 0)
+  return count > 0 && users.byStatus.active === 0
+    ? [`nobody is polled: none of ${toPlural(count, 'user')} is active: songswap users list`]
+    : []
+}
+
+/** A group without members is a service that is down; one that lags is shown, and no more. */
+function toStalls(groups: readonly GroupStatus[]): string[] {
+  return groups
+    .filter((g) => g.verdict === 'stall')
+    .map(({ group, lag, lagMs }) => {
+      const oldest = lagMs === null ? '' : `, the oldest for ${toSpan(lagMs)}`
+      return `${group} does not get on: ${toPlural(lag, 'record')} waiting${oldest}: songswap lag ${group}`
+    })
+}
+
+function toServices(
+  parts: DatabaseParts & KafkaParts,
+  groups: GroupStatus[] | null,
+  now: Date,
+): ServiceStatus[] {
+  const { archiver, loaderHistory, loaderMetadata, enricher, alerter } = parts.names.groups
+  const consumer = (name: string, ...names: string[]) => toConsumerStatus(name, names, groups)
+  const polling = readValue(parts.polling)
+  const pausedForMs = readValue(parts.budget)?.lanes.polling.pausedForMs ?? 0
+  return [
+    toPollerStatus(polling, { now, paused: pausedForMs > 0 }),
+    consumer('archiver', archiver),
+    consumer('loader', loaderHistory, loaderMetadata),
+    consumer('enricher', enricher),
+    consumer('alerter', alerter),
+  ]
+}
+
+/** A consumer lives when every group of its has a member. */
+function toConsumerStatus(name: string, names: string[], groups: GroupStatus[] | null): ServiceStatus {
+  if (!groups) return { name, state: 'unknown', detail: 'its consumer group cannot be read' }
+  const members = names.map((group) => groups.find((g) => g.group === group)?.members ?? 0)
+  const detail = names.map((group, i) => `${toPlural(members[i] ?? 0, 'member')} in ${group}`).join(', ')
+  return { name, state: members.every((n) => n > 0) ? 'alive' : 'down', detail }
+}
+
+const recentMs = 60_000
+
+/**
+ * The poller has no consumer group. Signs of life: a session in Postgres, a lease, a poll within the last
+ * minute. Signs of death: none of these while users wait for their poll. Without either, nothing tells.
+ */
+export function toPollerStatus(
+  traces: PollingTraces | null,
+  { now, paused }: { now: Date; paused: boolean },
+): ServiceStatus {
+  const name = 'poller'
+  if (!traces) return { name, state: 'unknown', detail: 'its traces in Postgres cannot be read' }
+  const { sessions, leases, lastPollAt, overdue, overdueSince } = traces
+  const last = lastPollAt ? `last poll ${toRelative(lastPollAt, now)}` : 'no poll yet'
+  const late =
+    overdue > 0 ? `, ${toPlural(overdue, 'user')} overdue, first ${toRelative(overdueSince, now)}` : ''
+  const recent = lastPollAt !== null && now.getTime() - lastPollAt.getTime() < recentMs
+  if (sessions > 0 || leases > 0 || recent) {
+    const busy = sessions > 0 ? toPlural(sessions, 'session') : toPlural(leases, 'lease')
+    return { name, state: 'alive', detail: `${busy}, ${last}${paused ? ', paused' : late}` }
+  }
+  if (overdue > 0) return { name, state: 'down', detail: `no session, ${last}${late}` }
+  return { name, state: 'unknown', detail: `no session, ${last}; nobody is due, so nothing tells` }
+}
+
+function toBudgetStatus(budget: BudgetState, now: Date): BudgetStatus {
+  const later = (ms: number) => new Date(now.getTime() + ms)
+  return {
+    dailyRequests: budget.dailyRequests,
+    left: budget.left,
+    windowEndsAt: later(budget.remainingMs),
+    pauses: lanes
+      .filter((lane) => budget.lanes[lane].pausedForMs > 0)
+      .map((lane) => ({
+        lane,
+        until: later(budget.lanes[lane].pausedForMs),
+        reason: budget.lanes[lane].reason,
+      })),
+  }
+}

@@ -3,6 +3,7 @@ import { isRecordFault, messageOf, RetriableError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Digest } from './digest.ts'
 import { mergeDigests, toDigestAlert } from './digest.ts'
+import type { Alert } from './embed.ts'
 import { toAlert, toMessages } from './embed.ts'
 import type { TellingMemory } from './memory.ts'
 import type { PostOffice } from './poster.ts'
@@ -66,13 +67,19 @@ export class AlertDesk {
       const { announcements, folded } = triage(reports, this.#memory, Date.now())
       if (this.#poster.isDead) return this.#fold(reports, announcements)
       const alerts = announcements.map((announcement) => ({ ...toAlert(announcement), announcement }))
-      for (const pack of toMessages(alerts)) {
-        await this.#poster.post(pack)
-        for (const { announcement } of pack.alerts) this.#memory.tell(announcement)
-      }
+      await this.#post(alerts)
       for (const report of folded) this.#memory.fold(report)
       return folded
     })
+  }
+
+  /** What Discord holds is remembered message by message: a failure behind it does not repeat it. */
+  async #post(alerts: readonly (Alert & { announcement: Announcement })[]): Promise<void> {
+    for (const pack of toMessages(alerts)) {
+      if (await this.#poster.post(pack)) {
+        for (const { announcement } of pack.alerts) this.#memory.tell(announcement)
+      } else for (const alert of pack.alerts) await this.#post([alert])
+    }
   }
 
   /** Nothing is posted now: the log says at once what would have been. */

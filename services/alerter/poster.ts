@@ -22,11 +22,12 @@ export interface PostOffice {
   /** Nothing may be posted now, and that is not over soon: alerts are logged and wait. */
   readonly isDead: boolean
   /**
-   * Posts one message. Returns when Discord holds it; or when it was logged, because there is no webhook, or because
-   * Discord refuses this very message and takes others.
+   * Posts one message. True when Discord holds it; or when it was logged, because there is no webhook, or because
+   * Discord refuses this very message and takes others. False when Discord refuses a message of several alerts: they
+   * are to be posted one by one.
    * @throws RetriableError when it must be tried again later; Discord may hold the message all the same
    */
-  post(pack: Pack): Promise<void>
+  post(pack: Pack): Promise<boolean>
   /** Writes alerts to the log, in place of posting them. Nothing is written of none. */
   logOnly(alerts: readonly Alert[], why: string): void
 }
@@ -65,33 +66,29 @@ export class Poster implements PostOffice {
     return this.#refusal?.type === 'dead'
   }
 
-  async post({ message, alerts }: Pack): Promise<void> {
+  async post({ message, alerts }: Pack): Promise<boolean> {
     const { discord, rate, log } = this.#o
-    if (!discord) return this.logOnly(alerts, 'no webhook')
+    if (!discord) {
+      this.logOnly(alerts, 'no webhook')
+      return true
+    }
     await this.#passRefusal(discord)
     const waitMs = Math.ceil(rate.waitMs(performance.now()))
     if (waitMs > 0) {
       throw new RetriableError('Alerts wait for the rate limit of the channel', { retryAfterMs: waitMs })
     }
     const refused = await this.#attempt(discord, message, alerts)
-    if (refused === null) return
+    if (refused === null) return true
+    if (alerts.length > 1) return false
     log.error({ status: refused.status, detail: refused.detail }, 'alert_refused')
-    // What follows is not held up by our own rate: half of an answer would be of no use.
-    if ((await this.#attempt(discord, toPlainMessage(alerts), alerts)) === null) return
+    // Our own rate does not hold up these two: half of an answer would be of no use.
+    if ((await this.#attempt(discord, toPlainMessage(alerts), alerts)) === null) return true
     if (await this.#attempt(discord, toProbeMessage(alerts), [])) {
       this.#refuse({ type: 'closed', detail: toDetail(refused) }, alerts)
     }
-    await this.#postEach(discord, alerts, refused)
-  }
-
-  /** One of the alerts is refused for its own text; those beside it are posted. */
-  async #postEach(discord: Discord, alerts: readonly Alert[], refused: Refused) {
-    for (const alert of alerts) {
-      const isAlone = alerts.length === 1
-      if (!isAlone && (await this.#attempt(discord, toPlainMessage([alert]), [alert])) === null) continue
-      metrics.alerts.inc({ result: 'refused' })
-      this.logOnly([alert], toDetail(refused))
-    }
+    metrics.alerts.inc({ result: 'refused' })
+    this.logOnly(alerts, toDetail(refused))
+    return true
   }
 
   logOnly(alerts: readonly Alert[], why: string): void {
@@ -106,7 +103,7 @@ export class Poster implements PostOffice {
     discord: Discord,
     message: DiscordMessage,
     alerts: readonly Alert[],
-  ): Promise<Refused | null> {
+  ): Promise<Extract<PostOutcome, { type: 'refused' }> | null> {
     const { rate, log } = this.#o
     rate.took(performance.now())
     const outcome = await discord.post(message)
@@ -179,8 +176,6 @@ export class Poster implements PostOffice {
     throw new RetriableError(refusal.detail, { retryAfterMs })
   }
 }
-
-type Refused = Extract<PostOutcome, { type: 'refused' }>
 
 /** The desk then folds the batch: it need not wait. */
 const deadRetryMs = 100

@@ -308,8 +308,7 @@ describe('when Discord refuses', () => {
   test('a message that is refused for its own text is logged, counted and passed', async () => {
     discord.block('forbidden words')
     const alerter = await startAlerter()
-    await raise(notice('forbidden words'))
-    await raise(notice('user:2'))
+    await raise(notice('forbidden words'), notice('user:2'))
     await arrived('user_needs_reauth: user:2')
     await settled()
     expect(alerter.lines.find((l) => l.msg === 'alert_not_posted')).toMatchObject({

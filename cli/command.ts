@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 import { Help } from 'commander'
 import type { Env } from '../lib/config.ts'
-import { withinMs } from '../lib/lifecycle.ts'
 import type { Logger } from '../lib/log.ts'
 import { openLog } from '../lib/log.ts'
 import type { Scope } from '../lib/scope.ts'
+import { within } from '../lib/time-limit.ts'
 import { Operator } from '../operations/operator.ts'
 import type { Output } from './terminal/output.ts'
 import { openOutput } from './terminal/output.ts'
@@ -103,7 +103,7 @@ export function act<O extends object>(command: Command, run: Run, work: Work<O>)
     try {
       run.exitCode = await work(context, options, ...command.args)
     } finally {
-      await withinMs(operator.close(), closeWithinMs)
+      await within(closeWithinMs, operator.close())
     }
   })
 }

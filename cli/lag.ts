@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { createLogUpdate } from 'log-update'
+import { pause } from '../lib/backoff.ts'
 import { isKnownOutage } from '../lib/errors.ts'
-import { pause } from '../lib/kafka/pause.ts'
 import { isBad, worst } from '../lib/lag/verdict.ts'
 import type { GroupStanding } from '../lib/lag/watch.ts'
 import { LagWatch } from '../lib/lag/watch.ts'

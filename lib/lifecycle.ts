@@ -8,6 +8,7 @@ import { trimWhenIdle } from './idle-heap.ts'
 import type { Logger } from './log.ts'
 import { openLog } from './log.ts'
 import { Scope } from './scope.ts'
+import { late, within } from './time-limit.ts'
 
 /**
  * Exit codes of every process.
@@ -78,22 +79,9 @@ export async function runService<C extends ServiceConfig>(
 
   const code = await stopping
   stop.abort()
-  const released = await withinMs(scope.close(), stopWithinMs)
+  const released = (await within(stopWithinMs, scope.close())) !== late
   log.info({ released, code }, 'stopped')
   process.exit(code)
-}
-
-/** Whether a promise settled within a time in milliseconds. */
-export async function withinMs(promise: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms)
-  })
-  try {
-    return await Promise.race([promise.then(() => true), late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 function configOrExit<C>(name: string, readConfig: (env: Env) => C): C {

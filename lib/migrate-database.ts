@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { runner } from 'node-pg-migrate'
 import pg from 'pg'
-import { backoffMs, pause } from './kafka/pause.ts'
+import { backoffMs, pause } from './backoff.ts'
 import type { Logger } from './log.ts'
 import { toStrategies } from './migration-files.ts'
 import type { Secret } from './secret.ts'

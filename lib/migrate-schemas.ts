@@ -1,6 +1,6 @@
 import { request } from 'undici'
+import { pause } from './backoff.ts'
 import { RetriableError } from './errors.ts'
-import { pause } from './kafka/pause.ts'
 import type { Topic } from './topology.ts'
 import { schemaCompatibility, subjectOf } from './topology.ts'
 

@@ -3,6 +3,7 @@ import type avsc from 'avsc'
 import { request } from 'undici'
 import type { Server } from './errors.ts'
 import { calling, messageOf, RetriableError } from './errors.ts'
+import { late, within } from './time-limit.ts'
 import type { AvroSchema } from './topology.ts'
 
 const answerWithinMs = 10_000
@@ -32,16 +33,10 @@ export function openRegistry(url: string): Registry {
    * it: so every call has its limit, and after a late one the client is replaced.
    */
   async function bounded<T>(call: (client: SchemaRegistry) => Promise<T>): Promise<T> {
-    const { promise: late, reject } = Promise.withResolvers<never>()
-    const timer = setTimeout(() => {
-      client = connect()
-      reject(away(new Error(`nothing within ${answerWithinMs / 1000} s`)))
-    }, answerWithinMs)
-    try {
-      return await Promise.race([call(client), late])
-    } finally {
-      clearTimeout(timer)
-    }
+    const answer = await within(answerWithinMs, call(client))
+    if (answer !== late) return answer
+    client = connect()
+    throw away(new Error(`nothing within ${answerWithinMs / 1000} s`))
   }
 
   const server: Server = { name: 'schema-registry', probe: () => expectAnswer(url) }

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { exponentialMs, pause } from '../lib/backoff.ts'
 import { createServer, type Server, type ServerSpec } from './infra/server.ts'
 import { StackFault } from './infra/stack-fault.ts'
 
@@ -19,7 +19,7 @@ export interface KeptProcessEvents {
 }
 
 /** Backoff: 1 s, 2 s, 4 s … 30 s; from the start again once it has run for a minute. */
-const longestWaitMs = 30_000
+const backoff = { firstMs: 1_000, longestMs: 30_000 }
 const ranWellMs = 60_000
 const wrongConfiguration = 2
 
@@ -52,9 +52,9 @@ function keepRunning(spec: Omit<ServerSpec, 'onCrash'>, events: KeptProcessEvent
       if (stopping.signal.aborted) return
       if (fault.exitCode === wrongConfiguration) return events.misconfigured(fault)
       failures = performance.now() - began > ranWellMs ? 1 : failures + 1
-      const waitMs = Math.min(longestWaitMs, 500 * 2 ** failures)
+      const waitMs = exponentialMs(failures, backoff)
       events.down(spec.name, fault, waitMs)
-      await delay(waitMs, undefined, { signal: stopping.signal }).catch(() => {})
+      await pause(waitMs, stopping.signal)
     }
   }
   void keep()

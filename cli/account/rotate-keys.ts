@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
+import { pause } from '../../lib/backoff.ts'
 import { parseEnv, tokenKeysEnv } from '../../lib/config.ts'
-import { pause } from '../../lib/kafka/pause.ts'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { TokenCrypto } from '../../lib/spotify/token-crypto.ts'

@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { InvalidArgumentError, Option } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import { exchangeCode } from '../../lib/spotify/tokens.ts'
+import { late, within } from '../../lib/time-limit.ts'
 import { toPlural } from '../../lib/words.ts'
 import { OperatorFault } from '../../operations/fault.ts'
 import { openCallbackServer } from '../../operations/users/callback-server.ts'
@@ -66,7 +67,11 @@ async function connect(context: CliContext, options: Options): Promise<number> {
   tellAddress(out, toConsentAddress(accountsUrl, request), redirectUri)
   listenForPaste(context, desk.paste)
 
-  const code = await within(desk.code, options.timeout)
+  const code = await within(options.timeout * 1000, desk.code)
+  if (code === late) {
+    const hint = 'Start again when the user is there, or wait longer: --timeout SECONDS'
+    throw new OperatorFault(`Nobody answered within ${toPlural(options.timeout, 'second')}`, hint)
+  }
   try {
     const enrolled = await withEnrolmentPermits(enrolment, async ({ token, profile }) => {
       const answer = await exchangeCode(enrolment.gateway, { code, verifier, redirectUri }, token)
@@ -97,19 +102,6 @@ function listenForPaste({ scope, terminal }: CliContext, paste: (line: string) =
   const lines = createInterface({ input: terminal.stdin, terminal: false })
   scope.defer('standard input', () => lines.close())
   lines.on('line', paste)
-}
-
-async function within(code: Promise<string>, seconds: number): Promise<string> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
-    const hint = 'Start again when the user is there, or wait longer: --timeout SECONDS'
-    reject(new OperatorFault(`Nobody answered within ${toPlural(seconds, 'second')}`, hint))
-  }, seconds * 1000)
-  try {
-    return await Promise.race([code, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 function toWhole(text: string, most: number): number {

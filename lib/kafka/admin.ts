@@ -1,3 +1,4 @@
+import { pause } from '../backoff.ts'
 import { RetriableError } from '../errors.ts'
 import type { Resource } from '../scope.ts'
 import type { Topic } from '../topology.ts'
@@ -10,7 +11,6 @@ import type { EnsuredTopics } from './ensure-topics.ts'
 import { ensureTopics } from './ensure-topics.ts'
 import type { GroupAdmin } from './group-admin.ts'
 import { groupAdmin } from './group-admin.ts'
-import { pause } from './pause.ts'
 
 /** One partition of a topic as the broker has it. */
 export interface PartitionEnds {

@@ -1,13 +1,14 @@
 import type kafkajs from 'kafkajs'
+import { backoffMs, pause } from '../backoff.ts'
 import type { Codec, Decoded } from '../codec.ts'
 import type { Server } from '../errors.ts'
 import { calling, from, messageOf, RetriableError } from '../errors.ts'
 import type { Health, HealthReport } from '../health.ts'
-import { withinMs } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import { metrics } from '../metrics.ts'
 import type { Outages, Waiter } from '../outages.ts'
 import type { Resource } from '../scope.ts'
+import { late, within } from '../time-limit.ts'
 import type { Topic } from '../topology.ts'
 import type { Burials } from './burial.ts'
 import type { ClientOptions } from './client.ts'
@@ -16,6 +17,7 @@ import { Holds } from './holds.ts'
 import type { FetchedMessage } from './kafkajs-cluster.ts'
 import type { GroupCommit } from './kafkajs-patches.ts'
 import { faultOf, guardGroup, holdFetch } from './kafkajs-patches.ts'
+import { toRawRecord } from './kafkajs-record.ts'
 import type { AssignedLog, Assignment, LogChange } from './log-guard.ts'
 import { LogGuard } from './log-guard.ts'
 import type { LogMark } from './log-mark.ts'
@@ -23,9 +25,7 @@ import { toCommitText, toMark } from './log-mark.ts'
 import { epochOf } from './log-reader.ts'
 import type { InTurn, SettledBatch, WorkerOptions } from './partition-worker.ts'
 import { PartitionWorker } from './partition-worker.ts'
-import { backoffMs, pause } from './pause.ts'
 import type { DecodedRecord, RawRecord } from './record.ts'
-import { toRawRecord } from './record.ts'
 import type { PartitionSink } from './sink.ts'
 
 export interface ConsumerOptions<V> {
@@ -257,11 +257,11 @@ class Term<V> {
     const ending = orderly ? [...this.#workers.values()].map((w) => w.drain()) : []
     if (!orderly) this.#fence()
     await untilFree(Promise.all([...ending, ...this.#earlier.ends.values()]), stop)
-    const left = await withinMs(
-      this.#consumer.disconnect().catch(() => undefined),
+    const left = await within(
       2_500,
+      this.#consumer.disconnect().catch(() => undefined),
     )
-    if (!left) this.#o.log.warn({ group: this.#o.group }, 'consumer_disconnect_abandoned')
+    if (left === late) this.#o.log.warn({ group: this.#o.group }, 'consumer_disconnect_abandoned')
   }
 
   #observe(): void {
@@ -441,7 +441,7 @@ class Term<V> {
     const identity = { topicId: this.#logs.get(`${topic}/${partition}`)?.topicId ?? null, last }
     const position = { partition, offset: String(nextOffset), metadata: toCommitText(identity) }
     const request = this.#commitOnce?.({ topics: [{ topic, partitions: [position] }] })
-    if (await withinMs(Promise.resolve(request), commitWithinMs)) {
+    if ((await within(commitWithinMs, Promise.resolve(request))) !== late) {
       this.#guard.committed(topic, partition, nextOffset, identity)
       return
     }
@@ -477,7 +477,7 @@ class Term<V> {
     try {
       while (isFull()) {
         const room = new Promise<void>((resolve) => this.#roomWaiters.set(name, resolve))
-        await withinMs(room, roomWithinMs)
+        await within(roomWithinMs, room)
         this.#roomWaiters.delete(name)
         if (this.#isAnyHungry()) break
         await heartbeat()
@@ -536,5 +536,5 @@ async function untilFree(work: Promise<unknown>, stop: AbortSignal): Promise<voi
   const ended = new AbortController()
   const wait = work.then(() => ended.abort())
   await pause(freeWithinMs, AbortSignal.any([stop, ended.signal]))
-  if (stop.aborted) await withinMs(wait, stoppedWithinMs)
+  if (stop.aborted) await within(stoppedWithinMs, wait)
 }

@@ -1,8 +1,6 @@
 import type { UndecodableReason } from '../codec.ts'
-import type { OutRecord } from './kafka.ts'
-import type { Header, RawRecord } from './record.ts'
+import type { Header, OutRecord, RawRecord } from './record.ts'
 import { headerText } from './record.ts'
-import type { DeadLetter } from './sink.ts'
 
 /** Every reason for which a record can become a dead letter. */
 export const deadLetterReasons = {
@@ -24,6 +22,14 @@ export const deadLetterReasons = {
 } as const satisfies Record<UndecodableReason | string, string>
 
 export type DeadLetterReason = keyof typeof deadLetterReasons
+
+/** A record that cannot be dealt with, and why. The Kafka module publishes it and then commits. */
+export interface DeadLetter {
+  record: RawRecord
+  reason: DeadLetterReason
+  /** For a person; names the item or field. */
+  message: string
+}
 
 /** What a dead letter says of itself, beside the original record. */
 export interface DeadLetterInfo {

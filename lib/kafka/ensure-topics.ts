@@ -1,10 +1,10 @@
 import type kafkajs from 'kafkajs'
+import { pause } from '../backoff.ts'
 import { RetriableError } from '../errors.ts'
 import type { Topic } from '../topology.ts'
 import { isUnknownTopic, kafkaErrorType } from './broker-error.ts'
 import type { TopicDescription } from './cluster-admin.ts'
 import { clusterAdmin } from './cluster-admin.ts'
-import { pause } from './pause.ts'
 import { topicSettings, wantedSettings } from './topic-settings.ts'
 
 /** What was done to bring the topics up to date. */

@@ -1,9 +1,9 @@
 import type { Notice } from '../events.ts'
 import { metrics } from '../metrics.ts'
+import type { DeadLetter } from './dead-letter.ts'
 import type { FloodLimits, Outcome } from './flood-valve.ts'
 import { FloodError, FloodValve, toOutcome } from './flood-valve.ts'
 import type { RawRecord } from './record.ts'
-import type { DeadLetter } from './sink.ts'
 
 /** A partition that stopped for a flood of dead letters tries again this often. */
 const trialMs = 5_000

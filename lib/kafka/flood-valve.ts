@@ -1,6 +1,6 @@
 import { RetriableError } from '../errors.ts'
+import type { DeadLetter } from './dead-letter.ts'
 import type { RawRecord } from './record.ts'
-import type { DeadLetter } from './sink.ts'
 
 export interface FloodLimits {
   /** Share of dead letters among the records of the window above which the valve closes; 1: never. */

@@ -1,9 +1,10 @@
 import { isRecordFault, messageOf, overRecords } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import type { DeadLetter } from './dead-letter.ts'
 import { redriveGroupHeader } from './dead-letter.ts'
 import type { DecodedRecord, RawRecord, ValueRecord } from './record.ts'
 import { headerText } from './record.ts'
-import type { DeadLetter, Handler, PartitionSink, Settled } from './sink.ts'
+import type { Handler, PartitionSink, Settled } from './sink.ts'
 
 /**
  * A sink that hands each batch to a handler and settles all of it at once. Undecodable records become dead

@@ -1,5 +1,5 @@
 import type { Server } from '../errors.ts'
-import { withinMs } from '../lifecycle.ts'
+import { within } from '../time-limit.ts'
 import type { RawRecord } from './record.ts'
 
 /** A record that holds up its partition, or does so no more. */
@@ -68,13 +68,9 @@ export class HoldUp {
 /** Whether a server answers; one that nobody knows counts as one that does. */
 export async function answers(server: Server | null): Promise<boolean> {
   if (!server) return true
-  let isWell = false
   const probe = server.probe().then(
-    () => {
-      isWell = true
-    },
-    () => undefined,
+    () => true,
+    () => false,
   )
-  await withinMs(probe, probeWithinMs)
-  return isWell
+  return (await within(probeWithinMs, probe)) === true
 }

@@ -1,4 +1,4 @@
-import { backoffMs } from './pause.ts'
+import { backoffMs } from '../backoff.ts'
 
 interface Hold {
   attempt: number

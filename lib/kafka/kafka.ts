@@ -24,19 +24,8 @@ import type { LogChange } from './log-guard.ts'
 import { NoticeQueue } from './notice-queue.ts'
 import type { InTurn, SettledBatch } from './partition-worker.ts'
 import { openProducer } from './producer.ts'
-import type { Header } from './record.ts'
+import type { Header, OutRecord } from './record.ts'
 import type { Handler, PartitionSink } from './sink.ts'
-
-export interface OutRecord {
-  key: Buffer | string | null
-  /** null: a tombstone. */
-  value: Buffer | null
-  headers?: Header[]
-  /** Unix time in milliseconds; absent: now. */
-  timestamp?: number
-  /** Absent: murmur2 of the key, as in the Java client. */
-  partition?: number
-}
 
 /**
  * Makes the sink of a partition for one term of ownership. The signal is aborted when the term ends: what the

@@ -127,7 +127,7 @@ interface BatchContext {
 }
 
 interface OutMessage extends Omit<kafkajs.Message, 'headers'> {
-  headers?: kafkajs.IHeaders
+  headers?: Header[]
   offsetDelta: number
   timestampDelta: number
   /** Set by the sender. */
@@ -139,7 +139,7 @@ const logAppendTime = 1
 /**
  * kafkajs keeps headers in an object: it loses the order of names that alternate and puts digits first, takes
  * `__proto__` for the object's prototype, and throws over a null, read beside another value of its name or written.
- * Here they are a list on both ways; {@link toKafkajsHeaders} and {@link fromKafkajsHeaders} are the doors.
+ * Here they are a list on both ways; kafkajs-record.ts puts it where kafkajs's types expect an object.
  */
 function keepHeaders(): void {
   mend('protocol/recordBatch/record/v0/decoder.js', [
@@ -158,7 +158,7 @@ function keepHeaders(): void {
     ['protocol/requests/produce/v3/request.js'],
     (message: OutMessage) => {
       message.guard?.beforeEncoding()
-      const headers = fromKafkajsHeaders(message.headers)
+      const { headers = [] } = message
       const body = new BodyEncoder()
         .writeInt8(0)
         .writeVarLong(message.timestampDelta)
@@ -194,16 +194,6 @@ function decodeRecord(decoder: Decoder, batch: BatchContext) {
     isControlRecord: batch.isControlBatch,
     batchContext: batch,
   }
-}
-
-/** Headers of a record to be sent, in the place where kafkajs's types expect an object. */
-export function toKafkajsHeaders(headers: readonly Header[]): kafkajs.IHeaders {
-  return headers as unknown as kafkajs.IHeaders
-}
-
-/** Headers as {@link toKafkajsHeaders} or the decoder put them there. */
-export function fromKafkajsHeaders(headers: kafkajs.IHeaders | undefined): Header[] {
-  return (headers as unknown as Header[] | undefined) ?? []
 }
 
 /** What a fetch brought of one partition, as kafkajs hands it on. */

@@ -1,13 +1,13 @@
 import { messageOf, RetriableError } from '../errors.ts'
-import { withinMs } from '../lifecycle.ts'
 import type { Resource } from '../scope.ts'
+import { within } from '../time-limit.ts'
 import type { ClientOptions } from './client.ts'
 import { createClient } from './client.ts'
 import type { FetchedMessage, KafkajsCluster } from './kafkajs-cluster.ts'
 import { createCluster, readUncommitted, tellsTopicIds, topicIdsMessage } from './kafkajs-cluster.ts'
+import { toRawRecord } from './kafkajs-record.ts'
 import type { LogMark } from './log-mark.ts'
 import { toMark } from './log-mark.ts'
-import { toRawRecord } from './record.ts'
 
 /** Where a group stands in a partition. */
 export interface CommittedOffset {
@@ -87,7 +87,7 @@ export function openLogReader(options: ClientOptions): LogReader {
     readRecord: (topic, partition, offset) =>
       ask([topic], () => readRecord(cluster, { topic, partition, offset })),
     async close() {
-      await withinMs(cluster.disconnect(), disconnectWithinMs)
+      await within(disconnectWithinMs, cluster.disconnect())
     },
   }
 }

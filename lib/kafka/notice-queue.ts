@@ -1,9 +1,9 @@
+import { backoffMs, pause } from '../backoff.ts'
 import { isRecordFault, messageOf } from '../errors.ts'
 import type { Notice } from '../events.ts'
-import { withinMs } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import type { Resource } from '../scope.ts'
-import { backoffMs, pause } from './pause.ts'
+import { within } from '../time-limit.ts'
 
 /** Notices beyond these are in the log only. */
 const waitingMax = 1_000
@@ -34,7 +34,7 @@ export class NoticeQueue implements Resource {
 
   /** What Kafka does not take within a moment is in the log only. */
   async close(): Promise<void> {
-    if (this.#running) await withinMs(this.#running, closeWithinMs)
+    if (this.#running) await within(closeWithinMs, this.#running)
     this.#stop.abort()
   }
 

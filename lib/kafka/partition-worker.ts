@@ -1,3 +1,4 @@
+import { backoffMs, pause } from '../backoff.ts'
 import { checkpoint } from '../checkpoint.ts'
 import { UnknownSchemaError } from '../codec.ts'
 import { isServersOwnFault, messageOf, RetriableError, serverOf } from '../errors.ts'
@@ -13,7 +14,6 @@ import type { HeldUp } from './hold-up.ts'
 import { answers, HoldUp } from './hold-up.ts'
 import type { LogMark } from './log-mark.ts'
 import { LogMarks } from './log-marks.ts'
-import { backoffMs, pause } from './pause.ts'
 import type { DecodedRecord, RawRecord } from './record.ts'
 import type { PartitionSink, Settled } from './sink.ts'
 

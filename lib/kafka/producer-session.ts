@@ -1,5 +1,5 @@
 import type kafkajs from 'kafkajs'
-import { withinMs } from '../lifecycle.ts'
+import { within } from '../time-limit.ts'
 
 const disconnectWithinMs = 5_000
 
@@ -47,7 +47,7 @@ export class ProducerSession {
     this.#isRetired = true
     await this.#disconnect()
     if (this.#users === 0) return
-    await withinMs(this.ended, disconnectWithinMs)
+    await within(disconnectWithinMs, this.ended)
     // kafkajs connects again while it ends what was under way.
     await this.#disconnect()
   }
@@ -60,9 +60,9 @@ export class ProducerSession {
 
   async #disconnect(): Promise<void> {
     const disconnected = this.producer.then((producer) => producer.disconnect())
-    await withinMs(
-      disconnected.catch(() => undefined),
+    await within(
       disconnectWithinMs,
+      disconnected.catch(() => undefined),
     )
   }
 }

@@ -1,13 +1,13 @@
 import kafkajs from 'kafkajs'
 import { isRecordFault, messageOf, RetriableError } from '../errors.ts'
-import { withinMs } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import { metrics } from '../metrics.ts'
 import type { Resource } from '../scope.ts'
+import { late, within } from '../time-limit.ts'
 import { isUnknownTopic } from './broker-error.ts'
-import type { OutRecord } from './kafka.ts'
-import { toKafkajsHeaders } from './kafkajs-patches.ts'
+import { toMessage } from './kafkajs-record.ts'
 import type { ProducerSession } from './producer-session.ts'
+import type { OutRecord } from './record.ts'
 import type { PartitionMessage } from './sender.ts'
 import { openSender } from './sender.ts'
 
@@ -223,7 +223,7 @@ export async function openProducer(options: ProducerOptions): Promise<Producer> 
     async publish(topic, records) {
       if (records.length === 0) return
       const publishing = publishAll(topic, records, performance.now() + giveUpAfterMs)
-      if (await withinMs(publishing, giveUpAfterMs + graceMs)) return
+      if ((await within(giveUpAfterMs + graceMs, publishing)) !== late) return
       withdrawLate(queueOf(topic))
       throw new RetriableError(`Kafka did not take records for ${topic} within ${giveUpAfterMs / 1000} s`)
     },
@@ -280,15 +280,4 @@ function takeBatch(lane: Lane): { records: Waiting[]; bytes: number } {
     n++
   }
   return { records: waiting.splice(0, n), bytes }
-}
-
-function toMessage(record: OutRecord): kafkajs.Message {
-  const { key, value, partition, timestamp, headers } = record
-  return {
-    key,
-    value,
-    ...(partition !== undefined && { partition }),
-    ...(timestamp !== undefined && { timestamp: String(timestamp) }),
-    ...(headers && { headers: toKafkajsHeaders(headers) }),
-  }
 }

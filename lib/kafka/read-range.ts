@@ -1,12 +1,12 @@
 import type kafkajs from 'kafkajs'
+import { pause } from '../backoff.ts'
 import { RetriableError } from '../errors.ts'
-import { withinMs } from '../lifecycle.ts'
+import { within } from '../time-limit.ts'
 import type { ClientOptions } from './client.ts'
 import { createClient } from './client.ts'
 import { faultOf } from './kafkajs-patches.ts'
-import { pause } from './pause.ts'
+import { toRawRecord } from './kafkajs-record.ts'
 import type { RawRecord } from './record.ts'
-import { toRawRecord } from './record.ts'
 
 /** Offsets of one partition: from `from` up to, not including, `to`. */
 export interface OffsetRange {
@@ -36,6 +36,7 @@ const joinWithinMs = 15_000
 const joinPauseMs = 500
 /** After so long without a record it is asked whether there are any left. */
 const quietMs = 3_000
+const disconnectWithinMs = 5_000
 
 /** What is left of a range. */
 interface Left {
@@ -101,9 +102,9 @@ async function readOnce(reading: Reading, options: ReadRangeOptions): Promise<vo
     await Promise.race([consume(consumer, { ...options, reading, working }), forgotten])
   } finally {
     ended.abort()
-    await withinMs(
+    await within(
+      disconnectWithinMs,
       consumer.disconnect().catch(() => undefined),
-      5_000,
     )
     await removeGroup(client, options.group)
     // Whoever joins again goes on after what this one has handed over.

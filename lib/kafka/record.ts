@@ -1,6 +1,4 @@
-import type kafkajs from 'kafkajs'
 import type { Decoded } from '../codec.ts'
-import { fromKafkajsHeaders } from './kafkajs-patches.ts'
 
 /** One record header; a name may occur more than once. */
 export interface Header {
@@ -25,6 +23,18 @@ export interface RawRecord {
   incarnation?: number
 }
 
+/** A record to be published. */
+export interface OutRecord {
+  key: Buffer | string | null
+  /** null: a tombstone. */
+  value: Buffer | null
+  headers?: Header[]
+  /** Unix time in milliseconds; absent: now. */
+  timestamp?: number
+  /** Absent: murmur2 of the key, as in the Java client. */
+  partition?: number
+}
+
 /** An operator has given the record up: it becomes a dead letter undecoded. */
 interface Buried {
   type: 'buried'
@@ -45,17 +55,4 @@ export interface ValueRecord<V> extends RawRecord {
 /** The first header of a name, as text. */
 export function headerText(record: Pick<RawRecord, 'headers'>, name: string): string | null {
   return record.headers.find((h) => h.name === name)?.value?.toString('utf8') ?? null
-}
-
-/** A record as kafkajs delivers it, in our form. */
-export function toRawRecord(topic: string, partition: number, message: kafkajs.KafkaMessage): RawRecord {
-  return {
-    topic,
-    partition,
-    offset: Number(message.offset),
-    timestamp: Number(message.timestamp),
-    key: message.key,
-    headers: fromKafkajsHeaders(message.headers),
-    bytes: message.value,
-  }
 }

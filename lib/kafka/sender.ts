@@ -1,10 +1,10 @@
 import kafkajs from 'kafkajs'
+import { exponentialMs, pause } from '../backoff.ts'
 import { isRecordFault, messageOf, RetriableError } from '../errors.ts'
-import { withinMs } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import type { Resource } from '../scope.ts'
+import { late, within } from '../time-limit.ts'
 import { kafkaErrorType } from './broker-error.ts'
-import { pause } from './pause.ts'
 import { ProducerSession } from './producer-session.ts'
 
 const { CompressionTypes } = kafkajs
@@ -53,6 +53,8 @@ interface Guard {
   /** The messages that kafkajs has tried once, where it is to try them once only; null: it may go on. */
   tried: Set<kafkajs.Message> | null
 }
+
+const betweenAttempts = { firstMs: 200, longestMs: 3_000 }
 
 /** Broker errors after which an idempotent producer cannot go on; kafkajs has no epoch bump. */
 const brokenSequence = new Set([
@@ -143,7 +145,7 @@ export function openSender({ client, log }: { client: kafkajs.Kafka; log: Logger
       topic,
       messages.map((message) => ({ ...message, guard: guarded })),
     ).finally(() => session.leave())
-    if (!(await withinMs(sending, leftMs))) throw new Error('no answer in time')
+    if ((await within(leftMs, sending)) === late) throw new Error('no answer in time')
   }
 
   async function deliver(session: ProducerSession, topic: string, messages: GuardedMessage[]): Promise<void> {
@@ -181,7 +183,7 @@ export function openSender({ client, log }: { client: kafkajs.Kafka; log: Logger
           throw new RetriableError(message, { cause: error })
         }
         log.warn({ topic, attempt, reason: messageOf(error) }, 'publish_retried')
-        await pause(Math.min(100 * 2 ** attempt, 3_000, giveUpAt - performance.now()))
+        await pause(Math.min(exponentialMs(attempt, betweenAttempts), giveUpAt - performance.now()))
         if (isBroken) {
           const next = enter(1)
           session.leave()

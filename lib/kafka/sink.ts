@@ -1,13 +1,5 @@
-import type { DeadLetterReason } from './dead-letter.ts'
-import type { DecodedRecord, RawRecord, ValueRecord } from './record.ts'
-
-/** A record that cannot be dealt with, and why. The Kafka module publishes it and then commits. */
-export interface DeadLetter {
-  record: RawRecord
-  reason: DeadLetterReason
-  /** For a person; names the item or field. */
-  message: string
-}
+import type { DeadLetter } from './dead-letter.ts'
+import type { DecodedRecord, ValueRecord } from './record.ts'
 
 /**
  * Deals with a batch of one partition, in offset order. The pure half: transforms the records, without a clock, a

@@ -1,4 +1,4 @@
-import { pause } from '../kafka/pause.ts'
+import { pause } from '../backoff.ts'
 import type { GroupStanding, LagWatchOptions } from './watch.ts'
 import { LagWatch } from './watch.ts'
 

@@ -1,7 +1,6 @@
-import { messageOf } from '../errors.ts'
 import type { Notice } from '../events.ts'
-import { withinMs } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
+import { startPeriodicWork } from '../periodic-work.ts'
 import type { Resource } from '../scope.ts'
 import type { UnsafeSetting } from './rules.ts'
 import { toSentence } from './rules.ts'
@@ -25,27 +24,11 @@ export interface WatchOptions {
 export function watchSettings(options: WatchOptions): Resource {
   const { subject, find, raise, resolve, log } = options
 
-  async function look(): Promise<void> {
-    try {
-      const unsafe = (await find()).filter(({ rule }) => rule.level === 'refuse')
-      await (unsafe.length > 0 ? raise(toNotice(subject, unsafe)) : resolve(toEnd(subject)))
-    } catch (error) {
-      log.warn({ subject, reason: messageOf(error) }, 'settings_not_checked')
-    }
+  async function work(): Promise<void> {
+    const unsafe = (await find()).filter(({ rule }) => rule.level === 'refuse')
+    await (unsafe.length > 0 ? raise(toNotice(subject, unsafe)) : resolve(toEnd(subject)))
   }
-
-  let looking = look()
-  const timer = setInterval(() => {
-    looking = looking.then(look)
-  }, everyMs)
-  timer.unref()
-  return {
-    async close() {
-      clearInterval(timer)
-      // A server may be away: what was not looked at now is looked at after the next start.
-      await withinMs(looking, 2_000)
-    },
-  }
+  return startPeriodicWork({ everyMs, work, log, failed: 'settings_not_checked', fields: { subject } })
 }
 
 function toNotice(subject: string, unsafe: readonly UnsafeSetting[]): Notice {

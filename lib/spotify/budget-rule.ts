@@ -1,3 +1,4 @@
+import { exponentialMs } from '../backoff.ts'
 import { budgetWindowMs } from './budget-plan.ts'
 import type { Lane } from './outcome.ts'
 import type { Pause } from './pause-policy.ts'
@@ -83,7 +84,7 @@ function pausedLane(state: LaneBook, pause: Pause, now: number): LaneBook {
 function endOf(state: LaneBook, { ms, maxMs }: Pause, now: number): number {
   if (maxMs === null) return now + ms
   if (state.pausedUntil !== null && state.pausedUntil > now) return state.pausedUntil
-  return now + Math.min(ms * 2 ** Math.min(state.strikes, 30), maxMs)
+  return now + exponentialMs(state.strikes + 1, { firstMs: ms, longestMs: maxMs })
 }
 
 /** A success ends a row of pauses; one that began before the pause says nothing about it. */

@@ -1,4 +1,5 @@
 import { scrub } from '../log.ts'
+import type { HttpAnswer } from './decode-body.ts'
 import { codingsOf } from './decode-body.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -8,13 +9,6 @@ import type { Outcome } from './outcome.ts'
  * accounts service.
  */
 export type CallKind = 'recently-played' | 'profile' | 'entity' | 'batch' | 'token'
-
-/** An HTTP answer, whole. Header names are in lower case. */
-export interface HttpAnswer {
-  status: number
-  headers: Record<string, string | string[] | undefined>
-  body: Buffer
-}
 
 /** A Retry-After of 0 was seen again and again: taken at its word it would be a tight loop. */
 const minRetryAfterMs = 1_000

@@ -1,6 +1,12 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate, zstdDecompress } from 'node:zlib'
-import type { HttpAnswer } from './classify.ts'
+
+/** An HTTP answer, whole. Header names are in lower case. */
+export interface HttpAnswer {
+  status: number
+  headers: Record<string, string | string[] | undefined>
+  body: Buffer
+}
 
 const decoders = {
   gzip: promisify(gunzip),

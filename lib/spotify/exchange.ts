@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici'
-import type { HttpAnswer } from './classify.ts'
+import type { HttpAnswer } from './decode-body.ts'
 
 /**
  * Sends one request and takes its answer as a whole. Not with undici's `request`: the stream that it makes of every

@@ -1,4 +1,4 @@
-import { pause } from '../../lib/kafka/pause.ts'
+import { pause } from '../../lib/backoff.ts'
 import type { Postgres, Sql } from '../../lib/postgres.ts'
 import type { Owner } from './find.ts'
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { pause } from '../../lib/kafka/pause.ts'
+import { pause } from '../../lib/backoff.ts'
 import type { Sql } from '../../lib/postgres.ts'
 import { OperatorFault } from '../fault.ts'
 

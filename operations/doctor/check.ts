@@ -2,6 +2,7 @@ import type { CliContext } from '../../cli/command.ts'
 import { ConfigError } from '../../lib/config.ts'
 import { scrub } from '../../lib/log.ts'
 import type { Postgres } from '../../lib/postgres.ts'
+import { late, within } from '../../lib/time-limit.ts'
 import { describe, OperatorFault } from '../fault.ts'
 
 /** `warn`: it works, but somebody should look; `fail`: something does not work or plays get lost. */
@@ -67,17 +68,13 @@ export interface CheckReport {
 export async function runCheck(check: Check, context: DoctorContext): Promise<CheckReport> {
   const begunAt = performance.now()
   const { notes, findings, attachment, close } = openNotes()
-  const { promise: late, resolve } = Promise.withResolvers<'late'>()
-  const timer = setTimeout(() => resolve('late'), check.withinMs)
   try {
-    const ended = await Promise.race([check.run(context, notes), late])
-    if (ended === 'late')
+    if ((await within(check.withinMs, check.run(context, notes))) === late)
       notes.fail('time', `no answer within ${check.withinMs / 1000} seconds: not all was checked`, check.hint)
   } catch (error) {
     const { text, hint } = toWords(error, check)
     notes.fail('cannot be checked', text, hint)
   } finally {
-    clearTimeout(timer)
     close()
   }
   return {

@@ -1,7 +1,6 @@
-import type { DeadLetterInfo } from '../../lib/kafka/dead-letter.ts'
+import type { DeadLetter, DeadLetterInfo } from '../../lib/kafka/dead-letter.ts'
 import { readObituary } from '../../lib/kafka/dead-letter.ts'
 import { readRange } from '../../lib/kafka/read-range.ts'
-import type { DeadLetter } from '../../lib/kafka/sink.ts'
 import type { Broker } from '../operator.ts'
 
 /** Dead letters that lie in their topic, by {@link letterKey}. */

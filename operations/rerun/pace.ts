@@ -1,5 +1,5 @@
 import { parseWhole } from '../../cli/terminal/numbers.ts'
-import { pause } from '../../lib/kafka/pause.ts'
+import { pause } from '../../lib/backoff.ts'
 
 /** Keeps to a rate. */
 export interface Pace {

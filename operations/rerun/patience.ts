@@ -1,6 +1,6 @@
+import { pause } from '../../lib/backoff.ts'
 import { isKnownOutage } from '../../lib/errors.ts'
 import { FloodError } from '../../lib/kafka/flood-valve.ts'
-import { pause } from '../../lib/kafka/pause.ts'
 import { describe } from '../fault.ts'
 
 /** Without any progress for this long a command gives up; what it did is noted down. */

@@ -1,6 +1,6 @@
 import type { MissingOffsets } from '../../lib/archive/chain.ts'
 import { toMissingText } from '../../lib/archive/chain.ts'
-import type { DeadLetter } from '../../lib/kafka/sink.ts'
+import type { DeadLetter } from '../../lib/kafka/dead-letter.ts'
 import type { UnclaimedPlay } from '../../services/loader/claim-store.ts'
 import { toUnclaimedText } from '../../services/loader/claim-store.ts'
 

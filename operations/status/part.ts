@@ -1,3 +1,4 @@
+import { late, within } from '../../lib/time-limit.ts'
 import { describe } from '../fault.ts'
 
 /** One part of the status: read, or why it could not be. */
@@ -12,17 +13,13 @@ const readWithinMs = 5_000
  * @param who named when no answer comes in time
  */
 export async function readPart<T>(read: () => Promise<T>, who = ''): Promise<Part<T>> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<Part<T>>((resolve) => {
-    const error = `${who && `${who}: `}no answer within ${readWithinMs / 1000} seconds`
-    timer = setTimeout(() => resolve({ type: 'unreadable', error }), readWithinMs)
-  })
   try {
-    return await Promise.race([read().then((value): Part<T> => ({ type: 'read', value })), late])
+    const value = await within(readWithinMs, read())
+    if (value !== late) return { type: 'read', value }
+    const error = `${who && `${who}: `}no answer within ${readWithinMs / 1000} seconds`
+    return { type: 'unreadable', error }
   } catch (error) {
     return { type: 'unreadable', error: describe(error) }
-  } finally {
-    clearTimeout(timer)
   }
 }
 

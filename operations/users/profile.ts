@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { exponentialMs, pause } from '../../lib/backoff.ts'
 import type { Gateway } from '../../lib/spotify/gateway.ts'
 import type { Outcome } from '../../lib/spotify/outcome.ts'
 import { describeOutcome } from '../../lib/spotify/outcome.ts'
@@ -34,19 +34,19 @@ export async function readProfile(gateway: Gateway, accessToken: string, permit:
     if (asked.type === 'refused') {
       const { retryAfterMs } = asked.refusal
       if (retryAfterMs > longestWaitMs || attempt === tries) throw toBudgetFault(asked.refusal)
-      await sleep(retryAfterMs)
+      await pause(retryAfterMs)
       continue
     }
     const { outcome } = asked.answer
     const waitMs = toWait(outcome, attempt)
     if (waitMs === null || attempt === tries) return toProfile(outcome)
-    await sleep(waitMs)
+    await pause(waitMs)
   }
 }
 
 /** How long to wait before the same request may work; null: it will not, or not soon. */
 function toWait(outcome: Outcome, attempt: number): number | null {
-  const backoffMs = pauseMs * 2 ** (attempt - 1)
+  const backoffMs = exponentialMs(attempt, { firstMs: pauseMs, longestMs: longestWaitMs })
   if (isOutage(outcome)) return backoffMs
   if (outcome.type !== 'rate_limited') return null
   const waitMs = outcome.retryAfterMs ?? backoffMs

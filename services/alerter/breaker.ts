@@ -1,3 +1,5 @@
+import { exponentialMs } from '../../lib/backoff.ts'
+
 /** Why the webhook takes nothing; while it is `dead` nothing may be posted at all. */
 export interface Refusal {
   type: 'dead' | 'closed'
@@ -10,8 +12,7 @@ export interface Refusal {
 
 /** Attempts at a dead webhook are punished: it is looked at, not posted to, and seldom. */
 const lookAgainMs = 3_600_000
-const closedMinMs = 5_000
-const closedMaxMs = 300_000
+const whileClosed = { firstMs: 5_000, longestMs: 300_000 }
 
 /** The refusal after another one: a closed channel is tried after 5 s, 10 s, 20 s … 5 minutes, a dead webhook hourly. */
 export function toRefusal(
@@ -20,8 +21,7 @@ export function toRefusal(
   now: number,
 ): Refusal {
   const tries = before?.type === type ? before.tries + 1 : 1
-  const waitMs =
-    type === 'dead' ? lookAgainMs : Math.min(closedMinMs * 2 ** Math.min(tries - 1, 20), closedMaxMs)
+  const waitMs = type === 'dead' ? lookAgainMs : exponentialMs(tries, whileClosed)
   return { type, detail, until: now + waitMs, tries }
 }
 

@@ -1,10 +1,10 @@
 import { messageOf } from '../../lib/errors.ts'
 import { diedAt } from '../../lib/kafka/dead-letter.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
-import { withinMs } from '../../lib/lifecycle.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Sql } from '../../lib/postgres.ts'
 import { toArray } from '../../lib/postgres.ts'
+import { late, within } from '../../lib/time-limit.ts'
 
 /** Which dead letters an operator has decided on: after a loss of the group's offsets they all come again. */
 export interface Decisions {
@@ -45,17 +45,15 @@ export function openDecisions(sql: Sql | null, log: Logger): Decisions {
       const now = Date.now()
       const mayBeDecided = letters.some((l) => deathOf(l) < now - freshMs)
       if (!sql || !mayBeDecided || performance.now() < awayUntil) return [...letters]
-      let decided = new Set<number>()
       try {
-        const reading = readDecided(letters).then((places) => {
-          decided = places
-        })
-        if (!(await withinMs(reading, answerWithinMs))) throw new Error('Postgres does not answer')
+        const decided = await within(answerWithinMs, readDecided(letters))
+        if (decided === late) throw new Error('Postgres does not answer')
+        return letters.filter((_, i) => !decided.has(i))
       } catch (error) {
         awayUntil = performance.now() + askAgainMs
         log.warn({ reason: messageOf(error) }, 'decisions_not_read')
+        return [...letters]
       }
-      return letters.filter((_, i) => !decided.has(i))
     },
   }
 }

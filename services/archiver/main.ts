@@ -2,10 +2,11 @@ import { openCodec } from '../../lib/codec.ts'
 import type { Notice } from '../../lib/events.ts'
 import { toEvent } from '../../lib/events.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
-import { runService, withinMs } from '../../lib/lifecycle.ts'
+import { runService } from '../../lib/lifecycle.ts'
 import { openS3 } from '../../lib/s3.ts'
 import { readBucketSettings } from '../../lib/server-settings/bucket.ts'
 import { watchSettings } from '../../lib/server-settings/watch.ts'
+import { within } from '../../lib/time-limit.ts'
 import { topology } from '../../lib/topology.ts'
 import { readConfig } from './config.ts'
 import type { Begins } from './incarnation-notice.ts'
@@ -40,9 +41,9 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const guard = new PutGuard({ s3, prefix, notify: kafka.notify, health })
   const store = openStore(s3, prefix, { index, assertProven: () => guard.assertProven() })
   // Its first question is asked now; a store that is away is asked again by the first put.
-  await withinMs(
-    guard.assertProven().catch(() => undefined),
+  await within(
     firstAnswerWithinMs,
+    guard.assertProven().catch(() => undefined),
   )
   const find = async () => (await readBucketSettings(config.s3)).unsafe
   // Without a database nothing is known of what was raised before: the end is for the next start to show.

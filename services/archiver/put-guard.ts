@@ -2,8 +2,8 @@ import { honoursConditions } from '../../lib/archive/conditional-puts.ts'
 import { RetriableError } from '../../lib/errors.ts'
 import type { Notice } from '../../lib/events.ts'
 import type { Health } from '../../lib/health.ts'
-import { withinMs } from '../../lib/lifecycle.ts'
 import type { S3 } from '../../lib/s3.ts'
+import { late, within } from '../../lib/time-limit.ts'
 
 export interface PutGuardOptions {
   s3: S3
@@ -54,12 +54,11 @@ export class PutGuard {
 
   async #ask(): Promise<void> {
     const { s3, prefix, notify } = this.#o
-    const asking = honoursConditions(s3, prefix).then((proven) => {
-      this.#proven = proven
-    })
-    if (!(await withinMs(asking, answerWithinMs))) {
+    const proven = await within(answerWithinMs, honoursConditions(s3, prefix))
+    if (proven === late) {
       throw new RetriableError('The object store does not say whether it honours If-None-Match')
     }
+    this.#proven = proven
     const before = this.#overwritesSince
     this.#overwritesSince = this.#proven ? null : performance.now()
     if (!this.#proven && before === null) notify(overwrites)

@@ -3,10 +3,10 @@ import type { ArchiveKey } from '../../lib/archive/key.ts'
 import type { IndexEntry } from '../../lib/archive/user-index.ts'
 import { entryKey, putEntry } from '../../lib/archive/user-index.ts'
 import { messageOf } from '../../lib/errors.ts'
-import { withinMs } from '../../lib/lifecycle.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { S3 } from '../../lib/s3.ts'
 import type { Resource } from '../../lib/scope.ts'
+import { within } from '../../lib/time-limit.ts'
 
 /** Writes the index of users behind the objects, as far as that works: nothing waits for it. */
 export interface UserIndex extends Resource {
@@ -42,7 +42,7 @@ export function openUserIndex(s3: S3, of: { prefix: string; topic: string; log: 
       pending.add(writing)
     },
     async close() {
-      await withinMs(Promise.all(pending), closeWithinMs)
+      await within(closeWithinMs, Promise.all(pending))
       limit.clearQueue()
     },
   }

@@ -1,6 +1,6 @@
+import { exponentialMs, pause } from '../../lib/backoff.ts'
 import { isRecordFault, messageOf } from '../../lib/errors.ts'
 import type { Health } from '../../lib/health.ts'
-import { pause } from '../../lib/kafka/pause.ts'
 import type { Logger } from '../../lib/log.ts'
 import { metrics } from '../../lib/metrics.ts'
 import type { Outages, Waiter } from '../../lib/outages.ts'
@@ -299,9 +299,9 @@ class Lane {
     for (const { wanted } of tickets) metrics.entitiesEnriched.inc({ kind: wanted.kind, result })
   }
 
-  #fail(reason: string, maxMs: number): void {
+  #fail(reason: string, longestMs: number): void {
     this.#failuresInRow += 1
-    this.#block(Math.min(1_000 * 2 ** (this.#failuresInRow - 1), maxMs), reason)
+    this.#block(exponentialMs(this.#failuresInRow, { firstMs: 1_000, longestMs }), reason)
   }
 
   #block(forMs: number, reason: string): void {

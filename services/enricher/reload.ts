@@ -1,5 +1,5 @@
+import { pause } from '../../lib/backoff.ts'
 import { messageOf } from '../../lib/errors.ts'
-import { pause } from '../../lib/kafka/pause.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Resource } from '../../lib/scope.ts'
 import type { DeferredLookups } from './deferred.ts'

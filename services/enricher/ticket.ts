@@ -1,3 +1,4 @@
+import { exponentialMs } from '../../lib/backoff.ts'
 import type { DeadLetterReason } from '../../lib/kafka/dead-letter.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
 import type { Wanted } from './wanted.ts'
@@ -61,7 +62,7 @@ export const givenUpAfter = 6
 const deferredFrom = 4
 /** About five days of deferrals, outages not counted; after eight days the loader asks again by itself. */
 const forgottenFrom = 15
-const retryMinMs = 2_000
+const retries = { firstMs: 2_000, longestMs: 2_048_000 }
 const deferralMaxMs = 24 * 3_600_000
 
 /** What comes of a ticket that has failed and is not given up. */
@@ -72,12 +73,12 @@ export function afterFailure({ attempts }: Ticket): 'retry' | 'defer' | 'forget'
 
 /** Until it is asked for again in memory: 2, 4, 8 seconds. */
 export function retryMs(attempts: number): number {
-  return retryMinMs * 2 ** Math.min(attempts - 1, 10)
+  return exponentialMs(attempts, retries)
 }
 
 /** Until a deferred lookup is due: the shortest time, twice that, four times … a day. */
 export function deferralMs(attempts: number, minMs: number): number {
-  return Math.min(minMs * 2 ** Math.max(0, Math.min(attempts - deferredFrom, 20)), deferralMaxMs)
+  return exponentialMs(attempts - deferredFrom + 1, { firstMs: minMs, longestMs: deferralMaxMs })
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { DeadLetter } from '../../lib/kafka/sink.ts'
+import type { DeadLetter } from '../../lib/kafka/dead-letter.ts'
 import type { UnclaimedPlay } from './claim-store.ts'
 import type { Place } from './history-store.ts'
 import { rejectedKey } from './history-store.ts'

@@ -1,7 +1,6 @@
-import type { DeadLetterReason } from '../../lib/kafka/dead-letter.ts'
+import type { DeadLetter, DeadLetterReason } from '../../lib/kafka/dead-letter.ts'
 import type { ValueRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
-import type { DeadLetter } from '../../lib/kafka/sink.ts'
 import type { MetadataKind, SpotifyResponse } from '../../lib/topology.ts'
 import { metadataKey } from '../../lib/topology.ts'
 import type { FeatureName, FeaturesRow } from './catalogue.ts'

@@ -1,6 +1,7 @@
 import { overRecords } from '../../lib/errors.ts'
+import type { DeadLetter } from '../../lib/kafka/dead-letter.ts'
 import type { ValueRecord } from '../../lib/kafka/record.ts'
-import type { DeadLetter, Handler } from '../../lib/kafka/sink.ts'
+import type { Handler } from '../../lib/kafka/sink.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'

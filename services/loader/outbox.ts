@@ -1,10 +1,10 @@
 import { checkpoint } from '../../lib/checkpoint.ts'
 import { messageOf } from '../../lib/errors.ts'
-import { withinMs } from '../../lib/lifecycle.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Outages } from '../../lib/outages.ts'
 import type { Postgres, Sql } from '../../lib/postgres.ts'
 import type { Resource } from '../../lib/scope.ts'
+import { within } from '../../lib/time-limit.ts'
 
 /** One kind of thing to be published that rows of the database ask for. */
 export interface Lane {
@@ -94,7 +94,7 @@ export class Outbox implements Resource {
   async close(): Promise<void> {
     this.#closed = true
     if (this.#timer) clearTimeout(this.#timer)
-    if (this.#serving) await withinMs(this.#serving, closeWithinMs)
+    if (this.#serving) await within(closeWithinMs, this.#serving)
   }
 
   #schedule(delayMs: number): void {

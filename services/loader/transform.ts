@@ -1,5 +1,5 @@
+import type { DeadLetter } from '../../lib/kafka/dead-letter.ts'
 import type { ValueRecord } from '../../lib/kafka/record.ts'
-import type { DeadLetter } from '../../lib/kafka/sink.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import { compareText, dayOf } from './catalogue.ts'
 import type { DropReason, Item, RejectReason } from './item.ts'

@@ -1,13 +1,11 @@
-import { messageOf } from '../../lib/errors.ts'
 import type { Notice } from '../../lib/events.ts'
-import { withinMs } from '../../lib/lifecycle.ts'
 import type { Logger } from '../../lib/log.ts'
+import { startPeriodicWork } from '../../lib/periodic-work.ts'
 import type { Postgres, Sql } from '../../lib/postgres.ts'
 import type { Resource } from '../../lib/scope.ts'
 import type { WarningDays } from '../../lib/spotify/consent.ts'
 import { consentEndsAt, dueWarning, warnedBefore } from '../../lib/spotify/consent.ts'
 import { notices } from './notices.ts'
-import { createSleeper } from './sleeper.ts'
 
 const everyMs = 10 * 60_000
 
@@ -19,33 +17,14 @@ export function watchConsents(options: {
   log: Logger
 }): Resource {
   const { postgres, publish, log } = options
-  const sleeper = createSleeper()
-  let stopped = false
-
-  async function lookAtAll(): Promise<void> {
+  async function work(stop: AbortSignal): Promise<void> {
     for (const userId of await readUsersWithNews(postgres, new Date())) {
-      if (stopped) return
+      if (stop.aborted) return
       let isMore = true
       while (isMore) isMore = await postgres.transaction((sql) => warn(sql, { userId, publish }))
     }
   }
-
-  async function run(): Promise<void> {
-    while (!stopped) {
-      await lookAtAll().catch((err) => log.warn({ reason: messageOf(err) }, 'consents_not_looked_at'))
-      await sleeper.sleep(everyMs)
-    }
-  }
-  const running = run()
-
-  return {
-    async close() {
-      stopped = true
-      sleeper.wake()
-      // Kafka may be away: what is not published now is published after the next start.
-      await withinMs(running, 2_000)
-    },
-  }
+  return startPeriodicWork({ everyMs, work, log, failed: 'consents_not_looked_at' })
 }
 
 interface ConsentRow {

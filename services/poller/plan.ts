@@ -1,3 +1,4 @@
+import { exponentialMs } from '../../lib/backoff.ts'
 import { budgetWindowMs, fairInterval, safePollIntervalMs } from '../../lib/spotify/budget-plan.ts'
 
 /** Bounds of the interval, in milliseconds. */
@@ -23,7 +24,7 @@ const idleShare = 0.25
 const safetyShare = 0.5
 /** Plays in a row from which the pace is taken: fewer say little. */
 const paceRun = 10
-const failureBaseMs = 15_000
+const afterFailures = { firstMs: 15_000, longestMs: Number.POSITIVE_INFINITY }
 
 /**
  * Time until a user's next poll after a page: a quarter of the silence since their newest play, so short while
@@ -87,7 +88,7 @@ export function planRetry(options: {
 }): number {
   const { bounds, failures, othersFail } = options
   if (failures === 1 && !othersFail) return atOnceMs
-  const wanted = spread(failureBaseMs * 2 ** Math.min(failures - 1, 20), options.jitter)
+  const wanted = spread(exponentialMs(failures, afterFailures), options.jitter)
   return stretch(clamp(wanted, bounds.minIntervalMs, bounds.maxIntervalMs), options.fairness)
 }
 

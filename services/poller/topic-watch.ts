@@ -1,7 +1,6 @@
-import { messageOf } from '../../lib/errors.ts'
 import type { LogReader } from '../../lib/kafka/log-reader.ts'
-import { withinMs } from '../../lib/lifecycle.ts'
 import type { Logger } from '../../lib/log.ts'
+import { startPeriodicWork } from '../../lib/periodic-work.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { Resource } from '../../lib/scope.ts'
 
@@ -23,30 +22,14 @@ export interface TopicWatchOptions {
 export function watchTopic(options: TopicWatchOptions): Resource {
   const { topic, reader, postgres, log } = options
 
-  async function look(): Promise<void> {
-    try {
-      const topicId = (await reader.readTopicIds([topic])).get(topic)
-      // A topic that is not there, or a broker that says no ids: nothing is known.
-      if (topicId === undefined) return
-      const users = await forgetPages(postgres, { topic, topicId })
-      if (users > 0) log.warn({ topic, topicId, users }, 'published_pages_forgotten')
-    } catch (error) {
-      log.warn({ topic, reason: messageOf(error) }, 'topic_not_looked_at')
-    }
+  async function work(): Promise<void> {
+    const topicId = (await reader.readTopicIds([topic])).get(topic)
+    // A topic that is not there, or a broker that says no ids: nothing is known.
+    if (topicId === undefined) return
+    const users = await forgetPages(postgres, { topic, topicId })
+    if (users > 0) log.warn({ topic, topicId, users }, 'published_pages_forgotten')
   }
-
-  let looking = look()
-  const timer = setInterval(() => {
-    looking = looking.then(look)
-  }, everyMs)
-  timer.unref()
-  return {
-    async close() {
-      clearInterval(timer)
-      // Kafka may be away: what was not looked at now is looked at after the next start.
-      await withinMs(looking, 2_000)
-    },
-  }
+  return startPeriodicWork({ everyMs, work, log, failed: 'topic_not_looked_at', fields: { topic } })
 }
 
 /**

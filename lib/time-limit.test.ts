@@ -1,12 +1,24 @@
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
-import { withDeadline } from './deadline.ts'
+import { late, withDeadline, within } from './time-limit.ts'
 
 /** Work that never ends by itself. */
 async function untilAborted(signal: AbortSignal): Promise<never> {
   await once(signal, 'abort')
   throw signal.reason
 }
+
+test('a promise is waited for until the time is over', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const before = timers()
+  expect(await within(60_000, Promise.resolve(7))).toBe(7)
+  await expect(within(60_000, Promise.reject(new Error('down')))).rejects.toThrow('down')
+  expect(timers()).toBe(before)
+  const { promise, reject } = Promise.withResolvers<never>()
+  expect(await within(10, promise)).toBe(late)
+  // Nobody waits for it any more: this is no unhandled rejection.
+  reject(new Error('down'))
+})
 
 test('work whose time is over is told so', async () => {
   await expect(withDeadline(20, untilAborted)).rejects.toMatchObject({ name: 'TimeoutError' })

@@ -16,10 +16,11 @@ COPY package.json ./
 COPY schemas ./schemas
 COPY db ./db
 COPY lib ./lib
-COPY stack ./stack
+COPY services ./services
+COPY simulators ./simulators
+COPY operations ./operations
 COPY cli ./cli
 COPY deploy ./deploy
-COPY services ./services
 # A clone may be its owner's alone to read; the image is read by another user.
 RUN chmod -R a+rX .
 

@@ -256,7 +256,7 @@ describe('with credentials', () => {
         expect(JSON.parse(log)).toMatchObject({ msg: 'not_needed', reason: 'SPOTIFY_CLIENT_ID is set' })
       }
       const settings =
-        "console.log(JSON.stringify((await import('./stack/simulators/stand-in.ts')).withSimulators(process.env)))"
+        "console.log(JSON.stringify((await import('./simulators/stand-in.ts')).withSimulators(process.env)))"
       const env = JSON.parse(
         await real.compose(...alone, 'poller', '--input-type=module', '--eval', settings),
       )

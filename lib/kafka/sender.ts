@@ -68,7 +68,7 @@ const brokenSequence = new Set([
 /**
  * Idempotent producers of kafkajs that keep three rules of which kafkajs keeps none:
  *
- * - one leader per request: a request to several loses records when leadership moves (facts P0), and stores
+ * - one leader per request: a request to several loses records when leadership moves (docs/design.md), and stores
  *   records twice when one of them fails;
  * - a batch is retried as it was and in the session that it was sent in: the broker knows a repetition by the
  *   producer's id, the sequence number and the length alone;

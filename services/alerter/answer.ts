@@ -40,7 +40,7 @@ const closedCodes = new Set([
 type Headers = Record<string, string | string[] | undefined>
 
 /**
- * Classifies an answer of `POST /webhooks/{id}/{token}?wait=true` (facts: Discord's rate-limits.mdx). Only an answer
+ * Classifies an answer of `POST /webhooks/{id}/{token}?wait=true` (docs/design.md, Discord). Only an answer
  * in Discord's own form counts as a delivery, which is the message with its id: a proxy's page, or its JSON, does not.
  *
  * | status | means |

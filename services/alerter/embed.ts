@@ -38,7 +38,7 @@ const colors: Record<Alert['severity'], number> = {
 }
 
 /**
- * Discord's limits (message.mdx, 2026-08), counted here in UTF-16 units: never fewer than Discord counts.
+ * Discord's limits (docs/design.md, Discord), counted here in UTF-16 units: never fewer than Discord counts.
  * Description and values are kept far below theirs, so that one alert never fills a message.
  */
 const limits = { title: 256, description: 1_500, fields: 25, name: 128, value: 600, footer: 128 }

@@ -40,7 +40,7 @@ export type InfraProgress =
   | { type: 'up'; name: string; tookMs: number }
 
 export interface Infra {
-  /** The variables of DESIGN section 6 that point the services at these servers. */
+  /** The settings that point the services at these servers (README, Configuration). */
   env: Record<string, string>
   servers: { kafka: Server[]; registry: Server; s3: Server; postgres: Server }
   /** Stops the servers in order and gives the folder free. Bounded; safe to call again. */

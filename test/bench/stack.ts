@@ -19,7 +19,7 @@ export type ServerName = 'kafka' | 'postgres' | 's3'
 
 /** The local stack, durable as for `npm start`, on free ports and with data that go at the end. */
 export interface Stack {
-  /** The variables of DESIGN section 6. */
+  /** The settings that point at these servers (README, Configuration). */
   env: Record<string, string>
   kafka: KafkaConfig
   s3: S3Config

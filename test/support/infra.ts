@@ -10,7 +10,7 @@ import { startReaper } from './reaper.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    /** The variables of DESIGN section 6 that point at the servers of this test run. */
+    /** The settings that point at the servers of this test run (README, Configuration). */
     infra: Record<string, string>
   }
 }

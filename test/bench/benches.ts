@@ -6,6 +6,7 @@ import { measureLatency } from './latency.ts'
 import type { Load } from './load.ts'
 import { measureLoaders } from './loader.ts'
 import type { Measurement } from './measure.ts'
+import { measurePartitions } from './partitions.ts'
 import { measurePoller } from './poller.ts'
 import type { ServerName } from './stack.ts'
 
@@ -35,6 +36,7 @@ export const benches: Record<string, Bench> = {
   latency: { isUsual: true, runs: 1, run: measureLatency },
   idle: { isUsual: true, runs: 1, run: measureIdle },
   growth: { isUsual: false, runs: 1, run: measureGrowth },
+  partitions: { isUsual: false, runs: 1, run: measurePartitions },
 }
 
 function floor(name: string, ...servers: ServerName[]): Bench {

@@ -1,7 +1,16 @@
 import type { Codec } from '../lib/codec.ts'
 import { openCodec } from '../lib/codec.ts'
-import type { Env } from '../lib/config.ts'
-import { kafkaConfig, kafkaEnv, parseEnv, postgresEnv, s3Config, s3Env } from '../lib/config.ts'
+import type { Env, SpotifyConfig } from '../lib/config.ts'
+import {
+  kafkaConfig,
+  kafkaEnv,
+  parseEnv,
+  postgresEnv,
+  s3Config,
+  s3Env,
+  spotifyConfig,
+  spotifyEnv,
+} from '../lib/config.ts'
 import type { Admin } from '../lib/kafka/admin.ts'
 import { openAdmin } from '../lib/kafka/admin.ts'
 import type { ClientOptions } from '../lib/kafka/client.ts'
@@ -11,6 +20,8 @@ import { openPostgres } from '../lib/postgres.ts'
 import type { S3 } from '../lib/s3.ts'
 import { openS3 } from '../lib/s3.ts'
 import { Scope } from '../lib/scope.ts'
+import type { Gateway } from '../lib/spotify/gateway.ts'
+import { openGateway } from '../lib/spotify/gateway.ts'
 import type { Topology } from '../lib/topology.ts'
 import { topology } from '../lib/topology.ts'
 import { describe, OperatorFault } from './fault.ts'
@@ -28,6 +39,12 @@ export interface Broker {
 export interface Archive {
   s3: S3
   prefix: string
+}
+
+/** The gateway to Spotify, whose requests are counted in Postgres. */
+export interface Spotify {
+  config: SpotifyConfig
+  gateway: Gateway
 }
 
 /**
@@ -67,6 +84,18 @@ export class Operator {
     return this.#once('s3', async () => {
       const config = s3Config(parseEnv(s3Env, this.env))
       return { s3: await this.scope.use(openS3(config), 's3'), prefix: config.prefix }
+    })
+  }
+
+  /** @throws ConfigError, or what {@link postgres} throws */
+  spotify(): Promise<Spotify> {
+    return this.#once('spotify', async () => {
+      const config = spotifyConfig(parseEnv(spotifyEnv, this.env))
+      const sql = await this.postgres()
+      return {
+        config,
+        gateway: await this.scope.use(openGateway({ sql, config, connections: 1 }), 'spotify'),
+      }
     })
   }
 

@@ -1,7 +1,9 @@
-import { Client } from 'pg'
 import { z } from 'zod'
 import { type Env, parseEnv, postgresEnv, tokenKeysEnv } from '../lib/config.ts'
+import { openLog } from '../lib/log.ts'
+import { openPostgres } from '../lib/postgres.ts'
 import { createTokenCrypto } from '../lib/spotify/token-crypto.ts'
+import { connectUser, findUser } from '../lib/spotify/token-store.ts'
 
 const listenersAnswer = z.object({
   listeners: z.array(
@@ -25,31 +27,24 @@ export async function addSimulatedUsers(spotifyUrl: string, env: Env): Promise<n
   const response = await fetch(`${spotifyUrl}/_sim/listeners?limit=${mostListeners}`)
   const { listeners } = listenersAnswer.parse(await response.json())
   const crypto = createTokenCrypto(settings.TOKEN_ENCRYPTION_KEYS)
-  const client = new Client({ connectionString: settings.DATABASE_URL.reveal() })
-  await client.connect()
+  const postgres = openPostgres({
+    ...{ url: settings.DATABASE_URL, connections: 1, name: 'demo' },
+    log: openLog('demo', 'silent'),
+  })
   try {
-    await client.query(addUsersSql, [
-      listeners.map((one) => one.spotifyId),
-      listeners.map((one) => one.displayName),
-      await Promise.all(listeners.map((one) => crypto.seal(one.refreshToken))),
-    ])
+    await postgres.transaction(async (sql) => {
+      for (const { spotifyId, displayName, refreshToken } of listeners) {
+        if ((await findUser(sql, { spotifyId })) !== null) continue
+        const refreshSealed = await crypto.seal(refreshToken)
+        const noAccess = { accessSealed: null, expiresInMs: 0, scope: null }
+        await connectUser(sql, { spotifyId, displayName, refreshSealed, ...noAccess })
+      }
+    })
   } finally {
-    await client.end()
+    await postgres.close()
   }
   return listeners.length
 }
-
-const addUsersSql = `
-  with listeners as (
-    select * from unnest($1::text[], $2::text[], $3::text[]) as t (spotify_id, display_name, refresh_token)
-  ), added as (
-    insert into users (spotify_id, display_name) select spotify_id, display_name from listeners
-    on conflict (spotify_id) do nothing returning id, spotify_id
-  ), tokens as (
-    insert into spotify_tokens (user_id, refresh_token)
-    select added.id, listeners.refresh_token from added join listeners using (spotify_id)
-  )
-  insert into poll_state (user_id) select id from added`
 
 /**
  * Gives the first listener a play that cannot be told, an item without played_at: so that each run shows

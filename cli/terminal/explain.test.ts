@@ -15,6 +15,12 @@ test.each([
     'No user 9\n  songswap users list',
   ],
   [
+    'what an operator typed',
+    new OperatorFault('No user "\u001b[31m9"', 'songswap users list'),
+    1,
+    'No user "\u{fffd}[31m9"',
+  ],
+  [
     'wrong usage',
     new OperatorFault('Nothing given', 'give one', { code: 'usage' }),
     2,

@@ -3,6 +3,7 @@ import { isKnownOutage } from '../../lib/errors.ts'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import { scrub } from '../../lib/log.ts'
 import { describe, isNotMigrated, OperatorFault } from '../../operations/fault.ts'
+import { toPrintable } from './table.ts'
 
 /** Words for an error that ended a command, without secrets, and its exit code. */
 export function explain(error: unknown): { text: string; exitCode: number } {
@@ -22,5 +23,6 @@ export function explain(error: unknown): { text: string; exitCode: number } {
 }
 
 function worded(what: string, hint: string, exitCode: number): { text: string; exitCode: number } {
-  return { text: scrub(`${what}\n  ${hint}`), exitCode }
+  const text = scrub(`${what}\n  ${hint}`).split('\n').map(toPrintable).join('\n')
+  return { text, exitCode }
 }

@@ -1,13 +1,13 @@
 import type { Command } from 'commander'
 import { InvalidArgumentError, Option } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
-import { refreshTokens } from '../../lib/spotify/tokens.ts'
 import { OperatorFault } from '../../operations/fault.ts'
-import { enrol, openEnrolment, tellEnrolled, withEnrolmentPermits } from '../../operations/users/enrol.ts'
-import { toTokenFault } from '../../operations/users/refusal.ts'
+import { enrolByToken } from '../../operations/users/enrol.ts'
+import { openEnrolment } from '../../operations/users/enrolment.ts'
 import type { CliContext, Run } from '../command.ts'
 import { act, examples } from '../command.ts'
 import { readSecret } from '../terminal/secret-input.ts'
+import { printEnrolled, sayWaiting } from './enrolled.ts'
 
 export function define(command: Command, run: Run): void {
   command
@@ -36,10 +36,10 @@ function toPast(text: string): Date {
   return at
 }
 
-async function add(context: CliContext, options: Options): Promise<number> {
+async function add({ operator, terminal, out }: CliContext, options: Options): Promise<number> {
   // Before the token is asked for: whoever types one in should not do so in vain.
-  const enrolment = await openEnrolment(context)
-  const refreshToken = await readSecret(context.terminal, 'Refresh token: ')
+  const enrolment = await openEnrolment(operator)
+  const refreshToken = await readSecret(terminal, 'Refresh token: ')
   if (refreshToken === '' || /\s/.test(refreshToken)) {
     const what = refreshToken === '' ? 'no refresh token' : 'more than a refresh token'
     throw new OperatorFault(
@@ -48,12 +48,7 @@ async function add(context: CliContext, options: Options): Promise<number> {
       { code: 'usage' },
     )
   }
-  const enrolled = await withEnrolmentPermits(enrolment, async ({ token, profile }) => {
-    const answer = await refreshTokens(enrolment.gateway, refreshToken, { permit: token })
-    if (answer.type !== 'tokens') throw toTokenFault('refresh token', answer)
-    const { authorizedAt = null } = options
-    return enrol(enrolment, { tokens: answer.tokens, usedToken: refreshToken, authorizedAt }, profile)
-  })
-  tellEnrolled(context.out, enrolled)
+  const given = { refreshToken, authorizedAt: options.authorizedAt ?? null }
+  printEnrolled(out, await enrolByToken(enrolment, given, { onWaiting: sayWaiting(out) }))
   return exitCodes.stopped
 }

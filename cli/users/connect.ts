@@ -1,29 +1,22 @@
-import { randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import type { Command } from 'commander'
 import { InvalidArgumentError, Option } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
-import { exchangeCode } from '../../lib/spotify/tokens.ts'
 import { late, within } from '../../lib/time-limit.ts'
 import { toPlural } from '../../lib/words.ts'
 import { OperatorFault } from '../../operations/fault.ts'
-import { openCallbackServer } from '../../operations/users/callback-server.ts'
-import { toConsentAddress } from '../../operations/users/consent.ts'
-import { openConsentDesk } from '../../operations/users/consent-desk.ts'
-import {
-  describeEnrolled,
-  enrol,
-  neededScope,
-  openEnrolment,
-  tellEnrolled,
-  withEnrolmentPermits,
-} from '../../operations/users/enrol.ts'
+import { newAttempt, toConsentAddress } from '../../operations/users/consent.ts'
+import { enrolByCode } from '../../operations/users/enrol.ts'
+import { openEnrolment } from '../../operations/users/enrolment.ts'
 import { defaultPort, toPort, toRedirectAddress } from '../../operations/users/redirect-address.ts'
-import { toTokenFault } from '../../operations/users/refusal.ts'
+import type { ConsentRequest } from '../../operations/users/report.ts'
 import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
 import { explain } from '../terminal/explain.ts'
 import type { Output } from '../terminal/output.ts'
+import { openCallbackServer } from './callback-server.ts'
+import { openConsentDesk } from './consent-desk.ts'
+import { printEnrolled, sayWaiting, toEnrolledText } from './enrolled.ts'
 
 interface Options {
   port: number
@@ -55,16 +48,14 @@ export function define(command: Command, run: Run): void {
 }
 
 async function connect(context: CliContext, options: Options): Promise<number> {
-  const { scope, out } = context
-  const enrolment = await openEnrolment(context)
-  const state = randomBytes(24).toString('base64url')
-  const verifier = randomBytes(48).toString('base64url')
-  const desk = openConsentDesk(state, (text) => out.say(text))
+  const { operator, scope, out } = context
+  const enrolment = await openEnrolment(operator)
+  const attempt = newAttempt()
+  const desk = openConsentDesk(attempt.state, (text) => out.say(text))
   const { redirectUri } = await scope.use(openCallbackServer(options.port, desk.offer), 'callback server')
   desk.open(redirectUri)
-  const { clientId, accountsUrl } = enrolment.spotify
-  const request = { clientId, redirectUri, scope: neededScope, state, verifier }
-  tellAddress(out, toConsentAddress(accountsUrl, request), redirectUri)
+  const consentAddress = toConsentAddress(enrolment.config, { ...attempt, redirectUri })
+  printRequest(out, { consentAddress, redirectUri })
   listenForPaste(context, desk.paste)
 
   const code = await within(options.timeout * 1000, desk.code)
@@ -73,13 +64,10 @@ async function connect(context: CliContext, options: Options): Promise<number> {
     throw new OperatorFault(`Nobody answered within ${toPlural(options.timeout, 'second')}`, hint)
   }
   try {
-    const enrolled = await withEnrolmentPermits(enrolment, async ({ token, profile }) => {
-      const answer = await exchangeCode(enrolment.gateway, { code, verifier, redirectUri }, token)
-      if (answer.type !== 'tokens') throw toTokenFault('code', answer)
-      return enrol(enrolment, { tokens: answer.tokens, usedToken: null }, profile)
-    })
-    desk.close({ status: 200, text: `${describeEnrolled(enrolled)} You may close this window.` })
-    tellEnrolled(out, enrolled)
+    const consent = { code, verifier: attempt.verifier, redirectUri }
+    const enrolled = await enrolByCode(enrolment, consent, { onWaiting: sayWaiting(out) })
+    desk.close({ status: 200, text: `${toEnrolledText(enrolled)} You may close this window.` })
+    printEnrolled(out, enrolled)
     return exitCodes.stopped
   } catch (error) {
     const text = error instanceof OperatorFault ? explain(error).text : 'This did not work.'
@@ -88,13 +76,13 @@ async function connect(context: CliContext, options: Options): Promise<number> {
   }
 }
 
-function tellAddress(out: Output, address: string, redirectUri: string): void {
+function printRequest(out: Output, { consentAddress, redirectUri }: ConsentRequest): void {
   if (out.json) {
-    out.printJsonLine({ consentAddress: address, redirectUri })
+    out.printJsonLine({ consentAddress, redirectUri })
     return
   }
   out.say('Open this address in a browser and agree:')
-  out.print(address)
+  out.print(consentAddress)
   out.say(`Waiting at ${redirectUri}\nNo browser here? Paste the address that it ends at.`)
 }
 

@@ -1,7 +1,7 @@
 import stringWidth from 'string-width'
 import { expect, test } from 'vitest'
 import { consentDaysLeft } from '../../lib/spotify/consent.ts'
-import type { UserRow } from '../../operations/users/user-store.ts'
+import type { UserRow } from '../../operations/users/report.ts'
 import { toUserLines } from './list.ts'
 
 const now = new Date('2026-11-24T08:00:00Z')
@@ -16,6 +16,7 @@ const ann: UserRow = {
   lastOkAt: new Date('2026-11-24T07:57:00Z'),
   nextPollAt: new Date('2026-11-24T08:05:00Z'),
   newestPlayedAt: null,
+  consentDaysLeft: 179,
 }
 
 test('a user is one line, a parked one has its reason below', () => {

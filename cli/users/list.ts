@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
-import { consentDaysLeft } from '../../lib/spotify/consent.ts'
 import { toRelative, toUtc } from '../../lib/words.ts'
-import type { UserRow } from '../../operations/users/user-store.ts'
-import { readUsers } from '../../operations/users/user-store.ts'
+import { listUsers } from '../../operations/users/list.ts'
+import type { UserRow } from '../../operations/users/report.ts'
 import type { CliContext, Run } from '../command.ts'
 import { act, examples } from '../command.ts'
 import { toPrintable, toTable } from '../terminal/table.ts'
@@ -16,14 +15,11 @@ export function define(command: Command, run: Run): void {
   examples(command, ['songswap users list', 'songswap users list --json'])
 }
 
-async function list(context: CliContext): Promise<number> {
-  const { out } = context
-  const users = await readUsers(await context.operator.postgres())
-  const now = new Date()
-  if (out.json)
-    out.printJson(users.map((u) => ({ ...u, consentDaysLeft: consentDaysLeft(u.authorizedAt, now) })))
+async function list({ operator, out }: CliContext): Promise<number> {
+  const users = await listUsers(operator)
+  if (out.json) out.printJson(users)
   else if (users.length === 0) out.say('There are no users yet: songswap users connect')
-  else out.print(toUserLines(users, { now, width: out.width }).join('\n'))
+  else out.print(toUserLines(users, { now: new Date(), width: out.width }).join('\n'))
   return exitCodes.stopped
 }
 
@@ -48,7 +44,7 @@ export function toUserLines(
       u.displayName ?? '-',
       u.spotifyId,
       u.status,
-      u.authorizedAt === null ? '?' : `${consentDaysLeft(u.authorizedAt, now)}d`,
+      u.consentDaysLeft === null ? '?' : `${u.consentDaysLeft}d`,
       toRelative(u.lastOkAt, now),
       toDue(u, now),
       toRelative(u.newestPlayedAt, now),

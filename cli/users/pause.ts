@@ -3,6 +3,7 @@ import { exitCodes } from '../../lib/lifecycle.ts'
 import { setStatus } from '../../operations/users/set-status.ts'
 import type { CliContext, Run } from '../command.ts'
 import { act, examples } from '../command.ts'
+import { printChange } from './change.ts'
 
 export function define(command: Command, run: Run): void {
   command
@@ -14,10 +15,9 @@ export function define(command: Command, run: Run): void {
   examples(command, ['songswap users pause 7', 'songswap users pause 7 --reason "moving house"'])
 }
 
-async function pause(context: CliContext, options: { reason: string }, user = ''): Promise<number> {
-  const { before, name } = await setStatus(context, user, { status: 'paused', reason: options.reason })
-  if (!context.out.json) {
-    context.out.say(before === 'paused' ? `${name} was paused already.` : `${name} is paused.`)
-  }
+async function pause({ operator, out }: CliContext, options: { reason: string }, user = ''): Promise<number> {
+  const change = await setStatus(operator, user, { status: 'paused', reason: options.reason })
+  const words = change.before === 'paused' ? 'was paused already.' : 'is paused.'
+  printChange(out, change, words)
   return exitCodes.stopped
 }

@@ -3,6 +3,7 @@ import { exitCodes } from '../../lib/lifecycle.ts'
 import { setStatus } from '../../operations/users/set-status.ts'
 import type { CliContext, Run } from '../command.ts'
 import { act, examples } from '../command.ts'
+import { printChange } from './change.ts'
 
 export function define(command: Command, run: Run): void {
   command.description(
@@ -19,8 +20,8 @@ const hints = {
   needs_reauth: 'is polled again; if the token is dead: songswap users connect',
 } as const
 
-async function resume(context: CliContext, _options: object, user = ''): Promise<number> {
-  const { before, name } = await setStatus(context, user, { status: 'active', reason: null })
-  if (!context.out.json) context.out.say(`${name} ${hints[before]}`)
+async function resume({ operator, out }: CliContext, _options: object, user = ''): Promise<number> {
+  const change = await setStatus(operator, user, { status: 'active', reason: null })
+  printChange(out, change, hints[change.before])
   return exitCodes.stopped
 }

@@ -101,7 +101,8 @@ export interface Connection {
   accountId?: string | null
   displayName: string | null
   refreshSealed: string
-  accessSealed: string
+  /** null if it has to be fetched first. */
+  accessSealed: string | null
   expiresInMs: number
   scope: string | null
   /** The app that the tokens were given to; absent: not known. */

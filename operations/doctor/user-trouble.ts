@@ -1,8 +1,8 @@
 import { toTable } from '../../cli/terminal/table.ts'
 import { consentDaysLeft } from '../../lib/spotify/consent.ts'
 import { toCount, toPlural, toRelative, toSpan } from '../../lib/words.ts'
-import { neededScope } from '../users/enrol.ts'
-import type { UserRow } from '../users/user-store.ts'
+import { neededScope } from '../users/consent.ts'
+import type { UserRow } from '../users/report.ts'
 import { usualPageMs } from './poll-budget.ts'
 
 /** A user as the doctor sees them. */

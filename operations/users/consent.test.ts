@@ -11,13 +11,8 @@ test('the challenge is that of RFC 7636, appendix B', () => {
 })
 
 test('the consent address asks for a code with PKCE, state and the one scope', () => {
-  const address = toConsentAddress('https://accounts.spotify.com', {
-    clientId: 'id',
-    redirectUri,
-    scope: 'user-read-recently-played',
-    state: 'good',
-    verifier: 'v',
-  })
+  const app = { accountsUrl: 'https://accounts.spotify.com', clientId: 'id' }
+  const address = toConsentAddress(app, { redirectUri, state: 'good', verifier: 'v' })
   const { origin, pathname, searchParams } = new URL(address)
   expect(origin + pathname).toBe('https://accounts.spotify.com/authorize')
   expect(Object.fromEntries(searchParams)).toEqual({

@@ -1,4 +1,8 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
+import type { SpotifyConfig } from '../../lib/config.ts'
+
+/** The one scope that the poller needs. */
+export const neededScope = 'user-read-recently-played'
 
 /** What the callback address says. */
 export type Callback =
@@ -13,20 +17,30 @@ export function toChallenge(verifier: string): string {
   return createHash('sha256').update(verifier).digest('base64url')
 }
 
+/** What ties an answer to the attempt that asked for it; the verifier is shown to Spotify alone. */
+interface Attempt {
+  state: string
+  verifier: string
+}
+
+export function newAttempt(): Attempt {
+  return { state: randomBytes(24).toString('base64url'), verifier: randomBytes(48).toString('base64url') }
+}
+
 /** Spotify's consent page for one attempt; always shown, so that another account can be chosen on it. */
 export function toConsentAddress(
-  accountsUrl: string,
-  attempt: { clientId: string; redirectUri: string; scope: string; state: string; verifier: string },
+  { accountsUrl, clientId }: Pick<SpotifyConfig, 'accountsUrl' | 'clientId'>,
+  { redirectUri, state, verifier }: Attempt & { redirectUri: string },
 ): string {
   const url = new URL(`${accountsUrl}/authorize`)
   url.search = new URLSearchParams({
-    client_id: attempt.clientId,
+    client_id: clientId,
     response_type: 'code',
-    redirect_uri: attempt.redirectUri,
-    scope: attempt.scope,
-    state: attempt.state,
+    redirect_uri: redirectUri,
+    scope: neededScope,
+    state,
     code_challenge_method: 'S256',
-    code_challenge: toChallenge(attempt.verifier),
+    code_challenge: toChallenge(verifier),
     show_dialog: 'true',
   }).toString()
   return url.href

@@ -1,25 +1,33 @@
-import type { CliContext } from '../../cli/command.ts'
-import { toPrintable } from '../../cli/terminal/table.ts'
 import { OperatorFault } from '../fault.ts'
-import type { UserRow } from './user-store.ts'
-import { changeStatus } from './user-store.ts'
+import type { Operator } from '../operator.ts'
+import type { StatusChange, UserStatus } from './report.ts'
 
 /**
- * Sets a user's status and, with `--json`, prints it.
+ * Sets a user's status; the trigger on users moves the polling with it.
  *
- * @param user an id or a Spotify id
+ * @param user an id, or else a Spotify id
  * @throws OperatorFault when there is no such user
  */
 export async function setStatus(
-  context: CliContext,
+  operator: Operator,
   user: string,
-  to: { status: UserRow['status']; reason: string | null },
-): Promise<{ before: UserRow['status']; name: string }> {
-  const change = await changeStatus(await context.operator.postgres(), user, to)
-  if (!change) {
-    throw new OperatorFault(`There is no user "${toPrintable(user)}"`, 'songswap users list shows them all.')
-  }
-  if (context.out.json) context.out.printJson({ ...change, status: to.status })
-  const name = toPrintable(change.displayName ?? change.spotifyId)
-  return { before: change.before, name: `${name} (user ${change.id})` }
+  { status, reason }: { status: UserStatus; reason: string | null },
+): Promise<StatusChange> {
+  const postgres = await operator.postgres()
+  const found = await postgres.transaction(async (sql) => {
+    const { rows } = await sql.query<Omit<StatusChange, 'status'>>(
+      `select id, spotify_id as "spotifyId", display_name as "displayName", status as before
+       from users where id::text = $1 or spotify_id = $1
+       order by (id::text = $1) desc limit 1 for update`,
+      [user],
+    )
+    await sql.query(
+      `update users set status = $2, status_reason = $3, status_changed_at = now()
+       where id = $1 and status <> $2`,
+      [rows[0]?.id, status, reason],
+    )
+    return rows[0]
+  })
+  if (!found) throw new OperatorFault(`There is no user "${user}"`, 'songswap users list shows them all.')
+  return { ...found, status }
 }

@@ -1,3 +1,4 @@
+import { escapeHtml } from '../../lib/html.ts'
 import type { PostedMessage } from './channel.ts'
 import type { Embed } from './message.ts'
 
@@ -55,10 +56,6 @@ function toMarkup(text: string): string {
     .replace(/`([^`\n]+)`/g, '<code>$1</code>')
     .replace(/\*\*(.+?)\*\*/g, '<b>$1</b>')
     .replace(/\n/g, '<br>')
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }
 
 const style = `

@@ -1,3 +1,4 @@
+import { escapeHtml } from '../../lib/html.ts'
 import type { World } from './world.ts'
 
 /** The page on which a person picks which simulated listener says yes. */
@@ -16,8 +17,4 @@ export function toConsentPage(world: World, query: Record<string, unknown>): str
 <p>The app <b>${escapeHtml(String(query.client_id))}</b> asks for: ${escapeHtml(String(query.scope ?? 'nothing special'))}.</p>
 <ul>${names.join('\n')}</ul>
 <p><a href="${link('decision=cancel')}">Cancel</a></p></body></html>`
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }

@@ -18,7 +18,7 @@ import { startSpotifySimulator } from '../../simulators/spotify/simulator.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import type { Running } from '../support/songswap.ts'
-import { runSongswap, startSongswap } from '../support/songswap.ts'
+import { runSongswap, spawnSongswap, startSongswap } from '../support/songswap.ts'
 import { until } from '../support/until.ts'
 
 let stream: Stream
@@ -628,10 +628,8 @@ describe('the program', () => {
     const lines = Object.entries({ ...env, KAFKA_BROKERS: '127.0.0.1:1' }).map(([k, v]) => `${k}='${v}'`)
     await writeFile(join(folder, 'infra.env'), lines.join('\n'))
     const brokers = env.KAFKA_BROKERS ?? ''
-    const { stdout } = await runSongswap(['status', '--json'], {
-      STACK_DATA_DIR: folder,
-      KAFKA_BROKERS: brokers,
-    })
+    const own = { STACK_DATA_DIR: folder, KAFKA_BROKERS: brokers }
+    const { stdout } = await spawnSongswap(['status', '--json'], own).ended
     await rm(folder, { recursive: true })
     expect(JSON.parse(stdout)).toMatchObject({ unreadable: [], plays: { exact: true } })
   })

@@ -4,8 +4,9 @@ import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
 import { openBudget } from '../../lib/spotify/budget.ts'
 import { toPermits } from '../../lib/spotify/permit.ts'
-import { withEnrolmentPermits } from '../../operations/users/enrol.ts'
-import { changeStatus } from '../../operations/users/user-store.ts'
+import { Operator } from '../../operations/operator.ts'
+import { withEnrolmentPermits } from '../../operations/users/enrolment.ts'
+import { setStatus } from '../../operations/users/set-status.ts'
 import { claimDue, countUnreadable, isAnyFailing, recordFailure } from '../../services/poller/claims.ts'
 import {
   areTokensRefused,
@@ -73,7 +74,7 @@ describe('refused tokens', () => {
       reserve: async (...[lane, count, how]: Parameters<typeof budget.reserve>) =>
         toPermits(budget, lane, await budget.reserve(lane, count, how)),
     }
-    const enrol = () => withEnrolmentPermits({ gateway }, async ({ token }) => token.lane)
+    const enrol = () => withEnrolmentPermits(gateway, async ({ token }) => token.lane)
     await budget.pause({ lanes: ['accounts'], ms: 15 * minute, maxMs: null, reason: 'outage' })
     expect(await enrol()).toBe('accounts')
     await budget.pause({ lanes: ['accounts'], ms: 60 * minute, maxMs: null, reason: 'rate_limited' })
@@ -105,7 +106,9 @@ describe('a user who is active again', () => {
   test('begins without a past when an operator resumes them', async () => {
     await fail('invalid_grant', [1])
     await postgres.query(`update users set status = 'needs_reauth' where id = 1`)
-    await changeStatus(postgres, '1', { status: 'active', reason: null })
+    const operator = new Operator(stream)
+    await setStatus(operator, '1', { status: 'active', reason: null })
+    await operator.close()
     expect(await stateOf(1)).toEqual({ last_error: null, error_since: null })
   })
 

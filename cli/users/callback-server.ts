@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { escapeHtml } from '../../lib/html.ts'
 import type { Resource } from '../../lib/scope.ts'
-import { describe, OperatorFault } from '../fault.ts'
+import { describe, OperatorFault } from '../../operations/fault.ts'
 
 /** What the browser is shown. */
 export interface BrowserPage {
@@ -64,6 +65,5 @@ export async function openCallbackServer(
 }
 
 function toHtml(text: string): string {
-  const escaped = text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
-  return `<!doctype html><meta charset="utf-8"><title>SongSwap</title><body style="font:16px/1.5 system-ui;max-width:34rem;margin:4rem auto;padding:0 1rem"><p>${escaped}</p>`
+  return `<!doctype html><meta charset="utf-8"><title>SongSwap</title><body style="font:16px/1.5 system-ui;max-width:34rem;margin:4rem auto;padding:0 1rem"><p>${escapeHtml(text)}</p>`
 }

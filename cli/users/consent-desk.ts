@@ -1,7 +1,7 @@
-import { toPrintable } from '../../cli/terminal/table.ts'
-import { OperatorFault } from '../fault.ts'
+import { OperatorFault } from '../../operations/fault.ts'
+import { readCallback } from '../../operations/users/consent.ts'
+import { toPrintable } from '../terminal/table.ts'
 import type { BrowserPage } from './callback-server.ts'
-import { readCallback } from './consent.ts'
 
 /** Takes in Spotify's answer, whichever way it comes: by the browser's call, or pasted. */
 export interface ConsentDesk {

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { statusReport } from './status/report.ts'
+import { connectReport, enrolledUser, statusChange, usersReport } from './users/report.ts'
 
 /** What a command prints with `--json`. */
 export interface Report {
@@ -18,4 +19,14 @@ export const reports: readonly Report[] = [
     description: 'Whether all is well. What cannot be read is null.',
     schema: statusReport,
   },
+  {
+    command: 'users connect',
+    description: 'First where the user gives the consent, then who was connected.',
+    schema: connectReport,
+    lines: true,
+  },
+  { command: 'users add', description: 'Who was connected.', schema: enrolledUser, lines: true },
+  { command: 'users list', description: 'Every user, by id.', schema: usersReport },
+  { command: 'users pause', description: 'The user, before and after.', schema: statusChange },
+  { command: 'users resume', description: 'The user, before and after.', schema: statusChange },
 ]

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { PollingVerdict } from '../../lib/polling/judge.ts'
 import { lanes } from '../../lib/spotify/outcome.ts'
 import { groupStanding } from '../lag/report.ts'
+import { userStatus } from '../users/report.ts'
 
 const serviceStatus = z.object({
   name: z.string(),
@@ -25,8 +26,6 @@ const topicStatus = z.object({
 })
 
 const groupStatus = groupStanding.extend({ members: z.int() })
-
-const userStatus = z.enum(['active', 'needs_reauth', 'forbidden', 'paused'])
 
 const user = z.object({
   id: z.int(),

@@ -28,7 +28,7 @@ export const statusChange = z.object({
 })
 
 /** Where a user gives the consent, and where Spotify sends the browser then. */
-export const consentRequest = z.object({ consentAddress: z.string(), redirectUri: z.string() })
+const consentRequest = z.object({ consentAddress: z.string(), redirectUri: z.string() })
 
 export const enrolledUser = z.object({
   spotifyId: z.string(),
@@ -36,6 +36,9 @@ export const enrolledUser = z.object({
   id: z.int(),
   known: z.boolean().describe('true if the new tokens replaced those of a user who was known'),
 })
+
+/** What `users connect` prints, one after the other. */
+export const connectReport = z.union([consentRequest, enrolledUser])
 
 export type UserStatus = z.infer<typeof userStatus>
 export type UsersReport = z.infer<typeof usersReport>

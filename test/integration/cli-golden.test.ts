@@ -1,0 +1,139 @@
+import type { TestContext } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { reports } from '../../operations/reports.ts'
+import { toJsonSchema } from '../../operations/reports-page.ts'
+import type { GoldenWorld } from '../support/golden-world.ts'
+import { createGoldenWorld } from '../support/golden-world.ts'
+import { runSongswap } from '../support/songswap.ts'
+
+let world: GoldenWorld
+afterAll(() => world?.release())
+
+/** What the other checks of the doctor find depends on the servers and the machine. */
+const steadyChecks = 'configuration lag s3 spotify users discord'
+
+interface Line {
+  /** After `songswap`. Each is run twice, the second time with `--json`, unless it changes something. */
+  command: string
+  /** Of the golden file. */
+  name?: string
+  input?: string
+  /** It changes something, so that only this one form of it is run. */
+  once?: true
+}
+
+/** They change nothing. */
+const readers: readonly Line[] = [
+  { command: 'status' },
+  { command: 'users list' },
+  { command: 'lag --for 1' },
+  { command: 'lag loader.history --for 0', name: 'lag-group' },
+  { command: 'offsets show' },
+  { command: 'offsets show loader.metadata', name: 'offsets-show-group' },
+  { command: 'offsets export loader.history' },
+  { command: 'offsets reset loader.history --all-topics --to-earliest' },
+  { command: 'offsets reset loader.history --topic spotify.recently-played --shift-by -1 --export' },
+  { command: 'offsets import alerter -', input: 'ops.events,0,1\n' },
+  { command: 'dead-letters list' },
+  { command: 'dead-letters list --each --state all' },
+  { command: 'dead-letters show 0/1' },
+  { command: 'dead-letters redrive --reason handler_error' },
+  { command: 'dead-letters discard --reason invalid_page' },
+  { command: 'dead-letters bury spotify.recently-played/3/2' },
+  { command: 'gaps list --all' },
+  { command: 'gaps show 1' },
+  { command: 'gaps show 3' },
+  { command: 'events' },
+  { command: 'events --type user_needs_reauth' },
+  { command: 'audit' },
+  { command: 'audit --no-archive' },
+  { command: 'replay loader.history' },
+  { command: 'replay archiver' },
+  { command: 'restore' },
+  { command: 'restore --topic spotify.recently-played --to-topic' },
+  { command: 'account export 1' },
+  { command: 'account erase 2' },
+  { command: 'account index' },
+  { command: 'account rotate-keys' },
+  { command: 'users pause nobody' },
+  { command: 'lag nobody' },
+]
+
+/** Each changes what the next one finds; the doctor asks Spotify, which costs requests. */
+const writers: readonly Line[] = [
+  { command: `doctor --only ${steadyChecks}`, name: 'doctor', once: true },
+  { command: `doctor --only ${steadyChecks} --json`, name: 'doctor-json', once: true },
+  { command: 'users add', name: 'users-add-refused', input: 'a token' },
+  { command: 'users add --authorized-at 2026-09-01', input: 'token of listener 4', name: 'users-add' },
+  { command: 'users pause 1 --reason holiday' },
+  { command: 'users resume 1' },
+  { command: 'offsets reset enricher --all-topics --to-latest --execute', once: true },
+  { command: 'dead-letters discard --reason invalid_page --note test --execute' },
+  { command: 'dead-letters redrive --reason handler_error --execute' },
+  { command: 'replay loader.history --execute' },
+  { command: 'restore --execute' },
+  { command: 'account rotate-keys --execute' },
+  { command: 'account index --execute' },
+  { command: 'account erase 2 --execute --json', once: true },
+  { command: 'account erase 3 --execute', once: true },
+]
+
+test('a world that the loader and the archiver have dealt with', async () => {
+  world = await createGoldenWorld()
+}, 120_000)
+
+describe('the screen and the JSON read as before', () => {
+  test.concurrent.for(readers)('songswap $command', (line, context) => compare(line, context))
+  test.for(writers)('songswap $command', (line, context) => compare(line, context))
+})
+
+async function compare(line: Line, { expect }: Pick<TestContext, 'expect'>): Promise<void> {
+  const name = line.name ?? line.command.replaceAll(/[^\w.]+/g, '-').replace(/-$/, '')
+  const input = line.input?.replace('token of listener 4', world.spotify.refreshToken(4))
+  const plain = await run(line.command, input)
+  const json = line.once ? '' : `\n${await run(`${line.command} --json`, input)}`
+  await expect(plain + json).toMatchFileSnapshot(`../golden/cli/${name}.txt`)
+}
+
+/** What a run printed, as text for a golden file. */
+async function run(command: string, input = ''): Promise<string> {
+  const { code, stdout, stderr } = await runSongswap(command.split(' '), world.env, input)
+  if (command.endsWith('--json') && stdout !== '') expectDocumented(command, stdout)
+  const parts = [`$ songswap ${command}`, `exit code ${code}`, stdout, ...(stderr ? ['stderr:', stderr] : [])]
+  return normalise(parts.join('\n'))
+}
+
+/** Every field of what `--json` prints stands in the schema of its report. */
+function expectDocumented(command: string, stdout: string): void {
+  const report = reports.find((r) => `${command} `.startsWith(`${r.command} `))
+  if (!report) return
+  const documents = report.lines ? stdout.trimEnd().split('\n') : [stdout]
+  const schema = z.fromJSONSchema(toJsonSchema(report.schema))
+  for (const text of documents) {
+    const parsed = schema.safeParse(JSON.parse(text))
+    expect(parsed.error && z.prettifyError(parsed.error)).toBeUndefined()
+  }
+}
+
+/** What differs from run to run, and something as wide in its place, so that tables stay as they are. */
+const varying: readonly [pattern: RegExp, text: string | ((found: string) => string)][] = [
+  [/world_[0-9a-f]+/g, (name) => `world_${'0'.repeat(name.length - 'world_'.length)}`],
+  [/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, '00000000-0000-0000-0000-000000000000'],
+  [/\d{4}-\d\d-\d\d([T\s]\s*)\d\d:\d\d/g, '0000-00-00$100:00'],
+  [/(00:00):\d\d/g, '$1:00'],
+  [/(00:00:00)\.\d{3}/g, '$1.000'],
+  [/20\d\d-\d\d-\d\d/g, '0000-00-00'],
+  [/\b1[6-9]\d{11}\b/g, '1000000000000'],
+  [/(?: |\b\d)\ds\b/g, ' 0s'],
+  [/Done in [\d.]+s, [\d,]+ /g, 'Done in 0s, 0 '],
+  [/("(?:lagMs|forMs|ms|seconds|schemaId)": ?)[1-9][\d.]*/g, '$10'],
+  [/("seconds": )0\.\d+/g, '$10'],
+  [/("base64": )"[^"]*"/g, '$1"…"'],
+  [/schema \d+/g, 'schema 0'],
+  [/127\.0\.0\.1:\d+/g, '127.0.0.1:00000'],
+]
+
+function normalise(text: string): string {
+  return varying.reduce((result, [pattern, by]) => result.replaceAll(pattern, by as string), text)
+}

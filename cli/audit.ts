@@ -99,7 +99,7 @@ async function countItems(of: {
   const { client, topology } = broker
   const topic = topology.recentlyPlayed
   const group = topology.groups.loaderHistory
-  const codec = openCodec(client.config.registryUrl)
+  const codec = openCodec(client.config)
   const dead = await readDead(broker, { topic: topic.name, group, signal })
   const erased = await readErasedUsers(sql)
   const isCounted = isWithin(ranges)

@@ -48,7 +48,7 @@ async function events(context: CliContext, options: Options): Promise<number> {
   const { out } = context
   const now = new Date()
   const broker = await context.operator.broker()
-  const codec = openCodec(broker.client.config.registryUrl)
+  const codec = openCodec(broker.client.config)
   const signal = context.interruption()
   let shown = 0
   const onEvent = (event: OperationalEvent | null, record: RawRecord) => {

@@ -1,5 +1,6 @@
 import avsc from 'avsc'
 import { LRUCache } from 'lru-cache'
+import type { KafkaConfig } from './config.ts'
 import { messageOf, overRecords, RetriableError } from './errors.ts'
 import type { Lookup } from './registry.ts'
 import { openRegistry } from './registry.ts'
@@ -84,21 +85,17 @@ function frame(id: number, type: avsc.Type, value: unknown): Buffer {
 function viewBytes(schema: unknown): avsc.Type | undefined {
   return schema === 'bytes' ? new BytesInPlace() : undefined
 }
-const believeAfterMs = 30_000
 const askAgainMs = 2_000
 /** An id that the registry does not know may become known (a restored registry): asked again after this time. */
 const unknownForMs = 5 * 60_000
 
 /**
  * Avro over the schema registry. Schemas are immutable and kept for the life of the process. An id that the registry
- * does not know is asked for again until half a minute has passed, as a replica of the registry may be behind; then
- * it is kept as unknown for five minutes, so that a flood of foreign records costs few lookups.
- *
- * @param url the registry's Confluent API, e.g. `http://host:8080/apis/ccompat/v7`
+ * does not know is asked for again until `schemaUnknownAfterMs` have passed, as a replica of the registry may be
+ * behind; then it is kept as unknown for five minutes, so that a flood of foreign records costs few lookups.
  */
-export function openCodec(url: string, options: { believeUnknownAfterMs?: number } = {}): Codec {
-  const { believeUnknownAfterMs = believeAfterMs } = options
-  const registry = openRegistry(url)
+export function openCodec(config: Pick<KafkaConfig, 'registryUrl' | 'schemaUnknownAfterMs'>): Codec {
+  const registry = openRegistry(config.registryUrl)
   const readers = new Map<number, Reader>()
   /** Why an id has no reader. */
   const unreadable = new LRUCache<number, string>({ max: 10_000, ttl: unknownForMs })
@@ -133,7 +130,7 @@ export function openCodec(url: string, options: { believeUnknownAfterMs?: number
     const now = performance.now()
     const since = unknownSince.get(id) ?? now
     unknownSince.set(id, since)
-    if (now - since < believeUnknownAfterMs) throw new UnknownSchemaError(reason)
+    if (now - since < config.schemaUnknownAfterMs) throw new UnknownSchemaError(reason)
   }
 
   async function writerId(topic: Topic): Promise<number> {

@@ -112,7 +112,10 @@ export const kafkaEnv = {
     .regex(/^[a-zA-Z0-9._-]*$/, 'may hold letters, digits, dots, dashes and underscores')
     .default(''),
   KAFKA_REPLICATION_FACTOR: wholeNumber(1, 9).default(1),
+  // Kafka's brokers take 6 seconds to 30 minutes unless they are set otherwise.
+  KAFKA_SESSION_TIMEOUT_SECONDS: wholeNumber(6, 60).default(12),
   SCHEMA_REGISTRY_URL: httpUrl(),
+  SCHEMA_UNKNOWN_SECONDS: wholeNumber(0, 600).default(30),
   DEAD_LETTER_FLOOD_PERCENT: wholeNumber(1, 100).default(50),
   DEAD_LETTER_FLOOD_MIN_COUNT: wholeNumber(1).default(10),
   DEAD_LETTER_FLOOD_WINDOW_RECORDS: wholeNumber(1, 10_000).default(50),
@@ -126,7 +129,11 @@ export interface KafkaConfig {
   sasl: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: Secret } | null
   prefix: string
   replicationFactor: number
+  /** How long the group waits for a member that has died before it deals out its partitions. */
+  sessionTimeoutMs: number
   registryUrl: string
+  /** How long the registry must say that it does not know a schema before a record is undecodable. */
+  schemaUnknownAfterMs: number
   /** When a consumer stops rather than emptying its topic into the dead letters. */
   flood: { maxRatio: number; minDeadLetters: number; windowRecords: number }
   /** How long a server must fail before an event says so; and a record whose server answers. */
@@ -149,7 +156,9 @@ export function kafkaConfig(e: z.infer<z.ZodObject<typeof kafkaEnv>>): KafkaConf
     sasl,
     prefix: e.KAFKA_PREFIX,
     replicationFactor: e.KAFKA_REPLICATION_FACTOR,
+    sessionTimeoutMs: e.KAFKA_SESSION_TIMEOUT_SECONDS * 1000,
     registryUrl: e.SCHEMA_REGISTRY_URL,
+    schemaUnknownAfterMs: e.SCHEMA_UNKNOWN_SECONDS * 1000,
     flood: {
       maxRatio: e.DEAD_LETTER_FLOOD_PERCENT / 100,
       minDeadLetters: e.DEAD_LETTER_FLOOD_MIN_COUNT,

@@ -17,17 +17,18 @@ const conflict = 409
  * @throws RetriableError when the registry is away; Error when it refuses a schema, in its words
  */
 export async function registerSchemas(topics: readonly Topic[], registryUrl: string): Promise<string[]> {
-  const fresh: string[] = []
-  for (const topic of topics.filter((t) => t.schema)) {
-    const subject = subjectOf(topic)
-    const schema = JSON.stringify(topic.schema)
-    if (!(await isRegistered(registryUrl, subject, schema))) {
-      await register(registryUrl, subject, schema)
-      fresh.push(subject)
-    }
-    await setCompatibility(registryUrl, subject)
-  }
-  return fresh
+  const fresh = await Promise.all(
+    topics.map(async (topic) => {
+      const subject = subjectOf(topic)
+      const schema = topic.schema && JSON.stringify(topic.schema)
+      if (schema === null) return []
+      const isFresh = !(await isRegistered(registryUrl, subject, schema))
+      if (isFresh) await register(registryUrl, subject, schema)
+      await setCompatibility(registryUrl, subject)
+      return isFresh ? [subject] : []
+    }),
+  )
+  return fresh.flat()
 }
 
 /** A conflict is another process that registers the same, or an incompatible schema: the registry knows which. */

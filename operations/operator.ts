@@ -75,7 +75,7 @@ export class Operator {
       const config = kafkaConfig(parseEnv(kafkaEnv, this.env))
       const client = { config, log: this.log, name: 'songswap-cli' }
       const admin = await this.scope.use(openAdmin(client), 'kafka')
-      return { admin, client, topology: topology(config.prefix), codec: openCodec(config.registryUrl) }
+      return { admin, client, topology: topology(config.prefix), codec: openCodec(config) }
     })
   }
 

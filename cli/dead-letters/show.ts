@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { openCodec } from '../../lib/codec.ts'
+import type { KafkaConfig } from '../../lib/config.ts'
 import { deadLetterReasons } from '../../lib/kafka/dead-letter.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
 import { exitCodes } from '../../lib/lifecycle.ts'
@@ -38,16 +39,16 @@ async function show(context: CliContext, _options: object, place = ''): Promise<
   })
   const [letter] = found
   if (!letter) throw new OperatorFault(`${place} cannot be read any more`, 'The topic has just forgotten it.')
-  const value = await decodeValue(letter.record, broker.client.config.registryUrl)
+  const value = await decodeValue(letter.record, broker.client.config)
   if (out.json) out.printJson(toDocument(letter, value))
   else out.print([...toFactLines(letter), '', ...toValueLines(value)].join('\n'))
   return exitCodes.stopped
 }
 
 /** A registry that is away keeps nobody from seeing the rest. */
-async function decodeValue(record: RawRecord, registryUrl: string): Promise<ShownValue> {
+async function decodeValue(record: RawRecord, config: KafkaConfig): Promise<ShownValue> {
   try {
-    return toShownValue(record.bytes, await openCodec(registryUrl).decode(record.bytes))
+    return toShownValue(record.bytes, await openCodec(config).decode(record.bytes))
   } catch (error) {
     return toShownValue(record.bytes, {
       type: 'undecodable',

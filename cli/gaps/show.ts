@@ -73,7 +73,7 @@ async function collectEvents(context: CliContext, broker: Broker, since: Date): 
   const events: OperationalEvent[] = []
   await readEvents({
     broker,
-    codec: openCodec(broker.client.config.registryUrl),
+    codec: openCodec(broker.client.config),
     since: new Date(since.getTime() - lookBackMs),
     follow: false,
     signal: context.interruption(),

@@ -56,15 +56,15 @@ export interface ConsumerOptions<V> {
   log: Logger
 }
 
-const sessionTimeoutMs = 12_000
-const heartbeatMs = 2_000
+/** A member that is slow now and then still sends its heartbeats in time. */
+const heartbeatsPerSession = 6
 const fetchWaitMs = 500
 const fetchMaxBytesPerPartition = 128 * 1024
 const queueMaxBytes = 2 << 20
 /** How long a full queue may hold up the fetch of its neighbours before its partition is paused instead. */
 const roomWithinMs = 200
-/** A member whose heartbeats the coordinator has not confirmed for so long is none any more. */
-const heartlessAfterMs = 2 * sessionTimeoutMs
+/** After this many session timeouts without an answer to a heartbeat, the coordinator has evicted the member. */
+const heartlessSessions = 2
 /** Connecting and joining take at most the rebalance timeout and a few tries. */
 const joinWithinMs = 90_000
 /** From an answer to JoinGroup to the partitions: the group waits for its members, and the leader deals out. */
@@ -178,10 +178,11 @@ class Term<V> {
     this.#o = options
     this.#guard = guard
     this.#earlier = earlier
+    const { sessionTimeoutMs } = options.client.config
     this.#consumer = createClient(options.client).consumer({
       groupId: options.group,
       sessionTimeout: sessionTimeoutMs,
-      heartbeatInterval: heartbeatMs,
+      heartbeatInterval: sessionTimeoutMs / heartbeatsPerSession,
       rebalanceTimeout: 30_000,
       maxWaitTimeInMs: fetchWaitMs,
       maxBytesPerPartition: fetchMaxBytesPerPartition,
@@ -300,6 +301,7 @@ class Term<V> {
       return
     }
     const silentMs = performance.now() - this.#lastHeartbeatAt
+    const heartlessAfterMs = heartlessSessions * this.#o.client.config.sessionTimeoutMs
     if (silentMs < (wasMember ? heartlessAfterMs : joinWithinMs)) return
     this.#fence()
     this.#crashed(`no heartbeat for ${Math.round(silentMs / 1000)} s`)

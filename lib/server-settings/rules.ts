@@ -37,7 +37,7 @@ const is = (wanted: string) => (value: string) => value.toLowerCase() === wanted
 
 /** Kafka 4 removes groups without members after this many minutes by default. */
 const aWeekInMinutes = 7 * 24 * 60
-/** The session timeout that lib/kafka/consumer.ts asks for. */
+/** The default of KAFKA_SESSION_TIMEOUT_SECONDS. */
 const sessionTimeoutMs = 12_000
 /** The largest batch with room for the request around it. */
 const requestBytes = 16 << 20

@@ -171,7 +171,7 @@ async function readTopic(
 ): Promise<void> {
   const [first] = to.stretches
   if (!first) return
-  const codec = openCodec(broker.client.config.registryUrl)
+  const codec = openCodec(broker.client.config)
   await readRange({
     ...broker.client,
     topic: first.topic,

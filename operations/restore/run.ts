@@ -137,9 +137,9 @@ async function openSinks(
 /** Chosen rows as records, with their bytes where somebody will want them. */
 async function openConversion(reading: TopicReading, subject: string): Promise<Feeding['toRecords']> {
   const { broker, sql, options, choice } = reading
-  const { registryUrl } = broker.client.config
-  const codec = openCodec(registryUrl)
-  const framing = options.toTopic || options.deadLetters ? openFraming(registryUrl, subject) : null
+  const { config } = broker.client
+  const codec = openCodec(config)
+  const framing = options.toTopic || options.deadLetters ? openFraming(config.registryUrl, subject) : null
   const isPages = reading.topic === broker.topology.recentlyPlayed.name
   const erased = isPages ? await readErasedUsers(sql) : new Set()
   const isWanted = (row: Row) => {

@@ -30,7 +30,7 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const discord = webhook && (await scope.use(openDiscord({ webhook, timeoutMs }), 'discord'))
   const url = config.databaseUrl
   const sql = url && (await scope.use(openPostgres({ url, connections: 1, name, log }), 'postgres'))
-  const codec = openCodec(config.kafka.registryUrl)
+  const codec = openCodec(config.kafka)
   const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }), 'kafka')
   const delivery = openDelivery({ sql, webhook, log })
   const rate = new MessageRate(config.messagesPerMinute)

@@ -33,7 +33,7 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
   const s3 = await scope.use(openS3(config.s3), 's3')
   const { prefix } = config.s3
   const index = await scope.use(openUserIndex(s3, { prefix, topic: recentlyPlayed.name, log }), 'index')
-  const codec = openCodec(config.kafka.registryUrl)
+  const codec = openCodec(config.kafka)
   const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }))
   const raise = (notice: Notice) =>
     kafka.publish(events, [{ key: notice.subject, value: toEvent(notice, name, Date.now()) }])

@@ -21,7 +21,7 @@ await runService(name, readConfig, async ({ config, scope, log, health, fail }) 
     openPostgres({ url: config.databaseUrl, connections: 3, name, log }),
     'postgres',
   )
-  const codec = openCodec(config.kafka.registryUrl)
+  const codec = openCodec(config.kafka)
   const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }), 'kafka')
   const incidents = openIncidents(sql, (notice) =>
     kafka.publish(events, [{ key: notice.subject, value: toEvent(notice, name, Date.now()) }]),

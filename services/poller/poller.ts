@@ -31,7 +31,7 @@ export async function startPoller(service: Omit<ServiceContext<PollerConfig>, 's
     openPostgres({ url: config.databaseUrl, connections, name, log }),
     'postgres',
   )
-  const codec = openCodec(config.kafka.registryUrl)
+  const codec = openCodec(config.kafka)
   const kafka = await scope.use(openKafka({ config: config.kafka, codec, log, health, name, fail }), 'kafka')
   const gateway = await scope.use(
     openGateway({ sql: postgres, config: spotify, connections: settings.concurrency }),

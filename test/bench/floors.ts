@@ -58,7 +58,7 @@ function parseAll(pages: Pages, read: (body: Buffer) => string): FloorResult {
 async function consume(pages: Pages): Promise<FloorResult> {
   const config = kafkaConfig(parseEnv(kafkaEnv, process.env))
   const log = openLog('floor', 'error')
-  const codec = openCodec(config.registryUrl)
+  const codec = openCodec(config)
   const fail = (error: unknown) => log.error({ err: error }, 'failed')
   const kafka = await openKafka({ config, codec, log, health: new Health(), name: 'floor', fail })
   const { promise: done, resolve } = Promise.withResolvers<void>()

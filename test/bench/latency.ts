@@ -61,7 +61,7 @@ export async function measureLatency({ stack, pages }: Load): Promise<Measuremen
 
 async function publishSlowly(stack: Stack, topics: Topology, pages: Pages): Promise<void> {
   const { kafka: config, log } = stack
-  const codec = openCodec(config.registryUrl)
+  const codec = openCodec(config)
   const fail = (error: unknown) => log.error({ err: error }, 'failed')
   const kafka = await openKafka({ config, codec, log, health: new Health(), name: 'bench', fail })
   for (let index = 0; index < count; index++) {

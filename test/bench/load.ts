@@ -32,7 +32,7 @@ export async function publishBodies(
   pages: { count: number; page(index: number): BenchPage },
 ): Promise<ReadonlySet<string>> {
   const { kafka: config, log } = stack
-  const codec = openCodec(config.registryUrl)
+  const codec = openCodec(config)
   const fail = (error: unknown) => log.error({ err: error }, 'failed')
   const kafka = await openKafka({ config, codec, log, health: new Health(), name: 'bench', fail })
   const digests = new Set<string>()

@@ -21,7 +21,7 @@ export async function readPages(
   const admin = await openAdmin(client)
   const ends = (await admin.readEnds(topic)) ?? []
   await admin.close()
-  const codec = openCodec(stack.kafka.registryUrl)
+  const codec = openCodec(stack.kafka)
   await readRange({
     ...client,
     topic,

@@ -268,7 +268,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
     users,
     stream: {
       topology: topics,
-      codec: patient(openCodec(config.registryUrl)),
+      codec: patient(openCodec(config)),
       readTopic: (topic) => readTopic(client, topic),
     },
     poison: () => poison,

@@ -31,8 +31,9 @@ beforeEach(() => {
 })
 
 /** A codec whose every request is noted. */
-function openGated(options: { believeUnknownAfterMs?: number } = {}): Codec {
-  return openCodec(gate.endpoint + new URL(stream.config.registryUrl).pathname, options)
+function openGated(schemaUnknownAfterMs = 30_000): Codec {
+  const registryUrl = gate.endpoint + new URL(stream.config.registryUrl).pathname
+  return openCodec({ registryUrl, schemaUnknownAfterMs })
 }
 
 afterAll(async () => {
@@ -111,7 +112,7 @@ test('schemas are asked for once, however many records there are', async () => {
 })
 
 test('an unknown schema id is asked for and confirmed once, however many records carry it', async () => {
-  codec = openGated({ believeUnknownAfterMs: 0 })
+  codec = openGated(0)
   for (let i = 0; i < 20; i++) {
     expect(await codec.decode(framed(987_654, Buffer.from('x')))).toMatchObject({ reason: 'unknown_schema' })
   }
@@ -133,7 +134,7 @@ test('an id that is unknown for a moment is an outage, and decoded when the regi
 })
 
 test('an id that stays unknown for long enough is believed to be', async () => {
-  codec = openGated({ believeUnknownAfterMs: 50 })
+  codec = openGated(50)
   const bytes = framed(987_653, Buffer.from('x'))
   await expect(codec.decode(bytes)).rejects.toMatchObject({ name: 'UnknownSchemaError' })
   const believed = await untilBack(() => codec.decode(bytes), 'it is believed')
@@ -244,7 +245,7 @@ test('a schema that refers to another subject’s is read with it', async () => 
 })
 
 test('a registry that nobody serves is away', async () => {
-  const nowhere = openCodec('http://127.0.0.1:1/apis/ccompat/v7')
+  const nowhere = openCodec({ ...stream.config, registryUrl: 'http://127.0.0.1:1/apis/ccompat/v7' })
   const bytes = await stream.codec.encode(topic, page)
   await expect(nowhere.decode(bytes)).rejects.toMatchObject({ name: 'RetriableError' })
   await expect(nowhere.encode(topic, page)).rejects.toMatchObject({ name: 'RetriableError' })

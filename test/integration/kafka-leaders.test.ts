@@ -213,7 +213,7 @@ async function withKafka(work: (kafka: Kafka, health: Health) => Promise<void>):
   const health = new Health()
   const failures: unknown[] = []
   const kafka = await openKafka({
-    ...{ config, log, health, name: 'test', codec: openCodec(config.registryUrl) },
+    ...{ config, log, health, name: 'test', codec: openCodec(config) },
     fail: (error) => failures.push(error),
   })
   try {

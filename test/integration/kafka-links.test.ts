@@ -134,7 +134,7 @@ describe('a consumer', () => {
   const open = (name: string) =>
     openKafka({
       config,
-      codec: openCodec(config.registryUrl),
+      codec: openCodec(config),
       log,
       health: new Health(),
       name,

@@ -73,7 +73,7 @@ const configOf = (port: number) =>
 
 const open = (config: KafkaConfig) =>
   openKafka({
-    ...{ config, codec: openCodec(config.registryUrl), log, health: new Health(), name: 'test' },
+    ...{ config, codec: openCodec(config), log, health: new Health(), name: 'test' },
     fail: (err) => log.error({ err }),
   })
 

@@ -56,7 +56,7 @@ export async function openComposeStream(project: Project): Promise<ComposeStream
 
   return {
     topology: t,
-    codec: openCodec(kafka.registryUrl),
+    codec: openCodec(kafka),
     readTopic: (topic) => readTopic({ config: kafka, log, name: 'test-reader' }, topic),
     postgres,
     s3,

@@ -12,6 +12,8 @@ declare module 'vitest' {
   export interface ProvidedContext {
     /** The settings that point at the servers of this test run (README, Configuration). */
     infra: Record<string, string>
+    /** A database that is migrated, to be copied. */
+    template: string
   }
 }
 

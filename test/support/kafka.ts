@@ -1,7 +1,8 @@
+import { inject } from 'vitest'
 import type { Codec } from '../../lib/codec.ts'
 import { openCodec } from '../../lib/codec.ts'
 import type { KafkaConfig } from '../../lib/config.ts'
-import { kafkaConfig, kafkaEnv, parseEnv, postgresEnv } from '../../lib/config.ts'
+import { kafkaConfig, kafkaEnv, parseEnv } from '../../lib/config.ts'
 import { Health } from '../../lib/health.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import type { ClientOptions } from '../../lib/kafka/client.ts'
@@ -11,9 +12,9 @@ import { readRange } from '../../lib/kafka/read-range.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
 import type { Logger } from '../../lib/log.ts'
 import { openLog } from '../../lib/log.ts'
-import { migrateAll } from '../../lib/migrate.ts'
+import { registerSchemas } from '../../lib/migrate-schemas.ts'
 import type { Topology } from '../../lib/topology.ts'
-import { topology } from '../../lib/topology.ts'
+import { allTopics, topology } from '../../lib/topology.ts'
 import type { World } from './world.ts'
 import { createWorld } from './world.ts'
 
@@ -35,12 +36,11 @@ export interface Stream extends World {
 export async function createStream(): Promise<Stream> {
   // A test file opens more connections than any service, and each listens for signals.
   process.setMaxListeners(100)
-  const world = await createWorld()
-  const settings = parseEnv({ ...kafkaEnv, ...postgresEnv }, world.env)
-  const config = kafkaConfig(settings)
+  const world = await createWorld(inject('template'))
+  const config = kafkaConfig(parseEnv(kafkaEnv, world.env))
   const log = openLog('test', process.env.TEST_LOG_LEVEL ?? 'silent')
-  await migrateAll({ kafka: config, databaseUrl: settings.DATABASE_URL, log })
-  const codec = openCodec(config.registryUrl)
+  await migrateKafka(config, log)
+  const codec = openCodec(config)
   const opened: Kafka[] = []
 
   return {
@@ -69,6 +69,17 @@ export async function createStream(): Promise<Stream> {
       await world.release()
     },
   }
+}
+
+/** Topics and schemas, as `npm run migrate` makes them; the database is a copy of one that it has migrated. */
+async function migrateKafka(config: KafkaConfig, log: Logger): Promise<void> {
+  const topics = allTopics(topology(config.prefix))
+  const admin = await openAdmin({ config, log, name: 'test' })
+  await Promise.all([
+    admin.ensureTopics(topics, config.replicationFactor),
+    registerSchemas(topics, config.registryUrl),
+  ])
+  await admin.close()
 }
 
 /** Every record of a topic, read from its beginning to its present end. */

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Client } from 'pg'
+import type { Client } from 'pg'
 import { inject } from 'vitest'
+import { onMaintenanceDatabase } from './maintenance.ts'
 
 /**
  * What a test file has to itself on the shared servers: a database, a prefix for topics and groups, and
@@ -17,10 +18,12 @@ export interface World {
 /** Sessions of a pool that has just ended need a moment to leave. */
 const leaveWithinMs = 3_000
 
-export async function createWorld(): Promise<World> {
+/** @param template whose tables the database begins with; absent: it is empty */
+export async function createWorld(template?: string): Promise<World> {
   const infra = inject('infra')
   const name = `world_${randomBytes(6).toString('hex')}`
-  await onMaintenanceDatabase(infra, (client) => client.query(`CREATE DATABASE ${name}`))
+  const from = template === undefined ? '' : ` TEMPLATE ${template}`
+  await onMaintenanceDatabase(infra, (client) => client.query(`CREATE DATABASE ${name}${from}`))
   const url = new URL(infra.DATABASE_URL ?? '')
   url.pathname = `/${name}`
   const env = {
@@ -29,6 +32,9 @@ export async function createWorld(): Promise<World> {
     KAFKA_PREFIX: `${name}.`,
     S3_PREFIX: name,
     LOG_LEVEL: 'warn',
+    // The shortest that a broker takes: what a killed member held is free after it.
+    KAFKA_SESSION_TIMEOUT_SECONDS: '6',
+    SCHEMA_UNKNOWN_SECONDS: '1',
   }
   return { env, release: () => onMaintenanceDatabase(infra, (client) => drop(client, name)) }
 }
@@ -43,17 +49,4 @@ async function drop(client: Client, name: string): Promise<void> {
   const leaked = await sessions()
   await client.query(`DROP DATABASE ${name} WITH (FORCE)`)
   if (leaked.length > 0) throw new Error(`Connections were left open: ${JSON.stringify(leaked)}`)
-}
-
-async function onMaintenanceDatabase(
-  infra: Record<string, string>,
-  work: (client: Client) => Promise<unknown>,
-): Promise<void> {
-  const client = new Client({ connectionString: infra.DATABASE_URL })
-  await client.connect()
-  try {
-    await work(client)
-  } finally {
-    await client.end()
-  }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { root } from '../support/compose.ts'
-import { exampleSettings, secretSettings, settingsOf } from '../support/settings.ts'
+import { secretSettings, settingsOf } from '../support/settings.ts'
 
 const run = promisify(execFile)
 const services = ['poller', 'archiver', 'loader', 'enricher', 'alerter']
@@ -134,22 +134,6 @@ describe('docker compose config', () => {
     expect(Object.keys(all)).toEqual(expect.arrayContaining(services))
     expect(all.loader?.environment).toMatchObject({ KAFKA_BROKERS: 'a:1', DATABASE_URL: 'postgres://b/c' })
     expect(all.archiver?.environment).toMatchObject({ S3_ENDPOINT: '' })
-  })
-})
-
-describe('.env.example', () => {
-  const containersOnly = ['HTTP_HOST', 'HTTP_PORT']
-
-  test.each(services)('explains every setting of the %s', (name) => {
-    const settings = settingsOf(name).filter((s) => !containersOnly.includes(s))
-    expect(exampleSettings()).toEqual(expect.arrayContaining(settings))
-  })
-
-  test('explains nothing that is not read', () => {
-    const text = ['docker-compose.yaml', 'docker-compose.cluster.yaml']
-      .map((file) => readFileSync(join(root, file), 'utf8'))
-      .join('\n')
-    for (const name of exampleSettings()) expect(text).toMatch(new RegExp(`\\b${name}\\b`))
   })
 })
 

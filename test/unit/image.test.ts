@@ -22,3 +22,7 @@ test('the build context holds what the image copies, and nothing more of the flo
   const admitted = [...read('.dockerignore').matchAll(/^!(\w+)$/gm)].map(([, folder]) => folder)
   expect(admitted.toSorted()).toEqual(copied.toSorted())
 })
+
+test('the image bears the version of the package', () => {
+  expect(read('Dockerfile')).toContain(`image.version="${JSON.parse(read('package.json')).version}"`)
+})

@@ -1,16 +1,14 @@
-import { request } from 'undici'
 import type { KafkaConfig } from '../config.ts'
 import { openAdmin } from '../kafka/admin.ts'
 import type { ClusterAdmin, TopicDescription } from '../kafka/cluster-admin.ts'
 import { differencesOf } from '../kafka/topic-settings.ts'
 import type { Logger } from '../log.ts'
 import type { Sql } from '../postgres.ts'
+import { fieldOf, openRegistry, unexpected } from '../registry.ts'
 import type { Topic } from '../topology.ts'
 import { allTopics, topology } from '../topology.ts'
 import type { UnsafeSetting } from './rules.ts'
 import { judgeSettings, settingRules } from './rules.ts'
-
-const answerWithinMs = 10_000
 
 /** Unsafe settings of brokers, topics and database. @throws when one of them cannot be asked */
 export async function findInServers(options: {
@@ -75,14 +73,10 @@ export async function findInDatabase(sql: Sql): Promise<UnsafeSetting[]> {
 
 /** A registry without modes has none that could be unsafe. @throws when it does not answer */
 export async function findInRegistry(registryUrl: string): Promise<UnsafeSetting[]> {
-  const { statusCode, body } = await request(`${registryUrl}/mode`, {
-    headersTimeout: answerWithinMs,
-    bodyTimeout: answerWithinMs,
-  })
-  const text = await body.text()
-  if (statusCode !== 200) return []
-  const answer: unknown = JSON.parse(text)
-  const mode = typeof answer === 'object' && answer !== null ? Reflect.get(answer, 'mode') : undefined
+  const answer = await openRegistry(registryUrl).ask('GET', '/mode')
+  if (answer.status !== 200) return []
+  if (answer.json === null) throw unexpected(answer)
+  const mode = fieldOf(answer.json, 'mode')
   const found = new Map(typeof mode === 'string' ? [['mode', mode]] : [])
   return judgeSettings('Schema registry', 'registry', found)
 }

@@ -1,6 +1,6 @@
-import { request } from 'undici'
 import { kafkaEnv, parseEnv } from '../../lib/config.ts'
-import { RetriableError } from '../../lib/errors.ts'
+import type { Registry } from '../../lib/registry.ts'
+import { fieldOf, openRegistry, unexpected } from '../../lib/registry.ts'
 import { findInRegistry } from '../../lib/server-settings/read.ts'
 import type { AvroSchema } from '../../lib/topology.ts'
 import { allTopics, schemaCompatibility, subjectOf, topology } from '../../lib/topology.ts'
@@ -8,18 +8,18 @@ import { describe } from '../fault.ts'
 import type { Check, Finding } from './check.ts'
 import { noteSettings } from './settings.ts'
 
-const answerWithinMs = 4_000
 const migrate = 'npm run migrate brings it back; safe at any time.'
 
 /** Schema registry: subjects with the code's schemas, their compatibility, and that it is enforced. */
 export const registryCheck: Check = {
   name: 'registry',
-  withinMs: 10_000,
+  withinMs: 12_000,
   hint: 'Is the registry running, and is SCHEMA_REGISTRY_URL right (with /apis/ccompat/v7)?',
   async run({ env }, notes) {
     const shape = { SCHEMA_REGISTRY_URL: kafkaEnv.SCHEMA_REGISTRY_URL, KAFKA_PREFIX: kafkaEnv.KAFKA_PREFIX }
     const { SCHEMA_REGISTRY_URL: url, KAFKA_PREFIX: prefix } = parseEnv(shape, env)
-    const { status, json } = await ask(url, 'GET', '/subjects')
+    const registry = openRegistry(url)
+    const { status, json } = await registry.ask('GET', '/subjects')
     if (status !== 200 || !Array.isArray(json)) {
       notes.fail('reachable', `${url} answers ${status}, and no list of subjects`, registryCheck.hint)
       return
@@ -31,7 +31,7 @@ export const registryCheck: Check = {
     )
     const findings = await Promise.all(
       registered.map((one) =>
-        judgeSubject(url, one).catch((error): Finding[] => [
+        judgeSubject(registry, one).catch((error): Finding[] => [
           { state: 'fail', subject: one.subject, text: describe(error), hint: registryCheck.hint },
         ]),
       ),
@@ -42,16 +42,16 @@ export const registryCheck: Check = {
 
 /** One `ok` when all is as it should be. @throws RetriableError for answers of another kind */
 async function judgeSubject(
-  url: string,
+  registry: Registry,
   { subject, schema }: { subject: string; schema: AvroSchema },
 ): Promise<Finding[]> {
   const fail = (text: string, hint: string): Finding => ({ state: 'fail', subject, text, hint })
-  const known = await ask(url, 'POST', `/subjects/${subject}`, toBody(schema))
+  const known = await registry.ask('POST', `/subjects/${subject}`, toBody(schema))
   if (known.status !== 200 && known.status !== 404) throw unexpected(known)
   const isMissing = known.status === 404 && fieldOf(known.json, 'error_code') !== schemaNotFound
   if (isMissing) return [fail('it is not registered', 'npm run migrate registers it.')]
 
-  const level = await readLevel(url, subject)
+  const level = await readLevel(registry, subject)
   const findings: Finding[] = []
   if (known.status === 404) {
     findings.push(fail("it does not hold this version's schema", 'npm run migrate registers it.'))
@@ -59,7 +59,7 @@ async function judgeSubject(
   if (level !== schemaCompatibility && level !== 'FULL_TRANSITIVE') {
     findings.push(fail(`compatibility is ${level} in place of ${schemaCompatibility}`, migrate))
   }
-  if (await wouldTake(url, subject, toIncompatible(schema))) {
+  if (await wouldTake(registry, subject, toIncompatible(schema))) {
     findings.push(fail('it would take a schema that cannot read what was written before', migrate))
   }
   const text = `registered, ${level}, refuses what is incompatible`
@@ -70,21 +70,21 @@ async function judgeSubject(
 const schemaNotFound = 40403
 
 /** Of the subject, or else the one for all subjects. */
-async function readLevel(url: string, subject: string): Promise<string> {
-  const own = await ask(url, 'GET', `/config/${subject}`)
-  const { status, json } = own.status === 404 ? await ask(url, 'GET', '/config') : own
-  const level = fieldOf(json, 'compatibilityLevel')
-  if (status !== 200 || typeof level !== 'string') throw unexpected({ status, json })
+async function readLevel(registry: Registry, subject: string): Promise<string> {
+  const own = await registry.ask('GET', `/config/${subject}`)
+  const answer = own.status === 404 ? await registry.ask('GET', '/config') : own
+  const level = fieldOf(answer.json, 'compatibilityLevel')
+  if (answer.status !== 200 || typeof level !== 'string') throw unexpected(answer)
   return level
 }
 
 /** Asks only; nothing is registered. */
-async function wouldTake(url: string, subject: string, schema: object): Promise<boolean> {
+async function wouldTake(registry: Registry, subject: string, schema: object): Promise<boolean> {
   const path = `/compatibility/subjects/${subject}/versions/latest`
-  const { status, json } = await ask(url, 'POST', path, toBody(schema))
-  const answer = fieldOf(json, 'is_compatible')
-  if (status !== 200 || typeof answer !== 'boolean') throw unexpected({ status, json })
-  return answer
+  const answer = await registry.ask('POST', path, toBody(schema))
+  const isCompatible = fieldOf(answer.json, 'is_compatible')
+  if (answer.status !== 200 || typeof isCompatible !== 'boolean') throw unexpected(answer)
+  return isCompatible
 }
 
 /** A field without a default: a reader with this schema could read nothing that was written before. */
@@ -94,46 +94,4 @@ function toIncompatible(schema: AvroSchema): object {
 
 function toBody(schema: object): object {
   return { schema: JSON.stringify(schema) }
-}
-
-interface RegistryAnswer {
-  status: number
-  /** null: no JSON. */
-  json: unknown
-}
-
-async function ask(
-  url: string,
-  method: 'GET' | 'POST',
-  path: string,
-  body?: object,
-): Promise<RegistryAnswer> {
-  const answer = await request(`${url}${path}`, {
-    method,
-    headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
-    body: body ? JSON.stringify(body) : null,
-    signal: AbortSignal.timeout(answerWithinMs),
-  }).catch((cause) => {
-    throw new RetriableError(`The registry at ${url} does not answer`, { cause })
-  })
-  return { status: answer.statusCode, json: toJson(await answer.body.text()) }
-}
-
-function toJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
-}
-
-function fieldOf(json: unknown, name: string): unknown {
-  return typeof json === 'object' && json !== null ? Reflect.get(json, name) : undefined
-}
-
-function unexpected({ status, json }: RegistryAnswer): RetriableError {
-  const message = fieldOf(json, 'message')
-  return new RetriableError(
-    `the registry answers ${status}${typeof message === 'string' ? ` ${message}` : ''}`,
-  )
 }

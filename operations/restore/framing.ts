@@ -1,6 +1,6 @@
 import avsc from 'avsc'
-import { request } from 'undici'
-import { RetriableError } from '../../lib/errors.ts'
+import type { Registry } from '../../lib/registry.ts'
+import { openRegistry, unexpected } from '../../lib/registry.ts'
 import type { AvroSchema } from '../../lib/topology.ts'
 import { OperatorFault } from '../fault.ts'
 import type { Row } from './rows.ts'
@@ -17,8 +17,6 @@ interface Writer {
   type: avsc.Type
 }
 
-const answerWithinMs = 10_000
-
 /**
  * The archive keeps the schema, not its id, and without its comments: the id is that of the version of the subject
  * which is the same but for them.
@@ -26,13 +24,14 @@ const answerWithinMs = 10_000
  * @param registryUrl the Confluent API
  */
 export function openFraming(registryUrl: string, subject: string): Framing {
+  const registry = openRegistry(registryUrl)
   const writers = new Map<string, Promise<Writer>>()
   return {
     async toBytes(row, schema) {
       if (row.value === null) return row.raw
       const own = valueSchema(schema)
       const key = JSON.stringify(own)
-      const known = writers.get(key) ?? findWriter(registryUrl, subject, own)
+      const known = writers.get(key) ?? findWriter(registry, subject, own)
       writers.set(key, known)
       // A look-up that failed is made again: it says nothing of the next one.
       known.catch(() => writers.delete(key))
@@ -50,12 +49,12 @@ function valueSchema(schema: AvroSchema): AvroSchema {
   return own
 }
 
-async function findWriter(registryUrl: string, subject: string, own: AvroSchema): Promise<Writer> {
+async function findWriter(registry: Registry, subject: string, own: AvroSchema): Promise<Writer> {
   const type = avsc.Type.forSchema(own as avsc.Schema)
   const wanted = toForm(own)
-  const versions = (await ask(`${registryUrl}/subjects/${subject}/versions`)) as number[] | null
+  const versions = (await read(registry, `/subjects/${subject}/versions`)) as number[] | null
   for (const version of (versions ?? []).toReversed()) {
-    const found = (await ask(`${registryUrl}/subjects/${subject}/versions/${version}`)) as {
+    const found = (await read(registry, `/subjects/${subject}/versions/${version}`)) as {
       id: number
       schema: string
     } | null
@@ -76,14 +75,9 @@ function toForm(schema: object): string {
 }
 
 /** @returns null for 404 */
-async function ask(url: string): Promise<unknown> {
-  try {
-    const { statusCode, body } = await request(url, { signal: AbortSignal.timeout(answerWithinMs) })
-    const text = await body.text()
-    if (statusCode === 404) return null
-    if (statusCode !== 200) throw new Error(`HTTP ${statusCode}`)
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new RetriableError('The schema registry does not answer', { cause })
-  }
+async function read(registry: Registry, path: string): Promise<unknown> {
+  const answer = await registry.ask('GET', path)
+  if (answer.status === 404) return null
+  if (answer.status !== 200 || answer.json === null) throw unexpected(answer)
+  return answer.json
 }

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, normalize } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { commands } from '../../cli/commands.ts'
 import { deadLetterReasons } from '../../lib/kafka/dead-letter.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -52,7 +53,7 @@ describe.each(pages)('%s', (page) => {
     const named = [...proseOf(page).matchAll(/`([\w./-]+\.(?:ts|mjs|sql|avsc|test\.yaml))`/g)]
     const missing = named
       .map(([, name = '']) => name)
-      .filter((name) => !/NAME|NNNN/.test(name))
+      .filter((name) => !/NAME|NNNN|FAMILY/.test(name))
       .filter((name) => !(name.includes('/') ? files.includes(name) : names.has(name)))
     expect(missing).toEqual([])
   })
@@ -70,6 +71,14 @@ test('docs/README.md leads to every page of docs/', () => {
     (page) => page !== 'docs/README.md' && !linked.has(page),
   )
   expect(unreached).toEqual([])
+})
+
+test.each(commands)('the README names songswap $usage and all below it', (entry) => {
+  const [name = ''] = entry.usage.split(' ')
+  const row = new RegExp(`^\\| \`songswap ${name}\\b.*\\|$`, 'm').exec(read('README.md'))?.[0] ?? ''
+  expect(row).toContain(name)
+  const below = 'commands' in entry ? entry.commands.map(({ usage }) => usage.split(' ')[0] ?? '') : []
+  expect(below.filter((one) => !new RegExp(`\\b${one}\\b`).test(row))).toEqual([])
 })
 
 test('the page about dead letters says what to do about each reason', () => {

@@ -1,14 +1,10 @@
 import type { Command } from 'commander'
 import { createLogUpdate } from 'log-update'
-import { pause } from '../lib/backoff.ts'
-import { isKnownOutage } from '../lib/errors.ts'
-import { isBad, worst } from '../lib/lag/verdict.ts'
-import type { GroupStanding } from '../lib/lag/watch.ts'
-import { LagWatch } from '../lib/lag/watch.ts'
+import { isBad } from '../lib/lag/verdict.ts'
 import { exitCodes } from '../lib/lifecycle.ts'
 import { toUtc } from '../lib/words.ts'
-import { describe } from '../operations/fault.ts'
-import { resolveGroups } from '../operations/groups.ts'
+import { followLag, judgeLag } from '../operations/lag/judge.ts'
+import type { LagReport } from '../operations/lag/report.ts'
 import type { CliContext, Run } from './command.ts'
 import { act, examples, notes } from './command.ts'
 import { toLagLines } from './lag/screen.ts'
@@ -49,57 +45,45 @@ const help = [
 
 const samplesTaken = 3
 
-async function lag(context: CliContext, options: Options, ...names: string[]): Promise<number> {
+async function lag(context: CliContext, options: Options, ...groups: string[]): Promise<number> {
   const { out } = context
-  const { admin, client, topology } = await context.operator.broker()
-  const groups = await resolveGroups(admin, topology, { names, prefix: client.config.prefix })
-  const watch = new LagWatch({ admin, client, groups, topology })
+  const broker = await context.operator.broker()
   const signal = context.interruption()
-  const detail = { all: options.all ?? names.length > 0, members: names.length > 0 }
-  if (options.watch) return follow(watch, { context, options, detail, signal })
-
-  const waitMs = (options.for * 1000) / (samplesTaken - 1)
-  for (let i = 1; options.for > 0 && i < samplesTaken && !signal.aborted; i++) {
-    await watch.sample({ ages: false })
-    await pause(waitMs, signal)
+  const detail = { all: options.all ?? groups.length > 0, members: groups.length > 0 }
+  if (options.watch) {
+    const reports = followLag(broker, { groups, apartMs: options.interval * 1000, signal })
+    return follow(reports, { context, detail })
   }
+  const samples = options.for > 0 ? samplesTaken : 1
+  const apartMs = (options.for * 1000) / (samplesTaken - 1)
+  const report = await judgeLag(broker, { groups, samples, apartMs, signal })
   if (signal.aborted) return exitCodes.fault
-  const standings = await watch.sample({ ages: true })
-  if (out.json) out.printJson(toDocument(standings))
-  else out.print(toLagLines(standings, { out, detail }).join('\n'))
-  return isBad(worst(standings.map((s) => s.verdict))) ? exitCodes.fault : exitCodes.stopped
+  if (out.json) out.printJson(report)
+  else out.print(toLagLines(report.groups, { out, detail }).join('\n'))
+  return isBad(report.verdict) ? exitCodes.fault : exitCodes.stopped
 }
 
 interface Following {
   context: CliContext
-  options: Options
   detail: Parameters<typeof toLagLines>[1]['detail']
-  signal: AbortSignal
 }
 
 /** One screen that changes, on a terminal; else one after the other. */
-async function follow(watch: LagWatch, { context, options, detail, signal }: Following): Promise<number> {
+async function follow(
+  reports: AsyncIterable<LagReport | string>,
+  { context, detail }: Following,
+): Promise<number> {
   const { out } = context
   const { stdout } = context.terminal
   const screen = stdout.isTTY && !out.json ? createLogUpdate(stdout as NodeJS.WriteStream) : null
-  while (!signal.aborted) {
-    const shown = await watch.sample({ ages: true }).catch((error: unknown) => {
-      if (!isKnownOutage(error)) throw error
-      return describe(error)
-    })
-    if (signal.aborted) break
+  for await (const seen of reports) {
     const title = `songswap lag  ${toUtc(new Date())}`
-    const lines = typeof shown === 'string' ? [shown] : toLagLines(shown, { out, detail })
+    const lines = typeof seen === 'string' ? [seen] : toLagLines(seen.groups, { out, detail })
     if (screen) screen([title, '', ...lines].join('\n'))
     else if (!out.json) out.print(['', title, ...lines].join('\n'))
-    else if (typeof shown === 'string') out.say(shown)
-    else out.printJsonLine(toDocument(shown))
-    await pause(options.interval * 1000, signal)
+    else if (typeof seen === 'string') out.say(seen)
+    else out.printJsonLine(seen)
   }
   screen?.done()
   return exitCodes.stopped
-}
-
-function toDocument(groups: readonly GroupStanding[]) {
-  return { at: new Date(), verdict: worst(groups.map((g) => g.verdict)), groups }
 }

@@ -88,9 +88,9 @@ async function go(context: CliContext, going: ReplayRun): Promise<number> {
 }
 
 async function resolveReplayed(broker: Broker, name: string): Promise<Replayed> {
-  const { topology, admin, client } = broker
+  const { topology } = broker
   const { groups, recentlyPlayed, metadata } = topology
-  const { group } = await resolveGroup(admin, topology, { name, prefix: client.config.prefix })
+  const { group } = await resolveGroup(broker, name)
   if (group === groups.loaderHistory) return { group, topics: [recentlyPlayed], isArchiver: false }
   if (group === groups.loaderMetadata) return { group, topics: [metadata], isArchiver: false }
   if (group === groups.archiver) return { group, topics: [recentlyPlayed, metadata], isArchiver: true }

@@ -1,28 +1,26 @@
-import { toPrintable } from '../cli/terminal/table.ts'
 import type { Admin } from '../lib/kafka/admin.ts'
 import { namesOf } from '../lib/lag/watch.ts'
-import type { Topology } from '../lib/topology.ts'
 import { groupTopics } from '../lib/topology.ts'
 import { OperatorFault } from './fault.ts'
+import type { Broker } from './operator.ts'
 
 /**
  * Groups by what the operator calls them, with the topics that each reads: the stream's own by the topology,
  * others (replays) by what they committed.
  *
- * @param wanted.names empty: all of the stream's own
+ * @param names empty: all of the stream's own
  * @throws OperatorFault when there is no such group
  */
 export async function resolveGroups(
-  admin: Admin,
-  topology: Topology,
-  wanted: { names: readonly string[]; prefix: string },
+  { admin, client, topology }: Broker,
+  names: readonly string[],
 ): Promise<Map<string, string[]>> {
   const own = namesOf(groupTopics(topology))
-  if (wanted.names.length === 0) return own
+  if (names.length === 0) return own
   const foreign = (await admin.listGroups()).filter((g) => !own.has(g))
   const resolved = new Map<string, string[]>()
-  for (const name of wanted.names) {
-    const group = pickGroup(name, { own: [...own.keys()], foreign, prefix: wanted.prefix })
+  for (const name of names) {
+    const group = pickGroup(name, { own: [...own.keys()], foreign, prefix: client.config.prefix })
     if (group === null) throw unknownGroup(name, [...own.keys()])
     resolved.set(group, own.get(group) ?? (await committedTopics(admin, group)))
   }
@@ -42,11 +40,10 @@ export function pickGroup(
 
 /** The one group that the operator named. */
 export async function resolveGroup(
-  admin: Admin,
-  topology: Topology,
-  wanted: { name: string; prefix: string },
+  broker: Broker,
+  name: string,
 ): Promise<{ group: string; topics: string[] }> {
-  const [found] = await resolveGroups(admin, topology, { names: [wanted.name], prefix: wanted.prefix })
+  const [found] = await resolveGroups(broker, [name])
   const [group, topics] = found ?? ['', []]
   return { group, topics }
 }
@@ -56,13 +53,9 @@ async function committedTopics(admin: Admin, group: string): Promise<string[]> {
 }
 
 function unknownGroup(name: string, own: readonly string[]): OperatorFault {
-  return new OperatorFault(
-    `There is no group "${toPrintable(name)}"`,
-    `The stream's groups: ${own.join(', ')}.`,
-    {
-      code: 'usage',
-    },
-  )
+  return new OperatorFault(`There is no group "${name}"`, `The stream's groups: ${own.join(', ')}.`, {
+    code: 'usage',
+  })
 }
 
 /** A topic or group as the operator may write it: the physical name, or the one without `KAFKA_PREFIX`. */

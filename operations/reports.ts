@@ -1,4 +1,6 @@
 import type { z } from 'zod'
+import { lagReport } from './lag/report.ts'
+import { committedOffsets, moveReport, offsetsReport } from './offsets/report.ts'
 import { statusReport } from './status/report.ts'
 import { connectReport, enrolledUser, statusChange, usersReport } from './users/report.ts'
 
@@ -29,4 +31,13 @@ export const reports: readonly Report[] = [
   { command: 'users list', description: 'Every user, by id.', schema: usersReport },
   { command: 'users pause', description: 'The user, before and after.', schema: statusChange },
   { command: 'users resume', description: 'The user, before and after.', schema: statusChange },
+  {
+    command: 'lag',
+    description: 'How far each group is behind. With --watch, one such document a line for each sample.',
+    schema: lagReport,
+  },
+  { command: 'offsets show', description: 'Where each group stands.', schema: offsetsReport },
+  { command: 'offsets reset', description: 'The move that was planned or made.', schema: moveReport },
+  { command: 'offsets export', description: 'What the group has committed.', schema: committedOffsets },
+  { command: 'offsets import', description: 'The move that was planned or made.', schema: moveReport },
 ]

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { GroupStanding } from '../../lib/lag/watch.ts'
+import type { GroupStanding } from '../../operations/lag/report.ts'
 import { toLagLines, toRanges } from './screen.ts'
 
 test.each([

@@ -1,8 +1,7 @@
 import { Help } from 'commander'
-import type { GroupMember } from '../../lib/kafka/group-admin.ts'
 import type { Verdict } from '../../lib/lag/verdict.ts'
-import type { GroupStanding, PartitionStanding } from '../../lib/lag/watch.ts'
 import { toCount, toPlural, toSpan } from '../../lib/words.ts'
+import type { GroupStanding, PartitionStanding } from '../../operations/lag/report.ts'
 import type { Output } from '../terminal/output.ts'
 import type { Column } from '../terminal/table.ts'
 import { toPrintable, toTable } from '../terminal/table.ts'
@@ -90,7 +89,7 @@ function toMemberLines({ group, members }: GroupStanding, width: number): string
   })
 }
 
-function toAssigned({ assigned }: GroupMember): string {
+function toAssigned({ assigned }: GroupStanding['members'][number]): string {
   const texts = assigned.filter((a) => a.partitions.length > 0)
   return texts.map((a) => `${a.topic}:${toRanges(a.partitions)}`).join(' ') || 'no partition'
 }

@@ -2,15 +2,14 @@ import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { messageOf } from '../../lib/errors.ts'
+import type { PartitionOffset } from '../../lib/kafka/group-admin.ts'
 import { OperatorFault } from '../../operations/fault.ts'
-import { resolveGroup } from '../../operations/groups.ts'
-import { moveGroup } from '../../operations/offsets/move.ts'
-import type { OffsetLine } from '../../operations/offsets/words.ts'
-import { parseCsv } from '../../operations/offsets/words.ts'
+import { parseCsv } from '../../operations/offsets/csv.ts'
+import { moveOffsets } from '../../operations/offsets/move.ts'
 import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
-import { toPrintable } from '../terminal/table.ts'
 import type { Terminal } from '../terminal/terminal.ts'
+import { showMove } from './move-screen.ts'
 
 export function define(command: Command, run: Run): void {
   command
@@ -34,31 +33,23 @@ async function importOffsets(
   file = '',
 ): Promise<number> {
   const offsets = toOffsets(file, await readAll(context.terminal, file))
-  const broker = await context.operator.broker()
-  const { prefix } = broker.client.config
-  const { group, topics } = await resolveGroup(broker.admin, broker.topology, { name, prefix })
-  return moveGroup(context, broker, {
-    group,
-    topics,
-    choices: [...new Set(offsets.map((o) => o.topic))].map((topic) => ({ topic, partitions: null })),
-    target: { type: 'offsets', offsets },
-    execute: options.execute ?? false,
-    csv: false,
-  })
+  const topics = [...new Set(offsets.map((o) => o.topic))].map((topic) => ({ topic, partitions: null }))
+  const choice = { group: name, topics, target: { type: 'offsets', offsets } as const }
+  return showMove(context, await moveOffsets(context.operator, choice, { execute: options.execute ?? false }))
 }
 
 async function readAll({ stdin }: Terminal, file: string): Promise<string> {
   try {
     return file === '-' ? await text(stdin) : await readFile(file, 'utf8')
   } catch (cause) {
-    throw fault(`Cannot read ${toPrintable(file)}: ${messageOf(cause)}`, cause)
+    throw fault(`Cannot read ${file}: ${messageOf(cause)}`, cause)
   }
 }
 
-function toOffsets(file: string, csv: string): OffsetLine[] {
+function toOffsets(file: string, csv: string): PartitionOffset[] {
   const { lines, faults } = parseCsv(csv)
-  if (faults.length > 0) throw fault(faults.slice(0, 10).map(toPrintable).join('\n'))
-  if (lines.length === 0) throw fault(`${toPrintable(file)} holds no offsets`)
+  if (faults.length > 0) throw fault(faults.slice(0, 10).join('\n'))
+  if (lines.length === 0) throw fault(`${file} holds no offsets`)
   return lines
 }
 

@@ -1,14 +1,14 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { OperatorFault } from '../../operations/fault.ts'
-import { resolveGroup } from '../../operations/groups.ts'
-import { moveGroup } from '../../operations/offsets/move.ts'
+import type { TopicChoice } from '../../operations/offsets/move.ts'
+import { moveOffsets } from '../../operations/offsets/move.ts'
 import type { Target } from '../../operations/offsets/plan.ts'
-import type { TopicChoice } from '../../operations/offsets/words.ts'
-import { collectTopic, parseDatetime, parseDuration, parseShift } from '../../operations/offsets/words.ts'
 import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
 import { parseWhole } from '../terminal/numbers.ts'
+import { showMove } from './move-screen.ts'
+import { collectTopic, parseDatetime, parseDuration, parseShift } from './options.ts'
 
 interface Options {
   allTopics?: true
@@ -76,17 +76,9 @@ async function reset(context: CliContext, options: Options, name = ''): Promise<
   const target = toTarget(options, Date.now())
   if (!scopes.some((s) => s in options)) throw usage('--all-topics or --topic is missing')
   if (!target) throw usage('The target is missing: --to-earliest, --to-latest, --by-duration, …')
-  const broker = await context.operator.broker()
-  const { prefix } = broker.client.config
-  const { group, topics } = await resolveGroup(broker.admin, broker.topology, { name, prefix })
-  return moveGroup(context, broker, {
-    group,
-    topics,
-    target,
-    choices: options.topic ?? [],
-    execute: options.execute ?? false,
-    csv: options.export ?? false,
-  })
+  const choice = { group: name, topics: options.topic ?? [], target }
+  const report = await moveOffsets(context.operator, choice, { execute: options.execute ?? false })
+  return showMove(context, report, { csv: options.export ?? false })
 }
 
 /** @param now Unix time in milliseconds */

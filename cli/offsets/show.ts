@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import type { PartitionLag } from '../../lib/kafka/admin.ts'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import { toCount, toPlural } from '../../lib/words.ts'
-import { resolveGroups } from '../../operations/groups.ts'
+import { showOffsets } from '../../operations/offsets/read.ts'
+import type { OffsetsReport } from '../../operations/offsets/report.ts'
 import type { CliContext, Run } from '../command.ts'
 import { act, examples } from '../command.ts'
 import { toTable } from '../terminal/table.ts'
@@ -17,15 +17,10 @@ export function define(command: Command, run: Run): void {
 
 async function show(context: CliContext, _options: object, name?: string): Promise<number> {
   const { out } = context
-  const { admin, client, topology } = await context.operator.broker()
-  const groups = await resolveGroups(admin, topology, {
-    names: name === undefined ? [] : [name],
-    prefix: client.config.prefix,
-  })
-  const standings = await Promise.all([...groups].map(([group, topics]) => admin.readGroupLag(group, topics)))
-  if (out.json) out.printJson(standings)
+  const report = await showOffsets(context.operator, name === undefined ? [] : [name])
+  if (out.json) out.printJson(report)
   else {
-    const blocks = standings.map(({ group, state, members, partitions }) => [
+    const blocks = report.map(({ group, state, members, partitions }) => [
       out.style('bold', `${group}  ${state}, ${toPlural(members, 'member')}`),
       ...toOffsetLines(partitions, out.width),
     ])
@@ -34,7 +29,7 @@ async function show(context: CliContext, _options: object, name?: string): Promi
   return exitCodes.stopped
 }
 
-function toOffsetLines(partitions: readonly PartitionLag[], width: number): string[] {
+function toOffsetLines(partitions: OffsetsReport[number]['partitions'], width: number): string[] {
   return toTable(
     [
       { title: 'TOPIC', shrinks: true },

@@ -1,6 +1,5 @@
 import type { TopicDescription } from '../../lib/kafka/cluster-admin.ts'
-import { readAges } from '../../lib/lag/ages.ts'
-import { readPosition } from '../../lib/lag/sample.ts'
+import { LagWatch } from '../../lib/lag/watch.ts'
 import { toSpan } from '../../lib/words.ts'
 import type { Broker } from '../operator.ts'
 import type { Finding } from './check.ts'
@@ -17,11 +16,10 @@ export async function checkCompaction(
   { admin, client, topology }: Broker,
   { topic, settings }: TopicDescription,
 ): Promise<Finding> {
-  const position = await readPosition(admin, topology.groups.archiver, [topic])
-  const ages = await readAges({ admin, client, deadLetters: topology.deadLetters.name }, position)
-  const records = position.partitions.reduce((sum, p) => sum + p.lag, 0)
-  const oldestMs = ages.size === 0 ? null : Math.max(0, Date.now() - Math.min(...ages.values()))
-  return judgeCompaction(topic, Number(settings.get('min.compaction.lag.ms') ?? 0), { records, oldestMs })
+  const groups = new Map([[topology.groups.archiver, [topic]]])
+  const [standing] = await new LagWatch({ admin, client, topology, groups }).sample({ ages: true })
+  const waiting = { records: standing?.lag ?? 0, oldestMs: standing?.lagMs ?? null }
+  return judgeCompaction(topic, Number(settings.get('min.compaction.lag.ms') ?? 0), waiting)
 }
 
 /** @param limitMs age from which compaction may remove a record */

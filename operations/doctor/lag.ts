@@ -1,9 +1,7 @@
-import { judgeLag } from '../../lib/lag/brief.ts'
 import type { Verdict } from '../../lib/lag/verdict.ts'
-import type { GroupStanding } from '../../lib/lag/watch.ts'
-import { namesOf } from '../../lib/lag/watch.ts'
-import { groupTopics } from '../../lib/topology.ts'
 import { toPlural, toSpan } from '../../lib/words.ts'
+import { judgeLag } from '../lag/judge.ts'
+import type { GroupStanding } from '../lag/report.ts'
 import type { Check, Finding, State } from './check.ts'
 
 /** Consumer groups: whether each gets on with what waits for it. */
@@ -12,9 +10,8 @@ export const lagCheck: Check = {
   withinMs: 20_000,
   hint: 'See the check of the broker.',
   async run(context, notes) {
-    const { admin, client, topology } = await context.operator.broker()
-    const standings = await judgeLag({ admin, client, topology, groups: namesOf(groupTopics(topology)) })
-    for (const standing of standings) notes.add(judgeGroup(standing))
+    const { groups } = await judgeLag(await context.operator.broker())
+    for (const group of groups) notes.add(judgeGroup(group))
   },
 }
 

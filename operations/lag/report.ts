@@ -35,3 +35,13 @@ export const groupStanding = z.object({
   lagMs: z.number().nullable().describe('the largest of its partitions, or null if it is not known'),
   verdict: verdict.describe('the worst of its partitions'),
 })
+
+export const lagReport = z.object({
+  at: z.date(),
+  verdict: verdict.describe('the worst of the groups'),
+  groups: z.array(groupStanding),
+})
+
+export type PartitionStanding = z.infer<typeof partitionStanding>
+export type GroupStanding = z.infer<typeof groupStanding>
+export type LagReport = z.infer<typeof lagReport>

@@ -1,58 +1,63 @@
-import type { CliContext } from '../../cli/command.ts'
-import { toPrintable, toTable } from '../../cli/terminal/table.ts'
 import type { GroupMember } from '../../lib/kafka/group-admin.ts'
 import { GroupActiveError } from '../../lib/kafka/group-admin.ts'
-import { exitCodes } from '../../lib/lifecycle.ts'
 import { toPlural } from '../../lib/words.ts'
 import { OperatorFault } from '../fault.ts'
-import type { Broker } from '../operator.ts'
-import type { Move, PlanFault, Target } from './plan.ts'
+import { resolveGroup } from '../groups.ts'
+import type { Broker, Operator } from '../operator.ts'
+import type { PlanFault, Target } from './plan.ts'
 import { planMoves, toPlace } from './plan.ts'
-import type { TopicChoice } from './words.ts'
-import { toCsv } from './words.ts'
+import type { MoveReport } from './report.ts'
 
-export interface MoveRequest {
+/** `topic` or `topic:0,1,2`. */
+export interface TopicChoice {
+  topic: string
+  /** null: all of them. */
+  partitions: number[] | null
+}
+
+export interface MoveChoice {
   group: string
-  /** Topics that the group reads. */
-  topics: readonly string[]
-  /** Empty: all of `topics`. */
-  choices: readonly TopicChoice[]
+  /** Empty: all topics that the group reads. */
+  topics: readonly TopicChoice[]
   target: Target
-  execute: boolean
-  /** Print the plan as CSV. */
-  csv: boolean
 }
 
 /**
- * Plans a move, shows it, and with `execute` commits it.
+ * Plans a move of a group, and with `execute` commits it.
+ *
  * @throws OperatorFault when the group has members, or the plan cannot be made
  */
-export async function moveGroup(context: CliContext, broker: Broker, request: MoveRequest): Promise<number> {
-  const { out } = context
-  const { group, target, execute } = request
+export async function moveOffsets(
+  operator: Operator,
+  choice: MoveChoice,
+  { execute }: { execute: boolean },
+): Promise<MoveReport> {
+  const broker = await operator.broker()
   const { admin } = broker
+  const read = await resolveGroup(broker, choice.group)
+  const { group } = read
   const { state, members } = await admin.describeGroup(group)
   if (members.length > 0) throw inUse(group, state, members)
-  const partitions = await readPartitions(broker, request)
-  const plan = planMoves(partitions, target, await readAtTime(broker, partitions, target))
+  const partitions = await readPartitions(broker, read, choice.topics)
+  const plan = planMoves(partitions, choice.target, await readAtTime(broker, partitions, choice.target))
   if (plan.type !== 'plan') throw unplannable(plan)
-
   const { moves } = plan
   if (execute && moves.length > 0) {
-    await admin.setOffsets(group, moves.map(toOffset)).catch(async (error: unknown) => {
+    const offsets = moves.map(({ topic, partition, to }) => ({ topic, partition, offset: to }))
+    await admin.setOffsets(group, offsets).catch(async (error: unknown) => {
       if (!(error instanceof GroupActiveError)) throw error
       const now = await admin.describeGroup(group)
       throw inUse(group, now.state, now.members)
     })
   }
-  if (out.json) out.printJson({ group, executed: execute, moves })
-  else if (request.csv) context.terminal.stdout.write(toCsv(moves.map(toOffset)))
-  else out.print(toMoveLines(moves, out.width).join('\n'))
-  if (!out.json) out.say(toEnding(moves, request))
-  return exitCodes.stopped
+  return { group, executed: execute, moves }
 }
 
-async function readPartitions({ admin, client }: Broker, { group, topics, choices }: MoveRequest) {
+async function readPartitions(
+  { admin, client }: Broker,
+  { group, topics }: { group: string; topics: readonly string[] },
+  choices: readonly TopicChoice[],
+) {
   const named = choices.map(({ topic, partitions }) => ({
     topic: topics.find((t) => t === topic || t === client.config.prefix + topic) ?? topic,
     partitions,
@@ -62,7 +67,7 @@ async function readPartitions({ admin, client }: Broker, { group, topics, choice
   const missing = wanted.filter((t) => !partitions.some((p) => p.topic === t))
   if (missing.length > 0) {
     throw new OperatorFault(
-      `There is no topic ${missing.map(toPrintable).join(', ')}`,
+      `There is no topic ${missing.join(', ')}`,
       `${group} reads ${topics.join(', ') || 'nothing yet'}.`,
       { code: 'usage' },
     )
@@ -94,43 +99,6 @@ async function readAtTime(
   return found
 }
 
-function toOffset({ topic, partition, to }: Move) {
-  return { topic, partition, offset: to }
-}
-
-function toMoveLines(moves: readonly Move[], width: number): string[] {
-  return toTable(
-    [
-      { title: 'TOPIC', shrinks: true },
-      { title: 'PARTITION', align: 'right' },
-      { title: 'COMMITTED', align: 'right' },
-      { title: 'NEW', align: 'right' },
-      { title: 'RECORDS', align: 'right' },
-      { title: '' },
-    ],
-    moves.map((m) => [
-      m.topic,
-      String(m.partition),
-      m.from === null ? '-' : String(m.from),
-      String(m.to),
-      m.from === null ? '-' : toSigned(m.to - m.from),
-      m.clamped ? 'clamped' : '',
-    ]),
-    width,
-  )
-}
-
-function toSigned(n: number): string {
-  return n > 0 ? `+${n}` : String(n)
-}
-
-function toEnding(moves: readonly Move[], { group, execute }: MoveRequest): string {
-  const what = toPlural(moves.length, 'partition')
-  if (moves.length === 0) return `${group}: nothing to move.`
-  if (execute) return `${group} is moved in ${what}.`
-  return `Nothing was changed. Move ${group} in ${what} with: --execute`
-}
-
 function unplannable(fault: PlanFault): OperatorFault {
   const places = fault.places.join(' ')
   return fault.type === 'never_committed'
@@ -147,7 +115,7 @@ function inUse(group: string, state: string, members: readonly GroupMember[]): O
   const who = [...new Set(members.map((m) => `${m.clientId} at ${m.host}`))].join(', ')
   const service = /(archiver|loader|enricher|alerter)(\.\w+)?$/.exec(group)?.[1] ?? 'its service'
   return new OperatorFault(
-    `${group} has ${toPlural(members.length, 'member')} (${state}): ${toPrintable(who)}`,
+    `${group} has ${toPlural(members.length, 'member')} (${state}): ${who}`,
     `Offsets can be moved only while nobody consumes. Stop it: docker compose stop ${service}, or Ctrl-C where npm run service -- ${service} runs; after a kill the broker waits up to a minute. Then try again.`,
   )
 }

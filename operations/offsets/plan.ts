@@ -1,4 +1,6 @@
 import type { PartitionLag } from '../../lib/kafka/admin.ts'
+import type { PartitionOffset } from '../../lib/kafka/group-admin.ts'
+import type { Move } from './report.ts'
 
 /** Where to move a group; the words of `kafka-consumer-groups --reset-offsets`. */
 export type Target =
@@ -9,18 +11,7 @@ export type Target =
   | { type: 'datetime'; at: number }
   | { type: 'shift'; by: number }
   | { type: 'offset'; offset: number }
-  | { type: 'offsets'; offsets: readonly { topic: string; partition: number; offset: number }[] }
-
-/** What will be committed for one partition. */
-export interface Move {
-  topic: string
-  partition: number
-  /** Committed now; null: nothing yet. */
-  from: number | null
-  to: number
-  /** What was asked for lies outside of what the topic has; it became the nearest offset there is. */
-  clamped: boolean
-}
+  | { type: 'offsets'; offsets: readonly PartitionOffset[] }
 
 /** Why a plan cannot be made. */
 export type PlanFault =
@@ -59,7 +50,7 @@ export function planMoves(
 
 function planOffsets(
   partitions: readonly PartitionLag[],
-  offsets: readonly { topic: string; partition: number; offset: number }[],
+  offsets: readonly PartitionOffset[],
 ): { type: 'plan'; moves: Move[] } | PlanFault {
   const byPlace = new Map(partitions.map((p) => [toPlace(p), p]))
   const unknown = offsets.filter((o) => !byPlace.has(toPlace(o)))
@@ -73,7 +64,7 @@ function planOffsets(
   }
 }
 
-/** @returns null: nothing to be done here */
+/** The offset that is asked for, or null if there is nothing to do. */
 function toWanted(
   p: PartitionLag,
   target: Exclude<Target, { type: 'offsets' }>,

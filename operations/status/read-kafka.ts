@@ -1,6 +1,5 @@
-import { judgeLag } from '../../lib/lag/brief.ts'
-import { namesOf } from '../../lib/lag/watch.ts'
-import { allTopics, groupTopics, topology } from '../../lib/topology.ts'
+import { allTopics, topology } from '../../lib/topology.ts'
+import { judgeLag } from '../lag/judge.ts'
 import type { Broker, Operator } from '../operator.ts'
 import type { Part } from './part.ts'
 import { readAfter, readPart } from './part.ts'
@@ -31,7 +30,7 @@ export async function readKafkaParts(operator: Operator): Promise<KafkaParts> {
 }
 
 /** Without the ages of dead letters, whose reading takes longer than a part may. */
-async function readGroups({ admin, topology: t }: Broker): Promise<GroupStatus[]> {
-  const standings = await judgeLag({ admin, client: null, topology: t, groups: namesOf(groupTopics(t)) })
-  return standings.map((s) => ({ ...s, members: s.members.length }))
+async function readGroups(broker: Broker): Promise<GroupStatus[]> {
+  const { groups } = await judgeLag(broker, { readsDeadLetters: false })
+  return groups.map((g) => ({ ...g, members: g.members.length }))
 }

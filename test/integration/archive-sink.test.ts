@@ -522,6 +522,16 @@ test('a late twin that holds another log under the same name costs no record', a
   expect(await contents()).toEqual(['0: record 0 to record 7', '1: other 4 to other 9'])
 })
 
+test('a twin of another log that goes on beyond our object hides none of the records behind it', async () => {
+  const sink = newSink()
+  await sink.write(records(0, 3))
+  await archive(...records(0, 7))
+  expect(await flush(sink)).toBe(3)
+  await sink.write(others(4, 9))
+  expect(await flush(sink)).toBe(9)
+  expect(await contents()).toEqual(['0: record 0 to record 7', '1: other 4 to other 9'])
+})
+
 test('a record that is known raw is the same decoded, and headers make no other log', async () => {
   await archive(...records(0, 9))
   const sink = newSink()

@@ -2,8 +2,7 @@ import type { Command } from 'commander'
 import { isRecordFault } from '../../lib/errors.ts'
 import { createClient } from '../../lib/kafka/client.ts'
 import { redriveHeaders } from '../../lib/kafka/dead-letter.ts'
-import type { Producer } from '../../lib/kafka/producer.ts'
-import { openProducer } from '../../lib/kafka/producer.ts'
+import { Producer } from '../../lib/kafka/producer.ts'
 import type { Topology } from '../../lib/topology.ts'
 import { groupTopics } from '../../lib/topology.ts'
 import type { ChoiceOptions } from '../../operations/dead-letters/choose.ts'
@@ -41,7 +40,7 @@ async function redrive(context: CliContext, options: ChoiceOptions, ...places: s
     refusal,
     carryOut: async (letters, { broker, sql }) => {
       producer ??= await context.scope.use(
-        openProducer({ client: createClient(broker.client), log: context.log }),
+        new Producer({ client: createClient(broker.client), log: context.log }),
         'producer',
       )
       const { published, failed } = await putBack(producer, letters)

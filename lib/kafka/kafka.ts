@@ -23,7 +23,7 @@ import type { HeldUp } from './hold-up.ts'
 import type { LogChange } from './log-guard.ts'
 import { NoticeQueue } from './notice-queue.ts'
 import type { InTurn, SettledBatch } from './partition-worker.ts'
-import { openProducer } from './producer.ts'
+import { Producer } from './producer.ts'
 import type { Header, OutRecord } from './record.ts'
 import type { Handler, PartitionSink } from './sink.ts'
 
@@ -108,7 +108,7 @@ const forcedForMs = 600_000
 export async function openKafka(options: KafkaOptions): Promise<Kafka> {
   const { config, codec, log, health, fail, name } = options
   const client = { config, log, name }
-  const producer = await openProducer({ client: createClient(client), log })
+  const producer = new Producer({ client: createClient(client), log })
   const { deadLetters, events } = topology(config.prefix)
   const consumers: Resource[] = []
   const guards = new Set<FloodGuard>()

@@ -1,4 +1,5 @@
 import type kafkajs from 'kafkajs'
+import { RetriableError } from '../errors.ts'
 import { within } from '../time-limit.ts'
 
 const disconnectWithinMs = 5_000
@@ -20,20 +21,21 @@ export class ProducerSession {
   /** Resolves when it is retired and all have left. */
   readonly ended: Promise<void> = this.#idle.promise
 
-  constructor(open: () => Promise<kafkajs.Producer>) {
-    this.producer = open()
-    this.producer.catch(() => {
+  constructor(producer: Promise<kafkajs.Producer>) {
+    this.producer = producer
+    producer.catch(() => {
       this.failed = true
     })
   }
 
-  enter(): this {
-    this.#users++
+  /** @param users one for each batch */
+  enter(users = 1): this {
+    this.#users += users
     return this
   }
 
-  leave(): void {
-    this.#users--
+  leave(users = 1): void {
+    this.#users -= users
     this.#endWhenIdle()
   }
 
@@ -64,5 +66,52 @@ export class ProducerSession {
       disconnectWithinMs,
       disconnected.catch(() => undefined),
     )
+  }
+}
+
+/** The sessions of one sender: new batches go in the current one, which is opened when it is needed. */
+export class ProducerSessions {
+  readonly #connect: () => Promise<kafkajs.Producer>
+  readonly #sessions = new Set<ProducerSession>()
+  #current: ProducerSession | null = null
+  #isClosed = false
+
+  constructor(connect: () => Promise<kafkajs.Producer>) {
+    this.#connect = connect
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** The session that new batches are sent in, with one user more for each of them. */
+  enter(batches: number): ProducerSession {
+    if (!this.#current || this.#current.failed) {
+      this.#current?.retire()
+      this.#current = this.#open()
+    }
+    return this.#current.enter(batches)
+  }
+
+  /** Takes no new batch. */
+  retire(session: ProducerSession): void {
+    if (this.#current === session) this.#current = null
+    session.retire()
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#current = null
+    await Promise.all([...this.#sessions].map((session) => session.close()))
+  }
+
+  #open(): ProducerSession {
+    const connected = this.#isClosed
+      ? Promise.reject(new RetriableError('The producer is closing'))
+      : this.#connect()
+    const session = new ProducerSession(connected)
+    this.#sessions.add(session)
+    void session.ended.then(() => this.#sessions.delete(session))
+    return session
   }
 }

@@ -1,8 +1,7 @@
 import { createClient } from '../../lib/kafka/client.ts'
 import { toDeadLetterRecords } from '../../lib/kafka/dead-letter.ts'
 import { FloodError, FloodValve, toOutcome } from '../../lib/kafka/flood-valve.ts'
-import type { Producer } from '../../lib/kafka/producer.ts'
-import { openProducer } from '../../lib/kafka/producer.ts'
+import { Producer } from '../../lib/kafka/producer.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Scope } from '../../lib/scope.ts'
 import type { Broker } from '../operator.ts'
@@ -40,7 +39,7 @@ export function openBurial(options: BurialOptions): FeederOptions['bury'] {
     valves.set(place, valve)
     if (publish && valve.judge(toOutcome(records, fresh)) !== 'pass') throw new FloodError(0)
     if (publish && fresh.length > 0) {
-      producer ??= scope.use(openProducer({ client: createClient(broker.client), log }), 'producer')
+      producer ??= scope.use(new Producer({ client: createClient(broker.client), log }), 'producer')
       const records = toDeadLetterRecords(fresh, { group, attempts: 1, at: Date.now() })
       await (await producer).publish(broker.topology.deadLetters.name, records)
       for (const letter of fresh) known?.add(letterKey({ ...letter, group }))

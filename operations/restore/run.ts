@@ -4,7 +4,7 @@ import { sameLog } from '../../lib/archive/key.ts'
 import { openCodec } from '../../lib/codec.ts'
 import { createClient } from '../../lib/kafka/client.ts'
 import type { OpenSink } from '../../lib/kafka/kafka.ts'
-import { openProducer } from '../../lib/kafka/producer.ts'
+import { Producer } from '../../lib/kafka/producer.ts'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
@@ -130,7 +130,7 @@ async function openSinks(
   const { tally } = run
   const rerun = { sureTime: await readSureTime(sql) }
   if (!options.toTopic) return loaderSinks({ group, topology: broker.topology, sql, log, tally, rerun })
-  const producer = await scope.use(openProducer({ client: createClient(broker.client), log }), 'producer')
+  const producer = await scope.use(new Producer({ client: createClient(broker.client), log }), 'producer')
   return topicSinks(producer, tally)
 }
 

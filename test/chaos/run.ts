@@ -4,7 +4,7 @@ import { openCodec } from '../../lib/codec.ts'
 import { kafkaConfig, kafkaEnv, parseEnv, postgresEnv } from '../../lib/config.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import { createClient } from '../../lib/kafka/client.ts'
-import { openProducer } from '../../lib/kafka/producer.ts'
+import { Producer } from '../../lib/kafka/producer.ts'
 import { openLog } from '../../lib/log.ts'
 import { migrateAll } from '../../lib/migrate.ts'
 import type { Postgres } from '../../lib/postgres.ts'
@@ -130,7 +130,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
   let killedPollers = 0
 
   async function publishPoison(records: number): Promise<void> {
-    const producer = await openProducer({ client: createClient(client), log })
+    const producer = new Producer({ client: createClient(client), log })
     const kinds = [Buffer.from('poison'), Buffer.from([0, 0, 0, 0xff, 0xff]), Buffer.alloc(0)]
     await producer.publish(
       topics.recentlyPlayed.name,

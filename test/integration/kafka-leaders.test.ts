@@ -12,7 +12,7 @@ import { Health } from '../../lib/health.ts'
 import { createClient } from '../../lib/kafka/client.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
-import { openProducer } from '../../lib/kafka/producer.ts'
+import { Producer } from '../../lib/kafka/producer.ts'
 import type { PartitionSink } from '../../lib/kafka/sink.ts'
 import { openLog } from '../../lib/log.ts'
 import { metrics } from '../../lib/metrics.ts'
@@ -108,7 +108,7 @@ test.each([
   async (moved, stayed) => {
     const topic = `moved-${moved}`
     await makeTopic(topic, { replicas: [[1], [1]], settings: { 'max.message.bytes': '20000' } })
-    const producer = await openProducer({ client: createClient({ config, log, name: 'test' }), log })
+    const producer = new Producer({ client: createClient({ config, log, name: 'test' }), log })
     const publish = (partition: number, value: string | Buffer) =>
       producer.publish(topic, [toRecord(partition, value)])
     // From now on the producer knows who leads.
@@ -143,7 +143,7 @@ test('a partition that cannot be written goes alone, and its neighbours together
   const count = (line: string) => {
     if (line.includes('request_taken_apart')) takenApart++
   }
-  const producer = await openProducer({
+  const producer = new Producer({
     client: createClient({ config, log, name: 'test' }),
     log: pino({ level: 'debug' }, { write: count }),
     giveUpAfterMs: 3_000,
@@ -174,11 +174,14 @@ test('a partition that cannot be written goes alone, and its neighbours together
   expect(await valuesOf(topic, 0)).toEqual(['first', 'last', 'end'])
 })
 
+/** Longer than every limit on the way of a record. */
+const frozenSeconds = 31
+
 test('a leader that is frozen for half a minute doubles no record, whoever gives up beside it, and each publish ends', async () => {
   const topic = 'frozen-leader'
   await makeTopic(topic, { replicas: [[1], [1]], settings: {} })
   const client = createClient({ config, log, name: 'test', requestTimeoutMs: 1_000 })
-  const producer = await openProducer({ client, log, giveUpAfterMs: 10_000 })
+  const producer = new Producer({ client, log, giveUpAfterMs: 10_000 })
   const publish = async (partition: number, value: string) => {
     const [outcome] = await Promise.allSettled([producer.publish(topic, [toRecord(partition, value)])])
     return { partition, value, isStored: outcome.status === 'fulfilled' }
@@ -187,12 +190,12 @@ test('a leader that is frozen for half a minute doubles no record, whoever gives
 
   await brokers[0]?.kill('SIGSTOP')
   const staggered: ReturnType<typeof publish>[] = []
-  for (let i = 0; i < 16; i++) {
-    staggered.push(publish(i % 2, String(i)))
+  for (let second = 0; second < frozenSeconds; second++) {
+    staggered.push(publish(second % 2, String(second)))
     await sleep(1_000)
   }
   // The broker is still frozen: the first ones end by themselves, others are under way when it goes on.
-  await Promise.all(staggered.slice(0, 4))
+  await Promise.all(staggered.slice(0, frozenSeconds - 12))
   await brokers[0]?.kill('SIGCONT')
   const outcomes = await Promise.all(staggered)
   await untilKept(topic, [[1], [1]])

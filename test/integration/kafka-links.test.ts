@@ -9,7 +9,7 @@ import type { Admin } from '../../lib/kafka/admin.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import { createClient } from '../../lib/kafka/client.ts'
 import { openKafka } from '../../lib/kafka/kafka.ts'
-import { openProducer } from '../../lib/kafka/producer.ts'
+import { Producer } from '../../lib/kafka/producer.ts'
 import { openLog } from '../../lib/log.ts'
 import type { Topic } from '../../lib/topology.ts'
 import { topology } from '../../lib/topology.ts'
@@ -82,7 +82,7 @@ const logBytes = (topic: string) =>
 describe('a producer', () => {
   test('after giving up on a record that the broker had stored, does not lose the next one', async () => {
     const topic = await freshTopic('gave-up')
-    const producer = await openProducer({
+    const producer = new Producer({
       client: createClient({ config, log, name: 'test' }),
       log,
       giveUpAfterMs: 2_000,
@@ -109,7 +109,7 @@ describe('a producer', () => {
   test('a link that is cut during a publish neither loses nor doubles a record', async () => {
     const partitions = 6
     const topic = await freshTopic('cut', partitions)
-    const producer = await openProducer({ client: createClient({ config, log, name: 'test' }), log })
+    const producer = new Producer({ client: createClient({ config, log, name: 'test' }), log })
     // What is cut are requests to publish, not the first look at the topic: a caller is told of that at once.
     await producer.publish(topic.name, [{ key: null, value: Buffer.from('0'), partition: 0 }])
     const values = Array.from({ length: 600 }, (_, i) => i)

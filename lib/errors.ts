@@ -91,14 +91,39 @@ const serversOwnKafkaTypes: ReadonlyMap<string, string> = new Map([
   ['INVALID_TIMESTAMP', 'a clock that is wrong, here or there'],
 ])
 
+/** The same in the names of S3: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html */
+const serversOwnS3Names: ReadonlyMap<string, string> = new Map([
+  ['AccessDenied', 'a right that was taken'],
+  ['AccountProblem', 'an account that may do nothing'],
+  ['AllAccessDisabled', 'an account that may do nothing'],
+  ['CredentialsProviderError', 'credentials that are missing'],
+  ['ExpiredToken', 'credentials that are over'],
+  ['InvalidAccessKeyId', 'a key that is not known'],
+  ['InvalidBucketName', 'a bucket that cannot be'],
+  ['InvalidSecurity', 'credentials that are wrong'],
+  ['InvalidToken', 'credentials that are wrong'],
+  ['NoSuchBucket', 'a bucket that is missing'],
+  ['QuotaExceeded', 'a store that is full'],
+  ['RequestTimeTooSkewed', 'a clock that is wrong, here or there'],
+  ['SignatureDoesNotMatch', 'a secret that is wrong'],
+])
+
+/** HTTP's word for a right that is missing, whatever name a store gives it. */
+const forbidden = 403
+
 /**
  * Whether a server says that it fails whatever it is sent, though it may answer a probe: no record is suspected then.
  * The others, a statement that takes too long among them, may be due to one record.
  */
 export function isServersOwnFault(error: unknown): boolean {
   if (!(error instanceof Error)) return false
-  const { code, type } = error as { code?: unknown; type?: unknown }
+  const { code, type, $metadata } = error as {
+    code?: unknown
+    type?: unknown
+    $metadata?: { httpStatusCode?: number }
+  }
   if (typeof type === 'string' && serversOwnKafkaTypes.has(type)) return true
+  if (serversOwnS3Names.has(error.name) || $metadata?.httpStatusCode === forbidden) return true
   if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)) {
     const { severity } = error as { severity?: unknown }
     return serversOwnSqlClasses.has(code.slice(0, 2)) || endsSession.has(severity)

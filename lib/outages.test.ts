@@ -118,7 +118,7 @@ describe('an outage', () => {
 
   test('of a place that cannot be read names it, and ends when the place is read, not when its neighbours work', () => {
     const { clock, notices, outages, states } = open()
-    const reader = { ...loader(3), isReading: true }
+    const reader = { ...loader(3), type: 'partition_unreadable' as const }
     for (; clock.now <= 400; clock.now += 100) {
       outages.failed(reader, new RetriableError('pages/3/17: a checksum is wrong'))
       outages.worked(loader(3))
@@ -132,6 +132,35 @@ describe('an outage', () => {
       [...unreadable, 'raised'],
       [...unreadable, 'resolved'],
     ])
+  })
+
+  describe('of a record that holds up its partition', () => {
+    const heldUp = ['record_held_up', 'partition:loader.history/pages/3']
+    const record = { offset: 17, words: 'bug', message: 'loader.history does not get past', details: {} }
+
+    test('is reported at once and every ten minutes, and ends when the partition is past it', () => {
+      const { clock, outages, states } = open()
+      for (; clock.now < 1_300_000; clock.now += 10_000) outages.heldUp(loader(3), record)
+      const raised = [...heldUp, 'raised']
+      expect(states()).toEqual([raised, raised, raised])
+      outages.worked(loader(3), true)
+      outages.passed(loader(3), 16)
+      outages.passed(loader(4), 17)
+      expect(states()).toHaveLength(3)
+      outages.passed(loader(3), 17)
+      expect(states()).toEqual([raised, raised, raised, [...heldUp, 'resolved']])
+    })
+
+    test('ends here when its partition moves, which does not say that it is past', () => {
+      const { notices, outages } = open()
+      outages.heldUp(loader(3), record)
+      outages.keep('loader.history', ['pages/3', 'pages/4'])
+      expect(notices).toHaveLength(1)
+      outages.keep('loader.history', ['pages/4'])
+      expect(notices[1]).toMatchObject({ state: 'resolved', details: { end: 'moved', repeatSeconds: '600' } })
+      outages.heldUp(loader(3), record)
+      expect(notices).toHaveLength(3)
+    })
   })
 
   test('is said by the health report while it lasts', () => {

@@ -3,20 +3,34 @@ import type { EventType, Notice } from './events.ts'
 import type { HealthReport } from './health.ts'
 import { scrub } from './log.ts'
 
+type OutageType = Extract<EventType, 'dependency_down' | 'partition_unreadable' | 'record_held_up'>
+
 /** Who waits for an outage to end: a consumer group or a part of a service, and which of its partitions. */
 export interface Waiter {
   name: string
-  /** `topic/partition`; null where there are none. */
+  /** `topic/partition`, or null where there are none. */
   place: string | null
-  /** It waits for the records themselves, which cannot be read. */
-  isReading?: boolean
+  /** What it waits for; absent: a server. */
+  type?: OutageType
+}
+
+/** A record that fails by itself although its server answers. */
+export interface HeldUpRecord {
+  offset: number
+  /** What its server says. */
+  words: string
+  message: string
+  details: Record<string, string>
 }
 
 interface Outage {
-  type: EventType
+  type: OutageType
+  subject: string
   /** Since when each of them waits, in milliseconds of a clock that never goes back. */
   waiters: Map<string, { waiter: Waiter; since: number }>
   words: string
+  /** Of the type `record_held_up`. */
+  record: HeldUpRecord | null
   /** How often it was reported, and when last. */
   reports: number
   reportedAt: number
@@ -32,17 +46,28 @@ export interface OutagesOptions {
   now?: () => number
 }
 
-/** How often a lasting outage is reported again: who reports nothing for much longer has ended without a word. */
-const repeatMs = 300_000
+/**
+ * How often a lasting outage is reported again; a process that is silent for three times as long is taken for dead.
+ * The next member of a partition names the record that holds it up only after a quarter of an hour.
+ */
+const repeatMs: Record<OutageType, number> = {
+  dependency_down: 300_000,
+  partition_unreadable: 300_000,
+  record_held_up: 600_000,
+}
+
+/** How an outage ends for one process. `moved`: its partition is another member's now. */
+type End = 'works' | 'moved' | 'stopped'
 
 /**
- * What this process waits for, by server or unreadable partition: one event when one has failed for long, repeated
- * while that lasts, and one when it is over, or when this process stops and does not see the end. An outage is over
- * when none waits for it any more. A partition that is taken away in between waits elsewhere; it counts as
- * gone here, but only work that succeeds ends what was raised.
+ * What this process waits for, by server, unreadable partition or record that holds up its partition: one event when
+ * that has lasted, repeated while it lasts, and one when it is over, or when this process does not see the end, because
+ * it stops or the partition moves. An outage of a server is over when nobody waits for it any more; a partition that
+ * moves does not count here, but only work that succeeds ends what was raised.
  */
 export class Outages {
   readonly #o: OutagesOptions & { now: () => number }
+  /** By type and subject. */
   readonly #outages = new Map<string, Outage>()
 
   constructor(options: OutagesOptions) {
@@ -59,18 +84,26 @@ export class Outages {
       this.worked(waiter)
       return
     }
-    const { type, subject } = toSubject(waiter, error)
-    const none = { type, waiters: new Map(), words: '', reports: 0, reportedAt: 0 }
-    const outage = this.#outages.get(subject) ?? none
-    this.#outages.set(subject, outage)
-    const key = keyOf(waiter)
-    if (!outage.waiters.has(key)) outage.waiters.set(key, { waiter, since: this.#o.now() })
+    const outage = this.#outageOf(waiter, error)
     outage.words = scrub(messageOf(error) || String(error))
-    const isFirst = outage.reports === 0
-    const isDue = isFirst
-      ? this.#lasts(outage) >= this.#o.afterMs
-      : this.#o.now() - outage.reportedAt >= repeatMs
-    if (isDue) this.#raise(subject, outage)
+    const isDue = outage.reports === 0 ? this.#lastsMs(outage) >= this.#o.afterMs : this.#isRepeatDue(outage)
+    if (isDue) this.#raise(outage)
+  }
+
+  /** A record holds up the waiter's partition. Called at each of its attempts; reported at once. */
+  heldUp(waiter: Waiter, record: HeldUpRecord): void {
+    const outage = this.#outageOf({ ...waiter, type: 'record_held_up' })
+    outage.record = record
+    outage.words = record.words
+    if (outage.reports === 0 || this.#isRepeatDue(outage)) this.#raise(outage)
+  }
+
+  /** The waiter's partition is settled through an offset: a record that held it up there does so no more. */
+  passed(waiter: Waiter, offset: number): void {
+    for (const { type, record, waiters } of this.#outages.values()) {
+      const heldUp: Waiter = { ...waiter, type }
+      if (record && record.offset <= offset && waiters.has(keyOf(heldUp))) this.worked(heldUp)
+    }
   }
 
   /**
@@ -80,88 +113,107 @@ export class Outages {
    *   have all gone elsewhere
    */
   worked(waiter: Waiter, isProof = false): void {
-    for (const [subject, outage] of this.#outages) {
+    for (const outage of this.#outages.values()) {
       const hasWaited = outage.waiters.delete(keyOf(waiter))
       const isProven = isProof && outage.type === 'dependency_down'
-      if (outage.waiters.size === 0 && (hasWaited || isProven)) this.#end(subject, outage)
+      if (outage.waiters.size === 0 && (hasWaited || isProven)) this.#end(outage, 'works')
     }
   }
 
   /** Forgets those partitions of a group that are not this process's any more. */
   keep(name: string, places: readonly string[]): void {
-    for (const [subject, outage] of this.#outages) {
+    for (const outage of this.#outages.values()) {
       for (const [key, { waiter }] of outage.waiters) {
         const isGone = waiter.name === name && waiter.place !== null && !places.includes(waiter.place)
         if (isGone) outage.waiters.delete(key)
       }
-      if (outage.waiters.size === 0 && outage.reports === 0) this.#outages.delete(subject)
+      const isOfServer = outage.type === 'dependency_down' && outage.reports > 0
+      if (outage.waiters.size === 0 && !isOfServer) this.#end(outage, 'moved')
     }
   }
 
   /** For `/readyz`. */
   report(): HealthReport {
-    const lasting = [...this.#outages].filter(([, outage]) => outage.waiters.size > 0)
-    const lines = lasting.map(
-      ([subject, o]) => `${subject} fails for ${toSeconds(this.#lasts(o))} s: ${o.words}`,
-    )
-    const ready = !lasting.some(([, outage]) => outage.reports > 0)
+    const lasting = [...this.#outages.values()].filter(({ waiters }) => waiters.size > 0)
+    const lines = lasting.map((o) => `${o.subject} fails for ${toSeconds(this.#lastsMs(o))} s: ${o.words}`)
+    const ready = !lasting.some(({ reports }) => reports > 0)
     return { alive: true, ready, detail: lines.join('; ') || 'all that is needed works' }
   }
 
-  #lasts({ waiters }: Outage): number {
+  /** The process stops, and sees no end of what lasts. */
+  close(): void {
+    for (const outage of this.#outages.values()) this.#end(outage, 'stopped')
+  }
+
+  #outageOf(waiter: Waiter, error?: unknown): Outage {
+    const { type, subject } = toSubject(waiter, error)
+    const key = `${type} ${subject}`
+    const none = { type, subject, waiters: new Map(), words: '', record: null, reports: 0, reportedAt: 0 }
+    const outage: Outage = this.#outages.get(key) ?? none
+    this.#outages.set(key, outage)
+    const { waiters } = outage
+    if (!waiters.has(keyOf(waiter))) waiters.set(keyOf(waiter), { waiter, since: this.#o.now() })
+    return outage
+  }
+
+  #isRepeatDue({ type, reportedAt }: Outage): boolean {
+    return this.#o.now() - reportedAt >= repeatMs[type]
+  }
+
+  #lastsMs({ waiters }: Outage): number {
     return this.#o.now() - Math.min(...[...waiters.values()].map(({ since }) => since))
   }
 
-  #raise(subject: string, outage: Outage): void {
-    const seconds = toSeconds(this.#lasts(outage))
-    const waiting = [...new Set([...outage.waiters.values()].map(({ waiter }) => waiter.name))]
-      .sort()
-      .join(', ')
-    const { type, words, reports } = outage
+  #raise(outage: Outage): void {
+    const seconds = toSeconds(this.#lastsMs(outage))
+    const names = [...outage.waiters.values()].map(({ waiter }) => waiter.name)
+    const waiting = [...new Set(names)].sort().join(', ')
+    const { words, record, reports } = outage
     outage.reports += 1
     outage.reportedAt = this.#o.now()
-    const message =
-      type === 'dependency_down'
-        ? `${subject} has failed for ${seconds} s: ${words}. Waiting and trying again: ${waiting}. Nothing is lost or dead-lettered meanwhile.`
-        : `${waiting} has not been able to read ${words} for ${seconds} s. It tries again, and goes past nothing: what lies behind it in the partition waits.`
-    this.#notify(subject, outage, {
+    this.#notify(outage, {
       severity: 'critical',
-      message,
+      message: record?.message ?? toMessage(outage, { seconds, waiting }),
       details: {
-        ...{ words, waiting, seconds: String(seconds), repeatSeconds: String(toSeconds(repeatMs)) },
+        ...(record?.details ?? { words, waiting, seconds: String(seconds) }),
         ...(reports > 0 && { repeated: String(reports) }),
       },
     })
   }
 
-  #end(subject: string, outage: Outage): void {
-    this.#outages.delete(subject)
-    const message = `${subject} works again.`
-    this.#notify(subject, outage, { severity: 'info', state: 'resolved', message, details: { end: 'works' } })
-  }
-
-  /** The process stops, and sees no end of what lasts. */
-  close(): void {
-    for (const [subject, outage] of this.#outages) {
-      const message = `${this.#o.instance} stops. Whether ${subject} works again is not known.`
-      const details = { end: 'stopped' }
-      this.#notify(subject, outage, { severity: 'info', state: 'resolved', message, details })
-    }
-    this.#outages.clear()
+  #end(outage: Outage, end: End): void {
+    this.#outages.delete(`${outage.type} ${outage.subject}`)
+    const message = toEndMessage(outage, end, this.#o.instance)
+    this.#notify(outage, { severity: 'info', state: 'resolved', message, details: { end } })
   }
 
   /** Nothing is published of what was never raised. */
-  #notify(subject: string, { type, reports }: Outage, notice: Omit<Notice, 'type' | 'subject'>): void {
+  #notify({ type, subject, reports }: Outage, notice: Omit<Notice, 'type' | 'subject'>): void {
     if (reports === 0) return
-    const details = { ...notice.details, instance: this.#o.instance }
+    const repeatSeconds = String(toSeconds(repeatMs[type]))
+    const details = { ...notice.details, repeatSeconds, instance: this.#o.instance }
     this.#o.notify({ ...notice, type, subject, details })
   }
 }
 
-function toSubject({ name, place, isReading }: Waiter, error: unknown): { type: EventType; subject: string } {
-  if (isReading) return { type: 'partition_unreadable', subject: `partition:${name}/${place}` }
+function toSubject(waiter: Waiter, error: unknown): Pick<Outage, 'type' | 'subject'> {
+  const { name, place, type = 'dependency_down' } = waiter
+  if (type !== 'dependency_down') return { type, subject: `partition:${name}/${place}` }
   const server = serverOf(error)
-  return { type: 'dependency_down', subject: server ? `server:${server.name}` : `group:${name}` }
+  return { type, subject: server ? `server:${server.name}` : `group:${name}` }
+}
+
+function toMessage({ type, subject, words }: Outage, of: { seconds: number; waiting: string }): string {
+  return type === 'dependency_down'
+    ? `${subject} has failed for ${of.seconds} s: ${words}. Waiting and trying again: ${of.waiting}. Nothing is lost or dead-lettered meanwhile.`
+    : `${of.waiting} has not been able to read ${words} for ${of.seconds} s. It tries again, and goes past nothing: what lies behind it in the partition waits.`
+}
+
+function toEndMessage({ subject, record }: Outage, end: End, instance: string): string {
+  if (end === 'moved')
+    return `${instance} no longer has the partition. Its next member reports if it still waits.`
+  if (end === 'stopped') return `${instance} stops. Whether ${subject} works again is not known.`
+  return record ? `${subject} is past offset ${record.offset}.` : `${subject} works again.`
 }
 
 /** Whether what was thrown says itself when to come again. */
@@ -169,8 +221,8 @@ export function isAppointed(error: unknown): boolean {
   return error instanceof RetriableError && error.retryAfterMs !== null
 }
 
-function keyOf({ name, place, isReading = false }: Waiter): string {
-  return `${name} ${place ?? ''} ${isReading}`
+function keyOf({ name, place, type = 'dependency_down' }: Waiter): string {
+  return `${name} ${place ?? ''} ${type}`
 }
 
 function toSeconds(ms: number): number {

@@ -2,14 +2,6 @@ import type { Server } from '../errors.ts'
 import { within } from '../time-limit.ts'
 import type { RawRecord } from './record.ts'
 
-/** A record that holds up its partition, or does so no more. */
-export interface HeldUp {
-  record: RawRecord
-  state: 'raised' | 'resolved'
-  /** What its server says; empty when it is over. */
-  words: string
-}
-
 const probeWithinMs = 10_000
 
 /**
@@ -23,7 +15,6 @@ export class HoldUp {
   #through = -1
   /** Most records that go together up to there. */
   #size = Number.POSITIVE_INFINITY
-  #named: RawRecord | null = null
 
   /** @returns for how many milliseconds the batch, or the one that it is a part of, has failed */
   failed(batch: readonly RawRecord[], now: number): number {
@@ -37,31 +28,19 @@ export class HoldUp {
     return offset > this.#through ? most : Math.min(this.#size, most)
   }
 
-  /** @returns how many of the records shall go alone */
+  /** @returns how many of the records go alone */
   halve(records: number): number {
     this.#size = Math.ceil(records / 2)
     return this.#size
   }
 
-  /** @returns whether it had no name yet */
-  name(record: RawRecord): boolean {
-    if (this.#named?.offset === record.offset) return false
-    this.#named = record
-    return true
-  }
-
-  /** The batch is settled. @returns the record that was named, when it is behind now */
-  passed(batch: readonly RawRecord[]): RawRecord | null {
-    const last = batch.at(-1)?.offset ?? -1
-    const named = this.#named
-    const isPast = named !== null && named.offset <= last
-    if (isPast) this.#named = null
-    if (last < this.#through) this.#size *= 2
+  /** The batch is settled. */
+  passed(batch: readonly RawRecord[]): void {
+    if ((batch.at(-1)?.offset ?? -1) < this.#through) this.#size *= 2
     else {
       this.#since = null
       this.#size = Number.POSITIVE_INFINITY
     }
-    return isPast ? named : null
   }
 }
 

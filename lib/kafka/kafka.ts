@@ -15,23 +15,16 @@ import { topology } from '../topology.ts'
 import { openAdmin } from './admin.ts'
 import type { Burials } from './burial.ts'
 import { createClient } from './client.ts'
-import { openConsumer } from './consumer.ts'
 import { toDeadLetterRecords } from './dead-letter.ts'
 import { FloodGuard } from './flood-guard.ts'
 import { handlerSink } from './handler-sink.ts'
-import type { HeldUp } from './hold-up.ts'
-import type { LogChange } from './log-guard.ts'
 import { NoticeQueue } from './notice-queue.ts'
+import { logChangeNotice, toHeldUpRecord } from './notices.ts'
 import type { InTurn, SettledBatch } from './partition-worker.ts'
 import { Producer } from './producer.ts'
 import type { Header, OutRecord } from './record.ts'
-import type { Handler, PartitionSink } from './sink.ts'
-
-/**
- * Makes the sink of a partition for one term of ownership. The signal is aborted when the term ends: what the
- * sink has in hand may be cut short.
- */
-export type OpenSink<V> = (topic: string, partition: number, signal: AbortSignal) => PartitionSink<V>
+import type { Handler, OpenSink } from './sink.ts'
+import { ConsumerSupervisor } from './supervisor.ts'
 
 interface ConsumeOptions {
   group: string
@@ -78,7 +71,7 @@ export interface Kafka extends Resource {
    * are skipped.
    */
   consume<V>(options: HandlerOptions<V>): Promise<void>
-  /** Consumes topics with a sink of its own for every partition and term of ownership. */
+  /** Consumes topics with a sink of its own for every partition and generation. */
   consumeInto<V>(options: SinkOptions<V>): Promise<void>
   /** Publishes an event as soon as Kafka takes it; it waits in memory until then. */
   notify(notice: Notice): void
@@ -150,7 +143,7 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
     const guard = new FloodGuard({ group, limits: config.flood, notify })
     guards.add(guard)
     consumers.push(
-      openConsumer({
+      new ConsumerSupervisor({
         ...defaults,
         ...rest,
         ...config.outages,
@@ -161,12 +154,20 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
         server,
         publishDeadLetters: (place, batch) =>
           guard.settle(place, batch, () => publishDeadLetters(group, batch)),
-        onLogChange: (change) => notify(logChangeNotice(group, change)),
+        onLogChange: (change) => {
+          for (const partition of change.partitions)
+            outages.passed({ name: group, place: `${change.topic}/${partition}` }, Number.POSITIVE_INFINITY)
+          notify(logChangeNotice(group, change))
+        },
         onAssigned: (places) => {
           guard.keep(places)
           outages.keep(group, places)
         },
-        onHeldUp: (held) => notify(heldUpNotice(group, held, rest.burials !== undefined)),
+        onHeldUp: (record, words) =>
+          outages.heldUp(
+            { name: group, place: `${record.topic}/${record.partition}` },
+            toHeldUpRecord(record, { group, words, canBury: rest.burials !== undefined }),
+          ),
         health,
         fail,
         log,
@@ -194,41 +195,5 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
       await notices.close()
       await producer.close()
     },
-  }
-}
-
-function logChangeNotice(group: string, { topic, verdict, partitions }: LogChange): Notice {
-  const details = { topic, partitions: partitions.join(',') }
-  const notice = { subject: `group:${group}`, severity: 'critical' as const, details }
-  if (verdict === 'forgotten') {
-    return {
-      ...notice,
-      type: 'offset_out_of_range',
-      message: `${group} asked for records that ${topic} has already forgotten and goes on at the earliest one. The archive may still have them.`,
-    }
-  }
-  return {
-    ...notice,
-    type: 'log_replaced',
-    message: `${topic} is not the log that ${group} had read: it was made again, or has lost its end. ${group} reads it from the earliest record; what comes twice changes nothing. What the old log held and nobody had read is lost.`,
-  }
-}
-
-/** @param canBury whether the group reads the marks of {@link Burials} */
-function heldUpNotice(group: string, { record, state, words }: HeldUp, canBury: boolean): Notice {
-  const { topic, partition, offset } = record
-  const place = `${topic}/${partition}/${offset}`
-  const subject = `partition:${group}/${topic}/${partition}`
-  if (state === 'resolved') {
-    const message = `${group} is past ${place}.`
-    return { type: 'record_held_up', subject, severity: 'info', state, message }
-  }
-  const hint = canBury ? ` To give the record up: songswap dead-letters bury ${place} --execute` : ''
-  return {
-    type: 'record_held_up',
-    subject,
-    severity: 'critical',
-    message: `${group} does not get past ${place}, though what it needs answers: ${words}. The records behind it wait.${hint}`,
-    details: { group, topic, partition: String(partition), offset: String(offset), place, words },
   }
 }

@@ -208,8 +208,12 @@ interface FetchedRecords extends Array<unknown> {
 const batchOverhead = 61
 const magicAt = 16
 const magic = 2
-/** Kafka's codes of errors that reading one partition's log gives again and again, whatever the client does. */
-const logErrors = new Set([-1, 2])
+/** Kafka's codes of errors that are about one partition's log, and that it gives again and again. */
+const logErrors = new Map([
+  [-1, 'the broker cannot read it, and does not know the error'],
+  [2, 'a batch is corrupt'],
+  [56, 'the disk under it fails'],
+])
 
 interface RecordBatch {
   firstOffset: string
@@ -323,7 +327,7 @@ interface OffsetManager {
 
 interface Runner {
   running: boolean
-  consumerGroup: { offsetManager: OffsetManager }
+  consumerGroup: { offsetManager: OffsetManager; cluster: { refreshMetadata(): Promise<void> } }
   handleBatch(this: Runner, batch: Batch): Promise<void>
   processEachBatch(batch: Batch): Promise<void>
   heartbeat(): Promise<void>
@@ -350,12 +354,14 @@ function dropStaleAnswers(): void {
     if (!batch.rawMessages.fault) return handle.call(this, batch)
     // kafkajs keeps empty batches to itself; the consumer is to see this one.
     await this.processEachBatch(batch)
+    // Another broker may lead the partition now, and have what this one cannot read.
+    await this.consumerGroup.cluster.refreshMetadata().catch(() => undefined)
     await this.heartbeat()
   }
 }
 
 function isNext({ topic, partition, fetchedOffset }: Batch, offsets: OffsetManager): boolean {
-  // Right after a join nothing is known of where the partition's new term begins: no answer can be of that term.
+  // Right after a join nothing is known of where the new generation begins: no answer can be of that one.
   if (!offsets.memberAssignment[topic]?.includes(partition)) return false
   if (offsets.committedOffsets()[topic]?.[partition] == null) return false
   return offsets.nextOffset(topic, partition).toString() === fetchedOffset

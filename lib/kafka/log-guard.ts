@@ -1,15 +1,17 @@
 import type { ClientOptions } from './client.ts'
+import type { FetchedMessage } from './kafkajs-cluster.ts'
+import { toRawRecord } from './kafkajs-record.ts'
 import type { LogIdentity, LogPosition, LogVerdict } from './log-mark.ts'
-import { judgeLog, parseCommitText, sameMark } from './log-mark.ts'
+import { judgeLog, parseCommitText, sameMark, toMark } from './log-mark.ts'
 import type { LogReader, MarkedRecord } from './log-reader.ts'
-import { openLogReader } from './log-reader.ts'
+import { epochOf, openLogReader } from './log-reader.ts'
 
 /** The last record that was read of a log. */
 export interface LastRead extends MarkedRecord {
   offset: number
 }
 
-/** A partition's log at the beginning of a term of ownership. */
+/** A partition's log at the beginning of a generation. */
 export interface AssignedLog {
   topic: string
   partition: number
@@ -32,7 +34,7 @@ export type Assignment = Readonly<Record<string, number[]>>
 /**
  * Knows which logs a group reads. An offset alone does not: a topic that is deleted and made again begins at 0, and
  * a broker that lost its tail gives offsets a second time. So every commit says which record it follows, in which
- * topic by id, and a term of ownership begins with a look at both.
+ * topic by id, and a generation begins with a look at both.
  */
 export class LogGuard {
   readonly #group: string
@@ -103,6 +105,21 @@ export class LogGuard {
       },
       position: stays ? { ...known, topicId } : { position: start, topicId, last: null },
     }
+  }
+
+  /**
+   * Whether records go on where the last ones ended. A broker that lost its tail writes under a higher epoch, at
+   * offsets that were read before: then the record before must still be there.
+   */
+  async follows(log: AssignedLog, messages: readonly FetchedMessage[]): Promise<boolean> {
+    const [first] = messages
+    const final = messages.at(-1)
+    if (!first || !final) return true
+    const { topic, partition, last } = log
+    if (last && epochOf(first) > last.epoch && !(await this.stillHas(topic, partition, last))) return false
+    const mark = toMark(toRawRecord(topic, partition, final))
+    log.last = { offset: Number(final.offset), mark, epoch: epochOf(final) }
+    return true
   }
 
   /** Whether a record that was read is still in its log; what cannot be known counts as yes. */

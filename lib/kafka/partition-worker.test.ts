@@ -75,7 +75,7 @@ test('commits that keep failing are an outage, which ends when one is taken', as
   await worker.drain()
 })
 
-test('a term that ends before its turn comes is past nothing', async () => {
+test('a generation that ends before its turn comes is past nothing', async () => {
   const states: string[] = []
   const asked = Promise.withResolvers<void>()
   const turn = Promise.withResolvers<void>()
@@ -90,7 +90,7 @@ test('a term that ends before its turn comes is past nothing', async () => {
         }
         return work()
       },
-      onHeldUp: ({ state }) => states.push(state),
+      onHeldUp: () => states.push('raised'),
     },
     failing,
   )

@@ -22,7 +22,7 @@ export interface Settled {
 }
 
 /**
- * Takes the records of one partition for one term of ownership. The Kafka module calls one method at a time,
+ * Takes the records of one partition for one generation of the group. The Kafka module calls one method at a time,
  * never two at once, and throws the sink away at a rebalance: what it had not settled is read again by the
  * partition's next owner.
  */
@@ -48,3 +48,9 @@ export interface PartitionSink<V> {
   /** Releases what it holds (files, buffers) without any further effect. */
   close(): Promise<void>
 }
+
+/**
+ * Makes the sink of a partition for one generation of the group. The signal is aborted when the generation ends: the
+ * sink's unfinished work may be cut short.
+ */
+export type OpenSink<V> = (topic: string, partition: number, signal: AbortSignal) => PartitionSink<V>

@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os'
 import type { CliContext } from '../../cli/command.ts'
 import { honoursConditions } from '../../lib/archive/conditional-puts.ts'
-import type { OpenSink } from '../../lib/kafka/kafka.ts'
+import type { OpenSink } from '../../lib/kafka/sink.ts'
 import type { SpotifyResponse, Topic } from '../../lib/topology.ts'
 import { RowFormats } from '../../services/archiver/row-format.ts'
 import { ArchiveSink } from '../../services/archiver/sink.ts'

@@ -1,8 +1,7 @@
 import pLimit from 'p-limit'
 import type { DeadLetter } from '../../lib/kafka/dead-letter.ts'
-import type { OpenSink } from '../../lib/kafka/kafka.ts'
 import type { DecodedRecord } from '../../lib/kafka/record.ts'
-import type { PartitionSink, Settled } from '../../lib/kafka/sink.ts'
+import type { OpenSink, PartitionSink, Settled } from '../../lib/kafka/sink.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { Stretch } from './journal.ts'
 

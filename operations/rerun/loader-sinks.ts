@@ -1,5 +1,5 @@
 import { handlerSink } from '../../lib/kafka/handler-sink.ts'
-import type { OpenSink } from '../../lib/kafka/kafka.ts'
+import type { OpenSink } from '../../lib/kafka/sink.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Postgres, Sql } from '../../lib/postgres.ts'
 import type { SpotifyResponse, Topology } from '../../lib/topology.ts'

@@ -1,8 +1,8 @@
-import type { OpenSink } from '../../lib/kafka/kafka.ts'
 import type { Producer } from '../../lib/kafka/producer.ts'
 import type { Header, RawRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
 import { restoreHeaders } from '../../lib/kafka/restored.ts'
+import type { OpenSink } from '../../lib/kafka/sink.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { Tally } from '../rerun/tally.ts'
 

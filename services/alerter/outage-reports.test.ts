@@ -58,6 +58,25 @@ describe('an outage', () => {
     ])
   })
 
+  test('of a partition that moves waits for its next member, for three repetitions of the report', () => {
+    const moved = event({
+      state: 'resolved',
+      details: { instance: 'a', end: 'moved', repeatSeconds: '600' },
+    })
+    const steps: Step[] = [
+      [0, raised('a')],
+      [minute, moved],
+    ]
+    expect(endsAt(31 * minute, ...steps)).toEqual([])
+    expect(endsAt(32 * minute, ...steps, [18 * minute, raised('b')])).toEqual([])
+    expect(endsAt(32 * minute, ...steps)).toEqual([
+      'server:postgres: not reported any more. Whether it is over is not known. The partition has moved away from a.',
+    ])
+    expect(endsAt(32 * minute, ...steps, [18 * minute, raised('b')], [19 * minute, ended('b')])).toEqual([
+      'server:postgres: over, as reported by b. The partition has moved away from a.',
+    ])
+  })
+
   test('whose end was published is forgotten, and a late end of one process begins nothing', () => {
     const published = event({ state: 'resolved' })
     const forgotten: Step[] = [

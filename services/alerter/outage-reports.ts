@@ -6,8 +6,8 @@ interface Reporter {
   /** When it was heard last, by the monotonic clock of this process. */
   heardAt: number
   silentAfterMs: number
-  /** null while it reports the outage. */
-  end: 'works' | 'stopped' | null
+  /** null while it reports the outage. `moved`: its partition is another process's now. */
+  end: 'works' | 'moved' | 'stopped' | null
 }
 
 interface Outage {
@@ -45,16 +45,21 @@ export function hear(before: OutageReports, event: OperationalEvent, now: number
     return outages
   }
   const reporters = new Map(before.get(key)?.reporters)
-  const end = state !== 'resolved' ? null : details.end === 'stopped' ? 'stopped' : 'works'
+  const end = state === 'resolved' ? toEndOf(details.end) : null
   if (end !== null && !reporters.has(instance)) return before
   const seconds = Number(details.repeatSeconds) || repeatSecondsDefault
   reporters.set(instance, { heardAt: now, silentAfterMs: seconds * 1000 * repetitionsMissed, end })
   return outages.set(key, { type, subject, reporters })
 }
 
+function toEndOf(text: string | undefined): 'works' | 'moved' | 'stopped' {
+  return text === 'moved' || text === 'stopped' ? text : 'works'
+}
+
 /**
  * The ends of outages that nobody reports any more: each process has said that it works again, or is silent. One that
- * has stopped counts like one that is silent, because the process that takes its place needs time to report it.
+ * has stopped, or whose partition has moved, counts like one that is silent, because the process that takes its place
+ * needs time to report it.
  */
 export function toEnds(outages: OutageReports, now: number): Notice[] {
   const isOver = ({ heardAt, silentAfterMs, end }: Reporter) =>
@@ -65,9 +70,10 @@ export function toEnds(outages: OutageReports, now: number): Notice[] {
 function toEnd({ type, subject, reporters }: Outage): Notice {
   const named = (end: Reporter['end']) =>
     [...reporters].flatMap(([name, reporter]) => (reporter.end === end ? [name] : [])).join(', ')
-  const [works, stopped, silent] = [named('works'), named('stopped'), named(null)]
+  const [works, moved, stopped, silent] = [named('works'), named('moved'), named('stopped'), named(null)]
   const words = [
     works ? `over, as reported by ${works}.` : 'not reported any more. Whether it is over is not known.',
+    ...(moved ? [`The partition has moved away from ${moved}.`] : []),
     ...(stopped ? [`Stopped meanwhile: ${stopped}.`] : []),
     ...(silent ? [`Silent, perhaps dead: ${silent}.`] : []),
   ]

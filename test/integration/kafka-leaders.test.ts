@@ -232,20 +232,20 @@ const bytesTopic = (name: string, partitions: number): Topic<Buffer> => ({
   ...{ name, partitions },
 })
 
-/** What one sink, that is one term of one partition, was given; it settles nothing before `isOpen`. */
-interface Term {
+/** What one sink, that is one generation of one partition, was given; it settles nothing before `isOpen`. */
+interface Generation {
   partition: number
   offsets: number[]
 }
 
-function holdingSink(term: Term, isOpen: () => boolean): PartitionSink<Buffer> {
+function holdingSink(generation: Generation, isOpen: () => boolean): PartitionSink<Buffer> {
   const settled = async () => ({
-    through: isOpen() ? (term.offsets.at(-1) ?? null) : null,
+    through: isOpen() ? (generation.offsets.at(-1) ?? null) : null,
     deadLetters: [],
   })
   return {
     async write(records) {
-      term.offsets.push(...records.map(({ offset }) => offset))
+      generation.offsets.push(...records.map(({ offset }) => offset))
       return settled()
     },
     tick: settled,
@@ -256,15 +256,15 @@ function holdingSink(term: Term, isOpen: () => boolean): PartitionSink<Buffer> {
 test('a leader that moves while records wait for their commit makes the group skip none', async () => {
   const name = 'moves-under-a-span'
   await makeTopic(name, { replicas: [[1], [2]], settings: {} })
-  const terms: Term[] = []
+  const generations: Generation[] = []
   let isOpen = false
   await withKafka(async (kafka) => {
     await kafka.consumeInto({
       ...{ group: `${name}-group`, topics: [bytesTopic(name, 2)] },
       open: (_topic, partition) => {
-        const term = { partition, offsets: [] }
-        terms.push(term)
-        return holdingSink(term, () => isOpen)
+        const generation = { partition, offsets: [] }
+        generations.push(generation)
+        return holdingSink(generation, () => isOpen)
       },
     })
     let published = 0
@@ -275,22 +275,22 @@ test('a leader that moves while records wait for their commit makes the group sk
         await sleep(20)
       }
     })()
-    const termsOf = (partition: number) => terms.filter((t) => t.partition === partition)
-    const lastOf = (partition: number) => termsOf(partition).at(-1)?.offsets.length ?? 0
+    const generationsOf = (partition: number) => generations.filter((t) => t.partition === partition)
+    const lastOf = (partition: number) => generationsOf(partition).at(-1)?.offsets.length ?? 0
     await until(() => lastOf(1) > 10, 'records of partition 1 wait')
     for (const [moves, leader] of [3, 1, 3, 1].entries()) {
-      const before = termsOf(1).length
+      const before = generationsOf(1).length
       await reassign(name, 0, [leader])
-      await until(() => termsOf(1).length > before, `the group joins again after move ${moves + 1}`)
+      await until(() => generationsOf(1).length > before, `the group joins again after move ${moves + 1}`)
       await until(() => lastOf(1) > 10, 'records of partition 1 wait again')
     }
     isDone = true
     await trickle
     isOpen = true
-    await until(() => lastOf(1) >= published, 'the last term was given every record')
+    await until(() => lastOf(1) >= published, 'the last generation was given every record')
   })
-  // Nothing was committed: each term begins at the first record and leaves none out.
-  for (const { offsets } of terms) expect(offsets).toEqual(offsets.map((_, i) => i))
+  // Nothing was committed: each generation begins at the first record and leaves none out.
+  for (const { offsets } of generations) expect(offsets).toEqual(offsets.map((_, i) => i))
 })
 
 /** Changes bytes of a partition's log on broker 1, and gives back how to undo it. */

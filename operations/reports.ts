@@ -1,4 +1,6 @@
 import type { z } from 'zod'
+import { eventReport } from './events/report.ts'
+import { gapsOfUserReport, gapsReport } from './gaps/report.ts'
 import { lagReport } from './lag/report.ts'
 import { committedOffsets, moveReport, offsetsReport } from './offsets/report.ts'
 import { statusReport } from './status/report.ts'
@@ -40,4 +42,11 @@ export const reports: readonly Report[] = [
   { command: 'offsets reset', description: 'The move that was planned or made.', schema: moveReport },
   { command: 'offsets export', description: 'What the group has committed.', schema: committedOffsets },
   { command: 'offsets import', description: 'The move that was planned or made.', schema: moveReport },
+  { command: 'gaps list', description: 'Where plays are missing, the newest first.', schema: gapsReport },
+  {
+    command: 'gaps show',
+    description: 'The newest gaps of a user, at most 20, and why plays were lost.',
+    schema: gapsOfUserReport,
+  },
+  { command: 'events', description: 'Operational events, oldest first.', schema: eventReport, lines: true },
 ]

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import { toCount, toRelative, toSpan } from '../../lib/words.ts'
-import type { GapRow } from '../../operations/gaps/gap-store.ts'
-import { readGaps } from '../../operations/gaps/gap-store.ts'
+import { listGaps } from '../../operations/gaps/list.ts'
+import type { GapsReport } from '../../operations/gaps/report.ts'
 import type { CliContext, Run } from '../command.ts'
 import { act, examples } from '../command.ts'
 import { parseWhole } from '../terminal/numbers.ts'
@@ -26,22 +26,17 @@ export function define(command: Command, run: Run): void {
 
 async function list(context: CliContext, options: Options): Promise<number> {
   const { out } = context
-  const gaps = await readGaps(await context.operator.postgres(), {
-    user: options.user ?? null,
-    open: !options.all,
-    // One more tells whether there are more.
-    limit: options.limit + 1,
-  })
-  const shown = gaps.slice(0, options.limit)
-  if (out.json) out.printJson(shown)
-  else if (shown.length === 0) out.say(options.all ? 'There are no gaps.' : 'There are no open gaps.')
-  else out.print(toGapLines(shown, { now: new Date(), width: out.width }).join('\n'))
-  if (gaps.length > shown.length) out.say(`There are more: --limit ${toCount(options.limit * 2)}`)
+  const { user = null, all = false, limit } = options
+  const { gaps, hasMore } = await listGaps(context.operator, { user, all, limit })
+  if (out.json) out.printJson(gaps)
+  else if (gaps.length === 0) out.say(all ? 'There are no gaps.' : 'There are no open gaps.')
+  else out.print(toGapLines(gaps, { now: new Date(), width: out.width }).join('\n'))
+  if (hasMore) out.say(`There are more: --limit ${toCount(limit * 2)}`)
   return exitCodes.stopped
 }
 
 /** A table; times are UTC, to the minute. */
-export function toGapLines(gaps: readonly GapRow[], { now, width }: { now: Date; width: number }): string[] {
+export function toGapLines(gaps: GapsReport, { now, width }: { now: Date; width: number }): string[] {
   return toTable(
     [
       { title: 'USER', align: 'right' },

@@ -3,7 +3,7 @@ import { longestSilence, toCauses, toEpisodes } from './cause.ts'
 
 const hour = 3_600_000
 const event = (type: string, subject: string, state: string, at: number) => ({
-  ...{ type, subject, state, message: `${type} of ${subject}`, at },
+  ...{ type, subject, state, message: `${type} of ${subject}`, at: new Date(at) },
 })
 
 describe('toEpisodes', () => {

@@ -1,7 +1,7 @@
 import type { EventType } from '../../lib/events.ts'
-import type { OperationalEvent } from '../../lib/topology.ts'
+import type { Event } from '../events/report.ts'
 
-/** A stretch of time, in Unix ms; `to` null: it lasts. */
+/** A stretch of time, in Unix ms; `to` is null while it lasts. */
 export interface Episode {
   type: string
   subject: string
@@ -24,10 +24,10 @@ const causes: ReadonlySet<string> = new Set<EventType>([
   'budget_short',
 ])
 
-type Told = Pick<OperationalEvent, 'type' | 'subject' | 'state' | 'message' | 'at'>
+type CauseEvent = Pick<Event, 'type' | 'subject' | 'state' | 'message' | 'at'>
 
 /** From raised to resolved, in the order of their beginnings; an end without a beginning began before all. */
-export function toEpisodes(events: readonly Told[]): Episode[] {
+export function toEpisodes(events: readonly CauseEvent[]): Episode[] {
   const episodes: Episode[] = []
   const running = new Map<string, Episode>()
   for (const { type, subject, state, message, at } of events) {
@@ -36,11 +36,11 @@ export function toEpisodes(events: readonly Told[]): Episode[] {
     const open = running.get(key)
     if (state !== 'resolved') {
       if (open) continue
-      const episode = { type, subject, message, from: at, to: null }
+      const episode = { type, subject, message, from: at.getTime(), to: null }
       running.set(key, episode)
       episodes.push(episode)
     } else if (open) {
-      open.to = at
+      open.to = at.getTime()
       running.delete(key)
     }
   }
@@ -54,7 +54,7 @@ export interface Circumstances {
   from: number
   to: number
   episodes: readonly Episode[]
-  /** The longest stretch without a page of anybody; null: there was none worth telling, or nobody knows. */
+  /** The longest stretch without a page of any user, or null if none is long enough, or it is not known. */
   silence: { from: number; to: number } | null
 }
 
@@ -78,7 +78,7 @@ export function toCauses({ userId, from, to, episodes, silence }: Circumstances)
   ]
 }
 
-/** Worth telling: at least this part of the time. */
+/** A shorter part of the time explains nothing. */
 const leastPart = 1 / 3
 
 /**

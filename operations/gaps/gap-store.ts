@@ -1,39 +1,16 @@
 import type { Sql } from '../../lib/postgres.ts'
-
-/** A stretch of time of which plays are missing, or were. */
-export interface GapRow {
-  userId: number
-  /** null: there is no such user any more. */
-  name: string | null
-  after: Date
-  before: Date
-  detectedAt: Date
-  /** null: open. */
-  closedAt: Date | null
-  /** Plays that are stored within it. */
-  plays: number
-  /** The page that closed it; null: open, or closed by other means or an older version. */
-  closedByPage: Pick<ClosingPage, 'source' | 'partition' | 'offset'> | null
-}
-
-/** A page that closed a gap, or brought plays into it in that moment. */
-export interface ClosingPage {
-  source: string
-  partition: number
-  offset: number
-  plays: number
-}
+import type { ClosingPage, Gap } from './report.ts'
 
 /**
  * Gaps, the newest first.
  *
- * @param user an id, or else a Spotify id; null: of everybody
+ * @param user an id, or else a Spotify id; or null for all users
  */
 export async function readGaps(
   sql: Sql,
   { user, open, limit }: { user: string | null; open: boolean; limit: number },
-): Promise<GapRow[]> {
-  const { rows } = await sql.query<GapRow>(
+): Promise<Gap[]> {
+  const { rows } = await sql.query<Gap>(
     `select g.user_id as "userId", coalesce(u.display_name, u.spotify_id) as name, g.after, g.before,
        g.detected_at as "detectedAt", g.closed_at as "closedAt",
        (select count(*) from plays p
@@ -57,7 +34,7 @@ export async function isUser(sql: Sql, user: string): Promise<boolean> {
 }
 
 /** Pages that closed a gap: the one that connected both sides, and those that brought plays into it just then. */
-export async function readClosingPages(sql: Sql, gap: GapRow): Promise<ClosingPage[]> {
+export async function readClosingPages(sql: Sql, gap: Gap): Promise<ClosingPage[]> {
   const pages = await readBringers(sql, gap)
   const closing = gap.closedByPage
   if (!closing || pages.some((p) => p.partition === closing.partition && p.offset === closing.offset))
@@ -66,7 +43,7 @@ export async function readClosingPages(sql: Sql, gap: GapRow): Promise<ClosingPa
 }
 
 /** The loader closes a gap in the transaction that stores the plays: both bear the same time. */
-async function readBringers(sql: Sql, gap: GapRow): Promise<ClosingPage[]> {
+async function readBringers(sql: Sql, gap: Gap): Promise<ClosingPage[]> {
   const { rows } = await sql.query<ClosingPage>(
     `select p.source, p.page_partition as partition, p.page_offset as offset, count(*) as plays
      from plays p join gaps g on g.user_id = p.user_id and g.closed_at = p.ingested_at

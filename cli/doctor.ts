@@ -1,42 +1,15 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { exitCodes } from '../lib/lifecycle.ts'
-import type { Postgres } from '../lib/postgres.ts'
-import { brokerCheck } from '../operations/doctor/broker.ts'
-import type { Check, CheckReport, DoctorContext } from '../operations/doctor/check.ts'
-import { runCheck, worst } from '../operations/doctor/check.ts'
-import { clockCheck } from '../operations/doctor/clock.ts'
-import { configurationCheck } from '../operations/doctor/configuration.ts'
-import { discordCheck } from '../operations/doctor/discord.ts'
-import { diskCheck } from '../operations/doctor/disk.ts'
-import { lagCheck } from '../operations/doctor/lag.ts'
-import { postgresCheck } from '../operations/doctor/postgres.ts'
-import { registryCheck } from '../operations/doctor/registry.ts'
-import { s3Check } from '../operations/doctor/s3.ts'
-import { spotifyCheck } from '../operations/doctor/spotify.ts'
-import { usersCheck } from '../operations/doctor/users.ts'
+import { checks, examine } from '../operations/doctor/doctor.ts'
+import type { CheckReport } from '../operations/doctor/report.ts'
 import type { CliContext, Run } from './command.ts'
 import { act, examples, notes } from './command.ts'
 import { toCheckLines, toVerdict } from './doctor/screen.ts'
 
-/** In the order in which an operator would look. */
-const checks: readonly Check[] = [
-  configurationCheck,
-  brokerCheck,
-  lagCheck,
-  registryCheck,
-  postgresCheck,
-  s3Check,
-  spotifyCheck,
-  usersCheck,
-  discordCheck,
-  clockCheck,
-  diskCheck,
-]
-
 interface Options {
   only?: string[]
-  post?: true
+  post?: boolean
 }
 
 export function define(command: Command, run: Run): void {
@@ -65,30 +38,12 @@ const help = [
   '--json: at, healthy, checks[{name, state, ms, findings[{state, subject, text, hint}], detail}].',
 ]
 
-async function doctor(context: CliContext, options: Options): Promise<number> {
-  const { out } = context
-  let database: Promise<Postgres> | null = null
-  const shared: DoctorContext = {
-    ...context,
-    post: options.post ?? false,
-    database: () => {
-      database ??= context.operator.postgres()
-      return database
-    },
+async function doctor({ operator, out }: CliContext, { only, post = false }: Options): Promise<number> {
+  const onCheck = (check: CheckReport) => {
+    if (!out.json) out.print(toCheckLines(check, out).join('\n'))
   }
-  const chosen = checks.filter(({ name }) => options.only?.includes(name) ?? true)
-  const running = chosen.map((check) => runCheck(check, shared))
-  const reports: CheckReport[] = []
-  for (const report of running) {
-    reports.push(await report)
-    if (!out.json) out.print(toCheckLines(await report, out).join('\n'))
-  }
-  const healthy = worst(reports.map((report) => report.state)) !== 'fail'
-  if (out.json) out.printJson({ at: new Date(), healthy, checks: reports.map(toDocument) })
-  else out.print(toVerdict(reports, out))
-  return healthy ? exitCodes.stopped : exitCodes.fault
-}
-
-function toDocument({ attachment, ...report }: CheckReport) {
-  return { ...report, detail: attachment?.data ?? null }
+  const report = await examine(operator, { only, post }, { onCheck })
+  if (out.json) out.printJson(report)
+  else out.print(toVerdict(report.checks, out))
+  return report.healthy ? exitCodes.stopped : exitCodes.fault
 }

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { doctorReport } from './doctor/report.ts'
 import { eventReport } from './events/report.ts'
 import { gapsOfUserReport, gapsReport } from './gaps/report.ts'
 import { lagReport } from './lag/report.ts'
@@ -22,6 +23,11 @@ export const reports: readonly Report[] = [
     command: 'status',
     description: 'Whether all is well. What cannot be read is null.',
     schema: statusReport,
+  },
+  {
+    command: 'doctor',
+    description: 'What each check found.',
+    schema: doctorReport,
   },
   {
     command: 'users connect',

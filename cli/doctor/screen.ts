@@ -1,7 +1,8 @@
 import { toPlural } from '../../lib/words.ts'
-import type { CheckReport, Finding, State } from '../../operations/doctor/check.ts'
+import type { CheckReport, Finding, State } from '../../operations/doctor/report.ts'
 import type { Output } from '../terminal/output.ts'
 import { wrap } from '../terminal/table.ts'
+import { toTroubleLines } from './troubles.ts'
 
 const styles = { ok: 'green', warn: 'yellow', fail: 'red' } as const
 const textColumn = 8
@@ -10,8 +11,9 @@ type Painter = Pick<Output, 'style' | 'width'>
 
 /** A check as lines for a person. */
 export function toCheckLines(report: CheckReport, out: Painter): string[] {
-  const { name, findings, attachment } = report
-  const rows = attachment?.toLines(out.width - textColumn) ?? []
+  const { name, findings, detail } = report
+  const at = { now: new Date(), width: out.width - textColumn }
+  const rows = detail ? toTroubleLines(detail.troubled, at) : []
   return [
     out.style('bold', name),
     ...findings.flatMap((finding) => toFindingLines(finding, out)),

@@ -5,20 +5,21 @@ import { findInBrokers } from '../../lib/server-settings/read.ts'
 import { allTopics, groupTopics } from '../../lib/topology.ts'
 import { toPlural } from '../../lib/words.ts'
 import { describe } from '../fault.ts'
-import type { Check, Finding, Notes } from './check.ts'
+import type { Check, Notes } from './check.ts'
 import { checkCompaction } from './compaction.ts'
+import type { Finding } from './report.ts'
 import { noteSettings } from './settings.ts'
 import { judgeTopic } from './topics.ts'
 
 const versionsWithinMs = 3_000
 
-/** Kafka: reachable, a version that the client speaks, topics as in the topology, replicas in sync. */
 export const brokerCheck: Check = {
   name: 'broker',
+  looksAt: 'Kafka: reachable, a version that the client speaks, topics as in the topology, replicas in sync',
   withinMs: 15_000,
   hint: 'Is Kafka running, and is KAFKA_BROKERS right? For the local servers: npm run infra',
-  async run(context, notes) {
-    const broker = await context.operator.broker()
+  async run(operator, notes) {
+    const broker = await operator.broker()
     const { admin, client, topology } = broker
     const { config } = client
     const brokers = await admin.readBrokers()

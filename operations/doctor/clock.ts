@@ -3,7 +3,9 @@ import type { Env } from '../../lib/config.ts'
 import { parseEnv, s3Env, spotifyEnv } from '../../lib/config.ts'
 import { toSpan } from '../../lib/words.ts'
 import { describe } from '../fault.ts'
-import type { Check, DoctorContext, Finding } from './check.ts'
+import type { Operator } from '../operator.ts'
+import type { Check } from './check.ts'
+import type { Finding } from './report.ts'
 
 /** Another clock, read from here. */
 export interface Reading {
@@ -21,16 +23,16 @@ const notableMs = 2_000
 /** Access tokens are renewed two minutes before their end; half of that may be wrong without harm. */
 const harmfulMs = 60_000
 
-/** This machine's clock against those of Spotify, Postgres and the object store. */
 export const clockCheck: Check = {
   name: 'clock',
+  looksAt: "this machine's clock against those of Spotify, Postgres and the object store",
   withinMs: 12_000,
   hint: 'Is the network there?',
-  async run(context, notes) {
-    const { env } = context
+  async run(operator, notes) {
+    const { env } = operator
     const findings = await Promise.all([
       judgeClock('Spotify', () => readDate(accountsAddress(env))),
-      judgeClock('Postgres', () => readDatabaseClock(context)),
+      judgeClock('Postgres', () => readDatabaseClock(operator)),
       judgeClock('object store', () => readDate(storeAddress(env))),
     ])
     for (const finding of findings) notes.add(finding)
@@ -74,8 +76,8 @@ async function readDate(address: string): Promise<Reading | null> {
   return Number.isNaN(theirs) ? null : { theirs, asked, answered, resolutionMs: 1_000 }
 }
 
-async function readDatabaseClock({ database }: DoctorContext): Promise<Reading | null> {
-  const sql = await database()
+async function readDatabaseClock(operator: Operator): Promise<Reading | null> {
+  const sql = await operator.postgres()
   const asked = Date.now()
   const { rows } = await sql.query<{ now: Date }>('select clock_timestamp() as now')
   const theirs = rows[0]?.now.getTime()

@@ -2,7 +2,7 @@ import type { TopicDescription } from '../../lib/kafka/cluster-admin.ts'
 import { LagWatch } from '../../lib/lag/watch.ts'
 import { toSpan } from '../../lib/words.ts'
 import type { Broker } from '../operator.ts'
-import type { Finding } from './check.ts'
+import type { Finding } from './report.ts'
 
 /** What waits for the archiver in a compacted topic. */
 interface Waiting {

@@ -8,7 +8,8 @@ import { readConfig as readEnricher } from '../../services/enricher/config.ts'
 import { readConfig as readLoader } from '../../services/loader/config.ts'
 import { readConfig as readPoller } from '../../services/poller/config.ts'
 import { describe } from '../fault.ts'
-import type { Check, DoctorContext, Notes } from './check.ts'
+import type { Operator } from '../operator.ts'
+import type { Check, Notes } from './check.ts'
 import { judgeBudget } from './poll-budget.ts'
 import { findWeaknesses, secretNames } from './weak-secrets.ts'
 
@@ -21,16 +22,16 @@ const services: readonly [string, (env: Env) => unknown][] = [
   ['alerter', readAlerter],
 ]
 
-/** Settings of all services, weak secrets, and whether the request budget can poll everybody. */
 export const configurationCheck: Check = {
   name: 'configuration',
+  looksAt: 'settings of all services, weak secrets, whether the request budget can poll everybody',
   withinMs: 8_000,
   hint: 'Set it in the environment or in .env.',
-  async run(context, notes) {
-    noteFaults(context.env, notes)
-    noteSecrets(context.env, notes)
-    notePollInterval(context.env, notes)
-    await noteBudget(context, notes)
+  async run(operator, notes) {
+    noteFaults(operator.env, notes)
+    noteSecrets(operator.env, notes)
+    notePollInterval(operator.env, notes)
+    await noteBudget(operator, notes)
   },
 }
 
@@ -87,14 +88,14 @@ function readNumber(env: Env, name: string): number | null {
   return wholeNumber(1).safeParse(text).data ?? null
 }
 
-async function noteBudget({ env, database }: DoctorContext, notes: Notes): Promise<void> {
+async function noteBudget(operator: Operator, notes: Notes): Promise<void> {
   const shape = { SPOTIFY_DAILY_REQUESTS: spotifyEnv.SPOTIFY_DAILY_REQUESTS }
   const parsed = z
     .object(shape)
-    .safeParse({ SPOTIFY_DAILY_REQUESTS: readText(env, 'SPOTIFY_DAILY_REQUESTS') })
+    .safeParse({ SPOTIFY_DAILY_REQUESTS: readText(operator.env, 'SPOTIFY_DAILY_REQUESTS') })
   if (!parsed.success) return
   try {
-    const sql = await database()
+    const sql = await operator.postgres()
     const { rows } = await sql.query<{ count: number }>(
       `select count(*) as count from users where status = 'active'`,
     )

@@ -1,4 +1,3 @@
-import { toPrintable } from '../../cli/terminal/table.ts'
 import { parseEnv } from '../../lib/config.ts'
 import { toUtc } from '../../lib/words.ts'
 import { webhookEnv } from '../../services/alerter/config.ts'
@@ -7,34 +6,39 @@ import type { Discord } from '../../services/alerter/discord.ts'
 import { openDiscord } from '../../services/alerter/discord.ts'
 import { toMessages } from '../../services/alerter/embed.ts'
 import { describe } from '../fault.ts'
-import type { Check, DoctorContext, Notes } from './check.ts'
+import type { Operator } from '../operator.ts'
+import type { Check, Notes } from './check.ts'
 
 const answerWithinMs = 5_000
 const newWebhook = 'Make a new one (channel settings, Integrations) and set DISCORD_WEBHOOK_URL.'
 
-/** Discord: whether the webhook is there and takes alerts; with `--post`, whether it posts. */
 export const discordCheck: Check = {
   name: 'discord',
+  looksAt: 'whether the webhook is there and takes alerts; with `--post`, whether it posts',
   withinMs: 15_000,
   hint: 'Is Discord reachable from here?',
-  async run(context, notes) {
-    const webhook = parseEnv(webhookEnv, context.env).DISCORD_WEBHOOK_URL
+  async run(operator, notes, { post }) {
+    const webhook = parseEnv(webhookEnv, operator.env).DISCORD_WEBHOOK_URL
     if (!webhook) {
       const text = 'DISCORD_WEBHOOK_URL is not set: alerts go to the log alone'
       notes.warn('webhook', text, 'Set it to the address of a webhook, or watch the log.')
       return
     }
-    const discord = await context.scope.use(openDiscord({ webhook, timeoutMs: answerWithinMs }), 'discord')
-    const exists = await noteWebhook(discord, notes)
-    await noteDelivery(context, notes)
-    if (exists && context.post) await notePost(discord, notes)
+    const discord = openDiscord({ webhook, timeoutMs: answerWithinMs })
+    try {
+      const exists = await noteWebhook(discord, notes)
+      await noteDelivery(operator, notes)
+      if (exists && post) await notePost(discord, notes)
+    } finally {
+      await discord.close()
+    }
   },
 }
 
 /** Looks at the webhook; this posts nothing. */
 async function noteWebhook(discord: Discord, notes: Notes): Promise<boolean> {
   const seen = await discord.look()
-  if (seen.type === 'exists') notes.ok('webhook', `it exists: ${toPrintable(seen.name)}`)
+  if (seen.type === 'exists') notes.ok('webhook', `it exists: ${seen.name}`)
   else if (seen.type === 'limited') {
     notes.warn('webhook', 'Discord limits us now (429)', 'Try again in a minute.')
   } else if (seen.type === 'dead') {
@@ -45,11 +49,11 @@ async function noteWebhook(discord: Discord, notes: Notes): Promise<boolean> {
 }
 
 /** What the alerter met: that a channel takes no alert shows in a post alone. */
-async function noteDelivery({ database }: DoctorContext, notes: Notes): Promise<void> {
+async function noteDelivery(operator: Operator, notes: Notes): Promise<void> {
   try {
-    const refusal = await readRefusal(await database())
+    const refusal = await readRefusal(await operator.postgres())
     if (!refusal) return
-    const text = `no alert is delivered since ${toUtc(refusal.since)}: ${toPrintable(refusal.detail)}`
+    const text = `no alert is delivered since ${toUtc(refusal.since)}: ${refusal.detail}`
     notes.fail('delivery', text, 'Alerts wait in their topics, and are posted when Discord takes them.')
   } catch (error) {
     const text = `whether alerts are delivered cannot be read: ${describe(error)}`

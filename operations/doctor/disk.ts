@@ -2,14 +2,15 @@ import { access, constants, stat, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { describe } from '../fault.ts'
-import type { Check, Finding, Notes } from './check.ts'
+import type { Check, Notes } from './check.ts'
+import type { Finding } from './report.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const gibibyte = 2 ** 30
 
-/** Space left where this machine keeps data, and where the archiver's objects grow. */
 export const diskCheck: Check = {
   name: 'disk',
+  looksAt: "space left where this machine keeps data, and where the archiver's objects grow",
   withinMs: 5_000,
   hint: 'Look at it with df -h.',
   async run({ env }, notes) {

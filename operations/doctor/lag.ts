@@ -2,15 +2,16 @@ import type { Verdict } from '../../lib/lag/verdict.ts'
 import { toPlural, toSpan } from '../../lib/words.ts'
 import { judgeLag } from '../lag/judge.ts'
 import type { GroupStanding } from '../lag/report.ts'
-import type { Check, Finding, State } from './check.ts'
+import type { Check } from './check.ts'
+import type { Finding, State } from './report.ts'
 
-/** Consumer groups: whether each gets on with what waits for it. */
 export const lagCheck: Check = {
   name: 'lag',
+  looksAt: 'consumer groups: whether each gets on with what waits for it',
   withinMs: 20_000,
   hint: 'See the check of the broker.',
-  async run(context, notes) {
-    const { groups } = await judgeLag(await context.operator.broker())
+  async run(operator, notes) {
+    const { groups } = await judgeLag(await operator.broker())
     for (const group of groups) notes.add(judgeGroup(group))
   },
 }

@@ -5,7 +5,7 @@ import {
   safePollIntervalMs,
 } from '../../lib/spotify/budget-plan.ts'
 import { toCount, toPlural, toSpan } from '../../lib/words.ts'
-import type { State } from './check.ts'
+import type { State } from './report.ts'
 
 /** In this time 50 plays of three minutes pass: who is polled more rarely loses plays by listening as people do. */
 export const usualPageMs = 50 * 3 * 60_000

@@ -10,13 +10,13 @@ const migrationsDir = new URL('../../db/migrations/', import.meta.url)
 const manyConnections = 0.8
 const tooManyConnections = 0.95
 
-/** Postgres: version, migrations, indexes, connections, durability, size of the plays. */
 export const postgresCheck: Check = {
   name: 'postgres',
+  looksAt: 'version, migrations, indexes, connections, durability, size of the plays',
   withinMs: 10_000,
   hint: 'Is Postgres running, and is DATABASE_URL right? For the local servers: npm run infra',
-  async run({ database }, notes) {
-    const sql = await database()
+  async run(operator, notes) {
+    const sql = await operator.postgres()
     await noteServer(sql, notes)
     await noteConnections(sql, notes)
     if (!(await noteMigrations(sql, notes))) return

@@ -5,14 +5,15 @@ import { findInRegistry } from '../../lib/server-settings/read.ts'
 import type { AvroSchema } from '../../lib/topology.ts'
 import { allTopics, schemaCompatibility, subjectOf, topology } from '../../lib/topology.ts'
 import { describe } from '../fault.ts'
-import type { Check, Finding } from './check.ts'
+import type { Check } from './check.ts'
+import type { Finding } from './report.ts'
 import { noteSettings } from './settings.ts'
 
 const migrate = 'npm run migrate brings it back; safe at any time.'
 
-/** Schema registry: subjects with the code's schemas, their compatibility, and that it is enforced. */
 export const registryCheck: Check = {
   name: 'registry',
+  looksAt: "subjects with the code's schemas, their compatibility, and that it is enforced",
   withinMs: 12_000,
   hint: 'Is the registry running, and is SCHEMA_REGISTRY_URL right (with /apis/ccompat/v7)?',
   async run({ env }, notes) {

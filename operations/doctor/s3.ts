@@ -4,20 +4,19 @@ import { buffer } from 'node:stream/consumers'
 import type { S3Config } from '../../lib/config.ts'
 import { parseEnv, s3Config, s3Env } from '../../lib/config.ts'
 import type { S3 } from '../../lib/s3.ts'
-import { openS3 } from '../../lib/s3.ts'
 import { readBucketSettings } from '../../lib/server-settings/bucket.ts'
 import { describe } from '../fault.ts'
 import type { Check, Notes } from './check.ts'
 import { noteSettings } from './settings.ts'
 
-/** S3: what the archiver needs of it, tried with an object of our own. */
 export const s3Check: Check = {
   name: 's3',
+  looksAt: 'what the archiver needs of the object store, tried with an object of its own',
   withinMs: 15_000,
   hint: 'Is the object store running? Are S3_ENDPOINT, S3_BUCKET and the credentials right, and may they read and write there?',
-  async run({ env, scope }, notes) {
-    const config = s3Config(parseEnv(s3Env, env))
-    const s3 = await scope.use(openS3(config), 's3')
+  async run(operator, notes) {
+    const config = s3Config(parseEnv(s3Env, operator.env))
+    const { s3 } = await operator.archive()
     const key = [config.prefix, '.doctor', randomUUID()].filter(Boolean).join('/')
     const place = `bucket ${config.bucket} at ${config.endpoint ?? `Amazon, ${config.region}`}`
     const body = randomBytes(1024)

@@ -9,7 +9,8 @@ import type { Permit } from '../../lib/spotify/permit.ts'
 import { openAppToken } from '../../lib/spotify/tokens.ts'
 import { toSpan } from '../../lib/words.ts'
 import { openCapabilityStore } from '../../services/enricher/capability-store.ts'
-import type { Finding, Notes } from './check.ts'
+import type { Notes } from './check.ts'
+import type { Finding } from './report.ts'
 
 /** What the probe reads and writes in Postgres. */
 export interface Books {

@@ -1,3 +1,4 @@
+import type { Env } from '../../lib/config.ts'
 import { parseEnv, spotifyConfig, spotifyEnv } from '../../lib/config.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import { pollingNeed } from '../../lib/spotify/budget-plan.ts'
@@ -7,34 +8,39 @@ import { openGateway } from '../../lib/spotify/gateway.ts'
 import { lanes } from '../../lib/spotify/outcome.ts'
 import { toCount, toPlural, toSpan } from '../../lib/words.ts'
 import { describe } from '../fault.ts'
+import type { Operator } from '../operator.ts'
 import { defaultPort, toPort, toRedirectAddress } from '../users/redirect-address.ts'
-import type { Check, DoctorContext, Notes } from './check.ts'
+import type { Check, Notes } from './check.ts'
 import { redirectFault } from './redirect.ts'
 import type { Books } from './spotify-probe.ts'
 import { probeSpotify } from './spotify-probe.ts'
 
-/** Spotify: redirect address, budget and pauses, credentials, mode of the app, Premium. */
 export const spotifyCheck: Check = {
   name: 'spotify',
+  looksAt: 'redirect address, budget and pauses, credentials, mode of the app, Premium',
   withinMs: 45_000,
   hint: "Try again later; Spotify's own state: https://developer.spotify.com/",
-  async run(context, notes) {
-    noteRedirect(context, notes)
-    const config = spotifyConfig(parseEnv(spotifyEnv, context.env))
-    const sql = await openDatabase(context, notes)
-    const gateway = await context.scope.use(openGateway({ sql, config, connections: 1 }), 'spotify')
-    const books = sql && (await readBooks(sql, gateway))
-    if (books) noteBudget(books, notes)
-    const requests = await probeSpotify({ gateway, config, books, notes })
-    const counted = books ? 'counted in the budget' : 'not counted: Postgres is away'
-    notes.ok('requests', requests === 0 ? 'none were made' : `${toPlural(requests, 'request')}, ${counted}`)
+  async run(operator, notes) {
+    noteRedirect(operator.env, notes)
+    const config = spotifyConfig(parseEnv(spotifyEnv, operator.env))
+    const sql = await openDatabase(operator, notes)
+    const gateway = openGateway({ sql, config, connections: 1 })
+    try {
+      const books = sql && (await readBooks(sql, gateway))
+      if (books) noteBudget(books, notes)
+      const requests = await probeSpotify({ gateway, config, books, notes })
+      const counted = books ? 'counted in the budget' : 'not counted: Postgres is away'
+      notes.ok('requests', requests === 0 ? 'none were made' : `${toPlural(requests, 'request')}, ${counted}`)
+    } finally {
+      await gateway.close()
+    }
   },
 }
 
 /** null where Postgres is away: what the probe does then is not counted. */
-async function openDatabase({ database }: DoctorContext, notes: Notes): Promise<Postgres | null> {
+async function openDatabase(operator: Operator, notes: Notes): Promise<Postgres | null> {
   try {
-    const sql = await database()
+    const sql = await operator.postgres()
     await sql.query('select from users, api_pauses limit 0')
     return sql
   } catch (error) {
@@ -65,7 +71,7 @@ function noteBudget({ state, activeUsers }: Books, notes: Notes): void {
 }
 
 /** The address that `users connect` really waits at, and one that is set and that nothing here uses. */
-function noteRedirect({ env }: DoctorContext, notes: Notes): void {
+function noteRedirect(env: Env, notes: Notes): void {
   const port = toPort(env.SPOTIFY_REDIRECT_PORT ?? '')
   const example = toRedirectAddress(defaultPort)
   if (port === null) {

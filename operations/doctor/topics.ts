@@ -2,7 +2,7 @@ import type { TopicDescription } from '../../lib/kafka/cluster-admin.ts'
 import { differencesOf } from '../../lib/kafka/topic-settings.ts'
 import type { Topic } from '../../lib/topology.ts'
 import { toPlural } from '../../lib/words.ts'
-import type { Finding } from './check.ts'
+import type { Finding } from './report.ts'
 
 const dayMs = 86_400_000
 const migrate = 'npm run migrate brings it back; safe at any time.'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { UserState } from './user-trouble.ts'
-import { toTrouble, toTroubleLines } from './user-trouble.ts'
+import { toTrouble } from './user-trouble.ts'
 
 const now = new Date('2026-11-24T08:00:00Z')
 const ago = (days: number) => new Date(now.getTime() - days * 86_400_000)
@@ -46,15 +46,4 @@ test.each<[Partial<UserState>, string[]]>([
   [{ openGaps: 1 }, ['1 open gap']],
 ])('%j: %j', (more, troubles) => {
   expect(toTrouble({ ...well, ...more }, now)?.troubles).toEqual(troubles)
-})
-
-test('the table fits, whatever names hold, and says how many it leaves out', () => {
-  const troubled = Array.from({ length: 25 }, (_, id) => {
-    const displayName = `${'\u001b[31mlong '.repeat(20)}`
-    return toTrouble({ ...well, id, displayName, openGaps: 3, lastOkAt: ago(1), scope: null }, now)
-  }).filter((user) => user !== null)
-  const lines = toTroubleLines(troubled, { now, width: 72 })
-  expect(lines).toHaveLength(22)
-  expect(lines.at(-1)).toContain('and 5 more')
-  expect(lines.filter((line) => line.length > 72 || line.includes('\u001b'))).toEqual([])
 })

@@ -1,9 +1,9 @@
-import { toTable } from '../../cli/terminal/table.ts'
 import { consentDaysLeft } from '../../lib/spotify/consent.ts'
-import { toCount, toPlural, toRelative, toSpan } from '../../lib/words.ts'
+import { toPlural, toSpan } from '../../lib/words.ts'
 import { neededScope } from '../users/consent.ts'
 import type { UserRow } from '../users/report.ts'
 import { usualPageMs } from './poll-budget.ts'
+import type { TroubledUser } from './report.ts'
 
 /** A user as the doctor sees them. */
 export type UserState = Pick<
@@ -19,21 +19,6 @@ export type UserState = Pick<
   openGaps: number
 }
 
-/** A user in trouble. */
-export interface Troubled {
-  id: number
-  spotifyId: string
-  displayName: string | null
-  status: UserRow['status']
-  /** null: nobody knows when the user agreed. */
-  tokenAgeDays: number | null
-  consentDaysLeft: number | null
-  lastOkAt: Date | null
-  openGaps: number
-  /** Worst first. */
-  troubles: string[]
-}
-
 const dayMs = 86_400_000
 const warnedDays = 30
 /** A few failures in a row are Spotify's daily life. */
@@ -42,7 +27,7 @@ const manyFailures = 5
 /**
  * What is wrong with a user; null: nothing. A user whom the operator paused is let be, but for open gaps.
  */
-export function toTrouble(user: UserState, now: Date): Troubled | null {
+export function toTrouble(user: UserState, now: Date): TroubledUser | null {
   const daysLeft = consentDaysLeft(user.authorizedAt, now)
   const troubles = [
     ...ofStatus(user),
@@ -91,40 +76,4 @@ function ofPolling({ lastOkAt, authorizedAt, failures, lastError }: UserState, n
       ? [`${failures} polls failed in a row: ${lastError ?? 'no reason given'}`]
       : []),
   ]
-}
-
-const toDays = (days: number | null): string => (days === null ? '?' : `${days}d`)
-
-const rowsShown = 20
-
-/** The table of those in trouble; the first ones of many. */
-export function toTroubleLines(
-  troubled: readonly Troubled[],
-  { now, width }: { now: Date; width: number },
-): string[] {
-  const table = toTable(
-    [
-      { title: 'ID', align: 'right' },
-      { title: 'NAME', shrinks: true },
-      { title: 'STATUS' },
-      { title: 'AGE', align: 'right' },
-      { title: 'LEFT', align: 'right' },
-      { title: 'LAST OK', align: 'right' },
-      { title: 'TROUBLE', shrinks: true },
-    ],
-    troubled
-      .slice(0, rowsShown)
-      .map((user) => [
-        String(user.id),
-        user.displayName ?? user.spotifyId,
-        user.status,
-        toDays(user.tokenAgeDays),
-        toDays(user.consentDaysLeft),
-        toRelative(user.lastOkAt, now),
-        user.troubles.join('; '),
-      ]),
-    width,
-  )
-  const more = troubled.length - rowsShown
-  return more > 0 ? [...table, `and ${toCount(more)} more: songswap doctor --only users --json`] : table
 }

@@ -1,3 +1,4 @@
+import type { Env } from '../../lib/config.ts'
 import { parseEnv, tokenKeysEnv } from '../../lib/config.ts'
 import { isUnpolledForDays } from '../../lib/polling/judge.ts'
 import { readPolling } from '../../lib/polling/read.ts'
@@ -8,26 +9,27 @@ import { toPlural, toSpan } from '../../lib/words.ts'
 import { describe } from '../fault.ts'
 import { toPollerStatus } from '../status/judge.ts'
 import { readTraces } from '../status/read-database.ts'
-import type { Check, DoctorContext, Notes } from './check.ts'
+import type { Check, Notes } from './check.ts'
 import type { UserState } from './user-trouble.ts'
-import { toTrouble, toTroubleLines } from './user-trouble.ts'
+import { toTrouble } from './user-trouble.ts'
 
-/** Everybody whose plays are collected: status, consent, scope, last success, open gaps, readable tokens. */
 export const usersCheck: Check = {
   name: 'users',
+  looksAt: 'status, consent, scope, last success and open gaps of each user, whether the tokens can be read',
   withinMs: 15_000,
   hint: 'See the check of Postgres.',
-  async run(context, notes) {
-    const sql = await context.database()
-    const users = await readUserStates(sql, context.env.SPOTIFY_CLIENT_ID || null)
+  async run(operator, notes) {
+    const { env } = operator
+    const sql = await operator.postgres()
+    const users = await readUserStates(sql, env.SPOTIFY_CLIENT_ID || null)
     if (users.length === 0) {
       notes.warn('users', 'nobody is connected', 'songswap users connect')
       return
     }
     noteStatuses(users, notes)
-    await noteKeys(context, sql, notes)
+    await noteKeys(sql, env, notes)
     noteOtherApps(users, notes)
-    await notePolling(context, sql, notes)
+    await notePolling(sql, env, notes)
     noteTroubles(users, notes)
   },
 }
@@ -58,7 +60,7 @@ function noteStatuses(users: readonly UserState[], notes: Notes): void {
 }
 
 /** One token of each key, not each token: a header tells the key, and opening shows that it is the right one. */
-async function noteKeys({ env }: DoctorContext, sql: Sql, notes: Notes): Promise<void> {
+async function noteKeys(sql: Sql, env: Env, notes: Notes): Promise<void> {
   const crypto = createTokenCrypto(parseEnv(tokenKeysEnv, env).TOKEN_ENCRYPTION_KEYS)
   const { rows } = await sql.query<{ sealed: string; count: number }>(
     `select min(refresh_token) as sealed, count(*) as count from spotify_tokens
@@ -92,7 +94,7 @@ function noteOtherApps(users: readonly UserState[], notes: Notes): void {
 }
 
 /** Whether a poller runs, and whether it gets through to everybody. */
-async function notePolling({ env }: DoctorContext, sql: Sql, notes: Notes): Promise<void> {
+async function notePolling(sql: Sql, env: Env, notes: Notes): Promise<void> {
   const standing = await readPolling(sql, readPollingConfig(env))
   const paused = standing.verdict === 'not_allowed'
   const { state, detail } = toPollerStatus(await readTraces(sql), { now: new Date(), paused })
@@ -126,8 +128,5 @@ function noteTroubles(users: readonly UserState[], notes: Notes): void {
   }
   const text = `${troubled.length} of ${toPlural(users.length, 'user')} in trouble, ${well} well`
   notes.warn('users', text, 'songswap users connect renews a consent; songswap gaps show USER tells of gaps')
-  notes.attach({
-    data: { total: users.length, well, troubled },
-    toLines: (width) => toTroubleLines(troubled, { now, width }),
-  })
+  notes.attach({ total: users.length, well, troubled })
 }

@@ -1,24 +1,26 @@
+import { createReadStream } from 'node:fs'
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { exitCodes } from '../lib/lifecycle.ts'
+import { toPlural } from '../lib/words.ts'
 import { OperatorFault } from '../operations/fault.ts'
-import { sayOffsets } from '../operations/rerun/bounds.ts'
-import { beginRun, openRuns, resumeRun } from '../operations/rerun/journal.ts'
-import { parseRate } from '../operations/rerun/pace.ts'
-import { addMissing } from '../operations/rerun/tally.ts'
-import { restoreFile } from '../operations/restore/file.ts'
-import { missingAtEnd } from '../operations/restore/missing.ts'
-import type { RestoreChoice } from '../operations/restore/plan.ts'
-import { planRestore, resolveTopic } from '../operations/restore/plan.ts'
-import { runRestore } from '../operations/restore/run.ts'
+import { resolveTopic } from '../operations/rerun/archive-plan.ts'
+import { toResume } from '../operations/rerun/journal.ts'
+import { readOrphans, readReturned } from '../operations/rerun/lost-users.ts'
+import { restore } from '../operations/rerun/restore.ts'
+import { restoreFile } from '../operations/rerun/restore-file.ts'
+import type { RerunReport } from '../operations/rerun/run.ts'
 import type { CliContext, Run } from './command.ts'
 import { act, examples, notes } from './command.ts'
+import { showDone } from './rerun/done-screen.ts'
+import { toOrphanLines, toReturnedLines } from './rerun/lost-user-lines.ts'
 import type { RerunOptions } from './rerun/options.ts'
-import { defineRange, toRunId } from './rerun/options.ts'
-import { showRestore } from './restore/screen.ts'
+import { defineLimits, defineRange, toChoice } from './rerun/options.ts'
+import { showRestore } from './rerun/restore-screen.ts'
+import { watch } from './rerun/watch.ts'
 import { parseWhole } from './terminal/numbers.ts'
 
-export interface RestoreOptions extends RerunOptions {
+interface RestoreOptions extends RerunOptions {
   topic?: string[]
   deadLetters?: true
   toTopic?: true
@@ -34,9 +36,7 @@ export function define(command: Command, run: Run): void {
       'Loads records from the archive in S3, which never forgets, by the handlers of the loader: a lost database is built again from nothing. With --to-topic it puts the records back into Kafka instead. Shows what it would do; does it with --execute.',
     )
     .option('--topic <topic>', 'only this one; default: pages, then metadata', collect)
-  defineRange(command)
-    .option('--user <id>', 'only the plays of one user', parseWhole)
-    .option('--rate <n>', 'at most so many records a second', parseRate)
+  defineLimits(defineRange(command).option('--user <id>', 'only the plays of one user', parseWhole))
     .option('--dead-letters', 'publish dead letters too; default: only count them')
     .addOption(new Option('--to-topic', 'put the records back into their topic').conflicts('deadLetters'))
     .addOption(
@@ -53,7 +53,7 @@ export function define(command: Command, run: Run): void {
         .conflicts([...rangeOptions, 'user']),
     )
     .option('--execute', 'do it')
-  act<RestoreOptions>(command, run, restore)
+  act<RestoreOptions>(command, run, work)
   examples(command, [
     'songswap restore',
     'songswap restore --execute',
@@ -73,42 +73,67 @@ function collect(text: string, before: string[] = []): string[] {
   return [...before, text]
 }
 
-async function restore(context: CliContext, options: RestoreOptions): Promise<number> {
-  if (options.as !== undefined && options.fromFile === undefined) throw usage('--as goes with --from-file')
-  if (options.fromFile !== undefined) return restoreFile(context, options.fromFile, options)
-  if (options.toTopic && !options.topic && options.resume === undefined)
-    throw usage('--to-topic needs --topic')
-  const [sql, broker] = await Promise.all([context.operator.postgres(), context.operator.broker()])
-  const archive = await context.operator.archive()
-  const name = { command: options.toTopic ? 'restore --to-topic' : 'restore', subject: 'archive' } as const
-  const { resume, execute = false } = options
-  const resumed = resume === undefined ? null : await resumeRun(sql, name, { id: toRunId(resume), execute })
-  const choice = (resumed?.plan.choice as RestoreChoice | undefined) ?? toChoice(options, broker.topology)
-  const planned = await planRestore(archive, choice, resumed?.plan.stretches ?? null)
-  const missing = await missingAtEnd(broker, choice, planned.chosen)
-  const parts = { broker, sql, archive, choice, objects: planned.objects, options }
-  if (execute) {
-    const run = resumed ?? (await beginRun(sql, name, planned.fresh))
-    addMissing(run.tally, missing)
-    return runRestore(context, { ...parts, run })
+async function work(context: CliContext, options: RestoreOptions): Promise<number> {
+  const { fromFile, as, user = null, execute = false } = options
+  if (as !== undefined && fromFile === undefined) {
+    throw new OperatorFault('--as goes with --from-file', 'songswap restore --help shows what is possible.', {
+      code: 'usage',
+    })
   }
-  await showRestore(context, { ...parts, missing, unfinished: resumed ? [] : await openRuns(sql, name) })
-  return missing.length > 0 ? exitCodes.fault : exitCodes.stopped
+  if (fromFile !== undefined) return fromLines(context, fromFile, { user, as: as ?? null, execute })
+  const { operator, out } = context
+  const { topic = null, toTopic = false, deadLetters = false } = options
+  const choice = { ...toChoice(options), topics: topic, toTopic, deadLetters }
+  const report = await watch(context, { execute, unit: 'records' }, (o) => restore(operator, choice, o))
+  const isWhole = report.missing.length === 0
+  if ('executed' in report) {
+    const { topology } = await operator.broker()
+    const retentionOf = (name: string) => resolveTopic(name, topology).retentionDays
+    if (out.json) out.printJson(report)
+    else showRestore(out, report, toTopic ? retentionOf : null)
+    return isWhole ? exitCodes.stopped : exitCodes.fault
+  }
+  const command = toTopic ? 'restore --to-topic' : 'restore'
+  await showEnd(context, report, {
+    ...{ kind: toTopic ? 'topic' : 'rows', deadLetters },
+    resume: toResume({ command, subject: 'archive' }, report.run),
+  })
+  return report.finished && isWhole && report.damaged.length === 0 ? exitCodes.stopped : exitCodes.fault
 }
 
-function toChoice(options: RestoreOptions, topology: Parameters<typeof resolveTopic>[1]): RestoreChoice {
-  const { from = null, to = null, partition: partitions = null, user = null } = options
-  const topics = (options.topic ?? [topology.recentlyPlayed.name, topology.metadata.name]).map(
-    (name) => resolveTopic(name, topology).name,
+const faultsShown = 10
+
+async function fromLines(
+  context: CliContext,
+  path: string,
+  { execute, ...of }: { user: number | null; as: number | null; execute: boolean },
+): Promise<number> {
+  const { out, operator, terminal } = context
+  const open = () => (path === '-' ? terminal.stdin : createReadStream(path))
+  const { report, faults, isWhole } = await watch(context, { execute, unit: 'plays' }, (o) =>
+    restoreFile(operator, { ...of, open }, o),
   )
-  const byOffset = sayOffsets(from, to) || partitions
-  if (byOffset && topics.length > 1) throw usage('Partitions and offsets are those of one --topic')
-  // A user has pages alone: metadata belong to nobody.
-  const own = user === null ? topics : topics.filter((t) => t === topology.recentlyPlayed.name)
-  if (own.length === 0) throw usage('--user goes with spotify.recently-played alone')
-  return { topics: own, from, to, partitions, user }
+  for (const fault of faults.slice(0, faultsShown)) out.say(fault)
+  if (faults.length > faultsShown) out.say(`… and ${toPlural(faults.length - faultsShown, 'line')} more.`)
+  if ('executed' in report) {
+    if (out.json) out.printJson(report)
+    else out.print(`Nothing was changed. Load ${toPlural(report.plays, 'play')} with: --execute`)
+  } else {
+    const resume = 'the same command: what is stored stays'
+    await showEnd(context, report, { kind: 'rows', deadLetters: false, resume })
+  }
+  return isWhole && faults.length === 0 ? exitCodes.stopped : exitCodes.fault
 }
 
-function usage(what: string): OperatorFault {
-  return new OperatorFault(what, 'songswap restore --help shows what is possible.', { code: 'usage' })
+async function showEnd(
+  { operator, out }: CliContext,
+  report: RerunReport,
+  of: Parameters<typeof showDone>[2],
+): Promise<void> {
+  if (out.json) return out.printJson(report)
+  showDone(out, report, of)
+  if (of.kind === 'topic') return
+  const sql = await operator.postgres()
+  for (const line of toOrphanLines(await readOrphans(sql))) out.say(line)
+  for (const line of toReturnedLines(await readReturned(sql))) out.say(line)
 }

@@ -1,6 +1,9 @@
 import type { Command } from 'commander'
-import type { Bound } from '../../operations/rerun/bounds.ts'
-import { parseFrom, parsePartitions, parseTo } from '../../operations/rerun/bounds.ts'
+import { InvalidArgumentError } from 'commander'
+import type { Bound, Choice } from '../../operations/rerun/bounds.ts'
+import type { Resume } from '../../operations/rerun/journal.ts'
+import { parseWhole } from '../terminal/numbers.ts'
+import { parseFrom, parseTo } from './bound-text.ts'
 
 /** What replay and restore are asked alike. */
 export interface RerunOptions {
@@ -9,6 +12,7 @@ export interface RerunOptions {
   partition?: number[]
   user?: number
   rate?: number
+  allowRemoval?: number
   /** true: the latest run that was cut short. */
   resume?: number | true
   execute?: true
@@ -22,7 +26,40 @@ export function defineRange(command: Command): Command {
     .option('--partition <list>', 'only these: 0,3', parsePartitions)
 }
 
-/** Id of the run to go on with; null: the latest. */
-export function toRunId(resume: number | true): number | null {
-  return resume === true ? null : resume
+/** Defines how fast a run may go, and how much it may remove. */
+export function defineLimits(command: Command): Command {
+  return command
+    .option('--rate <n>', 'at most so many records a second', parseRate)
+    .option(
+      '--allow-removal <percent>',
+      'remove up to this share of the plays of the range; default: 1, or 50 plays',
+      parsePercent,
+    )
+}
+
+/** The options as both operations take them. */
+export function toChoice(
+  options: RerunOptions,
+): Choice & { user: number | null; rate: number | null; allowedPercent: number | null; resume: Resume } {
+  const { from = null, to = null, partition = null, user = null, rate = null, resume = null } = options
+  return {
+    ...{ from, to, partitions: partition, user, rate },
+    allowedPercent: options.allowRemoval ?? null,
+    resume: resume === true ? 'latest' : resume,
+  }
+}
+
+function parsePartitions(text: string): number[] {
+  if (/^\d{1,9}(,\d{1,9})*$/.test(text)) return text.split(',').map(Number)
+  throw new InvalidArgumentError('Give a partition, or several: 0,3,4.')
+}
+
+function parseRate(text: string): number {
+  return Math.max(1, parseWhole(text))
+}
+
+function parsePercent(text: string): number {
+  const percent = parseWhole(text)
+  if (percent <= 100) return percent
+  throw new InvalidArgumentError('Give a percentage, 0 to 100.')
 }

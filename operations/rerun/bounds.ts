@@ -1,52 +1,17 @@
-import { InvalidArgumentError } from 'commander'
-import { toMoment } from '../../cli/terminal/moment.ts'
+import { z } from 'zod'
 import type { PartitionEnds } from '../../lib/kafka/admin.ts'
 
-/** Where a range of a topic begins or ends, as an operator says it. */
-export type Bound =
-  /** Unix time in milliseconds, of the records. */
-  | { type: 'time'; at: number }
-  /** The same offset in every partition. */
-  | { type: 'offset'; offset: number }
-  /** An offset for each partition; the others are left out. */
-  | { type: 'offsets'; byPartition: Readonly<Record<number, number>> }
+/** Where a range of a topic begins or ends. */
+export const bound = z.union([
+  z.object({ type: z.literal('time'), at: z.number().describe('Unix ms, of the records') }),
+  z.object({ type: z.literal('offset'), offset: z.int().describe('the same in every partition') }),
+  z.object({
+    type: z.literal('offsets'),
+    byPartition: z.record(z.string(), z.int()).describe('the other partitions are left out'),
+  }),
+])
 
-/**
- * `7d`, `-90m`, `2026-11-24T08:15`, `1200`, `0:1200,3:40`.
- *
- * @returns null: it is none of these
- */
-export function toBound(text: string, now: Date): Bound | null {
-  if (/^\d{1,15}$/.test(text)) return { type: 'offset', offset: Number(text) }
-  if (/^\d{1,9}:\d{1,15}(,\d{1,9}:\d{1,15})*$/.test(text)) {
-    const pairs = text.split(',').map((pair) => pair.split(':').map(Number))
-    return { type: 'offsets', byPartition: Object.fromEntries(pairs) }
-  }
-  const at = toMoment(text, now)
-  return at && { type: 'time', at: at.getTime() }
-}
-
-/** For `--from`; null: from the first record. */
-export const parseFrom = (text: string): Bound | null => parseBound(text, 'earliest')
-
-/** For `--to`; null: up to the end. */
-export const parseTo = (text: string): Bound | null => parseBound(text, 'latest')
-
-/** `--to earliest` is no slip that may mean everything. */
-function parseBound(text: string, open: 'earliest' | 'latest'): Bound | null {
-  if (text === open) return null
-  const bound = toBound(text, new Date())
-  if (bound) return bound
-  throw new InvalidArgumentError(
-    `Give ${open}, a span (7d), a date (2026-11-24T08:15), an offset, or PARTITION:OFFSET,….`,
-  )
-}
-
-/** For an option of commander's: `0` or `0,3,4`. */
-export function parsePartitions(text: string): number[] {
-  if (/^\d{1,9}(,\d{1,9})*$/.test(text)) return text.split(',').map(Number)
-  throw new InvalidArgumentError('Give a partition, or several: 0,3,4.')
-}
+export type Bound = z.infer<typeof bound>
 
 /** What to run again of a topic. */
 export interface Choice {

@@ -2,7 +2,6 @@ import { createClient } from '../../lib/kafka/client.ts'
 import { toDeadLetterRecords } from '../../lib/kafka/dead-letter.ts'
 import { FloodError, FloodValve, toOutcome } from '../../lib/kafka/flood-valve.ts'
 import { Producer } from '../../lib/kafka/producer.ts'
-import type { Logger } from '../../lib/log.ts'
 import type { Scope } from '../../lib/scope.ts'
 import type { Broker } from '../operator.ts'
 import type { FeederOptions } from './feeder.ts'
@@ -14,7 +13,6 @@ import { addDeadLetters } from './tally.ts'
 export interface BurialOptions {
   broker: Broker
   scope: Scope
-  log: Logger
   /** Group in whose name the records die. */
   group: string
   /** false: they are counted and named only. */
@@ -27,7 +25,7 @@ export interface BurialOptions {
  * counted, and not reported again.
  */
 export function openBurial(options: BurialOptions): FeederOptions['bury'] {
-  const { broker, scope, log, group, publish, tally } = options
+  const { broker, scope, group, publish, tally } = options
   const valves = new Map<string, FloodValve>()
   let producer: Promise<Producer> | null = null
   let known: KnownLetters | null = null
@@ -39,7 +37,10 @@ export function openBurial(options: BurialOptions): FeederOptions['bury'] {
     valves.set(place, valve)
     if (publish && valve.judge(toOutcome(records, fresh)) !== 'pass') throw new FloodError(0)
     if (publish && fresh.length > 0) {
-      producer ??= scope.use(new Producer({ client: createClient(broker.client), log }), 'producer')
+      producer ??= scope.use(
+        new Producer({ client: createClient(broker.client), log: broker.client.log }),
+        'producer',
+      )
       const records = toDeadLetterRecords(fresh, { group, attempts: 1, at: Date.now() })
       await (await producer).publish(broker.topology.deadLetters.name, records)
       for (const letter of fresh) known?.add(letterKey({ ...letter, group }))

@@ -1,21 +1,23 @@
+import { z } from 'zod'
 import type { Sql } from '../../lib/postgres.ts'
-import { toRelative } from '../../lib/words.ts'
 import { OperatorFault } from '../fault.ts'
 import type { Tally } from './tally.ts'
 import { emptyTally } from './tally.ts'
 
 /** One partition of a rerun, or one log of it in the archive, and how far it has come. */
-export interface Stretch {
-  topic: string
-  partition: number
-  /** Of the archive's logs of the partition; absent: the first one. */
-  incarnation?: number
-  from: number
-  /** Not included. */
-  to: number
-  /** First offset whose effect is not known to be durable. */
-  next: number
-}
+export const stretch = z.object({
+  topic: z.string(),
+  partition: z.int(),
+  incarnation: z
+    .int()
+    .exactOptional()
+    .describe("of the archive's logs of the partition; absent for the first one"),
+  from: z.int(),
+  to: z.int().describe('not included'),
+  next: z.int().describe('first offset whose effect is not known to be durable'),
+})
+
+export type Stretch = z.infer<typeof stretch>
 
 /** What a rerun does: enough to go on with it. */
 export interface Plan {
@@ -35,6 +37,14 @@ export interface RunName {
   command: 'replay' | 'restore' | 'restore --to-topic'
   /** The group or the topics. */
   subject: string
+}
+
+/** The run to go on with: its id, or the latest that was cut short; null: a new one. */
+export type Resume = number | 'latest' | null
+
+/** The command that goes on with a run. */
+export function toResume({ command, subject }: RunName, id: number): string {
+  return `songswap ${command}${command === 'replay' ? ` ${subject}` : ''} --resume ${id} --execute`
 }
 
 /** Longer than the pauses between two notes: a run whose process was killed is free again after as long. */
@@ -62,18 +72,17 @@ export async function noteFile(sql: Sql): Promise<void> {
 /**
  * The run to go on with.
  *
- * @param of.id null: the latest that was not finished
  * @param of.execute it is taken over: nobody else can, until it ends
  * @throws OperatorFault when there is none, or when its process is still at work
  */
 export async function resumeRun(
   sql: Sql,
   name: RunName,
-  of: { id: number | null; execute: boolean },
+  of: { id: number | 'latest'; execute: boolean },
 ): Promise<Run> {
-  const known = (await openRuns(sql, name)).find(({ id }) => of.id === null || id === of.id)
+  const known = (await openRuns(sql, name)).find(({ id }) => of.id === 'latest' || id === of.id)
   if (!known) {
-    const what = of.id === null ? 'unfinished run' : `unfinished run ${of.id}`
+    const what = of.id === 'latest' ? 'unfinished run' : `unfinished run ${of.id}`
     throw new OperatorFault(
       `There is no ${what} of ${name.command} ${name.subject}`,
       'Start one without --resume.',
@@ -104,12 +113,13 @@ async function saveRun(sql: Sql, run: Run, state: 'going' | 'stopped' | 'finishe
   )
 }
 
-export interface OpenRun {
-  id: number
-  updatedAt: Date
-  /** Its process is alive, or was a few seconds ago. */
-  isGoing: boolean
-}
+export const openRun = z.object({
+  id: z.int(),
+  updatedAt: z.date(),
+  isGoing: z.boolean().describe('true if its process is alive, or was a few seconds ago'),
+})
+
+export type OpenRun = z.infer<typeof openRun>
 
 /** Unfinished runs of a command, latest first. */
 export async function openRuns(sql: Sql, name: RunName): Promise<OpenRun[]> {
@@ -121,18 +131,9 @@ export async function openRuns(sql: Sql, name: RunName): Promise<OpenRun[]> {
   return rows
 }
 
-/** A line on each unfinished run. */
-export function toOpenRunLines(runs: readonly OpenRun[], now: Date): string[] {
-  return runs.map(({ id, updatedAt, isGoing }) =>
-    isGoing
-      ? `Run ${id} is at work.`
-      : `Run ${id} was cut short ${toRelative(updatedAt, now)}; to go on with it: --resume ${id}`,
-  )
-}
-
 /** Records that are left to be read, by offsets. */
-export function recordsLeft(plan: Plan): number {
-  return plan.stretches.reduce((sum, s) => sum + Math.max(0, s.to - s.next), 0)
+export function recordsLeft(stretches: readonly Stretch[]): number {
+  return stretches.reduce((sum, s) => sum + Math.max(0, s.to - s.next), 0)
 }
 
 const savedEveryMs = 2_000
@@ -154,7 +155,7 @@ export function keepNotes(sql: Sql, run: Run): { end: (finished: boolean) => Pro
     async end(finished) {
       clearInterval(timer)
       await saving
-      await save(finished && recordsLeft(run.plan) === 0 ? 'finished' : 'stopped')
+      await save(finished && recordsLeft(run.plan.stretches) === 0 ? 'finished' : 'stopped')
     },
   }
 }

@@ -2,6 +2,7 @@ import type { DeadLetter, DeadLetterInfo } from '../../lib/kafka/dead-letter.ts'
 import { readObituary } from '../../lib/kafka/dead-letter.ts'
 import { readRange } from '../../lib/kafka/read-range.ts'
 import type { Broker } from '../operator.ts'
+import { readerGroup } from './topic-source.ts'
 
 /** Dead letters that lie in their topic, by {@link letterKey}. */
 export type KnownLetters = Set<string>
@@ -26,7 +27,7 @@ export async function readKnownLetters(broker: Broker, group: string): Promise<K
   await readRange({
     ...client,
     topic: name,
-    group: `${client.config.prefix}songswap-replay-${crypto.randomUUID()}`,
+    group: readerGroup(broker),
     ranges: ranges.filter(({ from, to }) => from < to),
     async onRecords(records) {
       for (const letter of records) {

@@ -7,6 +7,7 @@ import type { Rerun } from '../../services/loader/history.ts'
 import { countSilent, historyHandler } from '../../services/loader/history.ts'
 import { Memory } from '../../services/loader/memory.ts'
 import { metadataHandler } from '../../services/loader/metadata.ts'
+import type { Rebuild } from '../../services/loader/rebuild.ts'
 import type { Tally } from './tally.ts'
 import { addRemoved } from './tally.ts'
 
@@ -39,6 +40,7 @@ export function loaderSinks(of: {
             tally.rejected += account.rejected
             tally.gaps += account.gaps
             addRemoved(tally, effect.removed)
+            tally.kept += effect.kept
             tally.unjudged += effect.unjudged
             tally.catalogueRows += effect.catalogueRows
           },
@@ -60,4 +62,11 @@ export function loaderSinks(of: {
 export async function readSureTime(sql: Sql): Promise<number> {
   const { rows } = await sql.query<{ now: Date }>('select now()')
   return rows[0]?.now.getTime() ?? 0
+}
+
+/** Sets to null what no page has said, once all of them were read. */
+export async function finishRebuild(sql: Postgres, rebuild: Rebuild, tally: Tally): Promise<void> {
+  const { judged, rows } = await sql.transaction((sql) => rebuild.finish(sql))
+  tally.unjudged = Math.max(0, tally.unjudged - judged)
+  tally.catalogueRows += rows
 }

@@ -1,4 +1,3 @@
-import { parseWhole } from '../../cli/terminal/numbers.ts'
 import { pause } from '../../lib/backoff.ts'
 
 /** Keeps to a rate. */
@@ -24,9 +23,4 @@ export function openPace(perSecond: number | null, options: { portion: number; s
       if (ms > 0) await pause(ms, signal)
     },
   }
-}
-
-/** For an option of commander's. */
-export function parseRate(text: string): number {
-  return Math.max(1, parseWhole(text))
 }

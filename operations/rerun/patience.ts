@@ -16,9 +16,9 @@ const longestPauseMs = 15_000
  */
 export async function withPatience(
   work: () => Promise<void>,
-  options: { progress: () => number; say: (text: string) => void; signal: AbortSignal },
+  options: { progress: () => number; onWait?: (why: string) => void; signal: AbortSignal },
 ): Promise<void> {
-  const { progress, say, signal } = options
+  const { progress, onWait, signal } = options
   let seen = progress()
   let since = performance.now()
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
@@ -34,7 +34,7 @@ export async function withPatience(
         pauseMs = firstPauseMs
       }
       if (performance.now() - since > patienceMs) throw error
-      say(`Waiting: ${describe(error)}`)
+      onWait?.(describe(error))
       await pause(pauseMs, signal)
       if (signal.aborted) return
     }

@@ -1,53 +1,58 @@
+import { z } from 'zod'
 import type { MissingOffsets } from '../../lib/archive/chain.ts'
 import { toMissingText } from '../../lib/archive/chain.ts'
 import type { DeadLetter } from '../../lib/kafka/dead-letter.ts'
 import type { UnclaimedPlay } from '../../services/loader/claim-store.ts'
 import { toUnclaimedText } from '../../services/loader/claim-store.ts'
 
+export const missingOffsets = z.object({
+  topic: z.string(),
+  partition: z.int(),
+  incarnation: z.int().exactOptional().describe("of the partition's logs; absent for the first one"),
+  from: z.int(),
+  to: z.int().describe('included'),
+})
+
 /** What became of the records of a rerun. Kept in the journal, so plain JSON. */
-export interface Tally {
-  /** Records read within the range. */
-  read: number
-  /** Of these, records of other users or times, or of users who were erased. */
-  passedOver: number
-  /** Records that the topic or the archive no longer had when their turn came. */
-  forgotten: number
-  /** Items of pages; `items` = stored + alreadyThere + changed + dropped + rejected. */
-  items: number
-  stored: number
-  alreadyThere: number
-  changed: number
-  dropped: number
-  rejected: number
-  /** Plays that their own page no longer claims. */
-  removed: number
-  /** The first of them: `partition/offset: user, time and track`. */
-  removedExamples: string[]
-  /** Facts on which the newest version is silent, and plays of pages with rejected items: right or wrong, they stay. */
-  unjudged: number
-  /** Gaps that were not known. */
-  gaps: number
-  /** Answers about tracks, artists and features: entities, and ids that do not exist. */
-  found: number
-  notFound: number
-  /** Rows of tracks, albums, artists and features that are new, changed, or seen again later. */
-  catalogueRows: number
-  /** Objects put into the archive, and the records that they hold. */
-  objectsPut: number
-  recordsPut: number
-  /** Records put back into the topic. */
-  published: number
-  /** Dead letters that lie in their topic already; nothing new is published for them. */
-  deadKnown: number
-  /** By reason. */
-  deadLetters: Record<string, number>
-  /** The first of them: `partition/offset: reason: message`. */
-  deadExamples: string[]
-  /** Offsets that no object of the archive holds which was listed. */
-  missing: MissingOffsets[]
-  /** Objects that could not be read to their end. */
-  damaged: { key: string; reason: string }[]
-}
+export const tally = z.object({
+  read: z.int().describe('records read within the range'),
+  passedOver: z.int().describe('of these, records of other users or times, or of users who were erased'),
+  forgotten: z.int().describe('records that the topic no longer had when their turn came'),
+  items: z.int().describe('items of pages: the sum of stored, alreadyThere, changed, dropped and rejected'),
+  stored: z.int(),
+  alreadyThere: z.int(),
+  changed: z.int(),
+  dropped: z.int(),
+  rejected: z.int(),
+  removed: z.int().describe('plays that no page claims'),
+  unjudged: z
+    .int()
+    .describe(
+      'facts on which the newest version is silent, and plays of pages with rejected items; they stay',
+    ),
+  gaps: z.int().describe('gaps that were not known'),
+  deadKnown: z.int().describe('dead letters that lie in their topic already'),
+  found: z.int().describe('entities that answers hold'),
+  notFound: z.int().describe('ids that do not exist'),
+  catalogueRows: z.int().describe('rows of tracks, albums, artists and features that were written'),
+  objectsPut: z.int(),
+  recordsPut: z.int().describe('records in the objects put'),
+  published: z.int().describe('records put back into the topic'),
+  removedExamples: z
+    .array(z.string())
+    .describe('the first ten: partition/offset of the page, user, time, track'),
+  deadLetters: z.record(z.string(), z.int()).describe('by reason'),
+  deadExamples: z.array(z.string()).describe('the first ten: partition/offset, reason, message'),
+  missing: z.array(missingOffsets).describe('offsets that no listed object holds'),
+  damaged: z
+    .array(z.object({ key: z.string(), reason: z.string() }))
+    .describe('objects that could not be read to their end'),
+  kept: z
+    .int()
+    .describe('plays that their own page does not claim and another page does: they are its plays now'),
+})
+
+export type Tally = z.infer<typeof tally>
 
 const examplesKept = 10
 
@@ -62,18 +67,7 @@ export function emptyTally(): Tally {
     deadExamples: [],
     missing: [],
     damaged: [],
-  }
-}
-
-/** Counts what a feeder settles. @param onRead so many more records */
-export function countSettled(
-  tally: Tally,
-  onRead: (records: number) => void,
-): (settled: { read: number; wanted: number }) => void {
-  return ({ read, wanted }) => {
-    tally.read += read
-    tally.passedOver += read - wanted
-    onRead(read)
+    kept: 0,
   }
 }
 
@@ -91,10 +85,6 @@ export function addRemoved(tally: Tally, plays: readonly UnclaimedPlay[]): void 
   tally.removed += plays.length
   const left = examplesKept - tally.removedExamples.length
   tally.removedExamples.push(...plays.slice(0, left).map(toUnclaimedText))
-}
-
-export function countDeadLetters(tally: Tally): number {
-  return Object.values(tally.deadLetters).reduce((sum, n) => sum + n, 0)
 }
 
 /** Notes offsets that are in no object, once. */

@@ -12,8 +12,10 @@ export interface HistoryEffect {
   stored: readonly (Place & { stored: number })[]
   /** Plays that a mended parser reads otherwise; none but in a rerun. */
   playsRepaired: number
-  /** Plays that their own page no longer claims; none but in a rerun. */
+  /** Plays that no page claims any more; none but in a rerun. */
   removed: readonly UnclaimedPlay[]
+  /** Plays that their own page no longer claims, and that another one has from now on. */
+  kept: number
   /** What a rerun could not judge: facts on which a version is silent, and plays of pages with rejected items. */
   unjudged: number
   /** The page that reports a rejected item, by {@link rejectedKey}. */

@@ -1,5 +1,7 @@
 import type { Sql } from '../../lib/postgres.ts'
-import type { HistoryPage } from './transform.ts'
+import { insertPlays } from './history-store.ts'
+import type { HistoryPage, PlayRow } from './transform.ts'
+import { byKey } from './transform.ts'
 
 /** A play that is stored as a page's, and that the page does not claim. */
 export interface UnclaimedPlay {
@@ -14,8 +16,18 @@ export function toUnclaimedText({ page, userId, playedAt, trackId }: UnclaimedPl
   return `${page}: user ${userId} ${playedAt.toISOString()} ${trackId}`
 }
 
+/**
+ * What is to become of plays that their own page does not claim, by {@link playKey}: the row of another page that
+ * claims the play, or null where no page is known to. A play that is not named here stays.
+ */
+export type Verdicts = ReadonlyMap<string, PlayRow | null>
+
+export function playKey(play: { userId: string; playedAt: Date | number; trackId: string }): string {
+  return `${play.userId} ${Number(play.playedAt)} ${play.trackId}`
+}
+
 export interface Unclaimed {
-  removed: readonly UnclaimedPlay[]
+  plays: readonly UnclaimedPlay[]
   /**
    * Plays that pages do not claim and that stay: of a page with rejected items, as such an item may be the one that was
    * stored, and rows that do not say the time of their page, as another page may have had its place.
@@ -23,7 +35,14 @@ export interface Unclaimed {
   unjudged: number
 }
 
-export const nothingUnclaimed: Unclaimed = { removed: [], unjudged: 0 }
+export interface Removal {
+  removed: readonly UnclaimedPlay[]
+  /** Plays that belong to another page from now on. */
+  kept: number
+  unjudged: number
+}
+
+export const nothingRemoved: Removal = { removed: [], kept: 0, unjudged: 0 }
 
 /**
  * Rows that name one of the pages, by place, log and time, and that no item of it claims. In another log another page
@@ -52,47 +71,57 @@ const unclaimedSql = `
       )
   )`
 
-interface Row {
-  userId: string
-  playedAt: Date
-  trackId: string
-  page: string
-  isSure: boolean
-}
-
 const columns = `
   p.user_id::text as "userId", p.played_at as "playedAt", p.track_id as "trackId",
   p.page_partition || '/' || p.page_offset as page`
 
-/** Removes the plays that their own pages no longer claim. Pages that are none say nothing, so theirs stay. */
-export async function removeUnclaimed(sql: Sql, all: readonly HistoryPage[]): Promise<Unclaimed> {
-  const pages = all.filter(isJudge)
-  const found = await findUnclaimed(sql, pages)
-  if (found.removed.length === 0) return found
-  const { rows } = await sql.query<Omit<Row, 'isSure'>>(
+/**
+ * Removes the plays that their own pages no longer claim, or gives them to the page that does. Pages that are none say
+ * nothing, so theirs stay.
+ */
+export async function removeUnclaimed(
+  sql: Sql,
+  all: readonly HistoryPage[],
+  verdicts: Verdicts,
+): Promise<Removal> {
+  const found = await findUnclaimed(sql, all)
+  const due = found.plays.filter((play) => verdicts.has(playKey(play)))
+  const unjudged = found.unjudged + found.plays.length - due.length
+  if (due.length === 0) return { ...nothingRemoved, unjudged }
+  const { rows } = await sql.query<UnclaimedPlay>(
     `with ${unclaimedSql}, locked as (
        select p.user_id, p.played_at, p.track_id from plays p join unclaimed u using (user_id, played_at, track_id)
+       join unnest($11::bigint[], $12::timestamptz[], $13::text[]) as d (user_id, played_at, track_id)
+         using (user_id, played_at, track_id)
        where u.is_sure order by 1, 2, 3 for update of p
      )
      delete from plays p using locked l
      where p.user_id = l.user_id and p.played_at = l.played_at and p.track_id = l.track_id
      returning ${columns}`,
-    toValues(pages),
+    [
+      ...toValues(all.filter(isJudge)),
+      due.map(({ userId }) => userId),
+      due.map(({ playedAt }) => playedAt),
+      due.map(({ trackId }) => trackId),
+    ],
   )
-  return { removed: rows, unjudged: found.unjudged }
+  const claimed = rows.flatMap((play) => verdicts.get(playKey(play)) ?? [])
+  await insertPlays(sql, claimed.sort(byKey))
+  const removed = rows.filter((play) => !verdicts.get(playKey(play)))
+  return { removed, kept: claimed.length, unjudged }
 }
 
-/** The plays that {@link removeUnclaimed} would remove. */
+/** The plays that the pages do not claim. */
 export async function findUnclaimed(sql: Sql, all: readonly HistoryPage[]): Promise<Unclaimed> {
   const pages = all.filter(isJudge)
-  if (pages.length === 0) return nothingUnclaimed
-  const { rows } = await sql.query<Row>({
+  if (pages.length === 0) return { plays: [], unjudged: 0 }
+  const { rows } = await sql.query<UnclaimedPlay & { isSure: boolean }>({
     name: 'loader_unclaimed',
     text: `with ${unclaimedSql} select ${columns}, p.is_sure as "isSure" from unclaimed p order by 1, 2, 3`,
     values: toValues(pages),
   })
   return {
-    removed: rows.filter((row) => row.isSure).map(({ isSure: _, ...play }) => play),
+    plays: rows.filter((row) => row.isSure).map(({ isSure: _, ...play }) => play),
     unjudged: rows.filter((row) => !row.isSure).length,
   }
 }

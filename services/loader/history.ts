@@ -11,7 +11,8 @@ import { toAccount, toReports } from './account.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { CatalogueEffect, Silent } from './catalogue-store.ts'
 import { writeCatalogue } from './catalogue-store.ts'
-import { nothingUnclaimed, removeUnclaimed } from './claim-store.ts'
+import type { Verdicts } from './claim-store.ts'
+import { nothingRemoved, removeUnclaimed } from './claim-store.ts'
 import { forgetRejected, insertPlays, rememberRejected, repairPlays } from './history-store.ts'
 import { recordWindows } from './ledger.ts'
 import { readLogNumber, withLogNumber } from './log-number.ts'
@@ -40,8 +41,10 @@ export interface HistoryOptions {
 export interface Rerun {
   /** A time that has surely come, Unix ms: plays of pages that a clock behind it had fetched are not ahead of it. */
   sureTime: number
+  /** Plays that their own page does not claim, and what is to become of them. Absent: all stay. */
+  verdicts?: Verdicts | undefined
   /** Where all pages are read, from the first record on. */
-  rebuild?: Rebuild
+  rebuild?: Rebuild | undefined
 }
 
 type StoredEffect = HistoryEffect & Pick<CatalogueEffect, 'inTable' | 'silent'>
@@ -131,7 +134,7 @@ async function store(
     silent,
   } = await writeCatalogue(sql, catalogue, rerun ? 'repair' : 'newer')
   // Before the plays are stored: another page of the batch may claim one that is removed.
-  const unclaimed = rerun ? await removeUnclaimed(sql, pages) : nothingUnclaimed
+  const removal = rerun?.verdicts ? await removeUnclaimed(sql, pages, rerun.verdicts) : nothingRemoved
   const stored = await insertPlays(sql, batch.plays)
   const playsRepaired = rerun ? await repairPlays(sql, batch.plays) : 0
   if (rerun) await forgetRejected(sql, batch.healed)
@@ -148,14 +151,15 @@ async function store(
     ...{
       stored,
       playsRepaired,
-      removed: unclaimed.removed,
+      removed: removal.removed,
+      kept: removal.kept,
       reporters,
       gaps,
       catalogueRows,
       inTable,
       silent,
     },
-    unjudged: countSilent(silent) + unclaimed.unjudged,
+    unjudged: countSilent(silent) + removal.unjudged,
   }
 }
 

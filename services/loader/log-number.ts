@@ -13,7 +13,10 @@ interface LogRow {
  *
  * Runs in the transaction that stores the records, so a number is known from the first rows on that have it.
  */
-export async function readLogNumber(sql: Sql, record: RawRecord): Promise<number> {
+export async function readLogNumber(
+  sql: Sql,
+  record: Pick<RawRecord, 'topic' | 'partition' | 'topicId'>,
+): Promise<number> {
   const { topic, partition, topicId = null } = record
   const latest = await readLatest(sql, { topic, partition })
   if (topicId === null) return latest?.incarnation ?? 0

@@ -170,7 +170,7 @@ function toPlayRow(page: Page, { playedAt, track, context }: Play): PlayRow {
   }
 }
 
-function byKey(a: PlayRow, b: PlayRow): number {
+export function byKey(a: PlayRow, b: PlayRow): number {
   return compareUsers(a.userId, b.userId) || a.playedAt - b.playedAt || compareText(a.trackId, b.trackId)
 }
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { CliContext } from '../../cli/command.ts'
+import { toOrphanLines } from '../../cli/rerun/lost-user-lines.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
-import { afterRestore } from '../../operations/restore/after.ts'
+import { readOrphans } from '../../operations/rerun/lost-users.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 
@@ -38,10 +38,8 @@ test('after a restore, ids without an account are found by the key, without read
       from unnest(array(select generate_series(1, 300)) || array[500] || array(select generate_series(700, 711))) u,
         generate_series(1, 100) n;
     analyze plays`)
-  const lines: string[] = []
-  const context = { out: { json: false, say: (line: string) => lines.push(line) } } as unknown as CliContext
   const before = await rowsScanned()
-  await afterRestore(context, postgres)
+  const lines = toOrphanLines(await readOrphans(postgres))
   expect(lines.slice(0, 3)).toEqual([
     '\n12 user ids with plays and without an account:',
     '  700: 100 plays, the newest of 2026-11-24 01:40:00 UTC',

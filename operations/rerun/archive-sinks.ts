@@ -1,31 +1,25 @@
 import { tmpdir } from 'node:os'
-import type { CliContext } from '../../cli/command.ts'
 import { honoursConditions } from '../../lib/archive/conditional-puts.ts'
-import type { OpenSink } from '../../lib/kafka/sink.ts'
-import type { SpotifyResponse, Topic } from '../../lib/topology.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { Topic } from '../../lib/topology.ts'
 import { RowFormats } from '../../services/archiver/row-format.ts'
 import { ArchiveSink } from '../../services/archiver/sink.ts'
 import type { ArchiveStore } from '../../services/archiver/store.ts'
 import { openStore } from '../../services/archiver/store.ts'
 import { OperatorFault } from '../fault.ts'
-import type { Tally } from '../rerun/tally.ts'
+import type { Archive } from '../operator.ts'
+import type { Sinks } from './run.ts'
+import type { Tally } from './tally.ts'
 
 const objectBytes = 64 << 20
-/** By the clock below, which {@link ArchiveSinks.ripen} alone moves. */
+/** By the clock below, which `ripen` alone moves. */
 const objectAgeMs = 1
 
 /** Sinks of the archiver: records that no object holds become objects, all others stay as they are. */
-export interface ArchiveSinks {
-  open: OpenSink<SpotifyResponse>
-  /** Says that no record follows: objects that are open now are put at the next tick. */
-  ripen(): void
-}
-
 export async function archiveSinks(
-  context: CliContext,
-  of: { topics: readonly Topic[]; tally: Tally },
-): Promise<ArchiveSinks> {
-  const { s3, prefix } = await context.operator.archive()
+  { s3, prefix }: Archive,
+  of: { topics: readonly Topic[]; tally: Tally; log: Logger },
+): Promise<Omit<Required<Sinks>, 'bury'>> {
   if (!(await honoursConditions(s3, prefix))) {
     const hint = 'Update the object store, or use another one; songswap doctor --only s3 tries it.'
     throw new OperatorFault('The object store ignores If-None-Match: objects could be overwritten', hint)
@@ -48,8 +42,8 @@ export async function archiveSinks(
   const now = () => time
   const limits = { objectBytes, objectAgeMs, spoolDir: tmpdir() }
   return {
-    open: (topic, partition) =>
-      new ArchiveSink({ ...limits, topic, partition, store: counting, formats, now, log: context.log }),
+    openSink: (topic, partition) =>
+      new ArchiveSink({ ...limits, topic, partition, store: counting, formats, now, log: of.log }),
     ripen() {
       time += objectAgeMs
     },

@@ -4,9 +4,9 @@ import { readArchive } from '../../lib/archive/read.ts'
 import { parseSummary } from '../../lib/archive/summary.ts'
 import type { S3 } from '../../lib/s3.ts'
 import type { Broker } from '../operator.ts'
-import type { ArchiveObject } from './objects.ts'
-import type { RestoreChoice } from './plan.ts'
-import { resolveTopic } from './plan.ts'
+import type { ArchiveObject } from './archive-objects.ts'
+import type { ArchiveChoice } from './archive-plan.ts'
+import { resolveTopic } from './archive-plan.ts'
 
 /**
  * What lies between the last row of an object and the next object, and is in neither: the listing left an object out,
@@ -35,7 +35,7 @@ export async function missingAfter(
  */
 export async function missingAtEnd(
   { admin, topology }: Broker,
-  choice: RestoreChoice,
+  choice: ArchiveChoice,
   objects: readonly ArchiveObject[],
 ): Promise<MissingOffsets[]> {
   if (choice.to !== null) return []

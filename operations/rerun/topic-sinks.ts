@@ -4,7 +4,7 @@ import { headerText } from '../../lib/kafka/record.ts'
 import { restoreHeaders } from '../../lib/kafka/restored.ts'
 import type { OpenSink } from '../../lib/kafka/sink.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
-import type { Tally } from '../rerun/tally.ts'
+import type { Tally } from './tally.ts'
 
 const origins = ['topic', 'partition', 'offset', 'timestamp'] as const
 

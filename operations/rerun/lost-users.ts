@@ -1,8 +1,5 @@
-import type { CliContext } from '../../cli/command.ts'
-import type { Output } from '../../cli/terminal/output.ts'
-import type { Postgres } from '../../lib/postgres.ts'
-import { toPlural, toUtc } from '../../lib/words.ts'
-import type { Stretch } from '../rerun/journal.ts'
+import type { Sql } from '../../lib/postgres.ts'
+import type { Stretch } from './journal.ts'
 
 interface Orphan {
   userId: number
@@ -16,7 +13,7 @@ const shown = 10
  * The loader counts a partition's logs on from those that were restored: a database that was lost knows none. Which
  * topic the latest was read from is for the loader to find.
  */
-export async function noteLogs(sql: Postgres, stretches: readonly Stretch[]): Promise<void> {
+export async function noteLogs(sql: Sql, stretches: readonly Stretch[]): Promise<void> {
   const later = stretches.filter((s) => s.incarnation)
   await sql.query(
     `insert into log_incarnations (topic, partition, incarnation)
@@ -27,19 +24,15 @@ export async function noteLogs(sql: Postgres, stretches: readonly Stretch[]): Pr
 
 /**
  * After a loss of the database the users are gone, and ids would be given from 1 again, to people whose plays are
- * somebody else's: new ids begin after the highest one that anybody had. Names the ids that wait for their user, and
- * those who were erased and are there again.
+ * somebody else's: new ids begin after the highest one that anybody had.
  */
-export async function afterRestore({ out }: CliContext, sql: Postgres): Promise<void> {
+export async function continueUserIds(sql: Sql): Promise<void> {
   await sql.query(
     `select setval(seq, highest) from
        (select pg_get_serial_sequence('users', 'id') as seq, greatest(
          (select max(user_id) from plays), (select max(user_id) from erased_users)) as highest) p
      where highest >= (select last_value from users_id_seq)`,
   )
-  if (out.json) return
-  await nameOrphans(out, sql)
-  await nameReturned(out, sql)
 }
 
 /**
@@ -59,34 +52,36 @@ const orphansSql = `
     and not exists (select from erased_users e where e.user_id = h.user_id)
   limit $1`
 
-/** More than these are said to be more. */
+/** More than these are not counted. */
 const mostOrphans = 10_000
 
-async function nameOrphans(out: Output, sql: Postgres): Promise<void> {
+/** Ids with plays and without an account. */
+export interface Orphans {
+  ids: number
+  /** false: there may be more. */
+  isAll: boolean
+  /** The first ten. */
+  first: Orphan[]
+}
+
+export async function readOrphans(sql: Sql): Promise<Orphans> {
   const { rows } = await sql.query<{ userId: number }>(orphansSql, [mostOrphans])
-  if (rows.length === 0) return
-  const known =
-    rows.length < mostOrphans ? toPlural(rows.length, 'user id') : `${mostOrphans} user ids or more`
-  out.say(`\n${known} with plays and without an account:`)
-  const { rows: named } = await sql.query<Orphan>(
+  const { rows: first } = await sql.query<Orphan>(
     `select user_id as "userId", count(*)::int as plays, max(played_at) as newest from plays
      where user_id = any ($1::bigint[]) group by 1 order by 1`,
     [rows.slice(0, shown).map(({ userId }) => userId)],
   )
-  for (const { userId, plays, newest } of named) {
-    out.say(`  ${userId}: ${toPlural(plays, 'play')}, the newest of ${toUtc(newest)}`)
-  }
-  if (rows.length > shown) out.say(`  … and ${rows.length - shown} more.`)
-  out.say('Give them their ids back before they connect: docs/operations/postgres-was-lost.md')
+  return { ids: rows.length, isAll: rows.length < mostOrphans, first }
 }
 
-/** Where the loader was quicker than the restore, or an old dump was loaded. */
-async function nameReturned(out: Output, sql: Postgres): Promise<void> {
+/**
+ * Users who were erased and of whom something is in the database again: the loader was quicker than the restore, or an
+ * old dump was loaded.
+ */
+export async function readReturned(sql: Sql): Promise<number[]> {
   const { rows } = await sql.query<{ id: number }>(
     `select user_id as id from erased_users e where exists (select from users where id = e.user_id)
        or (select user_id from plays where user_id = e.user_id limit 1) is not null order by 1`,
   )
-  if (rows.length === 0) return
-  out.say('\nThese were erased, and something of theirs is in the database again. Erase it:')
-  for (const { id } of rows) out.say(`  songswap account erase ${id} --execute`)
+  return rows.map(({ id }) => id)
 }

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import type { PlayLine } from '../account/play-line.ts'
 import { parsePlayLine } from '../account/play-line.ts'
-import { toFacts } from './facts.ts'
-import { toPages } from './pages.ts'
+import { toFacts } from './play-facts.ts'
+import { toPages } from './play-pages.ts'
 
 function play(minute: number, over: Partial<PlayLine> = {}): PlayLine {
   return {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { Choice } from '../rerun/bounds.ts'
-import { chooseObjects } from './objects.ts'
+import { chooseObjects } from './archive-objects.ts'
+import type { Choice } from './bounds.ts'
 
 const object = (partition: number, firstOffset: number, date: string) => ({
   ...{ topic: 't', partition, firstOffset },

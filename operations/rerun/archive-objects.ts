@@ -10,9 +10,9 @@ import {
 import { parseSummary } from '../../lib/archive/summary.ts'
 import type { S3 } from '../../lib/s3.ts'
 import type { Archive } from '../operator.ts'
-import type { Choice } from '../rerun/bounds.ts'
-import { toLimits } from '../rerun/bounds.ts'
-import { DamagedObjectError, readPortions } from './rows.ts'
+import { DamagedObjectError, readPortions } from './archive-rows.ts'
+import type { Choice } from './bounds.ts'
+import { toLimits } from './bounds.ts'
 
 /** An object of the archive and the offsets that it covers, both ends included. */
 export interface ArchiveObject extends ArchiveKey {

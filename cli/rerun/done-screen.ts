@@ -1,55 +1,40 @@
-import type { CliContext } from '../../cli/command.ts'
-import { cut, toPrintable, toTable } from '../../cli/terminal/table.ts'
 import type { MissingOffsets } from '../../lib/archive/chain.ts'
 import { toMissingText } from '../../lib/archive/chain.ts'
 import { toCount, toPlural, toSpan } from '../../lib/words.ts'
-import type { Run } from './journal.ts'
-import { recordsLeft } from './journal.ts'
-import type { Tally } from './tally.ts'
-import { countDeadLetters } from './tally.ts'
+import type { RerunReport } from '../../operations/rerun/run.ts'
+import type { Output } from '../terminal/output.ts'
+import { cut, toPrintable, toTable } from '../terminal/table.ts'
 
 /** What a rerun makes: rows of Postgres, objects of the archive, or records of a topic. */
-export type RerunKind = 'rows' | 'archive' | 'topic'
+type RerunKind = 'rows' | 'archive' | 'topic'
 
-export interface RerunEnd {
-  run: Run
-  kind: RerunKind
-  options: { deadLetters: boolean }
-  ms: number
-  aborted: boolean
-  /** The command that goes on with it. */
-  resume: string
-}
-
-/** Tells how a rerun ended: the reconciliation, and what to do next where it was cut short. */
-export function report({ out }: CliContext, end: RerunEnd): void {
-  const { run, kind, ms, aborted, resume } = end
-  const { tally } = run
-  const left = recordsLeft(run.plan)
-  if (out.json) {
-    out.printJson({ run: run.id, finished: !aborted, left, seconds: ms / 1000, ...tally })
-    return
-  }
+/** Says how a rerun ended: the reconciliation, and what to do next where it was cut short. */
+export function showDone(
+  out: Output,
+  report: RerunReport,
+  of: { kind: RerunKind; deadLetters: boolean; resume: string },
+): void {
+  const { seconds, finished, left } = report
   const table = toTable(
     [{ title: '' }, { title: 'RECORDS', align: 'right' }, { title: 'ITEMS', align: 'right' }],
-    toRows(tally, kind, end.options.deadLetters).map(([name, ...n]) => [
+    toRows(report, of.kind, of.deadLetters).map(([name, ...n]) => [
       name,
       ...n.map((c) => (c === null ? '' : toCount(c))),
     ]),
     out.width,
   )
   out.print(table.join('\n'))
-  for (const line of toRemovedLines(tally)) out.say(cut(line, out.width))
-  for (const example of tally.deadExamples) out.say(cut(`  ${toPrintable(example)}`, out.width))
-  for (const { key, reason } of tally.damaged) out.say(`Damaged: ${toPrintable(key)}: ${toPrintable(reason)}`)
-  for (const line of toMissingLines(tally.missing)) out.say(line)
-  const rate = ms > 0 ? `, ${toCount(Math.round((tally.read * 1000) / ms))} records/s` : ''
-  if (aborted) {
-    out.say(`\nInterrupted after ${toTook(ms)}; ${toPlural(left, 'record')} left. Go on with:\n  ${resume}`)
-  } else out.say(`\nDone in ${toTook(ms)}${rate}.`)
+  for (const line of toRemovedLines(report)) out.say(cut(line, out.width))
+  for (const example of report.deadExamples) out.say(cut(`  ${toPrintable(example)}`, out.width))
+  for (const { key, reason } of report.damaged)
+    out.say(`Damaged: ${toPrintable(key)}: ${toPrintable(reason)}`)
+  for (const line of toMissingLines(report.missing)) out.say(line)
+  const rate = seconds > 0 ? `, ${toCount(Math.round(report.read / seconds))} records/s` : ''
+  const interrupted = `Interrupted after ${toTook(seconds)}; ${toPlural(left, 'record')} left. Go on with:\n  ${of.resume}`
+  out.say(finished ? `\nDone in ${toTook(seconds)}${rate}.` : `\n${interrupted}`)
 }
 
-function toRemovedLines({ removed, removedExamples }: Tally): string[] {
+function toRemovedLines({ removed, removedExamples }: RerunReport): string[] {
   if (removed === 0) return []
   const named = removedExamples.map((example) => `  ${toPrintable(example)}`)
   const more = removed - removedExamples.length
@@ -77,14 +62,14 @@ export function toMissingLines(missing: readonly MissingOffsets[]): string[] {
 }
 
 /** `0.4s` as long as it is short, else as any span. */
-function toTook(ms: number): string {
-  return ms < 10_000 ? `${(ms / 1000).toFixed(1)}s` : toSpan(ms)
+function toTook(seconds: number): string {
+  return seconds < 10 ? `${seconds.toFixed(1)}s` : toSpan(seconds * 1000)
 }
 
 type Line = [name: string, records: number | null, items: number | null]
 
-function toRows(tally: Tally, kind: RerunKind, published: boolean): Line[] {
-  const dead = countDeadLetters(tally)
+function toRows(tally: RerunReport, kind: RerunKind, published: boolean): Line[] {
+  const dead = Object.values(tally.deadLetters).reduce((sum, n) => sum + n, 0)
   const lines: Line[] = [['read', tally.read, tally.items > 0 ? tally.items : null]]
   if (tally.passedOver > 0) lines.push(['  passed over', tally.passedOver, null])
   if (kind === 'topic') lines.push(['  published', tally.published, null])
@@ -105,7 +90,7 @@ function toRows(tally: Tally, kind: RerunKind, published: boolean): Line[] {
   return lines
 }
 
-function toRowLines(tally: Tally): Line[] {
+function toRowLines(tally: RerunReport): Line[] {
   const lines: Line[] = []
   if (tally.items > 0) {
     lines.push(
@@ -116,6 +101,7 @@ function toRowLines(tally: Tally): Line[] {
       ['  rejected', null, tally.rejected],
     )
     if (tally.removed > 0) lines.push(['plays that no page claims, removed', null, tally.removed])
+    if (tally.kept > 0) lines.push(['plays that another page claims, kept', null, tally.kept])
   }
   if (tally.found + tally.notFound > 0) {
     lines.push(['  entities', tally.found, null], ['  ids that do not exist', tally.notFound, null])

@@ -2,8 +2,21 @@ import avsc from 'avsc'
 import type { Registry } from '../../lib/registry.ts'
 import { openRegistry, unexpected } from '../../lib/registry.ts'
 import type { AvroSchema } from '../../lib/topology.ts'
+import { subjectOf } from '../../lib/topology.ts'
 import { OperatorFault } from '../fault.ts'
-import type { Row } from './rows.ts'
+import type { Broker } from '../operator.ts'
+import { resolveTopic } from './archive-plan.ts'
+import type { Row } from './archive-rows.ts'
+
+/** The framing of rows of several topics. */
+export function rowFraming({ client, topology }: Broker, topics: readonly string[]): Framing['toBytes'] {
+  const framings = new Map(
+    topics.map((topic) => {
+      return [topic, openFraming(client.config.registryUrl, subjectOf(resolveTopic(topic, topology)))]
+    }),
+  )
+  return async (row, schema) => (await framings.get(row.topic)?.toBytes(row, schema)) ?? null
+}
 
 /** Gives rows their value's bytes as they lay in the topic: schema id and Avro binary. */
 export interface Framing {

@@ -1,0 +1,199 @@
+import { z } from 'zod'
+import type { Sql } from '../../lib/postgres.ts'
+import type { Topic } from '../../lib/topology.ts'
+import { Rebuild } from '../../services/loader/rebuild.ts'
+import { segmentDays } from '../account/topics.ts'
+import { OperatorFault } from '../fault.ts'
+import { resolveGroup } from '../groups.ts'
+import type { Broker, Operator } from '../operator.ts'
+import { archiveSinks } from './archive-sinks.ts'
+import type { Choice } from './bounds.ts'
+import { sayOffsets } from './bounds.ts'
+import { openBurial } from './burial.ts'
+import type { Opening } from './conduct.ts'
+import { conduct } from './conduct.ts'
+import type { Plan, Resume, Run } from './journal.ts'
+import { openRun, recordsLeft, stretch } from './journal.ts'
+import { finishRebuild, loaderPortion, loaderSinks, readSureTime } from './loader-sinks.ts'
+import { openPace } from './pace.ts'
+import type { Judged } from './removals.ts'
+import { removals } from './removals.ts'
+import type { Rerun, RerunOptions } from './run.ts'
+import { rerunReport } from './run.ts'
+import { readTimes } from './stretch-times.ts'
+import { emptyTally } from './tally.ts'
+import { planTopic, upToCommitted } from './topic-plan.ts'
+import { pagesInTopic, topicSource } from './topic-source.ts'
+import { pagesOf } from './wanted.ts'
+import { isWhole } from './whole.ts'
+
+export interface ReplayChoice extends Choice {
+  /** As the operator calls it. */
+  group: string
+  user: number | null
+  /** Records a second; null: as fast as it goes. */
+  rate: number | null
+  /** false: dead letters are counted, and none is published. */
+  deadLetters: boolean
+  resume: Resume
+  /** Percent of the plays of the range that may be removed; null: the default. */
+  allowedPercent: number | null
+}
+
+export const replayPlan = z.object({
+  executed: z.literal(false),
+  group: z.string(),
+  records: z.int(),
+  stretches: z.array(stretch.extend({ firstAt: z.date().nullable(), lastAt: z.date().nullable() })),
+  unfinished: z.array(openRun).describe('runs that can be resumed'),
+  unclaimed: removals.nullable().describe('null if the group stores no plays'),
+  user: z.int().nullable().describe('the user whose pages count; null for all'),
+})
+
+export const replayReport = z.union([replayPlan, rerunReport])
+export type ReplayPlan = z.infer<typeof replayPlan>
+export type ReplayReport = z.infer<typeof replayReport>
+
+/** The group whose handler is to run again. */
+export interface Replayed {
+  group: string
+  topics: readonly Topic[]
+  /** The loader's handlers settle at once and may pass records over; the archiver's do neither. */
+  kind: 'history' | 'metadata' | 'archive'
+}
+
+/**
+ * Runs a group's handler again over a range of its topic, beside the live group. Rows that a wrong parser wrote are
+ * brought to what the parser makes of the same records now.
+ *
+ * @throws OperatorFault for a choice that makes no sense, when too many plays would be removed, and for a flood of
+ * dead letters
+ */
+export async function replay(
+  operator: Operator,
+  choice: ReplayChoice,
+  options: RerunOptions,
+): Promise<ReplayReport> {
+  const broker = await operator.broker()
+  const replayed = await resolveReplayed(broker, choice.group)
+  checkChoice(replayed, choice)
+  const { group, kind } = replayed
+  const going: Going = { operator, broker, replayed, choice, signal: options.signal }
+  return conduct<ReplayPlan>(
+    operator,
+    {
+      name: { command: 'replay', subject: group },
+      resume: choice.resume,
+      plan: () => planReplay(broker, replayed, choice),
+      judge: async (run) => (kind === 'history' ? toJudged(going, run) : null),
+      async show({ plan }, found) {
+        const stretches = await readTimes(broker, plan.stretches)
+        const records = recordsLeft(stretches)
+        return { executed: false, group, records, stretches, ...found, user: userOf(plan) }
+      },
+      open: (run, opening) => toRerun(going, run, opening),
+    },
+    options,
+  )
+}
+
+/** @throws OperatorFault for a group whose handler cannot run again */
+export async function resolveReplayed(broker: Broker, name: string): Promise<Replayed> {
+  const { groups, recentlyPlayed, metadata } = broker.topology
+  const { group } = await resolveGroup(broker, name)
+  if (group === groups.loaderHistory) return { group, topics: [recentlyPlayed], kind: 'history' }
+  if (group === groups.loaderMetadata) return { group, topics: [metadata], kind: 'metadata' }
+  if (group === groups.archiver) return { group, topics: [recentlyPlayed, metadata], kind: 'archive' }
+  const why =
+    {
+      [groups.enricher]:
+        'It would ask Spotify for the same things again. What is missing is asked for by the loader by itself.',
+      [groups.alerter]: 'It would tell old alerts again. To read them: songswap events',
+    }[group] ?? 'It is no group of the stream.'
+  throw new OperatorFault(`${group} cannot be replayed`, why, { code: 'usage' })
+}
+
+/** Users who were erased and whose pages the topics may still hold: a new object has them again. */
+export async function readErasedOf(sql: Sql, { topics }: Replayed): Promise<number[]> {
+  const keptDays = Math.max(...topics.map((t) => t.retentionDays ?? 0))
+  const { rows } = await sql.query<{ user_id: number }>(
+    `select user_id from erased_users where erased_at > now() - $1 * interval '1 day' order by 1`,
+    [keptDays + segmentDays],
+  )
+  return rows.map(({ user_id }) => user_id)
+}
+
+function checkChoice({ group, kind }: Replayed, { user, from, to }: ReplayChoice): void {
+  const fault = (what: string, hint: string) => new OperatorFault(what, hint, { code: 'usage' })
+  if (user !== null && kind !== 'history') {
+    throw fault(`--user does not go with ${group}`, 'Only loader.history deals with pages of users.')
+  }
+  if (kind === 'archive' && sayOffsets(from, to)) {
+    throw fault('The archiver reads two topics, so offsets say too little', 'Give times.')
+  }
+}
+
+async function planReplay(
+  broker: Broker,
+  { topics, group, kind }: Replayed,
+  choice: ReplayChoice,
+): Promise<Plan> {
+  const planned = []
+  for (const topic of topics) planned.push(...(await planTopic(broker, topic, choice)))
+  // What the live archiver has not put yet is its own: a second object would only get into its way.
+  const stretches = kind === 'archive' ? await upToCommitted(broker, group, planned) : planned
+  return { stretches, choice: { user: choice.user } }
+}
+
+function userOf({ choice }: Plan): number | null {
+  return typeof choice.user === 'number' ? choice.user : null
+}
+
+interface Going {
+  operator: Operator
+  broker: Broker
+  replayed: Replayed
+  choice: ReplayChoice
+  signal: AbortSignal
+}
+
+async function toJudged({ operator, broker, choice }: Going, { plan, tally }: Run): Promise<Judged> {
+  const user = userOf(plan)
+  return {
+    ...{ stretches: plan.stretches, user, rate: choice.rate },
+    source: topicSource(broker, emptyTally()),
+    wanted: await pagesOf(await operator.postgres(), { user }),
+    ...{ allowedPercent: choice.allowedPercent, removedBefore: tally.removed },
+    otherPages: () => pagesInTopic(broker),
+  }
+}
+
+async function toRerun(
+  { operator, broker, replayed, choice, signal }: Going,
+  run: Run,
+  { scope, verdicts }: Opening,
+): Promise<Omit<Rerun, 'run' | 'name'>> {
+  const { group, topics, kind } = replayed
+  const { log } = operator
+  const { tally, plan } = run
+  const sql = await operator.postgres()
+  const rebuild = kind === 'history' && (await isWhole(broker, sql, run)) ? new Rebuild() : undefined
+  const rerun = { sureTime: await readSureTime(sql), verdicts, rebuild }
+  const sinks =
+    kind === 'archive'
+      ? await archiveSinks(await operator.archive(), { topics, tally, log })
+      : { openSink: loaderSinks({ group, topology: broker.topology, sql, log, tally, rerun }) }
+  const bury = openBurial({ broker, scope, group, tally, publish: choice.deadLetters })
+  return {
+    topics: topics.map(({ name }) => name),
+    total: recordsLeft(plan.stretches),
+    source: topicSource(broker, tally),
+    pace: openPace(choice.rate, { portion: loaderPortion, signal }),
+    // The archiver leaves nothing out: its objects have no holes.
+    openWanted: async () => (kind === 'archive' ? () => true : pagesOf(sql, { user: userOf(plan) })),
+    openSinks: async () => ({ ...sinks, bury }),
+    async finish() {
+      if (rebuild && !signal.aborted) await finishRebuild(sql, rebuild, tally)
+    },
+  }
+}

@@ -1,0 +1,207 @@
+import { createClient } from '../../lib/kafka/client.ts'
+import { Producer } from '../../lib/kafka/producer.ts'
+import { restoreErasedMarks } from '../account/erased-marks.ts'
+import { OperatorFault } from '../fault.ts'
+import type { Archive, Broker, Operator } from '../operator.ts'
+import type { ArchiveObject } from './archive-objects.ts'
+import type { ArchiveChoice } from './archive-plan.ts'
+import { chooseFromArchive, leftOf, resolveTopic, toStretches } from './archive-plan.ts'
+import { archiveSource, pagesInArchive } from './archive-source.ts'
+import type { Choice } from './bounds.ts'
+import { sayOffsets } from './bounds.ts'
+import { openBurial } from './burial.ts'
+import type { Opening } from './conduct.ts'
+import { conduct } from './conduct.ts'
+import { rowFraming } from './framing.ts'
+import type { Resume, Run } from './journal.ts'
+import { loaderPortion, loaderSinks, readSureTime } from './loader-sinks.ts'
+import { continueUserIds, noteLogs } from './lost-users.ts'
+import { missingAtEnd } from './missing.ts'
+import { openPace } from './pace.ts'
+import type { Judged } from './removals.ts'
+import type { RestorePlan, RestoreReport } from './restore-report.ts'
+import { sumTopic } from './restore-report.ts'
+import type { Rerun, RerunOptions, Sinks, Wanted } from './run.ts'
+import { addMissing, emptyTally } from './tally.ts'
+import { isCopy, topicSinks } from './topic-sinks.ts'
+import { pagesInTopic } from './topic-source.ts'
+import { inRange, pagesOf } from './wanted.ts'
+
+export interface RestoreChoice extends Choice {
+  /** As the operator calls them; null: pages, then metadata. */
+  topics: readonly string[] | null
+  user: number | null
+  /** Records a second; null: as fast as it goes. */
+  rate: number | null
+  /** false: dead letters are counted, and none is published. */
+  deadLetters: boolean
+  /** Puts the records back into their topic; else the loader's handlers store them. */
+  toTopic: boolean
+  resume: Resume
+  /** Percent of the plays of the range that may be removed; null: the default. */
+  allowedPercent: number | null
+}
+
+interface Going {
+  operator: Operator
+  broker: Broker
+  archive: Archive
+  asked: RestoreChoice
+  signal: AbortSignal
+}
+
+/**
+ * Loads records from the archive by the handlers of the loader, or puts them back into their topic.
+ *
+ * @throws OperatorFault for a choice that makes no sense, when too many plays would be removed, and for a flood of
+ * dead letters
+ */
+export async function restore(
+  operator: Operator,
+  asked: RestoreChoice,
+  options: RerunOptions,
+): Promise<RestoreReport> {
+  if (asked.toTopic && !asked.topics && asked.resume === null) throw usage('--to-topic needs --topic')
+  const [broker, archive] = await Promise.all([operator.broker(), operator.archive()])
+  const going: Going = { operator, broker, archive, asked, signal: options.signal }
+  let chosen: ArchiveObject[] | null = null
+  const listed = async ({ plan }: Pick<Run, 'plan'>) => {
+    const choice = plan.choice as unknown as ArchiveChoice
+    chosen ??= await chooseFromArchive(archive, choice)
+    return { choice, chosen, objects: leftOf(chosen, plan.stretches) }
+  }
+  return conduct<RestorePlan>(
+    operator,
+    {
+      name: { command: asked.toTopic ? 'restore --to-topic' : 'restore', subject: 'archive' },
+      resume: asked.resume,
+      async plan() {
+        const choice = toChoice(asked, broker)
+        chosen = await chooseFromArchive(archive, choice)
+        return { stretches: toStretches(chosen), choice: { ...choice } }
+      },
+      judge: async (run) => (asked.toTopic ? null : toJudged(going, run, await listed(run))),
+      async show(run, { unfinished, unclaimed }) {
+        const { choice, chosen, objects } = await listed(run)
+        return {
+          ...{ executed: false, choice },
+          topics: await Promise.all(choice.topics.map((topic) => sumTopic(broker, topic, objects))),
+          objects: objects.map((o) => o.path),
+          missing: await missingAtEnd(broker, choice, chosen),
+          ...{ unfinished, unclaimed },
+        }
+      },
+      open: async (run, opening) => toRerun(going, run, { ...opening, ...(await listed(run)) }),
+    },
+    options,
+  )
+}
+
+function toChoice(
+  { topics, from, to, partitions, user }: RestoreChoice,
+  { topology }: Broker,
+): ArchiveChoice {
+  const named = (topics ?? [topology.recentlyPlayed.name, topology.metadata.name]).map(
+    (name) => resolveTopic(name, topology).name,
+  )
+  const byOffset = sayOffsets(from, to) || partitions
+  if (byOffset && named.length > 1) throw usage('Partitions and offsets are those of one --topic')
+  // A user has pages alone: metadata belong to nobody.
+  const own = user === null ? named : named.filter((t) => t === topology.recentlyPlayed.name)
+  if (own.length === 0) throw usage('--user goes with spotify.recently-played alone')
+  return { topics: own, from, to, partitions, user }
+}
+
+function usage(what: string): OperatorFault {
+  return new OperatorFault(what, 'songswap restore --help shows what is possible.', { code: 'usage' })
+}
+
+interface Listed {
+  choice: ArchiveChoice
+  /** Objects that may hold chosen records, and those of them that are not read yet. */
+  chosen: readonly ArchiveObject[]
+  objects: readonly ArchiveObject[]
+}
+
+async function toJudged(
+  { operator, broker, archive, asked }: Going,
+  { plan, tally }: Run,
+  { choice, objects }: Listed,
+): Promise<Judged> {
+  const { user } = choice
+  const pages = plan.stretches.filter((s) => s.topic === broker.topology.recentlyPlayed.name)
+  return {
+    stretches: pages.map((s) => ({ ...s, incarnation: s.incarnation ?? 0 })),
+    ...{ user, rate: asked.rate, allowedPercent: asked.allowedPercent, removedBefore: tally.removed },
+    source: archiveSource({ archive, broker, objects, tally: emptyTally() }),
+    wanted: await pagesOf(await operator.postgres(), { user, within: choice }),
+    async *otherPages(since) {
+      yield* pagesInArchive({ archive, broker }, since)
+      yield* pagesInTopic(broker)
+    },
+  }
+}
+
+async function toRerun(
+  going: Going,
+  run: Run,
+  { choice, chosen, objects, ...opening }: Listed & Opening,
+): Promise<Omit<Rerun, 'run' | 'name'>> {
+  const { operator, broker, archive, asked, signal } = going
+  const { tally, plan } = run
+  const { toTopic, deadLetters, rate } = asked
+  const sql = await operator.postgres()
+  addMissing(tally, await missingAtEnd(broker, choice, chosen))
+  const framing = toTopic || deadLetters ? rowFraming(broker, choice.topics) : undefined
+  return {
+    topics: choice.topics,
+    total: objects.reduce((sum, o) => sum + o.lastOffset + 1 - o.firstOffset, 0),
+    source: archiveSource({ archive, broker, objects, tally, toBytes: framing }),
+    pace: openPace(rate, { portion: loaderPortion, signal }),
+    prepare: async () => {
+      if (!toTopic) await restoreErasedMarks(archive, sql)
+    },
+    openWanted: (topic) => openWanted(going, topic, choice),
+    openSinks: await sinksOf(going, run, opening),
+    async finish() {
+      if (toTopic) return
+      await noteLogs(sql, plan.stretches)
+      await continueUserIds(sql)
+    },
+  }
+}
+
+async function openWanted(
+  { operator, broker, asked }: Going,
+  topic: string,
+  choice: ArchiveChoice,
+): Promise<Wanted> {
+  const isPages = topic === broker.topology.recentlyPlayed.name
+  const { user } = choice
+  const wanted = isPages
+    ? await pagesOf(await operator.postgres(), { user, within: choice })
+    : inRange(choice)
+  return asked.toTopic ? (record) => wanted(record) && !isCopy(record) : wanted
+}
+
+async function sinksOf(
+  { operator, broker, asked }: Going,
+  { tally }: Run,
+  { scope, verdicts }: Opening,
+): Promise<(topic: string) => Promise<Sinks>> {
+  const { log } = operator
+  const { topology, client } = broker
+  const sql = await operator.postgres()
+  const rerun = { sureTime: await readSureTime(sql), verdicts }
+  const toTopic = asked.toTopic
+    ? topicSinks(await scope.use(new Producer({ client: createClient(client), log }), 'producer'), tally)
+    : null
+  return async (topic) => {
+    const { loaderHistory, loaderMetadata } = topology.groups
+    const group = topic === topology.recentlyPlayed.name ? loaderHistory : loaderMetadata
+    return {
+      openSink: toTopic ?? loaderSinks({ group, topology, sql, log, tally, rerun }),
+      bury: openBurial({ broker, scope, group, tally, publish: asked.deadLetters }),
+    }
+  }
+}

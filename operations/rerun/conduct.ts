@@ -1,4 +1,5 @@
 import { Scope } from '../../lib/scope.ts'
+import { within } from '../../lib/time-limit.ts'
 import type { Verdicts } from '../../services/loader/claim-store.ts'
 import type { Operator } from '../operator.ts'
 import type { OpenRun, Plan, Resume, Run, RunName } from './journal.ts'
@@ -8,6 +9,9 @@ import { judgePlays, refuseMany } from './removals.ts'
 import type { Rerun, RerunOptions, RerunReport } from './run.ts'
 import { carryOut } from './run.ts'
 import { emptyTally } from './tally.ts'
+
+/** A broker that is away does not hold the report up. */
+const closeWithinMs = 1_000
 
 export interface Opening {
   scope: Scope
@@ -54,6 +58,6 @@ export async function conduct<P>(
     const rerun = await open(run, { scope, verdicts: found?.verdicts })
     return await carryOut(operator, { name, run, ...rerun }, options)
   } finally {
-    await scope.close()
+    await within(closeWithinMs, scope.close())
   }
 }

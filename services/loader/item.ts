@@ -1,5 +1,5 @@
 import type { JsonObject, ReadText } from './fields.ts'
-import { idOf, isObject, sha256, textOf } from './fields.ts'
+import { idOf, isObject, maxIdLength, sha256, textOf } from './fields.ts'
 import type { SeenTrack } from './seen-track.ts'
 import { toSeenTrack } from './seen-track.ts'
 
@@ -33,7 +33,7 @@ interface Context {
 
 /** What an item's track is read as. */
 export type TrackReading =
-  | { type: 'track'; track: SeenTrack }
+  | { type: 'track'; track: SeenTrack; key: string }
   | { type: 'drop'; reason: 'null_track' | 'not_a_track' }
   | { type: 'rejected'; reason: 'missing_track' | 'missing_track_id' }
 
@@ -45,7 +45,8 @@ export interface ItemReading {
 
 /** `playedAt` is in Unix ms; null where the item does not tell. */
 export type Item =
-  | { type: 'play'; playedAt: number; track: SeenTrack; context: Context }
+  /** `key` is {@link keyOf} its track. */
+  | { type: 'play'; playedAt: number; track: SeenTrack; key: string; context: Context }
   | { type: 'drop'; reason: DropReason; playedAt: number | null }
   /** `digest` tells the item again in the next poll. */
   | {
@@ -82,7 +83,7 @@ export function toItem(item: unknown, latest: number, reading: ItemReading = pla
   if (playedAtText === undefined || playedAtText === null) return toRejected(item, 'missing_played_at', null)
   if (playedAt === null) return toRejected(item, 'invalid_played_at', null)
   if (playedAt > latest + futureToleranceMs) return toRejected(item, 'future_played_at', playedAt)
-  return { type: 'play', playedAt, track: read.track, context: contextOf(item, reading.text) }
+  return { type: 'play', playedAt, track: read.track, key: read.key, context: contextOf(item, reading.text) }
 }
 
 /** Reads the track of an item. */
@@ -92,7 +93,16 @@ export function readTrack(track: unknown, read: ReadText): TrackReading {
   if (typeof track.type === 'string' && track.type !== 'track') return { type: 'drop', reason: 'not_a_track' }
   const id = idOf(track, read)
   if (id === null) return { type: 'rejected', reason: 'missing_track_id' }
-  return { type: 'track', track: toSeenTrack(id, track, read) }
+  return { type: 'track', track: toSeenTrack(id, track, read), key: keyOf(track, read) }
+}
+
+/**
+ * What Spotify itself calls a track. By this an item is found again on other pages, and such keys are kept in
+ * `shown_windows`: it must stay as it is when a parser is mended that takes ids from elsewhere.
+ */
+function keyOf(track: JsonObject, read: ReadText): string {
+  const text = read(track.id) || read(track.uri) || ''
+  return text.length <= maxIdLength ? text : `${text.slice(0, 200).toWellFormed()}:sha256:${sha256(text)}`
 }
 
 function toRejected(item: unknown, reason: RejectReason, playedAt: number | null): Item {

@@ -116,7 +116,7 @@ function readKnown({ head, rest, reading, byPopularity }: KnownTrack, bytes: Buf
   const known = byPopularity.get(number)
   if (known) return known
   if (!shortNumber.test(number) || reading.type !== 'track') return null
-  const fresh: TrackReading = { type: 'track', track: { ...reading.track, popularity: Number(number) } }
+  const fresh: TrackReading = { ...reading, track: { ...reading.track, popularity: Number(number) } }
   if (byPopularity.size === maxPopularities) byPopularity.clear()
   byPopularity.set(number, fresh)
   return fresh

@@ -6,7 +6,7 @@ import { insertGaps, readOpenGaps, updateGaps } from './gap-store.ts'
 import { compareUsers } from './page.ts'
 import type { KnownMoment, Moment } from './window-store.ts'
 import { insertShownItems, lockWindows, readMoments, writeWindows } from './window-store.ts'
-import type { PageWindow, Past, Window } from './windows.ts'
+import type { PageWindow, Past, Shown, Window } from './windows.ts'
 import { addPage, isPlay, toGaps } from './windows.ts'
 
 /** A page with what it shows of its user's time. */
@@ -82,15 +82,18 @@ async function readPast(
   windows: ReadonlyMap<string, readonly Window[]>,
 ): Promise<Map<string, KnownMoment>> {
   const newest = new Map([...windows].map(([userId, of]) => [userId, of.at(-1)?.newest ?? -Infinity]))
-  const moments = new Map<string, Moment>()
+  const moments = new Map<string, Moment & Pick<Shown, 'trackId'>>()
   for (const { page, window } of pages) {
     const { userId } = page
     if (window.newest > (newest.get(userId) ?? -Infinity)) newest.set(userId, window.newest)
     else
-      for (const id of window.edge) moments.set(keyOf(userId, window, id), { userId, at: window.newest, id })
+      for (const id of window.edge) {
+        const item = window.shown.find((s) => s.id === id && s.at === window.newest)
+        moments.set(keyOf(userId, window, id), { ...item, userId, at: window.newest, id })
+      }
   }
   const known = await readMoments(sql, [...moments.values()])
-  return new Map([...moments.keys()].map((key, i) => [key, known[i] ?? { isKnown: false, next: null }]))
+  return new Map([...moments.keys()].flatMap((key, i) => (known[i] ? [[key, known[i]] as const] : [])))
 }
 
 const keyOf = (userId: string, { newest }: PageWindow, id: string) => `${userId} ${newest} ${id}`
@@ -140,7 +143,7 @@ function toPast(of: {
   const { newest, edge } = window
   const stored = (id: string) => known.get(keyOf(userId, window, id))
   return {
-    isRerun,
+    isLoaded: isRerun && edge.some((id) => stored(id)?.isMoment),
     knows: (id) =>
       stored(id)?.isKnown === true ||
       batch.some((page) => page.shown.some((item) => item.at === newest && item.id === id)),

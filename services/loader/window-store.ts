@@ -1,6 +1,6 @@
 import type { Sql } from '../../lib/postgres.ts'
 import { toArray } from '../../lib/postgres.ts'
-import type { Window } from './windows.ts'
+import type { Shown, Window } from './windows.ts'
 import { isPlay } from './windows.ts'
 
 /** A moment of a user's time, with the id of an item that was shown there. */
@@ -129,35 +129,48 @@ export async function writeWindows(
 export interface KnownMoment {
   /** Whether a page has shown the item. */
   isKnown: boolean
+  /** Whether a page has shown any item of the moment. */
+  isMoment: boolean
   /** Time of the first item after the moment; Unix ms. */
   next: number | null
 }
 
 /** What is stored of moments, in their order. */
-export async function readMoments(sql: Sql, moments: readonly Moment[]): Promise<KnownMoment[]> {
+export async function readMoments(
+  sql: Sql,
+  moments: readonly (Moment & Pick<Shown, 'trackId'>)[],
+): Promise<KnownMoment[]> {
   if (moments.length === 0) return []
-  const { rows } = await sql.query<{ is_known: boolean; next: Date | null }>({
+  const { rows } = await sql.query<{ is_known: boolean; is_moment: boolean; next: Date | null }>({
     name: 'loader_moments',
     text: `
       select
-        exists (select from plays p where p.user_id = m.user_id and p.played_at = m.at and p.track_id = m.id)
+        exists (select from plays p where p.user_id = m.user_id and p.played_at = m.at and p.track_id = m.track_id)
           or exists (select from shown_items s where s.user_id = m.user_id and s.at = m.at and s.item = m.id)
           as is_known,
+        exists (select from plays p where p.user_id = m.user_id and p.played_at = m.at and p.source <> 'import')
+          or exists (select from shown_items s where s.user_id = m.user_id and s.at = m.at)
+          as is_moment,
         least(
           (select min(played_at) from plays p where p.user_id = m.user_id and p.played_at > m.at),
           (select min(s.at) from shown_items s where s.user_id = m.user_id and s.at > m.at)
         ) as next
       from (
-        select user_id, to_timestamp(at / 1000)::timestamptz(3) as at, id, ordinal
-        from unnest($1::bigint[], $2::float8[], $3::text[]) with ordinality as r (user_id, at, id, ordinal)
+        select user_id, to_timestamp(at / 1000)::timestamptz(3) as at, id, track_id, ordinal
+        from unnest($1::bigint[], $2::float8[], $3::text[], $4::text[]) with ordinality
+          as r (user_id, at, id, track_id, ordinal)
       ) m order by ordinal`,
     values: [
       toArray(moments.map((m) => m.userId)),
       toArray(moments.map((m) => m.at)),
       toArray(moments.map((m) => m.id)),
+      toArray(moments.map((m) => m.trackId ?? null)),
     ],
   })
-  return rows.map((row) => ({ isKnown: row.is_known, next: row.next?.getTime() ?? null }))
+  return rows.map((row) => ({
+    ...{ isKnown: row.is_known, isMoment: row.is_moment },
+    next: row.next?.getTime() ?? null,
+  }))
 }
 
 /** Remembers items that pages showed and that are no plays. */

@@ -23,7 +23,7 @@ function windowOf(items: readonly Shown[], fetchedAt = later): PageWindow {
 function pastOf(pages: readonly PageWindow[], { newest }: PageWindow, isRerun = false): Past {
   const next = Math.min(...pages.flatMap((page) => page.reach.filter((time) => time > newest)))
   return {
-    isRerun,
+    isLoaded: isRerun && pages.some((page) => page.shown.some((s) => s.at === newest)),
     knows: (id) => pages.some((page) => page.shown.some((s) => s.at === newest && s.id === id)),
     next: () => (next === Infinity ? null : next),
   }
@@ -117,13 +117,14 @@ describe('a parser that changed', () => {
         id: id(((s.at ?? 0) - start) / minute),
       })),
     )
+  const asRejected = parse((n) => `-digest ${n}`)
+  const asPlays = parse((n) => `t${n}`)
 
   test('leaves no gap that a replay of the pages does not close', () => {
     fc.assert(
       fc.property(spans, spans, (before, since) => {
-        const wrong = before.map(parse((n) => `wrong ${n}`))
-        const right = [...before, ...since].map(parse((n) => `t${n}`))
-        const loaded = [...wrong, ...right.slice(before.length)]
+        const right = [...before, ...since].map(asPlays)
+        const loaded = [...before.map(asRejected), ...right.slice(before.length)]
         const windows = right.reduce(
           (known, page, i) => addPage(known, page, pastOf([...loaded, ...right.slice(0, i)], page, true)),
           addAll(loaded),
@@ -132,6 +133,37 @@ describe('a parser that changed', () => {
       }),
       { numRuns: 1_000 },
     )
+  })
+
+  test('raises no gap in a replay of some of the pages', () => {
+    fc.assert(
+      fc.property(spans, fc.array(fc.nat(), { maxLength: 4 }), (all, again) => {
+        const loaded = all.map(asRejected)
+        const some = again.flatMap((n) => all[n % all.length] ?? [])
+        const windows = some
+          .map(asPlays)
+          .reduce((known, page) => addPage(known, page, pastOf(loaded, page, true)), addAll(loaded))
+        expect(toGaps(windows)).toEqual(gapsByDefinition(loaded))
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  test('keeps all items of pages that end at one moment, in a replay too', () => {
+    const pages = [
+      [shown(50, 'x'), ...run(1, 49)],
+      [shown(50, 'y'), ...run(1, 49)],
+    ].map((p) => windowOf(p))
+    const replayed = pages.reduce(
+      (known, page) => addPage(known, page, pastOf(pages, page, true)),
+      addAll(pages),
+    )
+    for (const id of ['x', 'y']) {
+      const next = windowOf([...run(51, 99), shown(50, id)])
+      expect(toGaps(addPage(replayed, next, pastOf(pages, next)))).toEqual([
+        { after: at(50), before: at(51) },
+      ])
+    }
   })
 
   test('opens no gap where it takes for a play what was none, or the other way', () => {

@@ -16,8 +16,10 @@ import type { Item } from './item.ts'
 export interface Shown {
   /** Unix time in milliseconds; null: it does not say. */
   at: number | null
-  /** Differs between items of one moment; two pages that show an item show the same. */
+  /** Differs between items of one moment; two pages that show an item show the same, whatever parser reads them. */
   id: string
+  /** The track under which a play is stored; absent: it is no play. */
+  trackId?: string
 }
 
 /** What a page shows of its user's time. */
@@ -53,10 +55,13 @@ export interface Gap {
 
 /** What pages before this one have shown, asked where a page does not reach beyond all of them. */
 export interface Past {
-  /** Whether the page was loaded before, maybe by a parser that made something else of its items. */
-  isRerun: boolean
-  /** Whether one of these items of the page's newest moment was shown by any of them. */
+  /** Whether this item of the page's newest moment was shown by any of them. */
   knows: (id: string) => boolean
+  /**
+   * Whether the page was loaded before, by a parser that may have made something else of its items, and any item is
+   * stored at its newest moment: that is one of the page's own, and its edge was opened then.
+   */
+  isLoaded: boolean
   /** Time of the first item after the page's newest one; null: there is none. */
   next: () => number | null
 }
@@ -76,7 +81,7 @@ const elsewherePrefix = '@'
 
 /** An item as it is found again on another page; null: it cannot be. */
 export function toShown(item: Item): Shown | null {
-  if (item.type === 'play') return { at: item.playedAt, id: item.track.id }
+  if (item.type === 'play') return { at: item.playedAt, id: item.key, trackId: item.track.id }
   if (item.type === 'drop') {
     return item.playedAt === null ? null : { at: item.playedAt, id: otherPrefix + item.reason }
   }
@@ -85,11 +90,11 @@ export function toShown(item: Item): Shown | null {
 }
 
 /** An item of the edge of a window that ends at a moment. */
-function edgeKey({ at, id }: Shown, newest: number): string {
+function edgeKey({ at, id }: Pick<Shown, 'at' | 'id'>, newest: number): string {
   return at === null || at === newest ? id : `${elsewherePrefix}${at} ${id}`
 }
 
-/** Whether an id is that of a track: a play says that it was shown. */
+/** Whether an id is that of a play. */
 export function isPlay(id: string): boolean {
   return !id.startsWith(otherPrefix)
 }
@@ -149,9 +154,13 @@ function withoutShown(window: Window, page: PageWindow): Window {
   return edges.length === window.edges.length ? window : { ...window, edges }
 }
 
-/** A mended parser takes what was no play for one: at the same millisecond it is the same item. */
+/**
+ * Another parser takes what was no play for one, or gives another reason why it is none: at the same millisecond it is
+ * the same item. Only two plays of different tracks are not.
+ */
 function isOtherKind(key: string, id: string): boolean {
-  return !key.startsWith(elsewherePrefix) && isPlay(key) !== isPlay(id)
+  const isElsewhere = key.startsWith(elsewherePrefix) || id.startsWith(elsewherePrefix)
+  return !isElsewhere && !(isPlay(key) && isPlay(id))
 }
 
 /** Opens the page's own edge, unless a page that reaches beyond it has shown it. */
@@ -163,19 +172,18 @@ function openEdge(windows: readonly Window[], page: PageWindow, past: Past): rea
   if (!window) return [...windows, own]
   const around = (...these: Window[]) => [...windows.slice(0, index), ...these, ...windows.slice(index + 1)]
   if (window.newest === newest) return around(withGroup(window, page, past, index === windows.length - 1))
-  if (page.edge.some(past.knows)) return windows
+  if (past.isLoaded || page.edge.some(past.knows)) return windows
   if (newest < window.oldest) return around(own, window)
   return around({ ...own, oldest: window.oldest }, { ...window, oldest: past.next() ?? window.newest })
 }
 
-/**
- * A window with the items of a page that ends at the same moment. In a rerun its items stand for those that another
- * parser had made of it.
- */
+/** A window with the items of a page that ends at the same moment. */
 function withGroup(window: Window, { edge }: PageWindow, past: Past, isLast: boolean): Window {
-  const meets = window.edges.filter((group) => group.some((id) => edge.includes(id)))
+  const isIn = (group: readonly string[]) => (id: string) =>
+    group.some((key) => key === id || isOtherKind(key, id))
+  const meets = window.edges.filter((group) => edge.some(isIn(group)))
   const group = [...new Set([...meets.flat(), ...edge])].sort()
-  const others = past.isRerun ? [] : window.edges.filter((other) => !meets.includes(other))
+  const others = window.edges.filter((other) => !meets.includes(other))
   const isOpen = (id: string) => window.edges.some((other) => other.includes(id))
   // What is known and no open edge was shown by a page that reaches further.
   const isShown = !isLast && edge.some((id) => past.knows(id) && !isOpen(id))

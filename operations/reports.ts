@@ -4,6 +4,8 @@ import { eventReport } from './events/report.ts'
 import { gapsOfUserReport, gapsReport } from './gaps/report.ts'
 import { lagReport } from './lag/report.ts'
 import { committedOffsets, moveReport, offsetsReport } from './offsets/report.ts'
+import { replayReport } from './rerun/replay.ts'
+import { restoreReport } from './rerun/restore-report.ts'
 import { statusReport } from './status/report.ts'
 import { connectReport, enrolledUser, statusChange, usersReport } from './users/report.ts'
 
@@ -48,6 +50,17 @@ export const reports: readonly Report[] = [
   { command: 'offsets reset', description: 'The move that was planned or made.', schema: moveReport },
   { command: 'offsets export', description: 'What the group has committed.', schema: committedOffsets },
   { command: 'offsets import', description: 'The move that was planned or made.', schema: moveReport },
+  {
+    command: 'replay',
+    description: 'What a replay would do (`executed` is false), or what a run has done.',
+    schema: replayReport,
+  },
+  {
+    command: 'restore',
+    description:
+      'What a restore would do (`executed` is false), of the archive or of a file, or what a run has done.',
+    schema: restoreReport,
+  },
   { command: 'gaps list', description: 'Where plays are missing, the newest first.', schema: gapsReport },
   {
     command: 'gaps show',

@@ -3,7 +3,7 @@ import { InvalidArgumentError } from 'commander'
 import type { Bound, Choice } from '../../operations/rerun/bounds.ts'
 import type { Resume } from '../../operations/rerun/journal.ts'
 import { parseWhole } from '../terminal/numbers.ts'
-import { parseFrom, parseTo } from './bound-text.ts'
+import { parseFrom, parsePartitions, parseTo } from './bound-text.ts'
 
 /** What replay and restore are asked alike. */
 export interface RerunOptions {
@@ -47,11 +47,6 @@ export function toChoice(
     allowedPercent: options.allowRemoval ?? null,
     resume: resume === true ? 'latest' : resume,
   }
-}
-
-function parsePartitions(text: string): number[] {
-  if (/^\d{1,9}(,\d{1,9})*$/.test(text)) return text.split(',').map(Number)
-  throw new InvalidArgumentError('Give a partition, or several: 0,3,4.')
 }
 
 function parseRate(text: string): number {

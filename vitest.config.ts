@@ -2,8 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 /**
  * `unit` is pure code beside its tests, in milliseconds; `integration` meets real Kafka,
- * registry, S3 server and Postgres, started once by its global set-up; `chaos` breaks a cluster of its own;
- * `compose` brings up the containers.
+ * registry, S3 server and Postgres, started once by its global set-up; `brokers` starts servers in each file;
+ * `chaos` breaks a cluster of its own; `compose` brings up the containers.
  */
 export default defineConfig({
   test: {
@@ -27,8 +27,18 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000,
           maxWorkers: 2,
-          // Real servers on a machine of any speed; what needs it is named at the end of the run.
-          retry: 1,
+          // Projects with different numbers of workers run one after the other.
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'brokers',
+          include: ['test/brokers/**/*.test.ts'],
+          // One file's servers at a time.
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
         },
       },
       {

@@ -1,9 +1,6 @@
 import type { Reporter, TestModule } from 'vitest/node'
 
-/**
- * Ends a run with one plain line that any reader of logs understands: `12 passed, 0 failed`. Before it, the tests
- * that passed only when they were tried again: each is a fault of the test or of the program, to be found.
- */
+/** Ends a run with one plain line that any reader of logs understands: `12 passed, 0 failed`. */
 export default class ClosingLine implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
     let passed = 0
@@ -14,7 +11,6 @@ export default class ClosingLine implements Reporter {
       if (module.errors().length > 0) failed++
       for (const test of module.children.allTests()) {
         const { state } = test.result()
-        if (test.diagnostic()?.flaky) console.log(`passed at the second try only: ${test.fullName}`)
         if (state === 'passed') passed++
         else if (state === 'failed') failed++
         else skipped++

@@ -7,7 +7,6 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openCodec } from '../../lib/codec.ts'
 import type { KafkaConfig } from '../../lib/config.ts'
-import { kafkaConfig, kafkaEnv, parseEnv } from '../../lib/config.ts'
 import { Health } from '../../lib/health.ts'
 import { createClient } from '../../lib/kafka/client.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
@@ -25,6 +24,7 @@ import { jarsDir } from '../../stack/settings.ts'
 import type { BrokerFolder } from '../support/infra.ts'
 import { makeBrokerFolder } from '../support/infra.ts'
 import { readTopic } from '../support/kafka.ts'
+import { kafkaAt } from '../support/kafka-at.ts'
 import { until } from '../support/until.ts'
 
 /** Three brokers of this file's own, so that leadership can move and one can be stopped. */
@@ -44,12 +44,7 @@ beforeAll(async () => {
     onCrash: (fault) => log.error(fault),
   })
   await Promise.all(brokers.map((broker) => broker.start()))
-  config = kafkaConfig(
-    parseEnv(kafkaEnv, {
-      KAFKA_BROKERS: ports.kafka.map((port) => `127.0.0.1:${port}`).join(','),
-      SCHEMA_REGISTRY_URL: 'http://127.0.0.1:9',
-    }),
-  )
+  config = kafkaAt(ports.kafka)
   admin = createClient({ config, log, name: 'test' }).admin()
   await admin.connect()
 })

@@ -1,8 +1,6 @@
 import type { Command } from 'commander'
 import { exitCodes } from '../lib/lifecycle.ts'
-import { toReport } from '../operations/status/judge.ts'
-import { readDatabaseParts } from '../operations/status/read-database.ts'
-import { readKafkaParts } from '../operations/status/read-kafka.ts'
+import { readStatus } from '../operations/status/status.ts'
 import type { CliContext, Run } from './command.ts'
 import { act, examples, notes } from './command.ts'
 import { toScreen } from './status/screen.ts'
@@ -23,8 +21,7 @@ const help = [
 ]
 
 async function status({ operator, out }: CliContext): Promise<number> {
-  const [database, kafka] = await Promise.all([readDatabaseParts(operator), readKafkaParts(operator)])
-  const report = toReport({ ...database, ...kafka }, new Date())
+  const report = await readStatus(operator)
   if (out.json) out.printJson(report)
   else out.print(toScreen(report, out).join('\n'))
   return report.healthy ? exitCodes.stopped : exitCodes.fault

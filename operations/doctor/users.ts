@@ -7,8 +7,8 @@ import type { Sql } from '../../lib/postgres.ts'
 import { createTokenCrypto, UnreadableTokenError } from '../../lib/spotify/token-crypto.ts'
 import { toPlural, toSpan } from '../../lib/words.ts'
 import { describe } from '../fault.ts'
-import { toPollerStatus } from '../status/judge.ts'
-import { readTraces } from '../status/read-database.ts'
+import { readTraces } from '../status/read-traces.ts'
+import { toPollerStatus } from '../status/services.ts'
 import type { Check, Notes } from './check.ts'
 import type { UserState } from './user-trouble.ts'
 import { toTrouble } from './user-trouble.ts'
@@ -96,10 +96,9 @@ function noteOtherApps(users: readonly UserState[], notes: Notes): void {
 /** Whether a poller runs, and whether it gets through to everybody. */
 async function notePolling(sql: Sql, env: Env, notes: Notes): Promise<void> {
   const standing = await readPolling(sql, readPollingConfig(env))
-  const paused = standing.verdict === 'not_allowed'
-  const { state, detail } = toPollerStatus(await readTraces(sql), { now: new Date(), paused })
+  const { state, detail } = toPollerStatus(await readTraces(sql), standing, new Date())
   const start = 'Start it (docker compose up -d poller), or see its log.'
-  if (state === 'alive' || paused) notes.ok('poller', detail)
+  if (state === 'alive' || standing.verdict === 'not_allowed') notes.ok('poller', detail)
   else if (state === 'down') notes.fail('poller', detail, start)
   else notes.warn('poller', detail, 'Look whether it runs: docker compose ps poller.')
   if (standing.verdict === 'stopped') {

@@ -3,13 +3,12 @@ import { toScreen } from '../../cli/status/screen.ts'
 import type { PollingStanding } from '../../lib/polling/read.ts'
 import type { BudgetState } from '../../lib/spotify/budget.ts'
 import { topology } from '../../lib/topology.ts'
-import { toPollerStatus, toReport } from './judge.ts'
-import type { DatabaseParts, PollingTraces } from './read-database.ts'
+import { toReport } from './judge.ts'
+import type { DatabaseParts } from './read-database.ts'
 import type { KafkaParts } from './read-kafka.ts'
 
 const now = new Date('2026-11-24T08:00:00Z')
 const ago = (seconds: number) => new Date(now.getTime() - seconds * 1000)
-const quiet: PollingTraces = { sessions: 0, leases: 0, lastPollAt: null, overdue: 0, overdueSince: null }
 const lane = { pausedForMs: 0, reason: null, strikes: 0, used: 0 }
 const budget: BudgetState = {
   dailyRequests: 600,
@@ -61,8 +60,8 @@ function allWell(): DatabaseParts & KafkaParts {
     plays: read({ count: 1234, exact: true, newestPlayedAt: ago(50) }),
     gaps: read({ open: 0, users: 0 }),
     decided: read([]),
-    polling: read({ ...quiet, sessions: 1, lastPollAt: ago(4) }),
-    standing: read(standing),
+    traces: read({ sessions: 1, leases: 0, lastPollAt: ago(4), overdue: 0, overdueSince: null }),
+    polling: read(standing),
     budget: read(budget),
     alerts: read({ state: 'posted', detail: 'by the webhook x', since: null }),
     topics: read([
@@ -82,25 +81,6 @@ function allWell(): DatabaseParts & KafkaParts {
     ),
   }
 }
-
-describe('toPollerStatus', () => {
-  test.each<[string, Partial<PollingTraces>, string]>([
-    ['a session', { sessions: 2 }, 'alive'],
-    ['a lease', { leases: 1 }, 'alive'],
-    ['a poll within the minute', { lastPollAt: ago(30) }, 'alive'],
-    ['users waiting, and nothing else', { overdue: 2, overdueSince: ago(600), lastPollAt: ago(900) }, 'down'],
-    ['nobody due', { lastPollAt: ago(900) }, 'unknown'],
-    ['nothing at all', {}, 'unknown'],
-  ])('%s tells', (_what, traces, state) => {
-    expect(toPollerStatus({ ...quiet, ...traces }, { now, paused: false }).state).toBe(state)
-  })
-
-  test('a poller that lives and is late says so, unless it is paused', () => {
-    const late = { ...quiet, sessions: 1, overdue: 2, overdueSince: ago(600) }
-    expect(toPollerStatus(late, { now, paused: false }).detail).toContain('2 users overdue, first 10m ago')
-    expect(toPollerStatus(late, { now, paused: true }).detail).not.toContain('overdue')
-  })
-})
 
 describe('toReport', () => {
   test('all is well', () => {
@@ -145,13 +125,13 @@ describe('toReport', () => {
       ...{ userId: i + 7, name: 'Ada', lastOkAt: null, lastError: 'server_error' },
       forMs: hours * 3_600_000,
     }))
-    const late = toReport({ ...allWell(), standing: read({ ...standing, unpolled }) }, now)
+    const late = toReport({ ...allWell(), polling: read({ ...standing, unpolled }) }, now)
     expect(late).toMatchObject({ healthy: false, problems: ['1 user not polled for more than a day: 7'] })
     expect(toScreen(late, { width: 80, style: (_, text) => text }).join('\n')).toContain(
       'user 8 (Ada) for 3h: server_error',
     )
     const stopped = { ...standing, verdict: 'stopped' as const, lastOkAt: ago(3_600).getTime() }
-    expect(toReport({ ...allWell(), standing: read(stopped) }, now).problems).toEqual([
+    expect(toReport({ ...allWell(), polling: read(stopped) }, now).problems).toEqual([
       'polling has stopped: nobody has been polled for 1h, though users are due',
     ])
   })

@@ -2,18 +2,12 @@ import { isUnpolledForDays } from '../../lib/polling/judge.ts'
 import type { PollingStanding } from '../../lib/polling/read.ts'
 import type { BudgetState } from '../../lib/spotify/budget.ts'
 import { lanes } from '../../lib/spotify/outcome.ts'
-import { toPlural, toRelative, toSpan } from '../../lib/words.ts'
+import { toPlural, toSpan } from '../../lib/words.ts'
 import type { Part } from './part.ts'
-import type { DatabaseParts, PollingTraces } from './read-database.ts'
+import type { DatabaseParts } from './read-database.ts'
 import type { KafkaParts, TopicEnds } from './read-kafka.ts'
-import type {
-  BudgetStatus,
-  GroupStatus,
-  ServiceStatus,
-  StatusReport,
-  TopicStatus,
-  UserSummary,
-} from './report.ts'
+import type { BudgetStatus, GroupStatus, StatusReport, TopicStatus, UserSummary } from './report.ts'
+import { toConsumerStatus, toPollerStatus } from './services.ts'
 
 /** Judges what was read. */
 export function toReport(parts: DatabaseParts & KafkaParts, now: Date): StatusReport {
@@ -21,8 +15,8 @@ export function toReport(parts: DatabaseParts & KafkaParts, now: Date): StatusRe
   const groups = readValue(parts.groups)
   const budget = readValue(parts.budget)
   const alerts = readValue(parts.alerts)
-  const polling = readValue(parts.standing)
-  const services = toServices(parts, groups, now)
+  const polling = readValue(parts.polling)
+  const services = toServices(parts, { groups, polling }, now)
   const unreadable = toUnreadable(parts)
   const deadLetters = topics?.find((t) => t.topic === parts.names.deadLetters && t.partitions)
   const problems = [
@@ -69,11 +63,11 @@ function readValue<T>(part: Part<T>): T | null {
 
 /** Parts that fail for one reason (their server is away) are told as one. */
 function toUnreadable(parts: DatabaseParts & KafkaParts): StatusReport['unreadable'] {
-  const { users, plays, gaps, decided, polling, standing, budget, alerts, topics, groups } = parts
+  const { users, plays, gaps, decided, traces, polling, budget, alerts, topics, groups } = parts
   const byError = new Map<string, string[]>()
   const read: [string, Part<unknown>][] = [
     ...Object.entries({ users, plays, gaps, decided, polling }),
-    ['polling', standing],
+    ['polling', traces],
     ...Object.entries({ budget, topics, groups }),
   ]
   for (const [name, part] of read) {
@@ -121,53 +115,17 @@ function toStalls(groups: readonly GroupStatus[]): string[] {
 
 function toServices(
   parts: DatabaseParts & KafkaParts,
-  groups: GroupStatus[] | null,
+  { groups, polling }: Pick<StatusReport, 'groups' | 'polling'>,
   now: Date,
-): ServiceStatus[] {
+): StatusReport['services'] {
   const { archiver, loaderHistory, loaderMetadata, enricher, alerter } = parts.names.groups
-  const consumer = (name: string, ...names: string[]) => toConsumerStatus(name, names, groups)
-  const polling = readValue(parts.polling)
-  const pausedForMs = readValue(parts.budget)?.lanes.polling.pausedForMs ?? 0
   return [
-    toPollerStatus(polling, { now, paused: pausedForMs > 0 }),
-    consumer('archiver', archiver),
-    consumer('loader', loaderHistory, loaderMetadata),
-    consumer('enricher', enricher),
-    consumer('alerter', alerter),
+    toPollerStatus(readValue(parts.traces), polling, now),
+    toConsumerStatus('archiver', [archiver], groups),
+    toConsumerStatus('loader', [loaderHistory, loaderMetadata], groups),
+    toConsumerStatus('enricher', [enricher], groups),
+    toConsumerStatus('alerter', [alerter], groups),
   ]
-}
-
-/** A consumer lives when every group of its has a member. */
-function toConsumerStatus(name: string, names: string[], groups: GroupStatus[] | null): ServiceStatus {
-  if (!groups) return { name, state: 'unknown', detail: 'its consumer group cannot be read' }
-  const members = names.map((group) => groups.find((g) => g.group === group)?.members ?? 0)
-  const detail = names.map((group, i) => `${toPlural(members[i] ?? 0, 'member')} in ${group}`).join(', ')
-  return { name, state: members.every((n) => n > 0) ? 'alive' : 'down', detail }
-}
-
-const recentMs = 60_000
-
-/**
- * The poller has no consumer group. Signs of life: a session in Postgres, a lease, a poll within the last
- * minute. Signs of death: none of these while users wait for their poll. Without either, nothing tells.
- */
-export function toPollerStatus(
-  traces: PollingTraces | null,
-  { now, paused }: { now: Date; paused: boolean },
-): ServiceStatus {
-  const name = 'poller'
-  if (!traces) return { name, state: 'unknown', detail: 'its traces in Postgres cannot be read' }
-  const { sessions, leases, lastPollAt, overdue, overdueSince } = traces
-  const last = lastPollAt ? `last poll ${toRelative(lastPollAt, now)}` : 'no poll yet'
-  const late =
-    overdue > 0 ? `, ${toPlural(overdue, 'user')} overdue, first ${toRelative(overdueSince, now)}` : ''
-  const recent = lastPollAt !== null && now.getTime() - lastPollAt.getTime() < recentMs
-  if (sessions > 0 || leases > 0 || recent) {
-    const busy = sessions > 0 ? toPlural(sessions, 'session') : toPlural(leases, 'lease')
-    return { name, state: 'alive', detail: `${busy}, ${last}${paused ? ', paused' : late}` }
-  }
-  if (overdue > 0) return { name, state: 'down', detail: `no session, ${last}${late}` }
-  return { name, state: 'unknown', detail: `no session, ${last}; nobody is due, so nothing tells` }
 }
 
 function toBudgetStatus(budget: BudgetState, now: Date): BudgetStatus {

@@ -1,7 +1,6 @@
 import type { Env } from '../../lib/config.ts'
 import { parseEnv } from '../../lib/config.ts'
 import type { Sql } from '../../lib/postgres.ts'
-import type { Scope } from '../../lib/scope.ts'
 import { webhookEnv } from '../../services/alerter/config.ts'
 import { readRefusal } from '../../services/alerter/delivery.ts'
 import { openDiscord } from '../../services/alerter/discord.ts'
@@ -10,13 +9,14 @@ import type { AlertStatus } from './report.ts'
 const answerWithinMs = 4_000
 
 /** What the alerter met last, and whether the webhook is there. */
-export async function readAlerts(sql: Sql, { env, scope }: { env: Env; scope: Scope }): Promise<AlertStatus> {
+export async function readAlerts(sql: Sql, env: Env): Promise<AlertStatus> {
   const refusal = await readRefusal(sql)
   if (refusal) return { state: 'refused', ...refusal }
   const webhook = parseEnv(webhookEnv, env).DISCORD_WEBHOOK_URL
   if (!webhook) return { state: 'log', detail: 'DISCORD_WEBHOOK_URL is not set here', since: null }
-  const discord = await scope.use(openDiscord({ webhook, timeoutMs: answerWithinMs }), 'discord')
+  const discord = openDiscord({ webhook, timeoutMs: answerWithinMs })
   const seen = await discord.look()
+  await discord.close()
   switch (seen.type) {
     case 'exists':
       return { state: 'posted', detail: `by the webhook ${seen.name}`, since: null }

@@ -12,20 +12,9 @@ import type { UserRow } from '../users/report.ts'
 import type { Part } from './part.ts'
 import { readAfter, readPart } from './part.ts'
 import { readAlerts } from './read-alerts.ts'
+import type { PollingTraces } from './read-traces.ts'
+import { readTraces } from './read-traces.ts'
 import type { AlertStatus, PlaySummary, UserSummary } from './report.ts'
-
-/** What Postgres knows of the pollers. */
-export interface PollingTraces {
-  /** Connections that pollers hold. */
-  sessions: number
-  /** Users who are being polled right now. */
-  leases: number
-  /** When a poll last ended, well or badly. */
-  lastPollAt: Date | null
-  /** Active users whose poll is late, and since when the latest of them waits. */
-  overdue: number
-  overdueSince: Date | null
-}
 
 export interface DatabaseParts {
   users: Part<UserSummary>
@@ -33,9 +22,9 @@ export interface DatabaseParts {
   gaps: Part<{ open: number; users: number }>
   /** Dead letters that an operator has decided on: by partition and offset in their topic. */
   decided: Part<{ partition: number; offset: number }[]>
-  polling: Part<PollingTraces>
+  traces: Part<PollingTraces>
   /** Whether users are polled, by the judge of the alerter. */
-  standing: Part<PollingStanding>
+  polling: Part<PollingStanding>
   budget: Part<BudgetState>
   alerts: Part<AlertStatus>
 }
@@ -43,7 +32,7 @@ export interface DatabaseParts {
 /** Reads every part that Postgres holds. */
 export async function readDatabaseParts(operator: Operator): Promise<DatabaseParts> {
   const database = await readPart(() => operator.postgres())
-  const [users, plays, gaps, decided, polling, standing, budget, alerts] = await Promise.all([
+  const [users, plays, gaps, decided, traces, polling, budget, alerts] = await Promise.all([
     readAfter(database, readUserSummary),
     readAfter(database, readPlays),
     readAfter(database, readGaps),
@@ -51,9 +40,9 @@ export async function readDatabaseParts(operator: Operator): Promise<DatabasePar
     readAfter(database, readTraces),
     readAfter(database, (sql) => readPolling(sql, readPollingConfig(operator.env))),
     readAfter(database, (sql) => readBudget(sql, operator.env)),
-    readAfter(database, (sql) => readAlerts(sql, operator)),
+    readAfter(database, (sql) => readAlerts(sql, operator.env)),
   ])
-  return { users, plays, gaps, decided, polling, standing, budget, alerts }
+  return { users, plays, gaps, decided, traces, polling, budget, alerts }
 }
 
 const parkedShown = 100
@@ -135,30 +124,6 @@ async function readGaps(sql: Sql): Promise<{ open: number; users: number }> {
 async function readDecided(sql: Sql): Promise<{ partition: number; offset: number }[]> {
   const { rows } = await sql.query('select distinct partition, "offset" from dead_letter_decisions')
   return rows
-}
-
-/** A poller takes a due user within seconds; one who waits for longer is late. */
-const lateAfterSeconds = 120
-
-/** What pollers leave behind in Postgres. */
-export async function readTraces(sql: Sql): Promise<PollingTraces> {
-  const { rows } = await sql.query<PollingTraces>(
-    `select
-       (select count(*) from pg_stat_activity
-         where datname = current_database() and application_name = 'songswap-poller') as sessions,
-       count(*) filter (where s.leased_until > now()) as leases,
-       max(greatest(s.last_ok_at, s.last_failed_at)) as "lastPollAt",
-       count(*) filter (where late) as overdue,
-       min(s.next_poll_at) filter (where late) as "overdueSince"
-     from users u join poll_state s on s.user_id = u.id
-     cross join lateral (
-       select u.status = 'active' and s.next_poll_at < now() - make_interval(secs => $1) as late
-     ) l`,
-    [lateAfterSeconds],
-  )
-  const [traces] = rows
-  if (!traces) throw new Error('an aggregate returned no row')
-  return traces
 }
 
 /** Of the client id that is set; else, for an operator who has no credentials at hand, of the one last used. */

@@ -5,11 +5,12 @@ import type { Logger } from '../lib/log.ts'
 import { openLog } from '../lib/log.ts'
 import type { Scope } from '../lib/scope.ts'
 import { within } from '../lib/time-limit.ts'
+import type { OnProgress } from '../operations/operator.ts'
 import { Operator } from '../operations/operator.ts'
 import type { Output } from './terminal/output.ts'
 import { openOutput } from './terminal/output.ts'
 import type { Progress } from './terminal/progress.ts'
-import { openProgress } from './terminal/progress.ts'
+import { openProgress, ProgressLine } from './terminal/progress.ts'
 import type { Terminal } from './terminal/terminal.ts'
 
 /** A command as the help lists it; its file is loaded when it is called. */
@@ -48,6 +49,8 @@ export interface CliContext {
    * Ctrl-C ends the process at once, as without this.
    */
   interruption(): AbortSignal
+  /** Shows what an operation reports of how far it is. `unit` is in the plural: `records`. */
+  onProgress(unit: string): OnProgress
   /** A line that reports how far long work is; see {@link openProgress}. */
   progress(of: { total: number | null; unit: string }): Progress
 }
@@ -87,9 +90,11 @@ export function act<O extends object>(command: Command, run: Run, work: Work<O>)
     const log = openLog('songswap', 'silent')
     const operator = new Operator({ env: terminal.env, log })
     const { scope } = operator
+    const line = new ProgressLine(terminal.stderr)
     const context: CliContext = {
       ...{ operator, terminal, scope, log, env: terminal.env },
-      out: openOutput(terminal, { json: options.json ?? false }),
+      out: openOutput(terminal, { json: options.json ?? false, line }),
+      onProgress: (unit) => line.of(unit),
       interruption() {
         const stop = new AbortController()
         scope.defer(
@@ -103,6 +108,7 @@ export function act<O extends object>(command: Command, run: Run, work: Work<O>)
     try {
       run.exitCode = await work(context, options, ...command.args)
     } finally {
+      line.clear()
       await within(closeWithinMs, operator.close())
     }
   })

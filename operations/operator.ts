@@ -14,6 +14,8 @@ import {
 import type { Admin } from '../lib/kafka/admin.ts'
 import { openAdmin } from '../lib/kafka/admin.ts'
 import type { ClientOptions } from '../lib/kafka/client.ts'
+import { createClient } from '../lib/kafka/client.ts'
+import { Producer } from '../lib/kafka/producer.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Postgres } from '../lib/postgres.ts'
 import { openPostgres } from '../lib/postgres.ts'
@@ -47,6 +49,16 @@ export interface Spotify {
   gateway: Gateway
 }
 
+/** How far an operation is; `total` is null if that is not known. A count below the last one begins another pass. */
+export type OnProgress = (done: number, total: number | null) => void
+
+/** What every operation that takes long is called with. */
+export interface Watch {
+  /** When aborted, the operation finishes its current step, and its report covers what was reached. */
+  signal: AbortSignal
+  onProgress?: OnProgress | undefined
+}
+
 /**
  * What every operation works with. Each server is connected when it is first asked for, once for all that ask, and
  * released by {@link Operator.close}. An Operator may live for one command or for as long as a process does: a
@@ -76,6 +88,14 @@ export class Operator {
       const client = { config, log: this.log, name: 'songswap-cli' }
       const admin = await this.scope.use(openAdmin(client), 'kafka')
       return { admin, client, topology: topology(config.prefix), codec: openCodec(config) }
+    })
+  }
+
+  /** @throws as {@link Operator.broker} */
+  producer(): Promise<Producer> {
+    return this.#once('producer', async () => {
+      const { client } = await this.broker()
+      return this.scope.use(new Producer({ client: createClient(client), log: this.log }), 'producer')
     })
   }
 

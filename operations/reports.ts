@@ -1,4 +1,7 @@
 import type { z } from 'zod'
+import { playLine } from './account/play-line.ts'
+import { indexReport, receipt, rotationReport } from './account/report.ts'
+import { burialReport, decisionReport, letterReport, lettersReport } from './dead-letters/report.ts'
 import { doctorReport } from './doctor/report.ts'
 import { eventReport } from './events/report.ts'
 import { gapsOfUserReport, gapsReport } from './gaps/report.ts'
@@ -51,6 +54,31 @@ export const reports: readonly Report[] = [
   { command: 'offsets export', description: 'What the group has committed.', schema: committedOffsets },
   { command: 'offsets import', description: 'The move that was planned or made.', schema: moveReport },
   {
+    command: 'dead-letters list',
+    description:
+      'Groups of dead letters, the one with the latest death first; with --each single ones, the latest first.',
+    schema: lettersReport,
+  },
+  { command: 'dead-letters show', description: 'One dead letter, decoded.', schema: letterReport },
+  { command: 'dead-letters redrive', description: 'What was put back, or would be.', schema: decisionReport },
+  {
+    command: 'dead-letters discard',
+    description: 'What was discarded, or would be.',
+    schema: decisionReport,
+  },
+  {
+    command: 'dead-letters bury',
+    description: 'The record that is given up, or would be.',
+    schema: burialReport,
+  },
+  { command: 'gaps list', description: 'Where plays are missing, the newest first.', schema: gapsReport },
+  {
+    command: 'gaps show',
+    description: 'The newest gaps of a user, at most 20, and why plays were lost.',
+    schema: gapsOfUserReport,
+  },
+  { command: 'events', description: 'Operational events, oldest first.', schema: eventReport, lines: true },
+  {
     command: 'replay',
     description: 'What a replay would do (`executed` is false), or what a run has done.',
     schema: replayReport,
@@ -61,11 +89,17 @@ export const reports: readonly Report[] = [
       'What a restore would do (`executed` is false), of the archive or of a file, or what a run has done.',
     schema: restoreReport,
   },
-  { command: 'gaps list', description: 'Where plays are missing, the newest first.', schema: gapsReport },
   {
-    command: 'gaps show',
-    description: 'The newest gaps of a user, at most 20, and why plays were lost.',
-    schema: gapsOfUserReport,
+    command: 'account export',
+    description: 'A play, oldest first; also without --json.',
+    schema: playLine,
+    lines: true,
   },
-  { command: 'events', description: 'Operational events, oldest first.', schema: eventReport, lines: true },
+  { command: 'account erase', description: 'The receipt.', schema: receipt },
+  { command: 'account index', description: 'What the index lacked.', schema: indexReport },
+  {
+    command: 'account rotate-keys',
+    description: 'Users by what became of their tokens.',
+    schema: rotationReport,
+  },
 ]

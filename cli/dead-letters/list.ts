@@ -2,14 +2,15 @@ import type { Command } from 'commander'
 import { Option } from 'commander'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import { toCount, toPlural, toRelative } from '../../lib/words.ts'
-import type { Letter, LetterState, LetterSummary } from '../../operations/dead-letters/letter.ts'
-import { addLetter, foreign, matches, stateOf, toPlace } from '../../operations/dead-letters/letter.ts'
-import { allLetters, countRecords, readLetters } from '../../operations/dead-letters/source.ts'
+import { foreign, toPlace } from '../../operations/dead-letters/letter.ts'
+import { listLetters, summarizeLetters } from '../../operations/dead-letters/list.ts'
+import type { LetterState, LetterSummary, ListedLetter } from '../../operations/dead-letters/report.ts'
 import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
 import { cut, toPrintable, toTable } from '../terminal/table.ts'
-import type { FilterOptions } from './filter.ts'
-import { addFilters } from './filter.ts'
+import type { FilterOptions } from './choice.ts'
+import { addFilters } from './choice.ts'
+import { toGroupTable } from './groups.ts'
 
 interface Options extends FilterOptions {
   state: LetterState | 'all'
@@ -42,75 +43,22 @@ export function define(command: Command, run: Run): void {
 }
 
 async function list(context: CliContext, options: Options): Promise<number> {
-  const { out } = context
-  const [sql, broker] = await Promise.all([context.operator.postgres(), context.operator.broker()])
-  const ranges = await allLetters(broker)
-  const progress = context.progress({ total: countRecords(ranges), unit: 'dead letters' })
-  const signal = context.interruption()
-  const summaries = new Map<string, LetterSummary>()
-  const letters: Letter[] = []
-  await readLetters({
-    ...{ broker, sql, ranges, progress, signal },
-    onLetters: async (some) => {
-      for (const letter of some.filter((l) => matches(l, options, broker.client.config.prefix))) {
-        addLetter(summaries, letter)
-        if (options.each) letters.push(letter)
-      }
-      letters.sort((a, b) => b.diedAt - a.diedAt).splice(eachMax)
-    },
-  })
-  progress.end()
-  if (signal.aborted) return exitCodes.fault
-  const groups = [...summaries.values()].sort((a, b) => b.lastAt.getTime() - a.lastAt.getTime())
-  if (out.json) out.printJson(options.each ? letters.map(toListed) : groups)
-  else if (groups.length === 0) out.say(toNothing(options.state))
-  else
-    out.print((options.each ? toEachLines(letters, out.width) : toGroupLines(groups, out.width)).join('\n'))
-  return exitCodes.stopped
+  const { operator, out } = context
+  const watch = { signal: context.interruption(), onProgress: context.onProgress('dead letters') }
+  const print = <T>(report: readonly T[], toLines: (report: readonly T[], width: number) => string[]) => {
+    if (watch.signal.aborted) return exitCodes.fault
+    if (out.json) out.printJson(report)
+    else if (report.length === 0) out.say(toNothing(options.state))
+    else out.print(toLines(report, out.width).join('\n'))
+    return exitCodes.stopped
+  }
+  return options.each
+    ? print(await listLetters(operator, { ...options, most: eachMax }, watch), toEachLines)
+    : print(await summarizeLetters(operator, options, watch), toGroupLines)
 }
 
 function toNothing(state: Options['state']): string {
   return `There are no ${state === 'all' ? '' : `${state} `}dead letters of this kind.`
-}
-
-function toListed(letter: Letter) {
-  const { record, obituary, decision, diedAt } = letter
-  const { partition, offset } = record
-  return { partition, offset, state: stateOf(letter), diedAt: new Date(diedAt), obituary, decision }
-}
-
-/**
- * Counts of each group of dead letters, and when the first and the last of it died.
- *
- * @param counts by state, or of those that a command has chosen
- */
-export function toGroupTable(
-  groups: readonly LetterSummary[],
-  { width, counts }: { width: number; counts: 'states' | 'chosen' },
-): string[] {
-  const now = new Date()
-  const chosen = counts === 'chosen'
-  return toTable(
-    [
-      { title: 'REASON', shrinks: true },
-      { title: 'GROUP', shrinks: true },
-      { title: 'TOPIC', shrinks: true },
-      ...(chosen ? ['COUNT'] : ['OPEN', 'DONE']).map((title) => ({ title, align: 'right' as const })),
-      { title: 'FIRST', align: 'right' },
-      { title: 'LAST', align: 'right' },
-    ],
-    groups.map((g) => [
-      g.reason,
-      g.group,
-      g.topic,
-      ...(chosen
-        ? [toCount(g.open + g.redriven + g.discarded)]
-        : [toCount(g.open), toCount(g.redriven + g.discarded)]),
-      toRelative(g.firstAt, now),
-      toRelative(g.lastAt, now),
-    ]),
-    width,
-  )
 }
 
 /** The table, and what the latest of each group says. */
@@ -126,7 +74,7 @@ function toGroupLines(groups: readonly LetterSummary[], width: number): string[]
   ]
 }
 
-function toEachLines(letters: readonly Letter[], width: number): string[] {
+function toEachLines(letters: readonly ListedLetter[], width: number): string[] {
   const now = new Date()
   return toTable(
     [
@@ -139,8 +87,8 @@ function toEachLines(letters: readonly Letter[], width: number): string[] {
     ],
     letters.map((letter) => [
       toPlace(letter),
-      toRelative(new Date(letter.diedAt), now),
-      stateOf(letter),
+      toRelative(letter.diedAt, now),
+      letter.state,
       letter.obituary?.group ?? '-',
       letter.obituary?.reason ?? foreign,
       letter.obituary?.message ?? '',

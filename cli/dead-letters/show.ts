@@ -1,19 +1,14 @@
 import type { Command } from 'commander'
-import { openCodec } from '../../lib/codec.ts'
-import type { KafkaConfig } from '../../lib/config.ts'
 import { deadLetterReasons } from '../../lib/kafka/dead-letter.ts'
-import type { RawRecord } from '../../lib/kafka/record.ts'
 import { exitCodes } from '../../lib/lifecycle.ts'
 import { toUtc } from '../../lib/words.ts'
-import type { Letter } from '../../operations/dead-letters/letter.ts'
-import { stateOf, toPlace } from '../../operations/dead-letters/letter.ts'
-import { namedLetters, readLetters } from '../../operations/dead-letters/source.ts'
-import type { ShownValue } from '../../operations/dead-letters/value.ts'
-import { toShownValue, toValueLines } from '../../operations/dead-letters/value.ts'
-import { describe, OperatorFault } from '../../operations/fault.ts'
+import { toPlace } from '../../operations/dead-letters/letter.ts'
+import type { LetterReport } from '../../operations/dead-letters/report.ts'
+import { showLetter } from '../../operations/dead-letters/show.ts'
 import type { CliContext, Run } from '../command.ts'
 import { act, examples, notes } from '../command.ts'
 import { toPrintable } from '../terminal/table.ts'
+import { toValueLines } from './value-lines.ts'
 
 export function define(command: Command, run: Run): void {
   command.description(
@@ -28,86 +23,42 @@ export function define(command: Command, run: Run): void {
 }
 
 async function show(context: CliContext, _options: object, place = ''): Promise<number> {
-  const { out } = context
-  const [sql, broker] = await Promise.all([context.operator.postgres(), context.operator.broker()])
-  const found: Letter[] = []
-  await readLetters({
-    ...{ broker, sql, ranges: await namedLetters(broker, [place]) },
-    progress: context.progress({ total: 1, unit: 'dead letters' }),
-    signal: context.interruption(),
-    onLetters: async (letters) => void found.push(...letters),
-  })
-  const [letter] = found
-  if (!letter) throw new OperatorFault(`${place} cannot be read any more`, 'The topic has just forgotten it.')
-  const value = await decodeValue(letter.record, broker.client.config)
-  if (out.json) out.printJson(toDocument(letter, value))
-  else out.print([...toFactLines(letter), '', ...toValueLines(value)].join('\n'))
+  const { operator, out } = context
+  const letter = await showLetter(operator, place, { signal: context.interruption() })
+  if (out.json) out.printJson(letter)
+  else {
+    const { deadLetters } = (await operator.broker()).topology
+    out.print([...toFactLines(letter, deadLetters.name), '', ...toValueLines(letter.value)].join('\n'))
+  }
   return exitCodes.stopped
 }
 
-/** A registry that is away keeps nobody from seeing the rest. */
-async function decodeValue(record: RawRecord, config: KafkaConfig): Promise<ShownValue> {
-  try {
-    return toShownValue(record.bytes, await openCodec(config).decode(record.bytes))
-  } catch (error) {
-    return toShownValue(record.bytes, {
-      type: 'undecodable',
-      reason: 'unknown_schema',
-      message: describe(error),
-    })
-  }
-}
-
-function toDocument(letter: Letter, value: ShownValue) {
-  const { record, obituary, decision, diedAt } = letter
-  return {
-    partition: record.partition,
-    offset: record.offset,
-    state: stateOf(letter),
-    diedAt: new Date(diedAt),
-    obituary,
-    decision,
-    key: record.key && { text: record.key.toString('utf8'), base64: record.key.toString('base64') },
-    headers: record.headers.map((h) => ({
-      name: h.name,
-      text: h.value?.toString('utf8') ?? null,
-      base64: h.value?.toString('base64') ?? null,
-    })),
-    timestamp: new Date(record.timestamp),
-    value,
-  }
-}
-
-function toFactLines(letter: Letter): string[] {
-  const { record, obituary, diedAt } = letter
-  const facts: [string, string][] = [
-    ['place', `${toPlace(letter)} of ${record.topic}`],
+function toFactLines(letter: LetterReport, topic: string): string[] {
+  const facts = [
+    ['place', `${toPlace(letter)} of ${topic}`],
     ['state', toState(letter)],
-    ['died', toUtc(new Date(diedAt))],
-    ...(obituary
-      ? ([
-          [
-            'group',
-            `${obituary.group}, after ${obituary.attempts} ${obituary.attempts === 1 ? 'try' : 'tries'}`,
-          ],
-          ['reason', `${obituary.reason}: ${toReasonWords(obituary.reason)}`],
-          ['message', obituary.message],
-          [
-            'record',
-            `${obituary.topic} ${obituary.partition}/${obituary.offset} of ${toUtc(new Date(obituary.timestamp))}`,
-          ],
-        ] satisfies [string, string][])
-      : ([['reason', 'no service put it there: it has no dlq headers']] satisfies [string, string][])),
-    ['key', record.key?.toString('utf8') ?? 'none'],
-    ...record.headers
-      .filter((h) => !h.name.startsWith('dlq.'))
-      .map((h): [string, string] => ['header', `${h.name}: ${h.value?.toString('utf8') ?? 'null'}`]),
+    ['died', toUtc(letter.diedAt)],
+    ...toOrigin(letter.obituary),
+    ['key', letter.key?.text ?? 'none'],
+    ...letter.headers
+      .filter(({ name }) => !name.startsWith('dlq.'))
+      .map(({ name, text }) => ['header', `${name}: ${text ?? 'null'}`]),
   ]
-  return facts.map(([label, text]) => `${label.padEnd(9)}${toPrintable(text)}`)
+  return facts.map(([label = '', text = '']) => `${label.padEnd(9)}${toPrintable(text)}`)
 }
 
-function toState(letter: Letter): string {
-  const { decision } = letter
+function toOrigin(obituary: LetterReport['obituary']): string[][] {
+  if (!obituary) return [['reason', 'no service put it there: it has no dlq headers']]
+  const { group, attempts, reason, message, topic, partition, offset, timestamp } = obituary
+  return [
+    ['group', `${group}, after ${attempts} ${attempts === 1 ? 'try' : 'tries'}`],
+    ['reason', `${reason}: ${toReasonWords(reason)}`],
+    ['message', message],
+    ['record', `${topic} ${partition}/${offset} of ${toUtc(new Date(timestamp))}`],
+  ]
+}
+
+function toState({ decision }: LetterReport): string {
   if (!decision) return 'open'
   const times = decision.redrives > 1 ? `, ${decision.redrives} times` : ''
   const note = decision.note === null ? '' : `: ${decision.note}`

@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
-import type { Terminal } from './terminal.ts'
+import type { ProgressLine } from './progress.ts'
+import type { Screen, Terminal } from './terminal.ts'
 
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow'
 
@@ -20,14 +21,22 @@ export interface Output {
 
 const leastWidth = 80
 
-export function openOutput({ stdout, stderr }: Terminal, { json }: { json: boolean }): Output {
+/** @param line taken away before anything is written */
+export function openOutput(
+  { stdout, stderr }: Terminal,
+  { json, line }: { json: boolean; line: ProgressLine },
+): Output {
+  const write = (screen: Screen, text: string) => {
+    line.clear()
+    screen.write(`${text}\n`)
+  }
   return {
     json,
     width: Math.max(leastWidth, stdout.columns ?? 0),
-    print: (text) => void stdout.write(`${text}\n`),
-    printJson: (value) => void stdout.write(`${JSON.stringify(value, null, 2)}\n`),
-    printJsonLine: (value) => void stdout.write(`${JSON.stringify(value)}\n`),
-    say: (text) => void stderr.write(`${text}\n`),
+    print: (text) => write(stdout, text),
+    printJson: (value) => write(stdout, JSON.stringify(value, null, 2)),
+    printJsonLine: (value) => write(stdout, JSON.stringify(value)),
+    say: (text) => write(stderr, text),
     style: (style, text) => styleText(style, text, { stream: stdout as NodeJS.WriteStream }),
   }
 }

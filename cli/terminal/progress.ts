@@ -1,4 +1,5 @@
 import { toCount, toSpan } from '../../lib/words.ts'
+import type { OnProgress } from '../../operations/operator.ts'
 import type { Screen } from './terminal.ts'
 
 /** Reports on a terminal how far long work is; silent where nobody looks, and for what is done at once. */
@@ -39,6 +40,40 @@ export function openProgress(
       clearInterval(timer)
       if (performance.now() - startedAt >= silentMs) stderr.write('\r\u001b[K')
     },
+  }
+}
+
+/**
+ * The line on standard error that shows how far long work is. It comes from the third second on, and only where
+ * somebody looks.
+ */
+export class ProgressLine {
+  readonly #stderr: Screen
+  #drawnAt: number | null = null
+
+  constructor(stderr: Screen) {
+    this.#stderr = stderr
+  }
+
+  /** Draws what an operation reports. */
+  of(unit: string): OnProgress {
+    let [startedAt, last] = [performance.now(), 0]
+    return (done, total) => {
+      const now = performance.now()
+      if (done < last) startedAt = now
+      last = done
+      const ms = now - startedAt
+      const isDrawn = this.#drawnAt !== null && now - this.#drawnAt < everyMs
+      if (!this.#stderr.isTTY || ms < silentMs || isDrawn) return
+      this.#drawnAt = now
+      this.#stderr.write(`\r\u001b[K${toProgressLine({ done, total, ms, unit })}`)
+    }
+  }
+
+  /** Takes the line away until the next report. */
+  clear(): void {
+    if (this.#drawnAt !== null) this.#stderr.write('\r\u001b[K')
+    this.#drawnAt = null
   }
 }
 

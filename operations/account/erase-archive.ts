@@ -1,43 +1,23 @@
 import pLimit from 'p-limit'
-import type { MissingOffsets } from '../../lib/archive/chain.ts'
 import { missingOffsets } from '../../lib/archive/chain.ts'
 import { sameLog } from '../../lib/archive/key.ts'
 import type { IndexEntry } from '../../lib/archive/user-index.ts'
 import { entryKey, putEntry, readEntry } from '../../lib/archive/user-index.ts'
-import type { Archive } from '../operator.ts'
+import type { Lease } from '../lease.ts'
+import type { Archive, Watch } from '../operator.ts'
 import { atATime } from './at-a-time.ts'
 import { eraseFromObject, readContents } from './erase-object.ts'
-import type { EraserLease } from './eraser-lease.ts'
-import type { Owner } from './find.ts'
+import type { ArchiveErasure, Owner } from './report.ts'
 import type { IndexedObject } from './user-index.ts'
 import { dropOrphans, listIndexed } from './user-index.ts'
 
-/** What of a user is, or was, in the archive. */
-export interface ArchiveErasure {
-  /** Objects that were read. */
-  read: number
-  /** Objects that the index says are free of the user. */
-  passed: number
-  /** Objects with records of the user. */
-  objects: number
-  records: number
-  /** Objects that cannot be read: whether the user is in them is not known. */
-  damaged: string[]
-  /** Offsets that no object holds which was listed: whether the user is there is not known. */
-  missing: MissingOffsets[]
-  /** A last listing showed nothing but objects that are known to be free of the user. */
-  confirmed: boolean
-}
-
-interface Erasing {
+interface Erasing extends Watch {
   topic: string
   owner: Owner
   /** null: nothing is changed. */
-  lease: EraserLease | null
+  lease: Lease | null
   /** What the archiver has put into objects: by partition, the first offset after it. */
   readArchivedUpTo: () => Promise<ReadonlyMap<number, number>>
-  signal: AbortSignal
-  onObject: () => void
 }
 
 const objectsAtATime = 2
@@ -86,6 +66,7 @@ class ArchiveEraser {
   readonly #own = new Set<string>()
   readonly #damaged = new Set<string>()
   readonly #counts = { read: 0, passed: 0, records: 0 }
+  #looked = 0
 
   constructor(archive: Archive, erasing: Erasing) {
     this.#archive = archive
@@ -131,7 +112,7 @@ class ArchiveEraser {
       return
     }
     await this.#reading(() => this.#erase(object))
-    this.#e.onObject()
+    this.#e.onProgress?.(++this.#looked, null)
   }
 
   async #erase(object: IndexedObject): Promise<void> {

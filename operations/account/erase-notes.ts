@@ -1,5 +1,5 @@
 import type { Sql } from '../../lib/postgres.ts'
-import type { Owner } from './find.ts'
+import type { Owner } from './report.ts'
 import type { TopicFindings } from './topics.ts'
 
 /**

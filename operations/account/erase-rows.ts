@@ -1,9 +1,6 @@
 import { pause } from '../../lib/backoff.ts'
 import type { Postgres, Sql } from '../../lib/postgres.ts'
-import type { Owner } from './find.ts'
-
-/** Rows of a user, by table. */
-export type RowCounts = Record<string, number>
+import type { Owner, RowCounts } from './report.ts'
 
 interface OwnRows {
   table: string

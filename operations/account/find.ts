@@ -1,15 +1,6 @@
-import { toPrintable } from '../../cli/terminal/table.ts'
 import type { Sql } from '../../lib/postgres.ts'
 import { OperatorFault } from '../fault.ts'
-
-/** Whose data are meant. */
-export interface Owner {
-  id: number
-  /** null: the user's row is gone (erased, or lost with the database); what is left goes by the id. */
-  spotifyId: string | null
-  /** When the user was erased for the first time. */
-  erasedAt: Date | null
-}
+import type { Owner } from './report.ts'
 
 /** Candidates, the surest first: the id of somebody, the id of somebody who was erased, a Spotify id. */
 const candidatesSql = `
@@ -31,7 +22,7 @@ export async function findOwner(sql: Sql, user: string): Promise<Owner> {
   // The rows are gone with the database: what is left elsewhere goes by the id.
   if (/^[1-9]\d{0,14}$/.test(user)) return { id: Number(user), spotifyId: null, erasedAt: null }
   throw new OperatorFault(
-    `There is no user "${toPrintable(user)}"`,
+    `There is no user "${user}"`,
     'songswap users list shows them all; those who were erased go by their id.',
   )
 }

@@ -1,23 +1,13 @@
 import { readRange } from '../../lib/kafka/read-range.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
 import type { Topic } from '../../lib/topology.ts'
-import type { Broker } from '../operator.ts'
-import type { Owner } from './find.ts'
+import type { Broker, Watch } from '../operator.ts'
+import type { HeldRecords, Owner } from './report.ts'
 
 /** Where a dead letter lies. */
 interface DeadPlace {
   partition: number
   offset: number
-}
-
-/** Records of a user that a topic holds and that nobody can remove one by one. */
-export interface HeldRecords {
-  topic: string
-  records: number
-  /** Offsets, as `partition/offset`, of the newest of them. */
-  newest: string | null
-  /** By then the topic has forgotten them. */
-  until: Date | null
 }
 
 export interface TopicFindings {
@@ -49,11 +39,9 @@ export async function readArchivedUpTo({ admin, topology }: Broker): Promise<Rea
 export async function findInTopics(
   broker: Broker,
   owner: Owner,
-  options: {
+  options: Watch & {
     /** As it was before the archive was listed: what came into objects meanwhile may not have been seen there. */
     archivedUpTo: ReadonlyMap<number, number>
-    signal: AbortSignal
-    onRecords: (n: number) => void
   },
 ): Promise<TopicFindings> {
   const { recentlyPlayed, deadLetters, events } = broker.topology
@@ -61,16 +49,22 @@ export async function findInTopics(
   const count = (record: RawRecord) => {
     if (record.offset >= (options.archivedUpTo.get(record.partition) ?? 0)) unarchived++
   }
+  let read = 0
+  const onRecords = (n: number) => {
+    read += n
+    options.onProgress?.(read, null)
+  }
   const dead: DeadPlace[] = []
   const collect = (record: RawRecord) => {
     dead.push({ partition: record.partition, offset: record.offset })
   }
   const id = String(owner.id)
   const deadEnds = (await broker.admin.readEnds(deadLetters.name)) ?? []
+  const { signal } = options
   const held = [
-    await findInTopic(broker, recentlyPlayed, { ...options, key: id, onFound: count }),
-    await findInTopic(broker, deadLetters, { ...options, key: id, onFound: collect }),
-    await findInTopic(broker, events, { ...options, key: `user:${id}` }),
+    await findInTopic(broker, recentlyPlayed, { key: id, signal, onRecords, onFound: count }),
+    await findInTopic(broker, deadLetters, { key: id, signal, onRecords, onFound: collect }),
+    await findInTopic(broker, events, { key: `user:${id}`, signal, onRecords }),
   ]
   const deadFrom = new Map(deadEnds.map(({ partition, start }) => [partition, start]))
   return { held, unarchived, dead, deadFrom }

@@ -1,6 +1,6 @@
-import type { Postgres, Sql } from '../../lib/postgres.ts'
-import { OperatorFault } from '../fault.ts'
-import type { Decision, Letter } from './letter.ts'
+import type { Sql } from '../../lib/postgres.ts'
+import type { Letter } from './letter.ts'
+import type { Decision } from './report.ts'
 
 interface DecisionRow {
   partition: number
@@ -30,7 +30,7 @@ export async function withDecisions(sql: Sql, letters: readonly Letter[]): Promi
 }
 
 /** Writes down what was decided; for letters that were redriven: once they are back on their topic. */
-export async function decide(
+export async function noteDecision(
   sql: Sql,
   letters: readonly Letter[],
   { state, note }: { state: Decision['state']; note: string | null },
@@ -44,25 +44,6 @@ export async function decide(
        note = coalesce(excluded.note, dead_letter_decisions.note)`,
     [...toColumns(letters), state, note],
   )
-}
-
-/** Two operators who redrive the same at once would do it twice: one at a time, until the connection ends. */
-const deciderLock = 7_241_865_325_823_965
-
-/**
- * Runs `work` as the only one who decides.
- * @throws OperatorFault when somebody else is at it
- */
-export function asOnlyDecider<T>(postgres: Postgres, work: () => Promise<T>): Promise<T> {
-  return postgres.transaction(async (sql) => {
-    // The transaction does nothing but hold the lock; a long redrive is no idle one.
-    await sql.query('set local idle_in_transaction_session_timeout = 0')
-    const { rows } = await sql.query<{ taken: boolean }>('select pg_try_advisory_xact_lock($1) as taken', [
-      deciderLock,
-    ])
-    if (rows[0]?.taken) return work()
-    throw new OperatorFault('Somebody else redrives or discards right now', 'Try again when they are done.')
-  })
 }
 
 function toColumns(letters: readonly Letter[]): [number[], number[], Date[]] {

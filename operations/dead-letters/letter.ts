@@ -1,22 +1,12 @@
 import type { Obituary } from '../../lib/kafka/dead-letter.ts'
 import { readObituary } from '../../lib/kafka/dead-letter.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
-
-/** `open`: nobody has decided yet. */
-export type LetterState = 'open' | 'redriven' | 'discarded'
-
-/** What was decided on a dead letter. */
-export interface Decision {
-  state: Exclude<LetterState, 'open'>
-  redrives: number
-  decidedAt: Date
-  note: string | null
-}
+import type { Decision, LetterState, LetterSummary, ListedLetter } from './report.ts'
 
 /** A record of the dead-letter topic and what is known of it. */
 export interface Letter {
   record: RawRecord
-  /** null: a record that nobody of ours put there; it can be discarded, not redriven. */
+  /** null if no service put the record there: it can be discarded, not redriven. */
   obituary: Obituary | null
   /** Moment of its death; of a foreign record its timestamp. Unix ms. */
   diedAt: number
@@ -41,9 +31,15 @@ export function stateOf({ decision }: Pick<Letter, 'decision'>): LetterState {
   return decision?.state ?? 'open'
 }
 
-/** Partition and offset in the dead-letter topic, as the commands take them. */
-export function toPlace({ record }: Pick<Letter, 'record'>): string {
-  return `${record.partition}/${record.offset}`
+/** Partition and offset in the dead-letter topic, as an operator names a dead letter. */
+export function toPlace({ partition, offset }: Pick<RawRecord, 'partition' | 'offset'>): string {
+  return `${partition}/${offset}`
+}
+
+export function toListed(letter: Letter): ListedLetter {
+  const { record, obituary, decision, diedAt } = letter
+  const { partition, offset } = record
+  return { partition, offset, state: stateOf(letter), diedAt: new Date(diedAt), obituary, decision }
 }
 
 /** Names what a foreign record lacks, in the place of a reason. */
@@ -65,26 +61,12 @@ export function matches(letter: Letter, filter: LetterFilter, prefix: string): b
   )
 }
 
-/** Dead letters of one reason, group and topic. */
-export interface LetterSummary {
-  reason: string
-  group: string
-  topic: string
-  open: number
-  redriven: number
-  discarded: number
-  firstAt: Date
-  lastAt: Date
-  /** The latest of them. */
-  example: { place: string; message: string }
-}
-
 /** One more letter in the summaries, by reason, group and topic; changes `summaries`. */
 export function addLetter(summaries: Map<string, LetterSummary>, letter: Letter): void {
   const { reason = foreign, group = '-', topic = '-', message = '' } = letter.obituary ?? {}
   const key = JSON.stringify([reason, group, topic])
   const at = new Date(letter.diedAt)
-  const example = { place: toPlace(letter), message }
+  const example = { place: toPlace(letter.record), message }
   const known = summaries.get(key) ?? {
     ...{ reason, group, topic, open: 0, redriven: 0, discarded: 0 },
     ...{ firstAt: at, lastAt: at, example },
@@ -98,7 +80,7 @@ export function addLetter(summaries: Map<string, LetterSummary>, letter: Letter)
   summaries.set(key, known)
 }
 
-/** `0/12`: partition and offset; null: it is none. */
+/** Reads `0/12`; null if it is not a partition and an offset. */
 export function parsePlace(text: string): { partition: number; offset: number } | null {
   const match = /^(\d{1,9})\/(\d{1,15})$/.exec(text)
   return match && { partition: Number(match[1]), offset: Number(match[2]) }

@@ -1,22 +1,16 @@
-import type { Progress } from '../../cli/terminal/progress.ts'
-import { toPrintable } from '../../cli/terminal/table.ts'
 import type { OffsetRange } from '../../lib/kafka/read-range.ts'
 import { readRange } from '../../lib/kafka/read-range.ts'
-import type { Sql } from '../../lib/postgres.ts'
 import { OperatorFault } from '../fault.ts'
-import type { Broker } from '../operator.ts'
+import type { Broker, Operator, Watch } from '../operator.ts'
 import { withDecisions } from './decisions.ts'
 import type { Letter } from './letter.ts'
 import { parsePlace, toLetter } from './letter.ts'
 
-export interface ReadLetters {
-  broker: Broker
-  sql: Sql
-  ranges: OffsetRange[]
+interface ReadLetters {
+  ranges: readonly OffsetRange[]
   /** Called with up to 500 letters at a time, one call after the other. */
   onLetters: (letters: Letter[]) => Promise<void>
-  progress: Progress
-  signal: AbortSignal
+  watch: Watch
 }
 
 /** What the dead-letter topic holds at this moment. */
@@ -29,16 +23,15 @@ export async function allLetters({ admin, topology }: Broker): Promise<OffsetRan
 
 /**
  * The ranges of single letters: `PARTITION/OFFSET`.
- * @throws OperatorFault for what is no place, or lies outside of the topic
+ * @throws OperatorFault for what is not a place, or lies outside of the topic
  */
 export async function namedLetters(broker: Broker, places: readonly string[]): Promise<OffsetRange[]> {
   const topic = await allLetters(broker)
   return places.map((text) => {
     const place = parsePlace(text)
     if (!place) {
-      throw new OperatorFault(`"${toPrintable(text)}" is not PARTITION/OFFSET`, 'Places look like 0/12.', {
-        code: 'usage',
-      })
+      const hint = 'Places look like 0/12.'
+      throw new OperatorFault(`"${text}" is not PARTITION/OFFSET`, hint, { code: 'usage' })
     }
     const range = topic.find((r) => r.partition === place.partition)
     if (!range || place.offset < range.from || place.offset >= range.to) {
@@ -53,18 +46,22 @@ export async function namedLetters(broker: Broker, places: readonly string[]): P
 }
 
 /** Reads dead letters and what was decided on each. Every range by itself: several may be of one partition. */
-export async function readLetters(options: ReadLetters): Promise<void> {
-  const { broker, sql, onLetters, progress, signal } = options
-  for (const ranges of toRounds(options.ranges)) {
+export async function readLetters(
+  operator: Operator,
+  { ranges, onLetters, watch: { signal, onProgress } }: ReadLetters,
+): Promise<void> {
+  const [sql, { client, topology }] = await Promise.all([operator.postgres(), operator.broker()])
+  const topic = topology.deadLetters.name
+  const total = ranges.reduce((sum, r) => sum + r.to - r.from, 0)
+  let done = 0
+  for (const round of toRounds(ranges)) {
     await readRange({
-      ...broker.client,
-      topic: broker.topology.deadLetters.name,
-      group: `${broker.topology.deadLetters.name}.cli-${crypto.randomUUID()}`,
-      ranges,
-      signal,
+      ...{ ...client, topic, ranges: round, signal },
+      group: `${topic}.cli-${crypto.randomUUID()}`,
       onRecords: async (records) => {
         await onLetters(await withDecisions(sql, records.map(toLetter)))
-        progress.add(records.length)
+        done += records.length
+        onProgress?.(done, total)
       },
     })
   }
@@ -79,8 +76,4 @@ function toRounds(ranges: readonly OffsetRange[]): OffsetRange[][] {
     else rounds.push([{ ...range }])
   }
   return rounds
-}
-
-export function countRecords(ranges: readonly OffsetRange[]): number {
-  return ranges.reduce((sum, r) => sum + r.to - r.from, 0)
 }

@@ -1,27 +1,29 @@
-import { toPrintable } from '../../cli/terminal/table.ts'
+import { z } from 'zod'
 import type { Decoded } from '../../lib/codec.ts'
 
-/** Bytes within a value: as text where they are text, as JSON where they are JSON. */
-interface ShownBytes {
-  bytes: number
-  json?: unknown
-  text?: string
-  base64?: string
-}
+const shownBytes = z
+  .object({
+    bytes: z.int(),
+    json: z.unknown().optional(),
+    text: z.string().optional(),
+    base64: z.string().optional(),
+  })
+  .describe('as text where the bytes are text, else in base64; as JSON too where they are JSON')
+
+/** Bytes within a value. */
+export type ShownBytes = z.infer<typeof shownBytes>
+
+export const shownValue = z.object({
+  bytes: z.int().nullable().describe('null if the record has no value'),
+  base64: z.string().nullable(),
+  schemaId: z.int().nullable().describe("the registry's id of the schema, or null if it was not decoded"),
+  error: z.string().nullable().describe('why it could not be decoded'),
+  fields: z.record(z.string(), z.unknown()).nullable().describe('null if it was not decoded'),
+  body: shownBytes.nullable().describe('the field body, if there is one'),
+})
 
 /** A value for a person to see. */
-export interface ShownValue {
-  bytes: number | null
-  base64: string | null
-  /** The registry's id of the schema; null: not decoded. */
-  schemaId: number | null
-  /** Why it could not be decoded. */
-  error: string | null
-  /** Field by field; null: not decoded. */
-  fields: Record<string, unknown> | null
-  /** The field `body`, if there is one. */
-  body: ShownBytes | null
-}
+export type ShownValue = z.infer<typeof shownValue>
 
 export function toShownValue(bytes: Buffer | null, decoded: Decoded<unknown>): ShownValue {
   const base = { bytes: bytes?.length ?? null, base64: bytes?.toString('base64') ?? null }
@@ -52,48 +54,4 @@ function toShownBytes(bytes: Buffer): ShownBytes {
   } catch {
     return { bytes: bytes.length, text }
   }
-}
-
-/** Bytes that are not text: so many are shown. */
-const hexMax = 256
-/** Times are fields whose name ends so, in Unix ms. */
-const timeField = /At$/
-
-export function toValueLines(value: ShownValue): string[] {
-  if (value.bytes === null) return ['no value: a tombstone']
-  if (value.fields === null) {
-    const bytes = Buffer.from(value.base64 ?? '', 'base64')
-    return [`value of ${value.bytes} bytes, not decoded: ${toPrintable(value.error ?? '')}`, ...toHex(bytes)]
-  }
-  const fields = Object.entries(value.fields).map(([name, v]) => `  ${name}: ${toFieldText(name, v)}`)
-  return [`value of ${value.bytes} bytes, schema ${value.schemaId}`, ...fields, ...toBodyLines(value.body)]
-}
-
-function toFieldText(name: string, v: unknown): string {
-  if (typeof v === 'number' && timeField.test(name)) {
-    const at = new Date(v)
-    return `${v}${Number.isNaN(at.getTime()) ? '' : ` (${at.toISOString()})`}`
-  }
-  return toPrintable(typeof v === 'string' ? v : JSON.stringify(v))
-}
-
-function toBodyLines(body: ShownBytes | null): string[] {
-  if (!body) return []
-  const title = `  body: ${body.bytes} bytes`
-  if (body.json !== undefined)
-    return [`${title} of JSON`, ...JSON.stringify(body.json, null, 2).split('\n').map(toPrintable)]
-  if (body.text !== undefined) return [`${title}, not JSON`, ...body.text.split('\n').map(toPrintable)]
-  return [`${title}, not text`, ...toHex(Buffer.from(body.base64 ?? '', 'base64'))]
-}
-
-function toHex(bytes: Buffer): string[] {
-  const shown = bytes.subarray(0, hexMax)
-  const lines: string[] = []
-  for (let i = 0; i < shown.length; i += 16) {
-    const row = shown.subarray(i, i + 16)
-    const hex = row.toString('hex').replace(/../g, '$& ')
-    const text = row.toString('latin1').replace(/[^\x20-\x7e]/g, '.')
-    lines.push(`  ${i.toString(16).padStart(4, '0')}  ${hex.padEnd(48)} ${text}`)
-  }
-  return bytes.length > hexMax ? [...lines, `  … ${bytes.length - hexMax} bytes more`] : lines
 }

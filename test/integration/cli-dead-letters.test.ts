@@ -7,6 +7,7 @@ import { headerText } from '../../lib/kafka/record.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
+import { withLease } from '../../operations/lease.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { item, pageBody } from '../support/pages.ts'
@@ -249,8 +250,7 @@ describe('redrive', () => {
 
   test('one decides at a time', async () => {
     const place = await bury('locked', {})
-    await postgres.transaction(async (sql) => {
-      await sql.query('select pg_advisory_xact_lock($1)', [7_241_865_325_823_965])
+    await withLease(postgres, { name: 'decide', signal: AbortSignal.timeout(60_000) }, async () => {
       const { code, stderr } = await deadLetters(['redrive', place, '--execute'])
       expect(code).toBe(1)
       expect(stderr).toContain('Somebody else')

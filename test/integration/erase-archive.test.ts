@@ -9,7 +9,7 @@ import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import type { S3 } from '../../lib/s3.ts'
 import { Secret } from '../../lib/secret.ts'
-import { takeEraserLease } from '../../operations/account/eraser-lease.ts'
+import { withLease } from '../../operations/lease.ts'
 import { archiveKeys, openTestS3 } from '../support/archive.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
@@ -293,23 +293,23 @@ describe('two erasers', () => {
   })
 
   test('a lease that may be lost lets nothing be written any more', async () => {
-    const lease = await takeEraserLease(postgres, AbortSignal.timeout(60_000))
-    lease.assertHeld()
-    await postgres.query(
-      `update eraser_lease set holder = gen_random_uuid(), held_until = now() + interval '1 h'`,
-    )
-    await until(() => {
-      try {
-        lease.assertHeld()
-        return false
-      } catch {
-        return true
-      }
-    }, 'it is known to be lost')
-    await lease.release()
+    await withLease(postgres, { name: 'erase', signal: AbortSignal.timeout(60_000) }, async (lease) => {
+      lease.assertHeld()
+      await postgres.query(
+        `update operator_leases set holder = gen_random_uuid(), held_until = now() + interval '1 h'`,
+      )
+      await until(() => {
+        try {
+          lease.assertHeld()
+          return false
+        } catch {
+          return true
+        }
+      }, 'it is known to be lost')
+    })
     expect(await leases()).toBe(1)
-    await postgres.query('delete from eraser_lease')
+    await postgres.query('delete from operator_leases')
   })
 })
 
-const leases = async () => (await postgres.query('select from eraser_lease')).rowCount
+const leases = async () => (await postgres.query('select from operator_leases')).rowCount

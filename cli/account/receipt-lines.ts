@@ -1,25 +1,7 @@
-import { toTable, wrap } from '../../cli/terminal/table.ts'
 import { toMissingText } from '../../lib/archive/chain.ts'
 import { toCount, toPlural, toUtc } from '../../lib/words.ts'
-import type { ArchiveErasure } from './erase-archive.ts'
-import type { RowCounts } from './erase-rows.ts'
-import type { Owner } from './find.ts'
-import type { TopicFindings } from './topics.ts'
-
-/** What was removed of a user (or would be), and what remains until when. */
-export interface Receipt {
-  user: Owner
-  executed: boolean
-  at: Date
-  tables: RowCounts
-  /** Notes of decisions on dead letters. */
-  notes: number
-  archive: ArchiveErasure
-  topics: Pick<TopicFindings, 'held' | 'unarchived'>
-  /** A poller was asking for a page of the user. */
-  polling: boolean
-  aborted: boolean
-}
+import type { Receipt } from '../../operations/account/report.ts'
+import { toTable, wrap } from '../terminal/table.ts'
 
 /** The receipt in words. */
 export function toReceiptLines(receipt: Receipt, width: number): string[] {

@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { item } from '../../test/support/pages.ts'
+import { toItem } from './item.ts'
 import type { Gap, PageWindow, Past, Shown, Window } from './windows.ts'
-import { addPage, toGaps, toPageWindow } from './windows.ts'
+import { addPage, toGaps, toPageWindow, toShown } from './windows.ts'
 
 const start = Date.parse('2026-11-24T00:00:00.000Z')
 const minute = 60_000
@@ -164,6 +166,13 @@ describe('a parser that changed', () => {
         { after: at(50), before: at(51) },
       ])
     }
+  })
+
+  test('finds a play again by what Spotify calls its track, under whatever id it stores it', () => {
+    const read = toItem(item(at(50), 'T'), later)
+    if (read.type !== 'play') throw new Error('It is a play')
+    const otherwise = { ...read, track: { ...read.track, id: 'from elsewhere' } }
+    expect(toShown(otherwise)).toEqual({ ...toShown(read), trackId: 'from elsewhere' })
   })
 
   test('opens no gap where it takes for a play what was none, or the other way', () => {

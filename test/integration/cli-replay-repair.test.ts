@@ -1,81 +1,17 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Kafka } from '../../lib/kafka/kafka.ts'
-import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
-import { Secret } from '../../lib/secret.ts'
+import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { digestOf } from '../../services/loader/item.ts'
-import type { Stream } from '../support/kafka.ts'
-import { createStream } from '../support/kafka.ts'
 import { idFor, item, pageBody, track } from '../support/pages.ts'
+import { createReplays, dayMs, minute, start } from '../support/replays.ts'
 import { startService } from '../support/service-process.ts'
 import { runSongswap } from '../support/songswap.ts'
 import { until } from '../support/until.ts'
 
-let stream: Stream
-let postgres: Postgres
-let kafka: Kafka
-const minute = 60_000
-const dayMs = 86_400_000
-const start = Date.now() - 3 * 60 * minute
-const users = [7, 8, 9]
 const pagesOfUser = 10
+const { stream, postgres, kafka, publish, replay, count, contents, empty, release } =
+  await createReplays(pagesOfUser)
 
-beforeAll(async () => {
-  stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 2, name: 'test', log: stream.log })
-  kafka = (await stream.openKafka()).kafka
-  // Each page shows a new play and the one before it.
-  for (let i = 0; i < pagesOfUser; i++) {
-    for (const user of users) {
-      const plays = [item(start + i * minute, `T${i % 9}`)]
-      if (i > 0) plays.push(item(start + (i - 1) * minute, `T${(i - 1) % 9}`))
-      await publish(user, pageBody(plays))
-    }
-  }
-})
-beforeEach(async () => {
-  const tables = ['plays', 'tracks', 'track_artists', 'albums', 'rejected_items', 'shown_windows', 'gaps']
-  await postgres.query(tables.map((table) => `delete from ${table}`).join('; '))
-})
-afterAll(async () => {
-  await postgres?.close()
-  await stream?.release()
-})
-
-async function publish(user: number, body: Buffer, fetchedAt = Date.now()): Promise<void> {
-  const page = { endpoint: 'recently-played', subject: String(user), source: 'poll', status: 200 }
-  await kafka.publish(stream.topology.recentlyPlayed, [
-    { key: String(user), value: { ...page, fetchedAt, body } },
-  ])
-}
-
-interface Replay {
-  items: number
-  stored: number
-  changed: number
-  rejected: number
-  removed: number
-  removedExamples: string[]
-  unjudged: number
-}
-
-async function replay(...args: string[]): Promise<Replay> {
-  const { code, stdout, stderr } = await runSongswap(['replay', ...args, '--execute', '--json'], stream.env)
-  expect(code, stderr).toBe(0)
-  return JSON.parse(stdout)
-}
-
-const count = async (sql: string): Promise<number> =>
-  (await postgres.query<{ n: number }>(`select count(*)::int as n from ${sql}`)).rows[0]?.n ?? -1
-
-const contents = async (): Promise<unknown> => {
-  const tables = ['plays', 'tracks', 'track_artists', 'albums', 'artists']
-  const all = tables.map((t) =>
-    postgres.query(`select (to_jsonb(t) - 'ingested_at')::text as row from ${t} t order by 1`),
-  )
-  return (await Promise.all(all)).map((r) => r.rows)
-}
+beforeEach(empty)
+afterAll(release)
 
 describe('songswap replay loader.history', () => {
   test('repairs to null: what the page says is none, and in a rebuild what no page says; else it is counted', async () => {
@@ -222,4 +158,49 @@ describe('songswap replay loader.history', () => {
     expect(await count("rejected_items where user_id = 5 and item_digest <> 'another'")).toBe(0)
     expect(await count("rejected_items where user_id = 5 and item_digest = 'another'")).toBe(1)
   }, 120_000)
+
+  test('stops before it removes more than a share of the plays, and is told how much it may remove', async () => {
+    const plays = (from: number) =>
+      Array.from({ length: 30 }, (_, i) => item(start + (from + i) * minute, `W${from + i}`)).toReversed()
+    for (const from of [0, 30]) await publish(20, pageBody(plays(from)))
+    const of = ['loader.history', '--user', '20']
+    await replay(...of)
+    // As a parser had stored them that the present one contradicts altogether.
+    await postgres.query("update plays set track_id = 'other ' || track_id where user_id = 20")
+    const before = await contents()
+    const dry = await runSongswap(['replay', ...of], stream.env)
+    expect(dry.stderr).toContain('The range has 60 plays: --execute stops before it removes so many')
+    const runs = await count('reruns')
+    for (const more of [[], ['--allow-removal', '99']]) {
+      const stopped = await runSongswap(['replay', ...of, '--execute', ...more], stream.env)
+      expect(stopped.code).toBe(1)
+      expect(stopped.stderr).toContain('60 of the 60 plays of the range would be removed')
+      expect(stopped.stderr).toContain('--allow-removal 100')
+    }
+    expect(await contents()).toEqual(before)
+    expect(await count('reruns')).toBe(runs)
+    expect(await replay(...of, '--allow-removal', '100')).toMatchObject({ removed: 60, stored: 60 })
+  })
+
+  test('keeps a play that another page of the user claims, also one beyond the range, as that page’s', async () => {
+    const [claimed, other] = [item(start, 'Claimed'), item(start + minute, 'Other')]
+    await publish(21, pageBody([claimed]), { partition: 0 })
+    await publish(21, pageBody([other]), { partition: 1 })
+    await replay('loader.history', '--user', '21')
+    const before = await contents()
+    const spoil = () =>
+      postgres.query(`
+        update plays p set page_partition = o.page_partition, page_offset = o.page_offset, page_timestamp = o.page_timestamp
+        from plays o where o.user_id = 21 and p.user_id = 21 and o.track_id = '${idFor('Other')}'`)
+    for (const range of [
+      ['--partition', '1'],
+      ['--partition', '0,1'],
+    ]) {
+      await spoil()
+      const dry = await runSongswap(['replay', 'loader.history', ...range, '--json'], stream.env)
+      expect(JSON.parse(dry.stdout)).toMatchObject({ unclaimed: { plays: 0, kept: 1 } })
+      expect(await replay('loader.history', '--user', '21', ...range)).toMatchObject({ removed: 0, kept: 1 })
+      expect(await contents()).toEqual(before)
+    }
+  })
 })

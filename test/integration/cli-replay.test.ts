@@ -1,97 +1,28 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import { readObituary } from '../../lib/kafka/dead-letter.ts'
-import type { Kafka } from '../../lib/kafka/kafka.ts'
-import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
-import type { S3 } from '../../lib/s3.ts'
-import { Secret } from '../../lib/secret.ts'
+import type { RerunReport } from '../../operations/rerun/run.ts'
 import { archiveKeys, openTestS3, readWholeArchive } from '../support/archive.ts'
-import type { Stream } from '../support/kafka.ts'
-import { createStream } from '../support/kafka.ts'
-import { item, pageBody } from '../support/pages.ts'
+import { createReplays, users } from '../support/replays.ts'
 import { openS3Gate } from '../support/s3-faults.ts'
 import { startService } from '../support/service-process.ts'
 import { runSongswap, spawnSongswap, startSongswap } from '../support/songswap.ts'
 import { openTcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 
-let stream: Stream
-let postgres: Postgres
-let kafka: Kafka
-let s3: S3
-const minute = 60_000
-const dayMs = 86_400_000
-const start = Date.now() - 3 * 60 * minute
-const users = [7, 8, 9]
 const pagesOfUser = 40
 const pages = users.length * pagesOfUser
+const { stream, postgres, publish, replay, count, contents, empty, release } = await createReplays(
+  pagesOfUser,
+  (i) => ({ context: { type: 'playlist', uri: `spotify:playlist:${i}` } }),
+)
+const s3 = openTestS3(stream.env)
 
-beforeAll(async () => {
-  stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 2, name: 'test', log: stream.log })
-  kafka = (await stream.openKafka()).kafka
-  s3 = openTestS3(stream.env)
-  // Each page shows a new play and the one before it; the first page of each user is two days old.
-  for (let i = 0; i < pagesOfUser; i++) {
-    for (const user of users) {
-      const context = { type: 'playlist', uri: `spotify:playlist:${i}` }
-      const plays = [item(start + i * minute, `T${i % 9}`, { context })]
-      if (i > 0) plays.push(item(start + (i - 1) * minute, `T${(i - 1) % 9}`))
-      await publish(user, pageBody(plays), i === 0 ? 2 * dayMs : 0)
-    }
-  }
-})
-beforeEach(async () => {
-  await postgres.query('delete from plays; delete from tracks; delete from track_artists; delete from albums')
-})
+beforeEach(empty)
 afterAll(async () => {
-  await s3?.close()
-  await postgres?.close()
-  await stream?.release()
+  await s3.close()
+  await release()
 })
-
-async function publish(user: number, body: Buffer, ageMs = 0): Promise<void> {
-  const page = { endpoint: 'recently-played', subject: String(user), source: 'poll', status: 200 }
-  const value = { ...page, fetchedAt: Date.now(), body }
-  await kafka.publish(stream.topology.recentlyPlayed, [
-    { key: String(user), value, timestamp: Date.now() - ageMs },
-  ])
-}
-
-interface Replay {
-  run: number
-  finished: boolean
-  read: number
-  passedOver: number
-  items: number
-  stored: number
-  alreadyThere: number
-  changed: number
-  catalogueRows: number
-  objectsPut: number
-  recordsPut: number
-  deadLetters: Record<string, number>
-  deadKnown: number
-}
-
-async function replay(...args: string[]): Promise<Replay> {
-  const { code, stdout, stderr } = await runSongswap(['replay', ...args, '--execute', '--json'], stream.env)
-  expect(code, stderr).toBe(0)
-  return JSON.parse(stdout)
-}
-
-const count = async (sql: string): Promise<number> =>
-  (await postgres.query<{ n: number }>(`select count(*)::int as n from ${sql}`)).rows[0]?.n ?? -1
-
-const contents = async (): Promise<unknown> => {
-  const tables = ['plays', 'tracks', 'track_artists', 'albums', 'artists']
-  const all = tables.map((t) =>
-    postgres.query(`select (to_jsonb(t) - 'ingested_at')::text as row from ${t} t order by 1`),
-  )
-  return (await Promise.all(all)).map((r) => r.rows)
-}
 
 describe('songswap replay loader.history', () => {
   test('without --execute says what it would do, and does nothing', async () => {
@@ -152,7 +83,7 @@ describe('songswap replay loader.history', () => {
     await until(async () => (await count('plays')) > 0, 'some plays are stored')
     slow.interrupt()
     const ended = await slow.ended
-    const cut: Replay = JSON.parse(ended.stdout)
+    const cut: RerunReport = JSON.parse(ended.stdout)
     expect(ended.code).toBe(1)
     expect(cut.finished).toBe(false)
     expect(cut.read).toBeLessThan(pages)
@@ -205,7 +136,7 @@ describe('songswap replay loader.history', () => {
     const fast = await replay('loader.history')
     const ended = await slow.ended
     expect(ended.code, ended.stderr).toBe(0)
-    const first: Replay = JSON.parse(ended.stdout)
+    const first: RerunReport = JSON.parse(ended.stdout)
     expect(first).toMatchObject({ finished: true, read: pages })
     expect(fast).toMatchObject({ finished: true, read: pages })
     expect(first.stored + fast.stored).toBe(pages)
@@ -339,7 +270,7 @@ describe('songswap replay archiver', () => {
     const env = { ...stream.env, S3_ENDPOINT: gate.endpoint }
     const { code, stdout, stderr } = await runSongswap(['replay', 'archiver', '--execute', '--json'], env)
     expect(code, stderr).toBe(0)
-    const { read, recordsPut }: Replay = JSON.parse(stdout)
+    const { read, recordsPut }: RerunReport = JSON.parse(stdout)
     expect(recordsPut).toBe(read - users.length)
     const archived = await readWholeArchive(s3, prefix)
     expect(archived.reduce((n, o) => n + o.rows.length, 0)).toBe(read)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openAdmin } from '../../lib/kafka/admin.ts'
+import { createClient } from '../../lib/kafka/client.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
@@ -10,6 +11,7 @@ import { openPostgres } from '../../lib/postgres.ts'
 import type { S3 } from '../../lib/s3.ts'
 import { Secret } from '../../lib/secret.ts'
 import { metadataKey } from '../../lib/topology.ts'
+import type { RerunReport } from '../../operations/rerun/run.ts'
 import type { TestObject } from '../support/archive.ts'
 import { openTestS3, readWholeArchive } from '../support/archive.ts'
 import type { Stream } from '../support/kafka.ts'
@@ -123,21 +125,7 @@ async function contents(
   return (await Promise.all(all)).map((r) => r.rows)
 }
 
-interface Restored {
-  run: number
-  finished: boolean
-  read: number
-  passedOver: number
-  items: number
-  stored: number
-  alreadyThere: number
-  found: number
-  published: number
-  deadLetters: Record<string, number>
-  damaged: { key: string; reason: string }[]
-}
-
-async function restore(args: string[], exitCode = 0): Promise<Restored> {
+async function restore(args: string[], exitCode = 0): Promise<RerunReport> {
   const ended = await runSongswap(['restore', ...args, '--execute', '--json'], stream.env)
   expect(ended.code, ended.stderr).toBe(exitCode)
   return JSON.parse(ended.stdout)
@@ -199,7 +187,7 @@ describe('songswap restore', () => {
     await until(async () => (await rows('select from plays limit 1')).length > 0, 'some plays are stored')
     slow.interrupt()
     const ended = await slow.ended
-    const cut: Restored = JSON.parse(ended.stdout)
+    const cut: RerunReport = JSON.parse(ended.stdout)
     expect(ended.code).toBe(1)
     expect(cut.read).toBeLessThan(pages)
     const rest = await restore(['--resume'])
@@ -253,7 +241,10 @@ describe('songswap restore', () => {
     expect(restored.damaged).toEqual([
       { key: one.path, reason: 'Its rows are not those that its name says, from offset 0 on' },
     ])
-    expect(await rows(`select from plays where page_partition = ${one.partition}`)).toEqual([])
+    const own = one.rows.map(({ offset }) => offset)
+    expect(
+      await rows(`select from plays where page_partition = ${one.partition} and page_offset in (${own})`),
+    ).toEqual([])
     expect(restored.stored).toBeGreaterThan(0)
   })
 
@@ -332,6 +323,26 @@ describe('songswap restore', () => {
     expect(await rows('select from gaps where not quiet')).toEqual([])
   }, 60_000)
 
+  test('counts before what it would remove, and stops before it removes more than a share', async () => {
+    await restore([])
+    await postgres.query("update plays set track_id = 'other ' || track_id")
+    const spoilt = (await rows('select from plays')).length
+    const { stdout } = await runSongswap(['restore', '--json'], stream.env)
+    const { unclaimed } = JSON.parse(stdout)
+    // A page with an item that cannot be told judges nothing.
+    expect(unclaimed).toMatchObject({ plays: spoilt - users.length, ofPlays: spoilt, finished: true })
+    const shown = await runSongswap(['restore'], stream.env)
+    expect(shown.stderr).toContain(
+      `${unclaimed.plays} plays that their page does not claim would be removed:`,
+    )
+    const stopped = await runSongswap(['restore', '--execute'], stream.env)
+    expect(stopped.code).toBe(1)
+    expect(stopped.stderr).toContain(`--allow-removal ${unclaimed.needsPercent}`)
+    expect(await rows("select from plays where track_id not like 'other %'")).toEqual([])
+    const done = await restore(['--allow-removal', String(unclaimed.needsPercent)])
+    expect(done).toMatchObject({ removed: unclaimed.plays, stored: spoilt })
+  })
+
   test.each([
     [['--topic', 'metadata.wanted'], 'The archive has no topic'],
     [['--to-topic'], '--to-topic needs --topic'],
@@ -342,6 +353,30 @@ describe('songswap restore', () => {
     expect(code).toBe(2)
     expect(stderr).toContain(words)
   })
+})
+
+test('restore keeps a play that another page claims which is in the archive alone', async () => {
+  await empty()
+  await restore([])
+  const client = createClient({ config: stream.config, log: stream.log, name: 'test' }).admin()
+  const { name } = stream.topology.recentlyPlayed
+  await client.connect()
+  const partitions = (await client.fetchTopicOffsets(name)).map(({ partition, high }) => ({
+    partition,
+    offset: high,
+  }))
+  await client.deleteTopicRecords({ topic: name, partitions })
+  await client.disconnect()
+  const before = await contents()
+  const [play] = await rows<{ page_partition: number; page_offset: number }>(`
+    update plays p set page_offset = o.page_offset, page_timestamp = o.page_timestamp
+    from (select * from plays where user_id = 7 order by page_offset offset 20 limit 1) o
+    where p.user_id = 7 and p.page_offset = (select min(page_offset) from plays where user_id = 7)
+    returning p.page_partition, p.page_offset`)
+  const place = `${play?.page_partition}:${play?.page_offset}`
+  const range = ['--topic', name, '--from', place]
+  expect(await restore(range)).toMatchObject({ removed: 0, kept: 2 })
+  expect(await contents()).toEqual(before)
 })
 
 async function replaceObject(key: string, bytes: Buffer, metadata: Record<string, string>): Promise<void> {

@@ -269,6 +269,18 @@ describe('an alert', () => {
   })
 })
 
+test('a replay of a part, by a parser that takes ids from elsewhere, raises no gap', async () => {
+  const [first, second] = [page(1, 50), page(50, 99)]
+  await openLoader()(first, second)
+  // As another parser had stored them.
+  await postgres.query("update plays set track_id = 'other ' || track_id")
+  await openLoader(true)(first)
+  expect(await openGaps()).toEqual([])
+  await openLoader(true)(second)
+  await openLoader()(page(99, 120))
+  expect(await openGaps()).toEqual([])
+})
+
 describe('what is no window', () => {
   test('an excerpt of stored plays reveals no gap; the next page is compared with the plays', async () => {
     const load = openLoader()

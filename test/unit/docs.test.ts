@@ -4,6 +4,7 @@ import { basename, dirname, join, normalize } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { commands } from '../../cli/commands.ts'
 import { deadLetterReasons } from '../../lib/kafka/dead-letter.ts'
+import { allTopics, topology } from '../../lib/topology.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
@@ -81,6 +82,22 @@ test.each(commands)('the README names songswap $usage and all below it', (entry)
   const below = 'commands' in entry ? entry.commands.map(({ usage }) => usage.split(' ')[0] ?? '') : []
   expect(below.filter((one) => !new RegExp(`\\b${one}\\b`).test(row))).toEqual([])
 })
+
+test.each(allTopics(topology()))(
+  'ARCHITECTURE.md has $name in its table of topics, as it is made',
+  (topic) => {
+    const { name, retentionDays, cleanup, partitions } = topic
+    const row = read('ARCHITECTURE.md')
+      .split('\n')
+      .find((line) => line.startsWith(`| \`${name}\` |`))
+    const cells = row?.split('|').map((cell) => cell.trim()) ?? []
+    const words = [
+      ...(cleanup.includes('compact') ? ['compacted'] : []),
+      ...(retentionDays ? [`${retentionDays} days`] : []),
+    ]
+    expect(cells.slice(4, 6)).toEqual([words.join(', '), String(partitions)])
+  },
+)
 
 test('the page about dead letters says what to do about each reason', () => {
   const page = read('docs/operations/discord-says-dead-letters.md')

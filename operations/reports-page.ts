@@ -58,10 +58,25 @@ function toInner(path: string, schema: Schema): Row[] {
   const dot = path === '' ? '' : `${path}.`
   const { properties = {}, additionalProperties: values, items } = schema
   const named = Object.entries(properties).flatMap(([name, of]) => toRows(dot + name, of as Schema))
-  const inAny = (schema.anyOf ?? schema.oneOf ?? []).flatMap((of) => toInner(path, of as Schema))
+  const inAny = toChoices(path, schema.anyOf ?? schema.oneOf ?? [])
   const inItems = isSchema(items) ? toInner(`${path}[]`, items) : []
   const inValues = isSchema(values) ? toInner(`${dot}*`, values) : []
   return [...named, ...inAny, ...inItems, ...inValues]
+}
+
+/** Several shapes of one field, one after the other. */
+function toChoices(path: string, choices: readonly unknown[]): Row[] {
+  const shapes = choices.map((of) => ({ of: of as Schema, rows: toInner(path, of as Schema) }))
+  const filled = shapes.filter(({ rows }) => rows.length > 0)
+  if (filled.length < 2) return filled.flatMap(({ rows }) => rows)
+  return filled.flatMap(({ of, rows }, i) => [
+    {
+      path,
+      type: toType(of),
+      text: `${i === 0 ? 'either' : 'or'}${of.description ? `: ${of.description}` : ''}`,
+    },
+    ...rows,
+  ])
 }
 
 function isSchema(of: unknown): of is Schema {

@@ -182,7 +182,7 @@ describe('songswap replay loader.history', () => {
     expect(await replay(...of, '--allow-removal', '100')).toMatchObject({ removed: 60, stored: 60 })
   })
 
-  test('keeps a play that another page of the user claims, also one beyond the range, as that page’s', async () => {
+  test('keeps a play that another page of the user claims, also one beyond the range', async () => {
     const [claimed, other] = [item(start, 'Claimed'), item(start + minute, 'Other')]
     await publish(21, pageBody([claimed]), { partition: 0 })
     await publish(21, pageBody([other]), { partition: 1 })

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { playLine } from './account/play-line.ts'
 import { indexReport, receipt, rotationReport } from './account/report.ts'
+import { auditReport } from './audit/report.ts'
 import { burialReport, decisionReport, letterReport, lettersReport } from './dead-letters/report.ts'
 import { doctorReport } from './doctor/report.ts'
 import { eventReport } from './events/report.ts'
@@ -78,6 +79,11 @@ export const reports: readonly Report[] = [
     schema: gapsOfUserReport,
   },
   { command: 'events', description: 'Operational events, oldest first.', schema: eventReport, lines: true },
+  {
+    command: 'audit',
+    description: 'What entered the stream, and where it ended.',
+    schema: auditReport,
+  },
   {
     command: 'replay',
     description: 'What a replay would do (`executed` is false), or what a run has done.',

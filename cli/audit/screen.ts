@@ -1,29 +1,23 @@
 import { toCount, toPlural } from '../../lib/words.ts'
-import type { Audit } from '../audit.ts'
+import type { AuditReport } from '../../operations/audit/report.ts'
+import { countDropped, countEnded, countFaults } from '../../operations/audit/verdict.ts'
 import { toTable, wrap } from '../terminal/table.ts'
 
 /** Most faults that are shown one by one. */
 const faultsShown = 20
 
 /** Whether everything ended once, in one line. */
-export function toVerdict({ account, archive }: Audit): { addsUp: boolean; text: string } {
-  const faults = countFaults({ account, archive })
+function toVerdict({ account, archive, addsUp }: AuditReport): string {
   const { items, stored, duplicates, dropped, rejected, deadLettered } = account
-  const drops = Object.values(dropped).reduce((n, d) => n + d, 0)
-  const sum = stored + duplicates + drops + rejected + deadLettered
-  const parts = `${toCount(items)} items = ${toCount(stored)} stored + ${toCount(duplicates)} duplicates + ${toCount(drops)} dropped + ${toCount(rejected)} rejected + ${toCount(deadLettered)} dead-lettered`
-  if (faults === 0 && sum === items) return { addsUp: true, text: `It adds up: ${parts}.` }
-  const missing = sum === items ? '' : ` + ${toCount(items - sum)} missing`
-  return { addsUp: false, text: `It does not add up (${toPlural(faults, 'fault')}): ${parts}${missing}.` }
-}
-
-function countFaults({ account, archive }: Pick<Audit, 'account' | 'archive'>): number {
-  const archived = Object.values(archive ?? {}).reduce((n, c) => n + c.faults.length + (c.moreFaults ?? 0), 0)
-  return account.faults.length + account.moreFaults + archived
+  const missing = items - countEnded(account)
+  const parts = `${toCount(items)} items = ${toCount(stored)} stored + ${toCount(duplicates)} duplicates + ${toCount(countDropped(dropped))} dropped + ${toCount(rejected)} rejected + ${toCount(deadLettered)} dead-lettered`
+  if (addsUp) return `It adds up: ${parts}.`
+  const faults = toPlural(countFaults({ account, archive }), 'fault')
+  return `It does not add up (${faults}): ${parts}${missing === 0 ? '' : ` + ${toCount(missing)} missing`}.`
 }
 
 /** The counts, what does not add up, and the verdict. */
-export function toAuditLines(audit: Audit, width: number): string[] {
+export function toAuditLines(audit: AuditReport, width: number): string[] {
   const { account, archive } = audit
   const rows: [string, number | null, number | null][] = [
     ['pages in the topic', audit.records, null],
@@ -61,6 +55,6 @@ export function toAuditLines(audit: Audit, width: number): string[] {
     ...faults.slice(0, faultsShown),
     ...(more > 0 ? [`… and ${toCount(more)} more (--json names the first 1,000 of each kind)`] : []),
     ...(faults.length > 0 ? [''] : []),
-    ...wrap(toVerdict(audit).text, width),
+    ...wrap(toVerdict(audit), width),
   ]
 }

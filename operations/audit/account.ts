@@ -1,4 +1,5 @@
 import type { DropReason } from '../../services/loader/item.ts'
+import type { Account } from './report.ts'
 
 /**
  * Which record: `partition/offset@timestamp`, as places come again when a topic is made again. Of a page, where it lay
@@ -82,27 +83,6 @@ export interface Evidence {
   dead: DeadRecords
   /** Whether the record of a place is counted as well. */
   isCounted: (place: PageClaim) => boolean
-}
-
-/** Every item counted once. `items` = stored + duplicates + dropped + rejected + deadLettered + missing. */
-export interface Account {
-  records: number
-  items: number
-  stored: number
-  duplicates: number
-  dropped: Record<string, number>
-  rejected: number
-  /** Items of pages that are dead letters as a whole, because their handler failed. */
-  deadLettered: number
-  /** Records that are no pages and have their dead letter. */
-  deadPages: number
-  missing: number
-  /** Rows that name a page which does not show them. */
-  unclaimed: number
-  /** What does not add up, a line each, with the place; the first ones. */
-  faults: string[]
-  /** So many more faults there are. */
-  moreFaults: number
 }
 
 export function emptyAccount(): Account {

@@ -4,17 +4,8 @@ import { listPartition } from '../../lib/archive/list.ts'
 import type { ObjectSummary } from '../../lib/archive/summary.ts'
 import { parseSummary } from '../../lib/archive/summary.ts'
 import type { OffsetRange } from '../../lib/kafka/read-range.ts'
-import type { S3 } from '../../lib/s3.ts'
-
-/** How much of a range of offsets is in the archive. */
-export interface Coverage {
-  archived: number
-  /** Behind the last object: its object is still open. */
-  waiting: number
-  faults: string[]
-  /** So many more faults there are; absent: none. */
-  moreFaults?: number
-}
+import type { Archive } from '../operator.ts'
+import type { Coverage } from './report.ts'
 
 /** A range of a partition, and what is known of it. */
 export interface CoveredRange extends OffsetRange {
@@ -60,9 +51,9 @@ export function toCoverage(objects: readonly CoveringObject[], range: CoveredRan
 
 /** What the archive holds of a range of the present log: of earlier ones only what both have. */
 export async function readCoverage(
-  archive: { s3: S3; prefix: string },
+  archive: Archive,
   topic: string,
-  range: CoveredRange,
+  { onObject, ...range }: CoveredRange & { onObject: () => void },
 ): Promise<Coverage> {
   const all = await listPartition({ ...archive, topic, partition: range.partition })
   const keys = presentObjects(all, range.from)
@@ -74,6 +65,7 @@ export async function readCoverage(
     if (key.firstOffset >= range.to || (following && following.firstOffset <= range.from)) continue
     const path = objectKey(archive.prefix, key)
     const summary = parseSummary((await archive.s3.head(path))?.metadata ?? {})
+    onObject()
     const isCut = following && incarnationOf(following) > incarnationOf(key)
     if (summary) objects.push({ ...summary, ...(isCut && { cutAt: following.firstOffset }) })
     else faults.push(`${range.partition}/${key.firstOffset}: its object does not say what it holds (${path})`)

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import type { Audit } from '../../cli/audit.ts'
 import { readArchive } from '../../lib/archive/read.ts'
 import { parseSummary } from '../../lib/archive/summary.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
@@ -11,6 +10,7 @@ import { Secret } from '../../lib/secret.ts'
 import type { TokenCrypto } from '../../lib/spotify/token-crypto.ts'
 import { createTokenCrypto } from '../../lib/spotify/token-crypto.ts'
 import { claimRefresh, storeRefreshed } from '../../lib/spotify/token-store.ts'
+import type { AuditReport } from '../../operations/audit/report.ts'
 import { archiveKeys, openTestS3 } from '../support/archive.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
@@ -94,7 +94,7 @@ const contents = async (user: number): Promise<unknown> => {
   return [plays, ...(await Promise.all(catalogue))]
 }
 
-async function audit(): Promise<Audit & { addsUp: boolean }> {
+async function audit(): Promise<AuditReport> {
   return JSON.parse((await runSongswap(['audit', '--json'], stream.env)).stdout)
 }
 

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Audit } from '../../cli/audit.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import { toDeadLetterRecords } from '../../lib/kafka/dead-letter.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
@@ -7,6 +6,7 @@ import type { RawRecord } from '../../lib/kafka/record.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
+import type { AuditReport } from '../../operations/audit/report.ts'
 import { digestOf } from '../../services/loader/item.ts'
 import { archiveKeys, openTestS3 } from '../support/archive.ts'
 import type { Stream } from '../support/kafka.ts'
@@ -68,9 +68,7 @@ async function loadAndArchive(): Promise<void> {
   await Promise.all(services.map((s) => s.end('SIGTERM')))
 }
 
-async function audit(
-  ...args: string[]
-): Promise<{ code: number | null; result: Audit & { addsUp: boolean } }> {
+async function audit(...args: string[]): Promise<{ code: number | null; result: AuditReport }> {
   const { code, stdout } = await runSongswap(['audit', '--json', ...args], stream.env)
   return { code, result: JSON.parse(stdout) }
 }

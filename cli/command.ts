@@ -9,8 +9,7 @@ import type { OnProgress } from '../operations/operator.ts'
 import { Operator } from '../operations/operator.ts'
 import type { Output } from './terminal/output.ts'
 import { openOutput } from './terminal/output.ts'
-import type { Progress } from './terminal/progress.ts'
-import { openProgress, ProgressLine } from './terminal/progress.ts'
+import { ProgressLine } from './terminal/progress.ts'
 import type { Terminal } from './terminal/terminal.ts'
 
 /** A command as the help lists it; its file is loaded when it is called. */
@@ -51,8 +50,6 @@ export interface CliContext {
   interruption(): AbortSignal
   /** Shows what an operation reports of how far it is. `unit` is in the plural: `records`. */
   onProgress(unit: string): OnProgress
-  /** A line that reports how far long work is; see {@link openProgress}. */
-  progress(of: { total: number | null; unit: string }): Progress
 }
 
 /**
@@ -103,7 +100,6 @@ export function act<O extends object>(command: Command, run: Run, work: Work<O>)
         )
         return stop.signal
       },
-      progress: (of) => openProgress(terminal.stderr, of),
     }
     try {
       run.exitCode = await work(context, options, ...command.args)

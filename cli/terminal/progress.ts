@@ -2,46 +2,8 @@ import { toCount, toSpan } from '../../lib/words.ts'
 import type { OnProgress } from '../../operations/operator.ts'
 import type { Screen } from './terminal.ts'
 
-/** Reports on a terminal how far long work is; silent where nobody looks, and for what is done at once. */
-export interface Progress {
-  /** This many more are done. */
-  add(n: number): void
-  /** Takes the line away. */
-  end(): void
-}
-
 const silentMs = 2_000
 const everyMs = 500
-
-/**
- * A line on standard error with count, rate and time left, from the third second on.
- *
- * @param of.total null if unknown
- * @param of.unit in the plural: `records`
- */
-export function openProgress(
-  stderr: Screen,
-  { total, unit }: { total: number | null; unit: string },
-): Progress {
-  if (!stderr.isTTY) return { add: () => undefined, end: () => undefined }
-  const startedAt = performance.now()
-  let done = 0
-  const timer = setInterval(() => {
-    const ms = performance.now() - startedAt
-    if (ms < silentMs) return
-    stderr.write(`\r\u001b[K${toProgressLine({ done, total, ms, unit })}`)
-  }, everyMs)
-  timer.unref()
-  return {
-    add: (n) => {
-      done += n
-    },
-    end: () => {
-      clearInterval(timer)
-      if (performance.now() - startedAt >= silentMs) stderr.write('\r\u001b[K')
-    },
-  }
-}
 
 /**
  * The line on standard error that shows how far long work is. It comes from the third second on, and only where

@@ -89,13 +89,18 @@ const askAgainMs = 2_000
 /** An id that the registry does not know may become known (a restored registry): asked again after this time. */
 const unknownForMs = 5 * 60_000
 
+export interface CodecConfig extends Pick<KafkaConfig, 'registryUrl' | 'schemaUnknownAfterMs'> {
+  /** Absent: ten seconds. */
+  registryAnswerWithinMs?: number
+}
+
 /**
  * Avro over the schema registry. Schemas are immutable and kept for the life of the process. An id that the registry
  * does not know is asked for again until `schemaUnknownAfterMs` have passed, as a replica of the registry may be
  * behind; then it is kept as unknown for five minutes, so that a flood of foreign records costs few lookups.
  */
-export function openCodec(config: Pick<KafkaConfig, 'registryUrl' | 'schemaUnknownAfterMs'>): Codec {
-  const registry = openRegistry(config.registryUrl)
+export function openCodec(config: CodecConfig): Codec {
+  const registry = openRegistry(config.registryUrl, config.registryAnswerWithinMs)
   const readers = new Map<number, Reader>()
   /** Why an id has no reader. */
   const unreadable = new LRUCache<number, string>({ max: 10_000, ttl: unknownForMs })

@@ -6,7 +6,7 @@ import { calling, messageOf, RetriableError } from './errors.ts'
 import { withDeadline } from './time-limit.ts'
 import type { AvroSchema } from './topology.ts'
 
-const answerWithinMs = 10_000
+const defaultAnswerWithinMs = 10_000
 
 /** What a registry says of a schema id: the schema, or why it cannot be used. */
 export type Lookup =
@@ -42,7 +42,7 @@ const entry = z.object({
 type Entry = z.infer<typeof entry>
 
 /** @param url the Confluent API, e.g. `http://host:8080/apis/ccompat/v7` */
-export function openRegistry(url: string): Registry {
+export function openRegistry(url: string, answerWithinMs = defaultAnswerWithinMs): Registry {
   const { host, username, password } = new URL(url)
   const login = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`)
   const headers = {

@@ -153,7 +153,7 @@ test('a partition that cannot be written goes alone, and its neighbours together
   expect(await publishAll('first')).toEqual(['fulfilled', 'fulfilled', 'fulfilled'])
 
   await brokers[2]?.stop()
-  for (const value of ['second', 'third', 'fourth']) {
+  for (const value of ['second', 'third']) {
     expect(await publishAll(value)).toEqual(['rejected', 'fulfilled', 'fulfilled'])
   }
   expect(takenApart).toBe(1)
@@ -164,7 +164,7 @@ test('a partition that cannot be written goes alone, and its neighbours together
   expect(await publishAll('end')).toEqual(['fulfilled', 'fulfilled', 'fulfilled'])
   await producer.close()
   for (const partition of [1, 2]) {
-    expect(await valuesOf(topic, partition)).toEqual(['first', 'second', 'third', 'fourth', 'last', 'end'])
+    expect(await valuesOf(topic, partition)).toEqual(['first', 'second', 'third', 'last', 'end'])
   }
   expect(await valuesOf(topic, 0)).toEqual(['first', 'last', 'end'])
 })

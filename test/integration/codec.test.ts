@@ -33,7 +33,7 @@ beforeEach(() => {
 /** A codec whose every request is noted. */
 function openGated(schemaUnknownAfterMs = 30_000): Codec {
   const registryUrl = gate.endpoint + new URL(stream.config.registryUrl).pathname
-  return openCodec({ registryUrl, schemaUnknownAfterMs })
+  return openCodec({ registryUrl, schemaUnknownAfterMs, registryAnswerWithinMs: 1_000 })
 }
 
 afterAll(async () => {

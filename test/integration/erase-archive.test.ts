@@ -266,6 +266,8 @@ describe('two erasers', () => {
     first.kill()
     await first.ended
     gate.onRequest = () => null
+    expect(await leaseEndsInSeconds()).toBeLessThan(30)
+    await postgres.query(`update operator_leases set held_until = now() + interval '1 s'`)
     await erase(8, 0, '--execute')
     await erase(7, 0, '--execute')
     expect([await rowsOf(7), await rowsOf(8)]).toEqual([0, 0])
@@ -311,5 +313,10 @@ describe('two erasers', () => {
     await postgres.query('delete from operator_leases')
   })
 })
+
+async function leaseEndsInSeconds(): Promise<number> {
+  const sql = 'select extract(epoch from held_until - now())::float8 as s from operator_leases'
+  return (await postgres.query<{ s: number }>(sql)).rows[0]?.s ?? Number.NaN
+}
 
 const leases = async () => (await postgres.query('select from operator_leases')).rowCount

@@ -333,8 +333,12 @@ describe('consuming', () => {
         return []
       },
     })
-    // Longer than a member may be silent.
-    await sleep(15_000)
+    const heartbeats = observeHeartbeats(group)
+    await until(
+      () => heartbeats.count() > heartbeatsPerSession,
+      'it is a member for longer than one may be silent',
+    )
+    heartbeats.restore()
     isHeld = false
     await until(async () => (await committed(group, t.name)) === ids.length, 'all are committed', 60_000)
     expect(seen.toSorted()).toEqual(ids.toSorted())
@@ -360,8 +364,10 @@ describe('consuming', () => {
     })
     const members = async () => (await admin.readGroupLag(group, [t.name])).members
     await until(() => handled.size === 2, 'both partitions are in work')
-    // Until what was fetched behind that fills the queues.
-    await sleep(2_000)
+    // By then what was fetched behind that fills the queues.
+    const heartbeats = observeHeartbeats(group)
+    await until(() => heartbeats.count() >= 2, 'it goes on as a member')
+    heartbeats.restore()
     expect(await members()).toBe(1)
     await kafka.close()
     expect(await members()).toBe(0)
@@ -456,7 +462,7 @@ describe('consuming', () => {
     const publishGood = () =>
       kafka.publishBytes(t.name, [{ key: 'artist:b', value, partition: 1 }]).then(() => sent++)
     // Slowly, with good records of the other partition and idle moments between them.
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < 3; round++) {
       await bad(2)
       await publishGood()
       await until(() => good.length === sent, 'the neighbour goes on')
@@ -718,6 +724,9 @@ function observeAbortSignals(): { mostListeners: () => number; restore: () => vo
     restore: () => Object.assign(EventTarget.prototype, { addEventListener }),
   }
 }
+
+/** As lib/kafka/consumer.ts sends them. */
+const heartbeatsPerSession = 6
 
 /** How many heartbeats this process sends for a group from now on. */
 function observeHeartbeats(group: string): { count: () => number; restore: () => void } {

@@ -5,6 +5,8 @@ import { Client } from 'pg'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { outcomeOf, running, stackInEmptyFolder } from '../support/launcher.ts'
 
+const patience = { timeout: 60_000, interval: 20 }
+
 describe('npm run infra', { timeout: 150_000 }, () => {
   test('a start after a hard kill recovers: data and schema ids are there, and nothing is left running', async () => {
     const stack = await stackInEmptyFolder('stack/infra.ts')
@@ -68,18 +70,18 @@ describe('npm run infra', { timeout: 150_000 }, () => {
   test('ending npm ends what it started', async () => {
     const stack = await stackInEmptyFolder('stack/infra.ts')
     const npm = stack.launch('npm', ['run', 'infra'])
-    await vi.waitUntil(() => stack.pids().length >= 2, { timeout: 20_000, interval: 20 })
+    await vi.waitUntil(() => stack.pids().length >= 2, patience)
     const children = stack.pids()
     npm.kill('SIGTERM')
     await once(npm, 'exit')
-    await vi.waitUntil(() => running(children).length === 0, { timeout: 20_000, interval: 50 })
-    await vi.waitUntil(() => stack.pids().length === 0, { timeout: 20_000, interval: 50 })
+    await vi.waitUntil(() => running(children).length === 0, patience)
+    await vi.waitUntil(() => stack.pids().length === 0, patience)
   })
 
   test('Ctrl-C while the servers start leaves none behind', async () => {
     const stack = await stackInEmptyFolder('stack/infra.ts')
     const launcher = stack.launch()
-    await vi.waitUntil(() => stack.pids().length >= 2, { timeout: 20_000, interval: 20 })
+    await vi.waitUntil(() => stack.pids().length >= 2, patience)
     const children = stack.pids()
     launcher.kill('SIGINT')
     await once(launcher, 'exit')

@@ -30,7 +30,7 @@ import {
 } from '../support/verify.ts'
 
 /** How many faults strike; a long run sets it to some thousands. */
-const faults = Number(process.env.E2E_FAULTS ?? 80)
+const faults = Number(process.env.E2E_FAULTS ?? 60)
 /** Generous: how long a run may take that gets on. */
 const faultMs = faults * 1_000
 const listeners = Number(process.env.E2E_LISTENERS ?? 20)

@@ -16,6 +16,8 @@ import type { DecodedRecord, RawRecord } from './record.ts'
 
 /** A member that is slow now and then still sends its heartbeats in time. */
 const heartbeatsPerSession = 6
+/** A rebalance waits for a member that is slow to join again, for longer than for one that is silent. */
+const sessionsPerRebalance = 2.5
 const fetchWaitMs = 500
 const fetchMaxBytesPerPartition = 128 * 1024
 const queueMaxBytes = 2 << 20
@@ -50,12 +52,13 @@ export class Consumer<V> {
     this.#o = options
     this.#ending = ending
     const { sessionTimeoutMs } = options.client.config
-    this.#liveness = new Liveness({ sessionTimeoutMs })
+    const rebalanceTimeoutMs = sessionsPerRebalance * sessionTimeoutMs
+    this.#liveness = new Liveness({ sessionTimeoutMs, rebalanceTimeoutMs })
     const consumer = createClient(options.client).consumer({
       groupId: options.group,
       sessionTimeout: sessionTimeoutMs,
       heartbeatInterval: sessionTimeoutMs / heartbeatsPerSession,
-      rebalanceTimeout: 30_000,
+      rebalanceTimeout: rebalanceTimeoutMs,
       maxWaitTimeInMs: fetchWaitMs,
       maxBytesPerPartition: fetchMaxBytesPerPartition,
       allowAutoTopicCreation: false,

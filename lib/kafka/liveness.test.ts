@@ -3,7 +3,11 @@ import { Liveness } from './liveness.ts'
 
 function open() {
   const clock = { now: 0 }
-  const liveness = new Liveness({ sessionTimeoutMs: 12_000, now: () => clock.now })
+  const liveness = new Liveness({
+    sessionTimeoutMs: 12_000,
+    rebalanceTimeoutMs: 28_000,
+    now: () => clock.now,
+  })
   return { clock, liveness }
 }
 

@@ -2,8 +2,6 @@
 const heartlessSessions = 2
 /** Connecting and joining take at most the rebalance timeout and a few tries. */
 const joinWithinMs = 90_000
-/** From an answer to JoinGroup to the partitions: the group waits for its members, and the leader assigns. */
-const assignWithinMs = 40_000
 /** A consumer to which nothing comes works when it has been reading for this long. */
 const provenAfterMs = 10_000
 /** A consumer that has been a member for this long was healthy: its crash is a first one, and backoff begins again. */
@@ -24,6 +22,8 @@ type State = 'joining' | 'assigned' | 'reading' | 'fenced'
  */
 export class Liveness {
   readonly #heartbeatWithinMs: number
+  /** From an answer to JoinGroup to the partitions: the group waits for its members, and the leader assigns. */
+  readonly #assignWithinMs: number
   readonly #now: () => number
   #state: State = 'joining'
   #since: number
@@ -32,9 +32,11 @@ export class Liveness {
 
   constructor({
     sessionTimeoutMs,
+    rebalanceTimeoutMs,
     now = () => performance.now(),
-  }: { sessionTimeoutMs: number; now?: () => number }) {
+  }: { sessionTimeoutMs: number; rebalanceTimeoutMs: number; now?: () => number }) {
     this.#heartbeatWithinMs = heartlessSessions * sessionTimeoutMs
+    this.#assignWithinMs = rebalanceTimeoutMs + sessionTimeoutMs
     this.#now = now
     this.#since = now()
     this.#lastHeartbeatAt = now()
@@ -78,8 +80,8 @@ export class Liveness {
   /** Why it is to be taken for dead; null while it lives. */
   fault(): string | null {
     const wasMember = this.#firstAssignedAt !== null
-    if (wasMember && this.#state === 'joining' && this.#now() - this.#since > assignWithinMs)
-      return `no partitions within ${assignWithinMs / 1000} s of joining`
+    if (wasMember && this.#state === 'joining' && this.#now() - this.#since > this.#assignWithinMs)
+      return `no partitions within ${this.#assignWithinMs / 1000} s of joining`
     const silentMs = this.#now() - this.#lastHeartbeatAt
     if (silentMs < (wasMember ? this.#heartbeatWithinMs : joinWithinMs)) return null
     return `no heartbeat for ${Math.round(silentMs / 1000)} s`

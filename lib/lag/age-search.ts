@@ -47,7 +47,7 @@ export function toLagAge(next: number, past: readonly PastOffset[]): number {
   return older ?? younger
 }
 
-/** The record is older than `younger`, and not older than `older`; null: no answer reaches back far enough. */
+/** The record is older than `younger`, and not older than `older`, which is null if no answer reaches back that far. */
 function toBracket(next: number, past: readonly PastOffset[]): { younger: number; older: number | null } {
   const older = past.filter((p) => p.offset <= next).map((p) => p.ageMs)
   const limit = older.length > 0 ? Math.min(...older) : null

@@ -1,6 +1,6 @@
 /**
  * How a consumer group does, after LinkedIn's Burrow (wiki "Consumer Lag Evaluation Rules"). Burrow counts
- * commits; we sample offsets, so "no commits" is told from "commits without progress" by the members.
+ * commits; we sample offsets, where "no commits" and "commits without progress" differ only by the members.
  */
 export const verdicts = {
   ok: 'Nothing waits, or what waits is being read.',

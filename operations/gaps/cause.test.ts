@@ -39,8 +39,8 @@ describe('toCauses', () => {
     ['begun after', at(21, null), false],
     ['of another user', { ...at(12, 13), subject: 'user:8' }, false],
     ['of this user', { ...at(12, 13), subject: 'user:7' }, true],
-  ])('an episode %s', (_what, one, told) => {
-    expect(toCauses({ ...gap, episodes: [one] })[0]?.includes('Polling pauses')).toBe(told)
+  ])('an episode %s', (_what, one, isCause) => {
+    expect(toCauses({ ...gap, episodes: [one] })[0]?.includes('Polling pauses')).toBe(isCause)
   })
 
   test('something is said in any case', () => {

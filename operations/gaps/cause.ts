@@ -10,7 +10,7 @@ export interface Episode {
   to: number | null
 }
 
-/** Events that keep a user, or everybody, from being polled often enough. */
+/** Events that keep one user, or all, from being polled often enough. */
 const causes: ReadonlySet<string> = new Set<EventType>([
   'user_needs_reauth',
   'user_forbidden',
@@ -61,7 +61,7 @@ export interface Circumstances {
 /** Why plays were lost, in words; never empty. */
 export function toCauses({ userId, from, to, episodes, silence }: Circumstances): string[] {
   const subjects = new Set([`user:${userId}`, 'app', 'accounts'])
-  const told = episodes
+  const raised = episodes
     .filter((e) => subjects.has(e.subject) && e.from <= to && (e.to === null || e.to >= from))
     .map(
       (e) => `${e.type} from ${toTime(e.from)} ${e.to === null ? 'on' : `to ${toTime(e.to)}`}: ${e.message}`,
@@ -71,7 +71,7 @@ export function toCauses({ userId, from, to, episodes, silence }: Circumstances)
         `No page of anybody was published from ${toTime(silence.from)} to ${toTime(silence.to)}: the poller was down, or nobody listened.`,
       ]
     : []
-  const known = [...told, ...silent]
+  const known = [...raised, ...silent]
   if (known.length > 0) return known
   return [
     'No event explains it: more than 50 plays came between two polls. See POLL_MAX_INTERVAL_SECONDS and the request budget (songswap status).',

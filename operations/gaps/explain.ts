@@ -58,7 +58,7 @@ async function collectEvents(broker: Broker, since: number, signal: AbortSignal)
 
 const points = 24
 
-/** Looks at the growth of the topic at moments spread over the time; a stretch is told to that precision. */
+/** Compares the ends of the topic at moments spread over the time, which bounds the precision of the answer. */
 async function readSilence({ admin, topology }: Broker, gap: { from: number; to: number }) {
   const { name, retentionDays } = topology.recentlyPlayed
   // What the topic has forgotten would look like silence.

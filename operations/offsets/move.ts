@@ -11,7 +11,7 @@ import type { MoveReport } from './report.ts'
 /** `topic` or `topic:0,1,2`. */
 export interface TopicChoice {
   topic: string
-  /** null: all of them. */
+  /** Or null for all of them. */
   partitions: number[] | null
 }
 

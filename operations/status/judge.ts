@@ -61,7 +61,7 @@ function readValue<T>(part: Part<T>): T | null {
   return part.type === 'read' ? part.value : null
 }
 
-/** Parts that fail for one reason (their server is away) are told as one. */
+/** Parts that fail for one reason (their server is away) become one line. */
 function toUnreadable(parts: DatabaseParts & KafkaParts): StatusReport['unreadable'] {
   const { users, plays, gaps, decided, traces, polling, budget, alerts, topics, groups } = parts
   const byError = new Map<string, string[]>()
@@ -94,7 +94,7 @@ function toPollingProblems({ verdict, lastOkAt, now, unpolled }: PollingStanding
   return [...(verdict === 'stopped' ? [stopped] : []), ...(forDays.length > 0 ? [many] : [])]
 }
 
-/** Nobody is polled where nobody is active; without any user there is nothing to poll yet. */
+/** That no user is active. Before the first user there is nothing to poll yet. */
 function toUserProblems(users: UserSummary | null): string[] {
   if (!users) return []
   const count = Object.values(users.byStatus).reduce((sum, n) => sum + n, 0)

@@ -1,14 +1,14 @@
 import { late, within } from '../../lib/time-limit.ts'
 import { describe } from '../fault.ts'
 
-/** One part of the status: read, or why it could not be. */
+/** One part of the status, or why it cannot be read. */
 export type Part<T> = { type: 'read'; value: T } | { type: 'unreadable'; error: string }
 
 /** Bound of the reading of one part. */
 const readWithinMs = 5_000
 
 /**
- * Reads one part; whatever happens to it stays its own.
+ * Reads one part. A fault of its own leaves the other parts alone.
  *
  * @param who named when no answer comes in time
  */

@@ -13,7 +13,7 @@ test.each<[string, Partial<PollingTraces>, string]>([
   ['users waiting, and nothing else', { overdue: 2, overdueSince: ago(600), lastPollAt: ago(900) }, 'down'],
   ['nobody due', { lastPollAt: ago(900) }, 'unknown'],
   ['nothing at all', {}, 'unknown'],
-])('%s tells', (_what, traces, state) => {
+])('what %s shows', (_what, traces, state) => {
   expect(toPollerStatus({ ...quiet, ...traces }, { verdict: 'polling' }, now).state).toBe(state)
 })
 

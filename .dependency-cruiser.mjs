@@ -18,7 +18,7 @@ const tests = '^test/|[.]test[.]ts$'
 
 const arrows = Object.entries(mayImport).map(([floor, lower]) => ({
   name: `${floor}-imports-only-${lower.join('-') || 'itself'}`,
-  severity: floor === 'operations' ? 'warn' : 'error',
+  severity: 'error',
   from: { path: `^${floor}/`, pathNot: tests },
   to: { path: `^(${floors.join('|')})/`, pathNot: `^(${[floor, ...lower].join('|')})/` },
 }))
@@ -31,7 +31,7 @@ const owners = {
 
 const owned = Object.entries(owners).map(([name, owner]) => ({
   name: `only-${owner}-imports-${name}`,
-  severity: name === 'commander' ? 'warn' : 'error',
+  severity: 'error',
   from: { pathNot: `^${owner}(/|$)|${tests}` },
   to: { path: `^node_modules/${name}/` },
 }))

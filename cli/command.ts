@@ -1,9 +1,6 @@
 import type { Command } from 'commander'
 import { Help } from 'commander'
-import type { Env } from '../lib/config.ts'
-import type { Logger } from '../lib/log.ts'
 import { openLog } from '../lib/log.ts'
-import type { Scope } from '../lib/scope.ts'
 import { within } from '../lib/time-limit.ts'
 import type { OnProgress } from '../operations/operator.ts'
 import { Operator } from '../operations/operator.ts'
@@ -40,9 +37,6 @@ export interface CliContext {
   operator: Operator
   out: Output
   terminal: Terminal
-  env: Env
-  scope: Scope
-  log: Logger
   /**
    * Aborted by Ctrl-C or SIGTERM, so that a command finishes its current step and reports how far it came. A second
    * Ctrl-C ends the process at once, as without this.
@@ -84,20 +78,17 @@ export function act<O extends object>(command: Command, run: Run, work: Work<O>)
     const options = command.opts<O & { json?: true }>()
     const { terminal } = run
     // A fault is reported once, to a person, by the error path; not in log lines beside it.
-    const log = openLog('songswap', 'silent')
-    const operator = new Operator({ env: terminal.env, log })
-    const { scope } = operator
+    const operator = new Operator({ env: terminal.env, log: openLog('songswap', 'silent') })
     const line = new ProgressLine(terminal.stderr)
     const context: CliContext = {
-      ...{ operator, terminal, scope, log, env: terminal.env },
+      operator,
+      terminal,
       out: openOutput(terminal, { json: options.json ?? false, line }),
       onProgress: (unit) => line.of(unit),
       interruption() {
         const stop = new AbortController()
-        scope.defer(
-          'interruption',
-          terminal.onInterrupt(() => stop.abort()),
-        )
+        const off = terminal.onInterrupt(() => stop.abort())
+        operator.scope.defer('interruption', off)
         return stop.signal
       },
     }

@@ -9,7 +9,7 @@ import { showDone } from './rerun/done-screen.ts'
 import type { RerunOptions } from './rerun/options.ts'
 import { defineLimits, defineRange, toChoice } from './rerun/options.ts'
 import { showPlan } from './rerun/replay-screen.ts'
-import { watch } from './rerun/watch.ts'
+import { watched } from './rerun/watch.ts'
 import { parseWhole } from './terminal/numbers.ts'
 
 interface ReplayOptions extends RerunOptions {
@@ -54,7 +54,7 @@ async function work(context: CliContext, options: ReplayOptions, group = ''): Pr
     )
   }
   const choice = { ...toChoice(options), group, deadLetters }
-  const report = await watch(context, { execute, unit: 'records' }, (o) => replay(operator, choice, o))
+  const report = await replay(operator, choice, watched(context, { execute, unit: 'records' }))
   if (out.json) out.printJson(report)
   if ('executed' in report) {
     if (!out.json) showPlan(out, report)

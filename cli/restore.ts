@@ -17,7 +17,7 @@ import { toOrphanLines, toReturnedLines } from './rerun/lost-user-lines.ts'
 import type { RerunOptions } from './rerun/options.ts'
 import { defineLimits, defineRange, toChoice } from './rerun/options.ts'
 import { showRestore } from './rerun/restore-screen.ts'
-import { watch } from './rerun/watch.ts'
+import { watched } from './rerun/watch.ts'
 import { parseWhole } from './terminal/numbers.ts'
 
 interface RestoreOptions extends RerunOptions {
@@ -84,7 +84,7 @@ async function work(context: CliContext, options: RestoreOptions): Promise<numbe
   const { operator, out } = context
   const { topic = null, toTopic = false, deadLetters = false } = options
   const choice = { ...toChoice(options), topics: topic, toTopic, deadLetters }
-  const report = await watch(context, { execute, unit: 'records' }, (o) => restore(operator, choice, o))
+  const report = await restore(operator, choice, watched(context, { execute, unit: 'records' }))
   const isWhole = report.missing.length === 0
   if ('executed' in report) {
     const { topology } = await operator.broker()
@@ -110,8 +110,10 @@ async function fromLines(
 ): Promise<number> {
   const { out, operator, terminal } = context
   const open = () => (path === '-' ? terminal.stdin : createReadStream(path))
-  const { report, faults, isWhole } = await watch(context, { execute, unit: 'plays' }, (o) =>
-    restoreFile(operator, { ...of, open }, o),
+  const { report, faults, isWhole } = await restoreFile(
+    operator,
+    { ...of, open },
+    watched(context, { execute, unit: 'plays' }),
   )
   for (const fault of faults.slice(0, faultsShown)) out.say(fault)
   if (faults.length > faultsShown) out.say(`… and ${toPlural(faults.length - faultsShown, 'line')} more.`)

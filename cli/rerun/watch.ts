@@ -1,16 +1,17 @@
 import type { RerunOptions } from '../../operations/rerun/run.ts'
 import type { CliContext } from '../command.ts'
 
-/** Runs an operation that Ctrl-C stops, with a line that reports how far it is. */
-export function watch<R>(
+/** How a rerun is watched: Ctrl-C stops it, and a line reports how far it is. */
+export function watched(
   context: CliContext,
   { execute, unit }: { execute: boolean; unit: string },
-  operation: (options: RerunOptions) => Promise<R>,
-): Promise<R> {
+): RerunOptions {
   const { out } = context
-  return operation({
-    ...{ execute, signal: context.interruption(), onProgress: context.onProgress(unit) },
+  return {
+    execute,
+    signal: context.interruption(),
+    onProgress: context.onProgress(unit),
     onWait: (why) => out.say(`Waiting: ${why}`),
     onCutShort: (run, resume) => out.say(`Run ${run} was cut short. Go on with:\n  ${resume}`),
-  })
+  }
 }

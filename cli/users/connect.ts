@@ -48,11 +48,14 @@ export function define(command: Command, run: Run): void {
 }
 
 async function connect(context: CliContext, options: Options): Promise<number> {
-  const { operator, scope, out } = context
+  const { operator, out } = context
   const enrolment = await openEnrolment(operator)
   const attempt = newAttempt()
   const desk = openConsentDesk(attempt.state, (text) => out.say(text))
-  const { redirectUri } = await scope.use(openCallbackServer(options.port, desk.offer), 'callback server')
+  const { redirectUri } = await operator.scope.use(
+    openCallbackServer(options.port, desk.offer),
+    'callback server',
+  )
   desk.open(redirectUri)
   const consentAddress = toConsentAddress(enrolment.config, { ...attempt, redirectUri })
   printRequest(out, { consentAddress, redirectUri })
@@ -86,9 +89,9 @@ function printRequest(out: Output, { consentAddress, redirectUri }: ConsentReque
   out.say(`Waiting at ${redirectUri}\nNo browser here? Paste the address that it ends at.`)
 }
 
-function listenForPaste({ scope, terminal }: CliContext, paste: (line: string) => void): void {
+function listenForPaste({ operator, terminal }: CliContext, paste: (line: string) => void): void {
   const lines = createInterface({ input: terminal.stdin, terminal: false })
-  scope.defer('standard input', () => lines.close())
+  operator.scope.defer('standard input', () => lines.close())
   lines.on('line', paste)
 }
 

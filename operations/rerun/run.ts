@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { FloodError } from '../../lib/kafka/flood-valve.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
 import { OperatorFault } from '../fault.ts'
-import type { Operator } from '../operator.ts'
+import type { Operator, Watch } from '../operator.ts'
 import type { FeederOptions, Portion } from './feeder.ts'
 import { Feeder } from './feeder.ts'
 import type { Run, RunName, Stretch } from './journal.ts'
@@ -57,12 +57,9 @@ export async function feed(stretches: readonly Stretch[], feeding: Feeding): Pro
 }
 
 /** How a rerun is watched and stopped. */
-export interface RerunOptions {
+/** What is left when a run is aborted is left for a later one. Progress counts the records that were read. */
+export interface RerunOptions extends Watch {
   execute: boolean
-  /** Aborted: what is under way ends, and the rest is left for a later run. */
-  signal: AbortSignal
-  /** Records that were read; begins again at 0 with each pass over the range. */
-  onProgress?: (done: number, total: number | null) => void
   /** An outage is waited for. */
   onWait?: (why: string) => void
   /** The run ends with an error; `resume` is the command that goes on with it. */

@@ -2,7 +2,9 @@ import type { Command } from 'commander'
 import { exitCodes } from '../lib/lifecycle.ts'
 import { OperatorFault } from '../operations/fault.ts'
 import { toResume } from '../operations/rerun/journal.ts'
-import { readErasedOf, replay, resolveReplayed } from '../operations/rerun/replay.ts'
+import { replay } from '../operations/rerun/replay.ts'
+import type { Replayed } from '../operations/rerun/replayed.ts'
+import { readErasedOf, resolveReplayed } from '../operations/rerun/replayed.ts'
 import type { CliContext, Run } from './command.ts'
 import { act, examples, notes } from './command.ts'
 import { showDone } from './rerun/done-screen.ts'
@@ -68,10 +70,7 @@ async function work(context: CliContext, options: ReplayOptions, group = ''): Pr
   return report.finished ? exitCodes.stopped : exitCodes.fault
 }
 
-async function nameErased(
-  { operator, out }: CliContext,
-  replayed: Parameters<typeof readErasedOf>[1],
-): Promise<void> {
+async function nameErased({ operator, out }: CliContext, replayed: Replayed): Promise<void> {
   const users = await readErasedOf(await operator.postgres(), replayed)
   if (users.length === 0) return
   out.say('\nThe new objects may hold pages of users who were erased. Erase them there too:')

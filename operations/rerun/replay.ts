@@ -1,10 +1,6 @@
 import { z } from 'zod'
-import type { Sql } from '../../lib/postgres.ts'
-import type { Topic } from '../../lib/topology.ts'
 import { Rebuild } from '../../services/loader/rebuild.ts'
-import { segmentDays } from '../account/topics.ts'
 import { OperatorFault } from '../fault.ts'
-import { resolveGroup } from '../groups.ts'
 import type { Broker, Operator } from '../operator.ts'
 import { archiveSinks } from './archive-sinks.ts'
 import type { Choice } from './bounds.ts'
@@ -18,6 +14,8 @@ import { finishRebuild, loaderPortion, loaderSinks, readSureTime } from './loade
 import { openPace } from './pace.ts'
 import type { Judged } from './removals.ts'
 import { removals } from './removals.ts'
+import type { Replayed } from './replayed.ts'
+import { resolveReplayed } from './replayed.ts'
 import type { Rerun, RerunOptions } from './run.ts'
 import { rerunReport } from './run.ts'
 import { readTimes } from './stretch-times.ts'
@@ -54,14 +52,6 @@ export const replayReport = z.union([replayPlan, rerunReport])
 export type ReplayPlan = z.infer<typeof replayPlan>
 export type ReplayReport = z.infer<typeof replayReport>
 
-/** The group whose handler is to run again. */
-export interface Replayed {
-  group: string
-  topics: readonly Topic[]
-  /** The loader's handlers settle at once and may pass records over; the archiver's do neither. */
-  kind: 'history' | 'metadata' | 'archive'
-}
-
 /**
  * Runs a group's handler again over a range of its topic, beside the live group. Rows that a wrong parser wrote are
  * brought to what the parser makes of the same records now.
@@ -95,32 +85,6 @@ export async function replay(
     },
     options,
   )
-}
-
-/** @throws OperatorFault for a group whose handler cannot run again */
-export async function resolveReplayed(broker: Broker, name: string): Promise<Replayed> {
-  const { groups, recentlyPlayed, metadata } = broker.topology
-  const { group } = await resolveGroup(broker, name)
-  if (group === groups.loaderHistory) return { group, topics: [recentlyPlayed], kind: 'history' }
-  if (group === groups.loaderMetadata) return { group, topics: [metadata], kind: 'metadata' }
-  if (group === groups.archiver) return { group, topics: [recentlyPlayed, metadata], kind: 'archive' }
-  const why =
-    {
-      [groups.enricher]:
-        'It would ask Spotify for the same things again. What is missing is asked for by the loader by itself.',
-      [groups.alerter]: 'It would tell old alerts again. To read them: songswap events',
-    }[group] ?? 'It is no group of the stream.'
-  throw new OperatorFault(`${group} cannot be replayed`, why, { code: 'usage' })
-}
-
-/** Users who were erased and whose pages the topics may still hold: a new object has them again. */
-export async function readErasedOf(sql: Sql, { topics }: Replayed): Promise<number[]> {
-  const keptDays = Math.max(...topics.map((t) => t.retentionDays ?? 0))
-  const { rows } = await sql.query<{ user_id: number }>(
-    `select user_id from erased_users where erased_at > now() - $1 * interval '1 day' order by 1`,
-    [keptDays + segmentDays],
-  )
-  return rows.map(({ user_id }) => user_id)
 }
 
 function checkChoice({ group, kind }: Replayed, { user, from, to }: ReplayChoice): void {

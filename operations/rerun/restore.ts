@@ -1,5 +1,3 @@
-import { createClient } from '../../lib/kafka/client.ts'
-import { Producer } from '../../lib/kafka/producer.ts'
 import { restoreErasedMarks } from '../account/erased-marks.ts'
 import { OperatorFault } from '../fault.ts'
 import type { Archive, Broker, Operator } from '../operator.ts'
@@ -9,21 +7,21 @@ import { chooseFromArchive, leftOf, resolveTopic, toStretches } from './archive-
 import { archiveSource, pagesInArchive } from './archive-source.ts'
 import type { Choice } from './bounds.ts'
 import { sayOffsets } from './bounds.ts'
-import { openBurial } from './burial.ts'
 import type { Opening } from './conduct.ts'
 import { conduct } from './conduct.ts'
 import { rowFraming } from './framing.ts'
 import type { Resume, Run } from './journal.ts'
-import { loaderPortion, loaderSinks, readSureTime } from './loader-sinks.ts'
+import { loaderPortion } from './loader-sinks.ts'
 import { continueUserIds, noteLogs } from './lost-users.ts'
 import { missingAtEnd } from './missing.ts'
 import { openPace } from './pace.ts'
 import type { Judged } from './removals.ts'
 import type { RestorePlan, RestoreReport } from './restore-report.ts'
 import { sumTopic } from './restore-report.ts'
-import type { Rerun, RerunOptions, Sinks, Wanted } from './run.ts'
+import { restoreSinks } from './restore-sinks.ts'
+import type { Rerun, RerunOptions } from './run.ts'
 import { addMissing, emptyTally } from './tally.ts'
-import { isCopy, topicSinks } from './topic-sinks.ts'
+import { isCopy } from './topic-sinks.ts'
 import { pagesInTopic } from './topic-source.ts'
 import { inRange, pagesOf } from './wanted.ts'
 
@@ -143,12 +141,10 @@ async function toJudged(
 }
 
 async function toRerun(
-  going: Going,
-  run: Run,
+  { operator, broker, archive, asked, signal }: Going,
+  { tally, plan }: Run,
   { choice, chosen, objects, ...opening }: Listed & Opening,
 ): Promise<Omit<Rerun, 'run' | 'name'>> {
-  const { operator, broker, archive, asked, signal } = going
-  const { tally, plan } = run
   const { toTopic, deadLetters, rate } = asked
   const sql = await operator.postgres()
   addMissing(tally, await missingAtEnd(broker, choice, chosen))
@@ -161,47 +157,16 @@ async function toRerun(
     prepare: async () => {
       if (!toTopic) await restoreErasedMarks(archive, sql)
     },
-    openWanted: (topic) => openWanted(going, topic, choice),
-    openSinks: await sinksOf(going, run, opening),
+    async openWanted(topic) {
+      const isPages = topic === broker.topology.recentlyPlayed.name
+      const wanted = isPages ? await pagesOf(sql, { user: choice.user, within: choice }) : inRange(choice)
+      return toTopic ? (record) => wanted(record) && !isCopy(record) : wanted
+    },
+    openSinks: await restoreSinks({ operator, broker, tally, toTopic, deadLetters, ...opening }),
     async finish() {
       if (toTopic) return
       await noteLogs(sql, plan.stretches)
       await continueUserIds(sql)
     },
-  }
-}
-
-async function openWanted(
-  { operator, broker, asked }: Going,
-  topic: string,
-  choice: ArchiveChoice,
-): Promise<Wanted> {
-  const isPages = topic === broker.topology.recentlyPlayed.name
-  const { user } = choice
-  const wanted = isPages
-    ? await pagesOf(await operator.postgres(), { user, within: choice })
-    : inRange(choice)
-  return asked.toTopic ? (record) => wanted(record) && !isCopy(record) : wanted
-}
-
-async function sinksOf(
-  { operator, broker, asked }: Going,
-  { tally }: Run,
-  { scope, verdicts }: Opening,
-): Promise<(topic: string) => Promise<Sinks>> {
-  const { log } = operator
-  const { topology, client } = broker
-  const sql = await operator.postgres()
-  const rerun = { sureTime: await readSureTime(sql), verdicts }
-  const toTopic = asked.toTopic
-    ? topicSinks(await scope.use(new Producer({ client: createClient(client), log }), 'producer'), tally)
-    : null
-  return async (topic) => {
-    const { loaderHistory, loaderMetadata } = topology.groups
-    const group = topic === topology.recentlyPlayed.name ? loaderHistory : loaderMetadata
-    return {
-      openSink: toTopic ?? loaderSinks({ group, topology, sql, log, tally, rerun }),
-      bury: openBurial({ broker, scope, group, tally, publish: asked.deadLetters }),
-    }
   }
 }

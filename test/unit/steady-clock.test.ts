@@ -6,10 +6,12 @@ import { expect, test } from 'vitest'
 const comparesTimes = [
   'compaction.ts',
   'listing.ts',
-  'show.ts',
+  'explain.ts',
   'screen.ts',
+  'restore-screen.ts',
   'add.ts',
   'world.ts',
+  'replays.ts',
   'lane.ts',
   'outage-watch.ts',
   // Quotes such lines of kafkajs, and mends them.

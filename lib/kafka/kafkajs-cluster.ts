@@ -16,9 +16,17 @@ export interface KafkajsCluster {
   ): Promise<{ topic: string; partitions: { partition: number; offset: string }[] }[]>
 }
 
+/** Versions of one API, both ends included. */
+export interface VersionRange {
+  minVersion: number
+  maxVersion: number
+}
+
 /** A broker as kafkajs speaks to it. */
 export interface KafkajsBroker {
-  versions: Record<number, { maxVersion: number }>
+  /** By Kafka's number of the API; of the broker that the client connected to first. */
+  versions: Record<number, VersionRange>
+  apiVersions(): Promise<Record<number, VersionRange>>
   connectionPool: { send<T>(message: ProtocolMessage<T>): Promise<T> }
   fetch(request: FetchRequest): Promise<{ responses: { partitions: { messages: FetchedMessage[] }[] }[] }>
   offsetFetch(request: {

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { expect, test } from 'vitest'
+import { stepClock } from '../../test/support/step-clock.ts'
 import './kafkajs-patches.ts'
 
 interface FetchResponse {
@@ -37,3 +38,20 @@ test.each(['NOT_LEADER_FOR_PARTITION', 'UNKNOWN_TOPIC_OR_PARTITION', 'OFFSET_OUT
     await expect(parse(11, name)).rejects.toThrow()
   },
 )
+
+test.each([
+  ['network/requestQueue/socketRequest.js', 'sentAt'],
+  ['network/requestQueue/index.js', 'throttledUntil'],
+  ['consumer/consumerGroup.js', 'lastRequest'],
+  ['cluster/brokerPool.js', 'metadataExpireAt'],
+])('a clock that steps back does not move what %s keeps as %s', (file, name) => {
+  const { prototype } = load(`kafkajs/src/${file}`)
+  const kept: Record<string, number> = Object.create(prototype)
+  kept[name] = Date.now()
+  const stepForth = stepClock(-3_600_000)
+  try {
+    expect(Math.abs(Date.now() - (kept[name] ?? 0))).toBeLessThan(1_000)
+  } finally {
+    stepForth()
+  }
+})

@@ -1,5 +1,6 @@
 import type { KafkaConfig } from '../../lib/config.ts'
 import { readApiVersions, releaseOf, unsharedApis } from '../../lib/kafka/api-versions.ts'
+import type { ClientOptions } from '../../lib/kafka/client.ts'
 import type { BrokerAddress } from '../../lib/kafka/cluster-admin.ts'
 import { findInBrokers } from '../../lib/server-settings/read.ts'
 import { allTopics, groupTopics } from '../../lib/topology.ts'
@@ -10,8 +11,6 @@ import { checkCompaction } from './compaction.ts'
 import type { Finding } from './report.ts'
 import { noteSettings } from './settings.ts'
 import { judgeTopic } from './topics.ts'
-
-const versionsWithinMs = 3_000
 
 export const brokerCheck: Check = {
   name: 'broker',
@@ -28,7 +27,7 @@ export const brokerCheck: Check = {
     const wanted = allTopics(topology)
     const [found, ...versions] = await Promise.all([
       admin.describeTopics(wanted.map((topic) => topic.name)),
-      ...brokers.map((broker) => judgeVersions(broker, config)),
+      ...brokers.map((broker) => judgeVersions(broker, client)),
     ])
     for (const finding of versions) notes.add(finding)
     await noteSettings(notes, 'settings of the brokers', () => findInBrokers(admin))
@@ -44,10 +43,10 @@ export const brokerCheck: Check = {
   },
 }
 
-async function judgeVersions({ host, port }: BrokerAddress, { ssl }: KafkaConfig): Promise<Finding> {
-  const subject = `version of ${host}:${port}`
+async function judgeVersions(broker: BrokerAddress, client: ClientOptions): Promise<Finding> {
+  const subject = `version of ${broker.host}:${broker.port}`
   try {
-    const versions = await readApiVersions({ host, port, ssl, withinMs: versionsWithinMs })
+    const versions = await readApiVersions(client, broker)
     const unshared = unsharedApis(versions)
     const release = releaseOf(versions)
     const like = release === null ? 'older than Kafka 2.1' : `Kafka ${release} or newer, by what it speaks`

@@ -12,6 +12,7 @@ import { openKafka } from '../../lib/kafka/kafka.ts'
 import type { ValueRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
 import type { Handler } from '../../lib/kafka/sink.ts'
+import { metrics } from '../../lib/metrics.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { MetadataRequest, OperationalEvent, Topic } from '../../lib/topology.ts'
@@ -679,6 +680,9 @@ describe('consuming', () => {
       await kafka.publish(t, [{ key: 'a', value: request('after') }])
       await until(() => seen.includes('after'), 'records come')
       expect(health.report()).toMatchObject({ alive: true, ready: true })
+      // A member without heartbeats would begin anew, and go on like that.
+      const restarts = (await metrics.consumerRestarts.get()).values
+      expect(restarts.find(({ labels }) => labels.group === group)).toBeUndefined()
     } finally {
       stepForth()
       heartbeats.restore()

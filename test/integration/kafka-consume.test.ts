@@ -689,6 +689,24 @@ describe('consuming', () => {
     }
   })
 
+  test('a consumer that is closed while it looks for its coordinator does not stay in the group', async () => {
+    const t = await freshTopic(1)
+    const group = newGroup()
+    const { kafka } = await stream.openKafka()
+    const coordinator = slowCoordinator(group)
+    try {
+      await kafka.consume({ group, topic: t, handler: pushIdsTo([]) })
+      await coordinator.isAsked
+      await kafka.close()
+    } finally {
+      coordinator.answer()
+    }
+    await coordinator.isAnswered
+    const members = async () => (await admin.readGroupLag(group, [t.name])).members
+    await until(async () => (await members()) === 1, 'kafkajs joins, though it was disconnected')
+    await until(async () => (await members()) === 0, 'it sends no heartbeats')
+  })
+
   test('a topic that does not exist yet is waited for', async () => {
     const t = { ...topic, name: `${stream.config.prefix}later-${crypto.randomUUID()}`, partitions: 1 }
     const group = newGroup()
@@ -742,6 +760,29 @@ function observeHeartbeats(group: string): { count: () => number; restore: () =>
     return heartbeat.call(this, payload)
   }
   return { count: () => count, restore: () => Object.assign(prototype, { heartbeat }) }
+}
+
+/** A group whose coordinator is not known until {@link answer} is called. */
+function slowCoordinator(group: string) {
+  const { prototype }: { prototype: Cluster } = createRequire(import.meta.url)('kafkajs/src/cluster/index.js')
+  const { findGroupCoordinator } = prototype
+  const [asked, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const gate = Promise.withResolvers<void>()
+  prototype.findGroupCoordinator = async function slow(of) {
+    if (of.groupId !== group) return findGroupCoordinator.call(this, of)
+    asked.resolve()
+    await gate.promise
+    return findGroupCoordinator.call(this, of).finally(() => answered.resolve())
+  }
+  const answer = () => {
+    Object.assign(prototype, { findGroupCoordinator })
+    gate.resolve()
+  }
+  return { isAsked: asked.promise, isAnswered: answered.promise, answer }
+}
+
+interface Cluster {
+  findGroupCoordinator(of: { groupId: string }): Promise<unknown>
 }
 
 interface Broker {

@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { openAdmin } from '../../lib/kafka/admin.ts'
 import { readBurials } from '../../lib/kafka/burial.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import { headerText } from '../../lib/kafka/record.ts'
+import { registerSchemas } from '../../lib/migrate-schemas.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
@@ -309,4 +311,46 @@ test('a record whose effect always fails is named, holds up what lies behind it,
     code: 1,
     stderr: expect.stringContaining('is past'),
   })
+}, 120_000)
+
+test('a record that holds up a partition is reported by the member that has the partition, and its end too', async () => {
+  const group = `moves-${crypto.randomUUID()}`
+  const topic = { ...stream.topology.metadata, name: `${stream.config.prefix}held-up`, partitions: 1 }
+  const admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
+  await admin.ensureTopics([topic], stream.config.replicationFactor)
+  await admin.close()
+  await registerSchemas([topic], stream.config.registryUrl)
+  let fails = true
+  const consumeAs = async (name: string) => {
+    const outages = { downAfterMs: 3_600_000, heldUpAfterMs: 500 }
+    const { kafka: member } = await stream.openKafka(name, { outages })
+    await member.consume({
+      ...{ group, topic },
+      handler: () => async () => {
+        if (fails) throw new TypeError('x is not a function')
+        return []
+      },
+    })
+  }
+  const value = { endpoint: 'artist', subject: '1', source: 'enrich', fetchedAt: 1, status: 200 }
+  await kafka.publish(topic, [{ key: 'a', value: { ...value, body: Buffer.from('{}') } }])
+  const reports = async () =>
+    (await events('record_held_up'))
+      .filter(({ subject }) => subject === `partition:${group}/${topic.name}/0`)
+      .map(({ state, details }) => [details.instance?.split('@')[0], details.end ?? state])
+  const reported = (count: number) =>
+    until(async () => ((await reports()).length >= count ? reports() : null), `${count} reports`, 60_000)
+
+  await consumeAs('z-first')
+  expect(await reported(1)).toEqual([['z-first', 'raised']])
+  // The only partition goes to the member whose name comes first.
+  await consumeAs('a-second')
+  const moved = [
+    ['a-second', 'raised'],
+    ['z-first', 'moved'],
+    ['z-first', 'raised'],
+  ]
+  expect((await reported(3)).toSorted()).toEqual(moved)
+  fails = false
+  expect((await reported(4)).at(-1)).toEqual(['a-second', 'works'])
 }, 120_000)

@@ -670,13 +670,14 @@ describe('consuming', () => {
     const group = newGroup()
     const { kafka, health } = await stream.openKafka()
     const seen: string[] = []
-    await kafka.consume({ group, topic: t, handler: pushIdsTo(seen) })
-    await kafka.publish(t, [{ key: 'a', value: request('before') }])
-    await until(() => seen.length === 1, 'it has joined')
     const heartbeats = observeHeartbeats(group)
+    await kafka.consume({ group, topic: t, handler: pushIdsTo(seen) })
+    // None is under way in the moment of the step: kafkajs takes the time of its answer.
+    await until(() => heartbeats.answered() > 0, 'it has joined')
+    const before = heartbeats.answered()
     const stepForth = stepClock(-3_600_000)
     try {
-      await until(() => heartbeats.count() >= 2, 'heartbeats go on')
+      await until(() => heartbeats.answered() > before + 1, 'heartbeats go on')
       await kafka.publish(t, [{ key: 'a', value: request('after') }])
       await until(() => seen.includes('after'), 'records come')
       expect(health.report()).toMatchObject({ alive: true, ready: true })
@@ -751,15 +752,15 @@ function observeAbortSignals(): { mostListeners: () => number; restore: () => vo
 const heartbeatsPerSession = 6
 
 /** How many heartbeats this process sends for a group from now on. */
-function observeHeartbeats(group: string): { count: () => number; restore: () => void } {
+function observeHeartbeats(group: string): { answered: () => number; restore: () => void } {
   const { prototype }: { prototype: Broker } = createRequire(import.meta.url)('kafkajs/src/broker/index.js')
   const { heartbeat } = prototype
-  let count = 0
-  prototype.heartbeat = function observed(payload) {
-    if (payload.groupId === group) count++
-    return heartbeat.call(this, payload)
+  let answered = 0
+  prototype.heartbeat = async function observed(payload) {
+    await heartbeat.call(this, payload)
+    if (payload.groupId === group) answered++
   }
-  return { count: () => count, restore: () => Object.assign(prototype, { heartbeat }) }
+  return { answered: () => answered, restore: () => Object.assign(prototype, { heartbeat }) }
 }
 
 /** A group whose coordinator is not known until {@link answer} is called. */

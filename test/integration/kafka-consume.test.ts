@@ -336,7 +336,7 @@ describe('consuming', () => {
     })
     const heartbeats = observeHeartbeats(group)
     await until(
-      () => heartbeats.count() > heartbeatsPerSession,
+      () => heartbeats.answered() > heartbeatsPerSession,
       'it is a member for longer than one may be silent',
     )
     heartbeats.restore()
@@ -367,7 +367,7 @@ describe('consuming', () => {
     await until(() => handled.size === 2, 'both partitions are in work')
     // By then what was fetched behind that fills the queues.
     const heartbeats = observeHeartbeats(group)
-    await until(() => heartbeats.count() >= 2, 'it goes on as a member')
+    await until(() => heartbeats.answered() >= 2, 'it goes on as a member')
     heartbeats.restore()
     expect(await members()).toBe(1)
     await kafka.close()

@@ -14,7 +14,7 @@ import { dropOrphans, listIndexed } from './user-index.ts'
 interface Erasing extends Watch {
   topic: string
   owner: Owner
-  /** null: nothing is changed. */
+  /** null if nothing is to be changed. */
   lease: Lease | null
   /** What the archiver has put into objects: by partition, the first offset after it. */
   readArchivedUpTo: () => Promise<ReadonlyMap<number, number>>
@@ -50,7 +50,7 @@ export async function eraseFromArchive(
 /** What is known of an object. */
 interface Known {
   lastOffset: number
-  /** ETag of the version that is free of the user; null: none is known to be. */
+  /** ETag of the version that is free of the user, or null if none is known to be. */
   free: string | null
 }
 
@@ -104,7 +104,7 @@ class ArchiveEraser {
   async #look(object: IndexedObject): Promise<void> {
     if (this.#e.signal.aborted) return
     const { path, etag, entry } = object
-    // What was written again is read, whatever its entry says.
+    // What was written again is read, also when its entry names other users only.
     const named = entry !== null && !this.#own.has(path) ? await readEntry(this.#archive.s3, entry) : null
     if (named && !named.users.has(this.#user)) {
       this.#counts.passed++

@@ -4,7 +4,7 @@ import type { TopicFindings } from './topics.ts'
 
 /**
  * Which notes of decisions on dead letters go: those on letters of the user, those that name the user, and those on
- * letters that the topic has forgotten, of which nobody can say any more whose they were.
+ * letters that the topic has forgotten, whose user nobody knows any more.
  */
 const own = `note is not null and (
   exists (select from jsonb_to_recordset($1::jsonb) as d (partition int, "offset" bigint)

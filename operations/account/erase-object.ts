@@ -23,7 +23,7 @@ export interface ObjectContents {
   erased: number
 }
 
-/** Reads what an object holds, a block in memory at a time; null: it is damaged, or gone. */
+/** Reads what an object holds, a block in memory at a time; null if it is damaged or gone. */
 export async function readContents(
   s3: S3,
   path: string,

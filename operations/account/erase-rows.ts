@@ -68,7 +68,7 @@ async function setMark(sql: Sql, { id }: Owner): Promise<void> {
   await sql.query(`set local lock_timeout = '${lockWithin}'`)
   await sql.query('lock table erased_users in access exclusive mode')
   await sql.query('insert into erased_users (user_id) values ($1) on conflict do nothing', [id])
-  // After a loss of the database ids begin again: this one shall not come round.
+  // After a loss of the database ids begin again: this one must not be given to anybody else.
   await sql.query(
     `select setval('users_id_seq', $1::bigint) from users_id_seq where last_value < $1::bigint`,
     [id],
@@ -79,7 +79,7 @@ async function setMark(sql: Sql, { id }: Owner): Promise<void> {
  * Removes all rows of a user who is marked: nothing comes after them, so no lock is needed, and what a death leaves
  * is removed by the next run.
  *
- * @returns also whether a poller had the user in hand, whose page may still be on its way
+ * @returns also whether a poller was asking for a page of the user, which may still be on its way
  */
 export async function removeRows(
   postgres: Postgres,

@@ -14,7 +14,7 @@ interface EraseOptions {
   /** Else the receipt says what would be removed. */
   execute: boolean
   signal: AbortSignal
-  /** Called before the first change. Who is killed after it leaves no receipt, and soon no Spotify id of the user. */
+  /** Called before the first change. A run that is killed later leaves no receipt, and soon no Spotify id. */
   onBegin?: (owner: Owner) => void
   /** Objects of the archive. */
   onObjects?: OnProgress
@@ -48,9 +48,9 @@ export async function erase(operator: Operator, user: string, options: EraseOpti
 }
 
 /**
- * The mark first: from then on nothing of the user is loaded again.
+ * Sets the mark first: from then on nothing of the user is loaded again.
  *
- * @param lease null: nothing is changed
+ * @param lease null if nothing is to be changed
  */
 async function eraseAll(
   operator: Operator,

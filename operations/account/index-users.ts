@@ -20,7 +20,7 @@ export async function indexUsers(operator: Operator, options: IndexOptions): Pro
   return withLease(sql, { name: 'erase', signal: options.signal }, (lease) => index(operator, options, lease))
 }
 
-/** @param lease null: nothing is changed */
+/** @param lease null if nothing is to be changed */
 async function index(operator: Operator, options: IndexOptions, lease: Lease | null): Promise<IndexReport> {
   const { execute: executed, signal } = options
   const [{ topology }, archive] = await Promise.all([operator.broker(), operator.archive()])

@@ -8,7 +8,7 @@ export const playLine = z.object({
   userId: z.string().regex(/^[1-9]\d{0,17}$/, 'is no user id'),
   playedAt: z.iso.datetime(),
   track: z.record(z.string(), z.unknown()),
-  /** When what is said of the track was fetched; null: nothing is known but its id; absent in older exports. */
+  /** When the facts of the track were fetched, or null if only its id is known; absent in older exports. */
   fetchedAt: z.iso.datetime().nullable().optional(),
   context: z.object({ type: z.string().nullable(), uri: z.string().nullable() }).nullable(),
   source: z.string(),
@@ -66,7 +66,7 @@ export interface PlayRow {
   timestamp: Date | null
   incarnation: number
   ingestedAt: Date
-  /** null: the track has no row; the epoch: only its id is known. */
+  /** null if the track has no row, the epoch if only its id is known. */
   fetchedAt: Date | null
   name: string | null
   durationMs: number | null

@@ -10,7 +10,7 @@ export interface IndexedObject {
   path: string
   /** Empty: the store gives none, and nothing can be known of the object but by reading it. */
   etag: string
-  /** Key of its entry; null: it has none. */
+  /** Key of its entry, or null if it has none. */
   entry: string | null
 }
 
@@ -32,7 +32,7 @@ export async function listIndexed({ s3, prefix }: Archive, topic: string): Promi
   const listed = new Set<string>()
   for await (const { key: path, etag } of s3.objects(topicPrefix(prefix, topic))) {
     const key = parseObjectKey(path)
-    // A foreign file in the folder is no object.
+    // A foreign file in the folder is not an object of the archive.
     if (!key || path !== objectKey(prefix, key)) continue
     const entry = etag === '' ? '' : entryKey(prefix, key, etag)
     objects.push({ key, path, etag, entry: entries.delete(entry) ? entry : null })
@@ -51,7 +51,7 @@ export async function listIndexed({ s3, prefix }: Archive, topic: string): Promi
   return { objects: objects.sort((a, b) => byPlace(a.key, b.key)), orphans: [...entries] }
 }
 
-/** null: there is no such object. */
+/** null if the object does not exist. */
 async function readEtag(s3: S3, path: string): Promise<string | null> {
   try {
     const { body, etag } = await s3.read(path)

@@ -72,7 +72,7 @@ class Decisions {
     this.#of = of
   }
 
-  /** @param lease null: nothing is changed */
+  /** @param lease null if nothing is to be changed */
   async take(letters: readonly Letter[], lease: Lease | null): Promise<void> {
     const open = this.#choose(letters)
     const refused = open.flatMap((letter) => {

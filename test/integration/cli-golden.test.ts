@@ -107,7 +107,7 @@ async function run(command: string, input = ''): Promise<string> {
 /** Every field of what `--json` prints stands in the schema of its report. */
 function expectDocumented(command: string, stdout: string): void {
   const report = reports.find((r) => `${command} `.startsWith(`${r.command} `))
-  if (!report) return
+  if (!report) throw new Error(`operations/reports.ts lacks the report of ${command}`)
   const documents = report.lines ? stdout.trimEnd().split('\n') : [stdout]
   const schema = z.fromJSONSchema(toJsonSchema(report.schema))
   for (const text of documents) {

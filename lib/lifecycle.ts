@@ -25,6 +25,8 @@ export const exitCodes = { stopped: 0, fault: 1, usage: 2 } as const
 export const stopWithinMs = 9_000
 
 export interface ServiceContext<C> {
+  /** Of the service, as its log and its servers know it. */
+  name: string
   config: C
   scope: Scope
   log: Logger
@@ -39,7 +41,7 @@ export interface ServiceContext<C> {
  * Runs one service: reads its configuration, serves health and metrics, starts it, and stops it on SIGTERM or
  * SIGINT by releasing in reverse what it opened. The only place that exits the process.
  *
- * @param start opens and connects the service's parts and returns when they run
+ * @param start opens and connects the service's parts and returns when they run; a test may call it in its own process
  */
 export async function runService<C extends ServiceConfig>(
   name: string,
@@ -71,7 +73,7 @@ export async function runService<C extends ServiceConfig>(
       collectDefaultMetrics()
       const endpoint = await scope.use(openHttpEndpoint({ ...config.http, health }))
       await scope.use(trimWhenIdle(), 'idle heap')
-      await start({ config, scope, log, health, signal: stop.signal, fail })
+      await start({ name, config, scope, log, health, signal: stop.signal, fail })
       log.info({ port: endpoint.port }, 'started')
     }
     run().catch(fail)

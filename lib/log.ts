@@ -1,4 +1,4 @@
-import type { Logger as PinoLogger } from 'pino'
+import type { DestinationStream, LoggerOptions, Logger as PinoLogger } from 'pino'
 import { pino, stdSerializers } from 'pino'
 
 export type Logger = PinoLogger
@@ -20,9 +20,11 @@ export function scrub(text: string): string {
 /**
  * JSON lines on standard output. Fixed event names in `msg`, fields beside it, one line a batch and none a
  * record. Known secret fields and anything that looks like one in an error never get out.
+ *
+ * @param to another place for the lines
  */
-export function openLog(service: string, level: string): Logger {
-  return pino({
+export function openLog(service: string, level: string, to?: DestinationStream): Logger {
+  const options: LoggerOptions = {
     level,
     base: { service },
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
@@ -32,7 +34,8 @@ export function openLog(service: string, level: string): Logger {
       censor: '[redacted]',
     },
     serializers: { err: errorFields },
-  })
+  }
+  return to ? pino(options, to) : pino(options)
 }
 
 const redactedFields = [

@@ -73,6 +73,8 @@ export interface Kafka extends Resource {
   consume<V>(options: HandlerOptions<V>): Promise<void>
   /** Consumes topics with a sink of its own for every partition and generation. */
   consumeInto<V>(options: SinkOptions<V>): Promise<void>
+  /** Publishes events in the name of this client; resolves when they are in the topic. */
+  publishNotices(...notices: readonly Notice[]): Promise<void>
   /** Publishes an event as soon as Kafka takes it; it waits in memory until then. */
   notify(notice: Notice): void
   /** What this process waits for; its consumers report here, and other parts may. */
@@ -122,10 +124,16 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
     await publishBytes(topic.name, await Promise.all(encoded))
   }
 
-  const notices = new NoticeQueue(
-    (notice, at) => publish(events, [{ key: notice.subject, value: toEvent(notice, name, at) }]),
-    log,
-  )
+  const toRecord = (notice: Notice, at: number) => ({
+    key: notice.subject,
+    value: toEvent(notice, name, at),
+  })
+  const publishNotices: Kafka['publishNotices'] = (...all) =>
+    publish(
+      events,
+      all.map((notice) => toRecord(notice, Date.now())),
+    )
+  const notices = new NoticeQueue((notice, at) => publish(events, [toRecord(notice, at)]), log)
   const notify = (notice: Notice) => notices.add(notice)
   const instance = `${name}@${hostname()}/${crypto.randomUUID().slice(0, 8)}`
   const outages = new Outages({ afterMs: config.outages.downAfterMs, instance, notify })
@@ -178,6 +186,7 @@ export async function openKafka(options: KafkaOptions): Promise<Kafka> {
   return {
     publish,
     publishBytes,
+    publishNotices,
     notify,
     outages,
     consumeInto: async (into) => start({ ...into, freesRecords: false }),

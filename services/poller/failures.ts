@@ -10,7 +10,7 @@ import { pickControl, readRefusalEvidence, readTokenEvidence, unparkRecent } fro
 import { notices } from './notices.ts'
 import type { Fairness } from './plan.ts'
 import { planRetry } from './plan.ts'
-import type { PollContext, PollOutcome } from './poll-user.ts'
+import type { PollContext, PollOutcome } from './poll-context.ts'
 
 /** Acts on an answer that is no page, by its rule; ends the lease. Nothing of it touches another user. */
 export async function handleFailure(

@@ -2,27 +2,34 @@ import { isRecordFault } from '../../lib/errors.ts'
 import type { HealthReport } from '../../lib/health.ts'
 import { metrics } from '../../lib/metrics.ts'
 import type { Resource } from '../../lib/scope.ts'
+import type { BudgetState } from '../../lib/spotify/budget.ts'
 import type { Permit } from '../../lib/spotify/permit.ts'
 import type { AppState } from './app-state.ts'
 import type { ClaimedUser } from './claims.ts'
 import { claimDue, giveBack, readNextDue, recordFailure } from './claims.ts'
 import type { PollSettings } from './config.ts'
 import type { Fairness } from './plan.ts'
-import type { PollContext } from './poll-user.ts'
+import type { PollContext } from './poll-context.ts'
 import { pollUser } from './poll-user.ts'
 import { createSleeper } from './sleeper.ts'
+import { Strain } from './strain.ts'
 
-export interface PollLoop extends Resource {
-  report(): HealthReport
+export interface PollLoopOptions {
+  context: PollContext
+  appState: AppState
+  /** Called with a fault of the loop itself: it has ended. */
+  fail: (error: unknown) => void
 }
 
-const waiter = { name: 'poller', place: null }
-const strainMinMs = 1_000
-/** A pass that fails has cost nothing; a page that cannot be published has cost a request of the budget. */
-const strainMaxMs = { pass: 30_000, poll: 300_000 }
-/** A pass takes milliseconds; one that takes so long hangs. */
+/** What a poll is paid with, and by what its next one is planned. */
+interface Paid {
+  permit: Permit
+  fairness: Fairness
+}
+
+/** A pass takes milliseconds; one that takes as long as this hangs. */
 const stuckAfterMs = 180_000
-/** Who is due, but locked or leased by another poller, is free in a moment. */
+/** A user who is due, but locked or leased by another poller, is free in a moment. */
 const contendedMs = 50
 /** While more users are due than can be polled, this share of the slots must be free before users are claimed. */
 const claimShare = 0.25
@@ -34,132 +41,146 @@ const bugRetryMs = 10 * 60_000
  * sleeps until the next one is due. Users are claimed only when they can be polled at once, so a lease never
  * runs while a user waits.
  *
- * While Kafka or Postgres are away (`strain`), and after a pause until the first success (`strikes`), one user
- * at a time is tried.
+ * | state | is left |
+ * |---|---|
+ * | polling: all slots are open | when Kafka or Postgres fail, or Spotify pauses |
+ * | strained: nothing is tried until the wait is over, then one user at a time | by the first success ({@link Strain}) |
+ * | paused: the lane of polls waits, or the budget is spent | when the pause is over, into probing |
+ * | probing: one user at a time, as the lane has `strikes` | by the first success |
+ * | stopping: nobody is claimed; polls under way end | with the last poll |
  */
-export function startPollLoop(
-  context: PollContext,
-  options: { appState: AppState; fail: (error: unknown) => void },
-): PollLoop {
-  const { postgres, gateway, settings, outages, log } = context
-  const { appState, fail } = options
-  const running = new Set<Promise<void>>()
-  const sleeper = createSleeper()
-  let stopped = false
-  let strainMs = 0
-  let strainedUntil = 0
-  let strainedBy: keyof typeof strainMaxMs = 'pass'
-  let lastPass = performance.now()
+export class PollLoop implements Resource {
+  readonly #context: PollContext
+  readonly #appState: AppState
+  readonly #strain: Strain
+  readonly #sleeper = createSleeper()
+  /** Polls under way. */
+  readonly #polls = new Set<Promise<void>>()
+  readonly #ended: Promise<void>
+  #isStopping = false
+  #lastPass = performance.now()
   /** The last claim filled all slots: more users may be due. */
-  let backlog = false
+  #hasBacklog = false
 
-  /** Polls under way fail together: that counts once. */
-  function strain(err: unknown, by: keyof typeof strainMaxMs): void {
-    outages.failed(waiter, err)
-    if (strainedUntil > performance.now()) return
-    strainMs = Math.min(Math.max(strainMs * 2, strainMinMs), strainMaxMs[by])
-    strainedUntil = performance.now() + strainMs
-    strainedBy = by
-    log.warn({ err, by, waitMs: strainMs }, 'polling_strained')
+  constructor({ context, appState, fail }: PollLoopOptions) {
+    this.#context = context
+    this.#appState = appState
+    this.#strain = new Strain(context)
+    this.#ended = this.#run().catch(fail)
   }
 
-  function relax(): void {
-    strainMs = strainedUntil = 0
-    outages.worked(waiter)
-  }
-
-  async function poll(user: ClaimedUser, paid: { permit: Permit; fairness: Fairness }): Promise<void> {
-    try {
-      const { outcome, answer } = await pollUser(context, user, paid)
-      metrics.polls.inc({ outcome })
-      relax()
-      // Whoever is parked was found to be refused: the probe says nothing about the others.
-      if (answer && user.status === 'active') await appState.note(user.userId, answer, running.size - 1)
-    } catch (err) {
-      if (!isRecordFault(err)) {
-        strain(err, 'poll')
-        // In vain while Postgres is away; then the lease runs out.
-        await giveBack(postgres, [user], strainMs).catch(() => undefined)
-        return
-      }
-      // One user's fault must not stop the others: it is told, and the user tried again later.
-      log.error({ err, userId: user.userId }, 'poll_broken')
-      metrics.polls.inc({ outcome: 'broken' })
-      await recordFailure(postgres, user, 'internal').catch(() => undefined)
-      await giveBack(postgres, [user], bugRetryMs).catch(() => undefined)
+  report(): HealthReport {
+    const { waitMs } = this.#strain
+    return {
+      alive: this.#isStopping || performance.now() - this.#lastPass < stuckAfterMs + waitMs,
+      ready: waitMs === 0,
+      detail: `${this.#polls.size} polls under way${waitMs > 0 ? ', Kafka or Postgres are away' : ''}`,
     }
   }
 
-  function start(user: ClaimedUser, paid: { permit: Permit; fairness: Fairness }): void {
-    const polling = poll(user, paid)
-      .catch((err) => log.error({ err, userId: user.userId }, 'poll_broken'))
-      .finally(() => {
-        running.delete(polling)
-        // In a backlog users are claimed by the batch; a slot that stays free is found within `idleMs`.
-        const free = settings.concurrency - running.size
-        if (!backlog || free >= settings.concurrency * claimShare || running.size === 0) sleeper.wake()
-      })
-    running.add(polling)
+  async close(): Promise<void> {
+    this.#isStopping = true
+    this.#sleeper.wake()
+    await this.#ended
+    await Promise.all(this.#polls)
+    await this.#appState.release().catch((err) => this.#context.log.warn({ err }, 'upkeep_not_released'))
   }
 
-  /** @returns how long nothing can be done, in milliseconds */
-  async function pass(): Promise<number> {
+  async #run(): Promise<void> {
+    while (!this.#isStopping) {
+      let waitMs = 0
+      try {
+        waitMs = await this.#pass()
+        this.#lastPass = performance.now()
+      } catch (err) {
+        this.#strain.failed(err, 'pass')
+        waitMs = this.#strain.waitMs
+      }
+      await this.#sleeper.sleep(Math.min(waitMs, this.#context.settings.idleMs))
+    }
+  }
+
+  /** @returns milliseconds until there may be something to do */
+  async #pass(): Promise<number> {
+    const { gateway, settings } = this.#context
     // Polls that end wake the loop, and must not cut this short.
-    if (strainedUntil > performance.now()) return strainedUntil - performance.now()
+    if (this.#strain.leftMs > 0) return this.#strain.leftMs
     const state = await gateway.read()
-    await appState.upkeep(state)
-    if (strainedBy === 'pass') relax()
-    const { pausedForMs, strikes } = state.lanes.polling
+    await this.#appState.upkeep(state)
+    this.#strain.worked('pass')
+    const { pausedForMs } = state.lanes.polling
     if (pausedForMs > 0 || state.left === 0) {
-      await appState.noteStopped(state)
+      await this.#appState.noteStopped(state)
       return pausedForMs > 0 ? pausedForMs : settings.idleMs
     }
-    const slots = strikes > 0 || strainMs > 0 ? 1 : settings.concurrency
-    const free = Math.min(slots - running.size, state.left)
-    if (free <= 0) return settings.idleMs
+    const free = this.#freeSlots(state)
+    return free > 0 ? this.#claim(free, state) : settings.idleMs
+  }
+
+  #freeSlots({ lanes, left }: BudgetState): number {
+    const isProbing = lanes.polling.strikes > 0 || this.#strain.waitMs > 0
+    const slots = isProbing ? 1 : this.#context.settings.concurrency
+    return Math.min(slots - this.#polls.size, left)
+  }
+
+  /** Claims users, pays for them and starts their polls. @returns as {@link #pass} */
+  async #claim(free: number, state: BudgetState): Promise<number> {
+    const { postgres, gateway, settings } = this.#context
     const claimed = await claimDue(postgres, free, settings.leaseMs)
-    backlog = claimed.length === free
+    this.#hasBacklog = claimed.length === free
     if (claimed.length === 0) return toWait(await readNextDue(postgres), settings)
     const { permits } = await gateway.reserve('polling', claimed.length)
-    const fairness = appState.fairness(state)
+    const fairness = this.#appState.fairness(state)
     for (const [i, permit] of permits.entries()) {
       const user = claimed[i]
-      if (user) start(user, { permit, fairness })
+      if (user) this.#start(user, { permit, fairness })
     }
     const unpaid = claimed.slice(permits.length)
     if (unpaid.length > 0) await giveBack(postgres, unpaid, 0)
-    return claimed.length < free ? 0 : settings.idleMs
+    return this.#hasBacklog ? settings.idleMs : 0
   }
 
-  async function run(): Promise<void> {
-    while (!stopped) {
-      let waitMs = 0
-      try {
-        waitMs = await pass()
-        lastPass = performance.now()
-      } catch (err) {
-        strain(err, 'pass')
-        waitMs = strainMs
+  #start(user: ClaimedUser, paid: Paid): void {
+    const { settings, log } = this.#context
+    const polling = this.#poll(user, paid)
+      .catch((err) => log.error({ err, userId: user.userId }, 'poll_broken'))
+      .finally(() => {
+        this.#polls.delete(polling)
+        // In a backlog users are claimed by the batch; a slot that stays free is found within `idleMs`.
+        const free = settings.concurrency - this.#polls.size
+        const isRoom = free >= settings.concurrency * claimShare || this.#polls.size === 0
+        if (!this.#hasBacklog || isRoom) this.#sleeper.wake()
+      })
+    this.#polls.add(polling)
+  }
+
+  async #poll(user: ClaimedUser, paid: Paid): Promise<void> {
+    try {
+      const { outcome, answer } = await pollUser(this.#context, user, paid)
+      metrics.polls.inc({ outcome })
+      this.#strain.worked('poll')
+      // A parked user was found to be refused: their probe says nothing about the others.
+      if (answer && user.status === 'active') {
+        await this.#appState.note(user.userId, answer, this.#polls.size - 1)
       }
-      await sleeper.sleep(Math.min(waitMs, settings.idleMs))
+    } catch (err) {
+      await this.#pollFailed(user, err)
     }
   }
 
-  const done = run().catch(fail)
-
-  return {
-    report: () => ({
-      alive: stopped || performance.now() - lastPass < stuckAfterMs + strainMs,
-      ready: strainMs === 0,
-      detail: `${running.size} polls under way${strainMs > 0 ? ', Kafka or Postgres are away' : ''}`,
-    }),
-    async close() {
-      stopped = true
-      sleeper.wake()
-      await done
-      await Promise.all(running)
-      await appState.release().catch((err) => log.warn({ err }, 'upkeep_not_released'))
-    },
+  async #pollFailed(user: ClaimedUser, err: unknown): Promise<void> {
+    const { postgres, log } = this.#context
+    if (!isRecordFault(err)) {
+      this.#strain.failed(err, 'poll')
+      // While Postgres is away this fails as well; then the lease runs out.
+      await giveBack(postgres, [user], this.#strain.waitMs).catch(() => undefined)
+      return
+    }
+    // One user's fault must not stop the others: it is logged, and the user tried again later.
+    log.error({ err, userId: user.userId }, 'poll_broken')
+    metrics.polls.inc({ outcome: 'broken' })
+    await recordFailure(postgres, user, 'internal').catch(() => undefined)
+    await giveBack(postgres, [user], bugRetryMs).catch(() => undefined)
   }
 }
 

@@ -1,44 +1,20 @@
 import { checkpoint } from '../../lib/checkpoint.ts'
-import type { EventType, Notice } from '../../lib/events.ts'
-import type { Logger } from '../../lib/log.ts'
-import type { Outages } from '../../lib/outages.ts'
-import type { Postgres } from '../../lib/postgres.ts'
-import type { Incidents } from '../../lib/spotify/incidents.ts'
+import type { EventType } from '../../lib/events.ts'
 import type { OutcomeType } from '../../lib/spotify/outcome.ts'
 import type { Permit } from '../../lib/spotify/permit.ts'
 import { withPermit } from '../../lib/spotify/permit.ts'
 import { withDeadline } from '../../lib/time-limit.ts'
-import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { ClaimedUser } from './claims.ts'
 import { activate } from './claims.ts'
-import type { PageTime } from './clock.ts'
-import type { PollSettings } from './config.ts'
 import { defer, handleFailure, parkUser, retry } from './failures.ts'
-import type { FetchContext, Page } from './fetch.ts'
+import type { Page } from './fetch.ts'
 import { fetchPage } from './fetch.ts'
 import { notices } from './notices.ts'
-import type { RecordPage } from './page-recorder.ts'
 import type { Fairness } from './plan.ts'
 import { planNext } from './plan.ts'
+import type { PollContext, PollOutcome } from './poll-context.ts'
 
-export interface PollContext extends FetchContext {
-  postgres: Postgres
-  settings: PollSettings
-  incidents: Incidents
-  recordPage: RecordPage
-  /** Raises or ends the event about this machine's clock. */
-  noteClock: (skew: PageTime | null) => Promise<void>
-  publishPage: (userId: number, response: SpotifyResponse) => Promise<void>
-  publishNotice: (notice: Notice) => Promise<void>
-  /** Told of what fails and what works. */
-  outages: Pick<Outages, 'failed' | 'worked'>
-  log: Logger
-}
-
-/** Label of the metric `songswap_polls_total`. */
-export type PollOutcome = 'published' | 'unchanged' | 'deferred' | 'parked' | 'failed' | 'lease_lost'
-
-/** What a poll tells the others: how it counts, and how Spotify answered where it did. */
+/** How a poll counts, and how Spotify answered, or null if it was not asked. */
 export interface Polled {
   outcome: PollOutcome
   answer: OutcomeType | null

@@ -16,7 +16,7 @@ import { openTestS3 } from '../support/archive.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import type { ServiceProcess } from '../support/service-process.ts'
-import { startService } from '../support/service-process.ts'
+import { spawnService } from '../support/service-process.ts'
 import { addUser, spotifyTestEnv } from '../support/spotify.ts'
 import { until } from '../support/until.ts'
 import {
@@ -138,7 +138,7 @@ describe('the stream', () => {
 
 async function startAll(env: Record<string, string>) {
   const names = ['archiver', 'loader', 'enricher', 'alerter', 'poller'] as const
-  const started = await Promise.all(names.map(async (name) => [name, await startService(name, env)] as const))
+  const started = await Promise.all(names.map(async (name) => [name, await spawnService(name, env)] as const))
   return Object.fromEntries(started) as Record<(typeof names)[number], ServiceProcess>
 }
 

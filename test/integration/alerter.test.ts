@@ -16,7 +16,8 @@ import type { DiscordSimulator } from '../../simulators/discord/simulator.ts'
 import { startDiscordSimulator } from '../../simulators/discord/simulator.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
-import { killServices, startService } from '../support/service-process.ts'
+import { startService, stopServices } from '../support/service.ts'
+import { killServices, spawnService } from '../support/service-process.ts'
 import { until } from '../support/until.ts'
 
 let stream: Stream
@@ -33,7 +34,7 @@ beforeEach(async () => {
   const url = new Secret(stream.env.DATABASE_URL ?? '')
   postgres = openPostgres({ url, connections: 1, name: 'test', log: stream.log })
   return async () => {
-    await killServices()
+    await Promise.all([killServices(), stopServices()])
     await postgres.close()
     await discord.stop()
     await admin.close()
@@ -41,15 +42,16 @@ beforeEach(async () => {
   }
 })
 
-const startAlerter = (env: Record<string, string> = {}) =>
-  startService('alerter', {
-    ...stream.env,
-    LOG_LEVEL: 'info',
-    DISCORD_WEBHOOK_URL: discord.webhookUrl,
-    ALERT_DIGEST_SECONDS: '600',
-    ALERT_LAG_INTERVAL_SECONDS: '600',
-    ...env,
-  })
+const settings = (env: Record<string, string> = {}) => ({
+  ...stream.env,
+  LOG_LEVEL: 'info',
+  DISCORD_WEBHOOK_URL: discord.webhookUrl,
+  ALERT_DIGEST_SECONDS: '600',
+  ALERT_LAG_INTERVAL_SECONDS: '600',
+  ...env,
+})
+const startAlerter = (env: Record<string, string> = {}) => startService('alerter', settings(env))
+const spawnAlerter = (env: Record<string, string> = {}) => spawnService('alerter', settings(env))
 
 const notice = (subject: string, more: Partial<Notice> = {}): Notice => ({
   type: 'user_needs_reauth',
@@ -242,7 +244,7 @@ describe('when Discord refuses', () => {
   })
 
   test('for long, it keeps counts and not records, and tells all of them afterwards', async () => {
-    const alerter = await startAlerter({ ALERT_DIGEST_SECONDS: '1' })
+    const alerter = await spawnAlerter({ ALERT_DIGEST_SECONDS: '1' })
     await bury(1, 'invalid_page')
     await arrived('Dead letter: invalid_page in loader.history')
     await settled()
@@ -277,7 +279,7 @@ describe('when Discord refuses', () => {
     expect(await alerter.probe('/healthz')).toBe(200)
     expect(await alerter.probe('/readyz')).toBe(503)
     expect(JSON.stringify(alerter.lines)).not.toContain('simulated-webhook-token')
-    await alerter.end('SIGTERM')
+    await alerter.stop()
     discord.restoreWebhook()
     await startAlerter()
     for (const i of [1, 2, 3]) await arrived(`user_needs_reauth: user:${i}`)
@@ -383,7 +385,7 @@ describe('when Discord refuses', () => {
     const refusal = await until(() => readRefusal(postgres), 'the refusal is stored')
     expect(refusal.detail).toContain('404')
     expect(Date.now() - refusal.since.getTime()).toBeLessThan(600_000)
-    await alerter.end('SIGTERM')
+    await alerter.stop()
     discord.restoreWebhook()
     await startAlerter()
     await until(async () => (await readRefusal(postgres)) === null, 'the refusal is over')
@@ -393,18 +395,18 @@ describe('when Discord refuses', () => {
 describe('killed', () => {
   test('between the answer of Discord and the commit, it tells once more and loses nothing', async () => {
     discord.scriptFault({ fault: 'slow_body' })
-    const first = await startAlerter()
+    const first = await spawnAlerter()
     await raise(notice('user:7'))
     await arrived('user_needs_reauth: user:7')
     await first.end('SIGKILL')
-    await startAlerter()
+    await spawnAlerter()
     await arrived('user_needs_reauth: user:7', 2)
     await settled()
     expect(titles()).toEqual(Array(2).fill('user_needs_reauth: user:7'))
   })
 
   test('with a digest in memory, what it had counted is told by the next one', async () => {
-    const first = await startAlerter()
+    const first = await spawnAlerter()
     await bury(1, 'invalid_page')
     await arrived('Dead letter: invalid_page in loader.history')
     await settled()
@@ -415,14 +417,14 @@ describe('killed', () => {
     )
     await first.end('SIGKILL')
     const before = told()
-    await startAlerter({ ALERT_DIGEST_SECONDS: '1' })
+    await spawnAlerter({ ALERT_DIGEST_SECONDS: '1' })
     await settled()
     expect(told() - before).toBe(300)
   })
 
   test('stops within its time while Discord hangs', async () => {
     discord.scriptFault({ fault: 'hang', count: 100 })
-    const alerter = await startAlerter()
+    const alerter = await spawnAlerter()
     await raise(notice('user:7'))
     await until(() => discord.answers['POST 200'] ?? alerter.lines.length > 3, 'it is posting')
     const started = Date.now()
@@ -466,7 +468,7 @@ describe('an outage', () => {
     await raise(notice('server:object-store', { type: 'dependency_down', details }))
     await arrived(title('object-store'))
     await settled()
-    await before.end('SIGTERM')
+    await before.stop()
     await startAlerter()
     await arrived(`Not reported any more: ${title('object-store')}`)
     const end = embeds().find((e) => e.title?.startsWith('Not reported'))
@@ -489,7 +491,7 @@ describe('a group without members', () => {
     const first = await startAlerter(quick)
     await arrived(down)
     await settled()
-    await first.end('SIGTERM')
+    await first.stop()
     const second = await startAlerter(quick)
     // Several samples, in which the group is down for long enough to be told again.
     for (let waiting = 1; waiting <= 4; waiting++) {
@@ -557,7 +559,7 @@ describe('polling', () => {
     const first = await startAlerter(quick)
     await arrived('polling_stopped: app')
     await settled()
-    await first.end('SIGTERM')
+    await first.stop()
     await startAlerter(quick)
     await postgres.query('update poll_state set last_ok_at = now() where user_id = $1', [id])
     await arrived('Resolved: polling_stopped: app')

@@ -13,7 +13,7 @@ import type { SpotifyResponse } from '../../lib/topology.ts'
 import { byPartition, openTestS3, readWholeArchive } from '../support/archive.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
-import { startService } from '../support/service-process.ts'
+import { startService } from '../support/service.ts'
 import { until } from '../support/until.ts'
 
 /* The archive in the hands of somebody else's Avro reader: Python's fastavro. */

@@ -11,7 +11,7 @@ import { createStream } from '../support/kafka.ts'
 import type { S3Gate } from '../support/s3-faults.ts'
 import { openS3Gate } from '../support/s3-faults.ts'
 import type { ServiceProcess } from '../support/service-process.ts'
-import { startService } from '../support/service-process.ts'
+import { spawnService } from '../support/service-process.ts'
 import { until, untilBack } from '../support/until.ts'
 
 /* The archiver as operators run it: its own process, real Kafka, registry and object store. */
@@ -40,7 +40,7 @@ afterEach(async () => {
 afterAll(() => gate.close())
 
 const startArchiver = (env: Record<string, string> = {}) =>
-  startService('archiver', {
+  spawnService('archiver', {
     ...stream.env,
     S3_ENDPOINT: gate.endpoint,
     LOG_LEVEL: 'info',

@@ -16,8 +16,8 @@ import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { item, localFile, pageBody } from '../support/pages.ts'
 import { openS3Gate } from '../support/s3-faults.ts'
-import type { ServiceProcess } from '../support/service-process.ts'
-import { startService } from '../support/service-process.ts'
+import type { InProcessService } from '../support/service.ts'
+import { startService } from '../support/service.ts'
 import { runSongswap, spawnSongswap, startSongswap } from '../support/songswap.ts'
 import { until } from '../support/until.ts'
 
@@ -99,9 +99,11 @@ async function audit(): Promise<AuditReport> {
 }
 
 test('what there is: pages of two users that the live services have dealt with', async () => {
-  const services = await Promise.all(['loader', 'archiver'].map((name) => startService(name, env())))
+  const services = await Promise.all(
+    (['loader', 'archiver'] as const).map((name) => startService(name, env())),
+  )
   await caughtUp(stream.topology.groups.loaderHistory, stream.topology.groups.archiver)
-  await Promise.all(services.map((s: ServiceProcess) => s.end('SIGTERM')))
+  await Promise.all(services.map((s: InProcessService) => s.stop()))
   expect(await rows('select from plays')).toHaveLength(2 * (2 * pagesOfUser + 1))
 }, 120_000)
 
@@ -287,7 +289,7 @@ describe('songswap account erase', () => {
     const loader = await startService('loader', env())
     await caughtUp(stream.topology.groups.loaderHistory)
     expect(await loader.metric('songswap_plays_total', { result: 'dropped' })).toBe(4)
-    await loader.end('SIGTERM')
+    await loader.stop()
     const replay = await runSongswap(['replay', 'loader.history', '--execute', '--json'], stream.env)
     expect(JSON.parse(replay.stdout)).toMatchObject({ passedOver: pagesOfUser + 1 })
     expect(await rows('select from plays where user_id = 1')).toEqual([])
@@ -301,7 +303,7 @@ describe('songswap account erase', () => {
     // An archiver that begins again at the earliest finds its objects in order.
     const archiver = await startService('archiver', env())
     await caughtUp(stream.topology.groups.archiver)
-    await archiver.end('SIGTERM')
+    await archiver.stop()
     const receipt = await erase(['1', '--execute'])
     expect(receipt.archive.records).toBe(1)
     expect(receipt.topics.unarchived).toBe(0)
@@ -327,7 +329,7 @@ describe('songswap account erase', () => {
     const archive = async () => {
       const archiver = await startService('archiver', env())
       await caughtUp(stream.topology.groups.archiver)
-      await archiver.end('SIGTERM')
+      await archiver.stop()
     }
     await publish(id, 1)
     await archive()
@@ -359,7 +361,7 @@ describe('songswap account erase', () => {
     await publish(id, 3)
     const archiver = await startService('archiver', env())
     await caughtUp(stream.topology.groups.archiver)
-    await archiver.end('SIGTERM')
+    await archiver.stop()
     const gate = await openS3Gate(stream.env.S3_ENDPOINT ?? '')
     onTestFinished(() => gate.close())
     gate.onRequest = (method) => (method === 'PUT' ? { type: 'hang' } : null)

@@ -12,7 +12,7 @@ import { archiveKeys, openTestS3 } from '../support/archive.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { idFor, item, pageBody } from '../support/pages.ts'
-import { startService } from '../support/service-process.ts'
+import { startService } from '../support/service.ts'
 import { runSongswap } from '../support/songswap.ts'
 import { until } from '../support/until.ts'
 
@@ -55,7 +55,7 @@ async function publish(user: number, items: unknown[], timestamp = Date.now()): 
 
 async function loadAndArchive(): Promise<void> {
   const env = { ...stream.env, LOG_LEVEL: 'info', ARCHIVE_OBJECT_AGE_SECONDS: '1' }
-  const services = await Promise.all(['loader', 'archiver'].map((name) => startService(name, env)))
+  const services = await Promise.all((['loader', 'archiver'] as const).map((name) => startService(name, env)))
   const admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
   const { groups, recentlyPlayed } = stream.topology
   for (const group of [groups.loaderHistory, groups.archiver]) {
@@ -65,7 +65,7 @@ async function loadAndArchive(): Promise<void> {
     }, `${group} has caught up`)
   }
   await admin.close()
-  await Promise.all(services.map((s) => s.end('SIGTERM')))
+  await Promise.all(services.map((s) => s.stop()))
 }
 
 async function audit(...args: string[]): Promise<{ code: number | null; result: AuditReport }> {

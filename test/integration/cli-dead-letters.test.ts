@@ -11,7 +11,7 @@ import { withLease } from '../../operations/lease.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { item, pageBody } from '../support/pages.ts'
-import { startService } from '../support/service-process.ts'
+import { startService } from '../support/service.ts'
 import { runSongswap } from '../support/songswap.ts'
 import { until } from '../support/until.ts'
 

@@ -2,7 +2,7 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { digestOf } from '../../services/loader/item.ts'
 import { idFor, item, pageBody, track } from '../support/pages.ts'
 import { createReplays, dayMs, minute, start } from '../support/replays.ts'
-import { startService } from '../support/service-process.ts'
+import { startService } from '../support/service.ts'
 import { runSongswap } from '../support/songswap.ts'
 import { until } from '../support/until.ts'
 
@@ -143,7 +143,7 @@ describe('songswap replay loader.history', () => {
     await kafka.publish(stream.topology.recentlyPlayed, [{ key: '5', value: { ...value, body } }])
     const live = await startService('loader', { ...stream.env, LOG_LEVEL: 'info' })
     await until(async () => (await count('rejected_items where user_id = 5')) === 2, 'both are rejected')
-    await live.end('SIGTERM')
+    await live.stop()
     expect(await count('plays where user_id = 5')).toBe(0)
     expect(await replay('loader.history', '--user', '5')).toMatchObject({ stored: 2, rejected: 0 })
     expect(await count('rejected_items where user_id = 5')).toBe(0)

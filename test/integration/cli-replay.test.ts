@@ -5,7 +5,7 @@ import type { RerunReport } from '../../operations/rerun/run.ts'
 import { archiveKeys, openTestS3, readWholeArchive } from '../support/archive.ts'
 import { createReplays, users } from '../support/replays.ts'
 import { openS3Gate } from '../support/s3-faults.ts'
-import { startService } from '../support/service-process.ts'
+import { startService } from '../support/service.ts'
 import { runSongswap, spawnSongswap, startSongswap } from '../support/songswap.ts'
 import { openTcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
@@ -159,7 +159,7 @@ describe('songswap replay loader.history', () => {
     expect(await lag()).toEqual(before)
     expect((await ownGroups()).filter((g) => !groups.includes(g))).toEqual([])
     await admin.close()
-    await loader.end('SIGTERM')
+    await loader.stop()
   }, 120_000)
 
   test('waits for a database that goes away, and ends as if nothing had been', async () => {
@@ -238,7 +238,7 @@ describe('songswap replay archiver', () => {
         ),
       'the archiver has caught up',
     )
-    await archiver.end('SIGTERM')
+    await archiver.stop()
     await admin.close()
     expect(await replay('archiver')).toMatchObject({ finished: true, objectsPut: 0 })
 

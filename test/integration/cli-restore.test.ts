@@ -17,7 +17,7 @@ import { openTestS3, readWholeArchive } from '../support/archive.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { idFor, item, localFile, pageBody, track } from '../support/pages.ts'
-import { startService } from '../support/service-process.ts'
+import { startService } from '../support/service.ts'
 import { runSongswap, spawnSongswap, startSongswap } from '../support/songswap.ts'
 import { until } from '../support/until.ts'
 
@@ -88,7 +88,7 @@ async function loadAndArchive(): Promise<void> {
     return found.reduce((n, o) => n + o.rows.length, 0)
   }
   await until(async () => (await archived()) === pages + users.length + 1, 'all records are archived')
-  await Promise.all(services.map((s) => s.end('SIGTERM')))
+  await Promise.all(services.map((s) => s.stop()))
 }
 
 /** As after a loss of the database: the tables are there, and nothing in them. */
@@ -294,7 +294,7 @@ describe('songswap restore', () => {
       (await admin.readGroupLag(stream.topology.groups.loaderHistory, [topic])).partitions
     await until(async () => (await lag()).every((p) => p.lag === 0), 'the loader has read the copies')
     await admin.close()
-    await loader.end('SIGTERM')
+    await loader.stop()
     expect(await stream.readTopic(stream.topology.deadLetters.name)).toHaveLength(dead + users.length)
     expect(await contents()).toEqual(loaded)
     const audit = await runSongswap(['audit', '--no-archive', '--json'], stream.env)
@@ -318,7 +318,7 @@ describe('songswap restore', () => {
         (await rows(`select from plays where played_at > '${latest?.at.toISOString()}'`)).length === 49,
       'the new plays are stored',
     )
-    await loader.end('SIGTERM')
+    await loader.stop()
     expect(await rows('select * from gaps order by id')).toEqual(gaps)
     expect(await rows('select from gaps where not quiet')).toEqual([])
   }, 60_000)

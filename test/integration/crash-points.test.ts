@@ -16,7 +16,7 @@ import { startSpotifySimulator } from '../../simulators/spotify/simulator.ts'
 import { openTestS3 } from '../support/archive.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
-import { startService } from '../support/service-process.ts'
+import { spawnService } from '../support/service-process.ts'
 import { addUser, spotifyTestEnv } from '../support/spotify.ts'
 import { until } from '../support/until.ts'
 import { archiveFaults, playFaults, readPublishedPages, readStoredPlays } from '../support/verify.ts'
@@ -68,11 +68,11 @@ async function diesAt(name: string, point: Checkpoint, provoke: () => unknown) {
   const mark = join(mkdtempSync(join(tmpdir(), 'songswap-crash-')), 'mark')
   const crashing = { ...env, CRASH_AT: point, CRASH_MARK: mark }
   const preload = [new URL('../support/preload-crash.ts', import.meta.url)]
-  const first = await startService(name, crashing, preload)
+  const first = await spawnService(name, crashing, preload)
   await provoke()
   await first.ended
   expect(existsSync(mark)).toBe(true)
-  return startService(name, crashing, preload)
+  return spawnService(name, crashing, preload)
 }
 
 const givePlays = (n: number) => {
@@ -82,7 +82,7 @@ const givePlays = (n: number) => {
 /** Polls until the listener's plays are in the topic. */
 async function publishPlays(n: number): Promise<void> {
   givePlays(n)
-  const poller = await startService('poller', env)
+  const poller = await spawnService('poller', env)
   await until(async () => (await pagesOfUser()).some((p) => p.items.length === n), 'the page is published')
   await poller.end('SIGTERM')
 }
@@ -109,7 +109,7 @@ describe('a process killed', () => {
     const poller = await diesAt('poller', 'poller.published', () => givePlays(3))
     await until(async () => (await pagesOfUser()).length >= 2, 'the page is published again')
     await poller.end('SIGTERM')
-    const loader = await startService('loader', env)
+    const loader = await spawnService('loader', env)
     await everythingIsStored()
     await loader.end('SIGTERM')
   }, 120_000)
@@ -160,7 +160,7 @@ describe('a process killed', () => {
     await kafka.publishBytes(stream.topology.recentlyPlayed.name, [
       { key: String(user), value: Buffer.from('x') },
     ])
-    const loader = await startService('loader', env)
+    const loader = await spawnService('loader', env)
     const { groups, deadLetters, events } = stream.topology
     await until(async () => (await stream.readTopic(deadLetters.name)).length > 0, 'there is a dead letter')
     await loader.end('SIGTERM')

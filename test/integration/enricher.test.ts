@@ -14,7 +14,8 @@ import type { SpotifySimulator } from '../../simulators/spotify/simulator.ts'
 import { startSpotifySimulator } from '../../simulators/spotify/simulator.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
-import { killServices, startService } from '../support/service-process.ts'
+import { startService, stopServices } from '../support/service.ts'
+import { killServices, spawnService } from '../support/service-process.ts'
 import { spotifyTestEnv } from '../support/spotify.ts'
 import { until } from '../support/until.ts'
 
@@ -31,7 +32,7 @@ beforeEach(async () => {
   const url = new Secret(stream.env.DATABASE_URL ?? '')
   postgres = openPostgres({ url, connections: 2, name: 'test', log: stream.log })
   return async () => {
-    await killServices()
+    await Promise.all([killServices(), stopServices()])
     for (const sim of simulators.splice(0)) await sim.stop()
     await admin.close()
     await postgres.close()
@@ -136,7 +137,7 @@ describe('answers', () => {
       })
       expect(published.get(`artist:${id}`)?.body).toEqual(await bytesOf(sim, `/artists/${id}`))
     }
-    await first.end('SIGTERM')
+    await first.stop()
     await startService('enricher', settings)
     await want('artist', artists(5, 100))
     await settled()
@@ -261,7 +262,7 @@ describe('audio features', () => {
     const sim = await startSim({ mode: 'development' })
     sim.scriptFault({ fault: 'quota_exceeded', endpoint: 'artists', count: 1_000 })
     const settings = settingsFor(sim, { AUDIO_FEATURES_PROVIDER: 'reccobeats' })
-    const first = await startService('enricher', settings)
+    const first = await spawnService('enricher', settings)
     await want('artist', artists(20))
     await want('audio-features', tracks(50))
     await until(async () => (await answers()).size === 50, 'all features are published')
@@ -274,7 +275,7 @@ describe('audio features', () => {
 
     // The pause is shared and outlives a restart; once it is over, nothing was lost.
     await first.end('SIGKILL')
-    await startService('enricher', settings)
+    await spawnService('enricher', settings)
     sim.clearFaults()
     sim.scriptFault({ fault: 'rate_limited', endpoint: 'reccobeats', retryAfterSeconds: 600 })
     await endPauses()
@@ -358,7 +359,7 @@ describe('one id that always fails', () => {
     await want('artist', [bad])
     const wanted = tracks(20)
     await want('track', wanted)
-    const enricher = await startService('enricher', settingsFor(sim))
+    const enricher = await spawnService('enricher', settingsFor(sim))
     await settled(60_000)
     expect([...(await answers()).keys()].toSorted()).toEqual(keysOf('track', wanted))
     const { rows } = await postgres.query('select kind, id, attempts from deferred_lookups')
@@ -367,7 +368,7 @@ describe('one id that always fails', () => {
     await enricher.end('SIGKILL')
     sim.clearFaults()
     await postgres.query('update deferred_lookups set next_ask_at = now()')
-    await startService('enricher', settingsFor(sim))
+    await spawnService('enricher', settingsFor(sim))
     await until(async () => (await answers()).has(`artist:${bad}`), 'it is answered')
     await until(
       async () => (await postgres.query('select from deferred_lookups')).rowCount === 0,
@@ -420,7 +421,7 @@ describe('ending', () => {
   test('by SIGKILL in the middle loses no request', async () => {
     const sim = await startSim({ mode: 'development', latencyMs: 20 })
     const settings = settingsFor(sim)
-    const first = await startService('enricher', settings)
+    const first = await spawnService('enricher', settings)
     const ids = artists(150)
     await want('artist', ids)
     await until(
@@ -428,7 +429,7 @@ describe('ending', () => {
       'some are answered',
     )
     await first.end('SIGKILL')
-    await startService('enricher', settings)
+    await spawnService('enricher', settings)
     await settled(60_000)
     expect([...(await answers()).keys()].toSorted()).toEqual(keysOf('artist', ids))
   })
@@ -436,7 +437,7 @@ describe('ending', () => {
   test('by SIGTERM is done in time while Spotify hangs', async () => {
     const sim = await startSim({ mode: 'development' })
     sim.scriptFault({ fault: 'hang', endpoint: 'artists' })
-    const enricher = await startService('enricher', settingsFor(sim, { SPOTIFY_TIMEOUT_SECONDS: '60' }))
+    const enricher = await spawnService('enricher', settingsFor(sim, { SPOTIFY_TIMEOUT_SECONDS: '60' }))
     await want('artist', artists(3))
     await until(() => sim.stats().faults.hang, 'the request hangs')
     const started = Date.now()

@@ -15,7 +15,7 @@ import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import type { S3Gate } from '../support/s3-faults.ts'
 import { cutListing, listingWithout, openS3Gate } from '../support/s3-faults.ts'
-import { startService } from '../support/service-process.ts'
+import { startService } from '../support/service.ts'
 import { runSongswap, spawnSongswap } from '../support/songswap.ts'
 import { until } from '../support/until.ts'
 
@@ -72,7 +72,7 @@ async function archiveRound(): Promise<void> {
     return partitions.every((p) => p.lag === 0)
   }, 'all is archived')
   await admin.close()
-  await archiver.end('SIGTERM')
+  await archiver.stop()
 }
 
 interface Receipt {

@@ -7,7 +7,7 @@ import { Secret } from '../../lib/secret.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { item, pageBody, track } from '../support/pages.ts'
-import { startService } from '../support/service-process.ts'
+import { startService } from '../support/service.ts'
 import { until } from '../support/until.ts'
 
 /** Pages published straight into the topic of a running loader; each user is a case. */
@@ -100,7 +100,7 @@ test('what there is: pages of all cases, loaded by a running loader', async () =
     return partitions.every((p) => p.lag === 0)
   }, 'everything is loaded')
   await admin.close()
-  await loader.end('SIGTERM')
+  await loader.stop()
 }, 120_000)
 
 describe('a gap', () => {

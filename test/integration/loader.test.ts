@@ -10,7 +10,7 @@ import { Outbox } from '../../services/loader/outbox.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { idFor, item, pageBody, simpleArtist, track } from '../support/pages.ts'
-import { startService } from '../support/service-process.ts'
+import { spawnService } from '../support/service-process.ts'
 import { openTcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 
@@ -49,7 +49,7 @@ function page(user: number, items: unknown[], fetchedAt = Date.now()) {
 }
 
 /** The process says in its log that it has started. */
-const startLoader = () => startService('loader', { ...stream.env, LOG_LEVEL: 'info' })
+const startLoader = () => spawnService('loader', { ...stream.env, LOG_LEVEL: 'info' })
 
 async function count(sql: string): Promise<number> {
   return (await postgres.query<{ n: number }>(`select count(*)::int as n from ${sql}`)).rows[0]?.n ?? -1
@@ -120,7 +120,7 @@ describe('the service', () => {
     const link = await openTcpProxy({ port: Number(url.port) })
     onTestFinished(() => link.close())
     url.port = String(link.port)
-    const loader = await startService('loader', { ...stream.env, LOG_LEVEL: 'info', DATABASE_URL: url.href })
+    const loader = await spawnService('loader', { ...stream.env, LOG_LEVEL: 'info', DATABASE_URL: url.href })
     await until(() => loader.lines.filter((l) => l.msg === 'partitions_assigned').length === 2, 'it has all')
     const lettersBefore = (await stream.readTopic(deadLetters.name)).length
     const users = Array.from({ length: 12 }, (_, i) => 300 + i)

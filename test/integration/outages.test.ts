@@ -17,7 +17,7 @@ import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { item, pageBody } from '../support/pages.ts'
 import type { ServiceProcess } from '../support/service-process.ts'
-import { startService } from '../support/service-process.ts'
+import { spawnService } from '../support/service-process.ts'
 import { runSongswap } from '../support/songswap.ts'
 import { openTcpProxy } from '../support/tcp-proxy.ts'
 import { openTlsFront } from '../support/tls-front.ts'
@@ -60,7 +60,7 @@ const paused = (loader: ServiceProcess, words: RegExp) =>
   )
 
 /** The process says in its log that it has started. */
-const startLoader = (env: Record<string, string>) => startService('loader', { ...env, LOG_LEVEL: 'info' })
+const startLoader = (env: Record<string, string>) => spawnService('loader', { ...env, LOG_LEVEL: 'info' })
 
 async function expectNoDeadLetters(): Promise<void> {
   expect(await stream.readTopic(stream.topology.deadLetters.name)).toEqual([])
@@ -205,7 +205,7 @@ describe('a loader dead-letters nothing, blames no record, and stores everything
 
 test('an archiver waits while the certificate of the object store is out of date, and archives everything then', async () => {
   const { front, caFile } = await openFront('tls', Number(new URL(stream.env.S3_ENDPOINT ?? '').port))
-  const archiver = await startService('archiver', {
+  const archiver = await spawnService('archiver', {
     ...stream.env,
     LOG_LEVEL: 'info',
     S3_ENDPOINT: `https://127.0.0.1:${front.port}`,
@@ -235,7 +235,7 @@ test('a poller waits while a pooler answers FATAL XX000: it neither ends nor is 
   const pooler = await openTcpProxy({ port: portOfPostgres() })
   onTestFinished(() => pooler.close())
   const nowhere = 'http://127.0.0.1:1'
-  const poller = await startService('poller', {
+  const poller = await spawnService('poller', {
     ...by(pooler.port),
     SPOTIFY_CLIENT_ID: 'client',
     SPOTIFY_CLIENT_SECRET: 'a-secret',

@@ -52,7 +52,16 @@ test('a stop ends the poll loop first: nobody is claimed while the rest is close
   const scope = new Recorded(bench.stream.log)
   const config = readConfig(bench.env)
   const fail = (error: unknown) => expect.unreachable(String(error))
-  await startPoller({ config, scope, health: new Health(), log: bench.stream.log, fail })
+  const { signal } = new AbortController()
+  await startPoller({
+    name: 'poller',
+    config,
+    scope,
+    health: new Health(),
+    log: bench.stream.log,
+    signal,
+    fail,
+  })
   await scope.close()
   expect(opened.at(-1)).toBe('polls')
 })

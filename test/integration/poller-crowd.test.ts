@@ -3,7 +3,7 @@ import type { HttpRecorder, RecordedRequest } from '../support/http-recorder.ts'
 import { openHttpRecorder } from '../support/http-recorder.ts'
 import type { PollerBench } from '../support/poller.ts'
 import { openPollerBench } from '../support/poller.ts'
-import { startService } from '../support/service-process.ts'
+import { spawnService } from '../support/service-process.ts'
 import { until } from '../support/until.ts'
 
 let bench: PollerBench
@@ -60,7 +60,7 @@ describe('several pollers', () => {
   test('of which one is killed in the middle of its polls lose no user: the lease runs out', async () => {
     const ids = await bench.addUsers(8)
     bench.sim.scriptFault({ fault: 'hang', endpoint: 'recently-played', count: 100 })
-    const doomed = await startService('poller', { ...bench.env, POLL_CONCURRENCY: '8', LOG_LEVEL: 'info' })
+    const doomed = await spawnService('poller', { ...bench.env, POLL_CONCURRENCY: '8', LOG_LEVEL: 'info' })
     const readHeld = async () => {
       const { rows } = await bench.postgres.query<{ held: number }>(
         'select count(*) as held from poll_state where lease_id is not null',
@@ -84,7 +84,7 @@ describe('a poller', () => {
   test('that is stopped finishes the polls in hand and leaves no lease', async () => {
     await bench.reset({ latencyMs: 700 })
     const ids = await bench.addUsers(4)
-    const poller = await startService('poller', { ...bench.env, LOG_LEVEL: 'info' })
+    const poller = await spawnService('poller', { ...bench.env, LOG_LEVEL: 'info' })
     const asked = () => (bench.sim.stats().answers['token 200'] ?? 0) === 4
     await until(asked, 'all users are being polled')
     expect(await poller.end('SIGTERM')).toBe(0)

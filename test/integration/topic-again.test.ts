@@ -11,7 +11,7 @@ import { openTestS3, readWholeArchive } from '../support/archive.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { item, pageBody } from '../support/pages.ts'
-import { startService } from '../support/service-process.ts'
+import { startService } from '../support/service.ts'
 import { runSongswap } from '../support/songswap.ts'
 import { until } from '../support/until.ts'
 
@@ -120,7 +120,7 @@ test('a topic made again under a running stream loses no play, and archive, audi
   const [first, second] = logs
   expect([first?.log, second?.log, first?.plays + second?.plays]).toEqual([0, 1, 60])
   expect(second?.plays).toBeGreaterThanOrEqual(20)
-  await Promise.all(services.map((s) => s.end('SIGTERM')))
+  await Promise.all(services.map((s) => s.stop()))
 
   const audit = await runSongswap(['audit', '--json'], stream.env)
   expect(audit.code).toBe(0)
@@ -145,5 +145,5 @@ test('a topic made again under a running stream loses no play, and archive, audi
   )
   expect(latest).toEqual([{ log: 1 }])
   expect((await runSongswap(['audit', '--no-archive'], stream.env)).code).toBe(0)
-  await loader.end('SIGTERM')
+  await loader.stop()
 })

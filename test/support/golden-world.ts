@@ -13,7 +13,7 @@ import type { Stream } from './kafka.ts'
 import { createStream } from './kafka.ts'
 import type { Json } from './pages.ts'
 import { idFor, item, localFile, pageBody, track } from './pages.ts'
-import { startService } from './service-process.ts'
+import { spawnService } from './service-process.ts'
 import { addUser, spotifyTestEnv } from './spotify.ts'
 import { until } from './until.ts'
 
@@ -130,7 +130,7 @@ async function publishPage({ stream, kafka, base }: Parts, user: number, items: 
 
 async function loadAndArchive({ stream }: Parts): Promise<void> {
   const env = { ...stream.env, LOG_LEVEL: 'info', ARCHIVE_OBJECT_AGE_SECONDS: '1' }
-  const services = await Promise.all(['loader', 'archiver'].map((name) => startService(name, env)))
+  const services = await Promise.all(['loader', 'archiver'].map((name) => spawnService(name, env)))
   const admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
   const { groups, recentlyPlayed, metadata } = stream.topology
   const isDone = async (group: string, topic: string) => {

@@ -1,16 +1,14 @@
-import { Health } from '../../lib/health.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
-import { Scope } from '../../lib/scope.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { OperationalEvent, SpotifyResponse } from '../../lib/topology.ts'
-import { readConfig } from '../../services/poller/config.ts'
-import { startPoller } from '../../services/poller/poller.ts'
 import type { SpotifySimulatorOptions } from '../../simulators/spotify/options.ts'
 import type { SpotifySimulator } from '../../simulators/spotify/simulator.ts'
 import { startSpotifySimulator } from '../../simulators/spotify/simulator.ts'
 import type { Stream } from './kafka.ts'
 import { createStream } from './kafka.ts'
+import type { InProcessService } from './service.ts'
+import { startService, stopServices } from './service.ts'
 import { addUser, spotifyTestEnv } from './spotify.ts'
 import { until } from './until.ts'
 
@@ -45,9 +43,7 @@ export interface PollerBench {
   reset(options?: Partial<SpotifySimulatorOptions>): Promise<void>
   /** Users for the first `count` listeners; gives their ids. */
   addUsers(count: number): Promise<number[]>
-  start(
-    more?: Record<string, string>,
-  ): Promise<{ stop(): Promise<void>; health: Health; failures: unknown[] }>
+  start(more?: Record<string, string>): Promise<InProcessService>
   /** Stops all pollers, as SIGTERM does. */
   stopPollers(): Promise<void>
   state(userId: number): Promise<UserState>
@@ -65,12 +61,6 @@ export async function openPollerBench(): Promise<PollerBench> {
   let sim = await startSpotifySimulator(quietSpotify)
   let env = { ...stream.env, ...spotifyTestEnv(sim), ...quickEnv }
   let since = Date.now()
-  let stops: (() => Promise<void>)[] = []
-
-  async function stopPollers(): Promise<void> {
-    await Promise.all(stops.map((stop) => stop()))
-    stops = []
-  }
 
   async function read<V>(topic: { name: string }): Promise<V[]> {
     const records = (await stream.readTopic(topic.name)).filter((record) => record.timestamp >= since)
@@ -90,7 +80,7 @@ export async function openPollerBench(): Promise<PollerBench> {
 
   return {
     stream,
-    ...{ postgres, state, stopPollers },
+    ...{ postgres, state, stopPollers: stopServices },
     get sim() {
       return sim
     },
@@ -98,7 +88,7 @@ export async function openPollerBench(): Promise<PollerBench> {
       return env
     },
     async reset(options = {}) {
-      await stopPollers()
+      await stopServices()
       await sim.stop()
       await postgres.query(
         'truncate users, spotify_tokens, poll_state, consent_warnings, incidents, api_pauses, poller_upkeep',
@@ -112,16 +102,7 @@ export async function openPollerBench(): Promise<PollerBench> {
       for (let listener = 0; listener < count; listener++) ids.push(await addUser(postgres, sim, listener))
       return ids
     },
-    async start(more = {}) {
-      const scope = new Scope(stream.log)
-      const health = new Health()
-      const failures: unknown[] = []
-      const config = readConfig({ ...env, ...more })
-      const stop = () => scope.close()
-      stops.push(stop)
-      await startPoller({ config, scope, health, log: stream.log, fail: (error) => failures.push(error) })
-      return { stop, health, failures }
-    },
+    start: (more = {}) => startService('poller', { ...env, ...more }),
     pages: async (userId) =>
       (await read<SpotifyResponse>(stream.topology.recentlyPlayed)).filter(
         (page) => userId === undefined || page.subject === String(userId),
@@ -133,7 +114,7 @@ export async function openPollerBench(): Promise<PollerBench> {
         return now.last_ok_at && now.lease_id === null ? now : null
       }, `user ${userId} is polled`),
     async release() {
-      await stopPollers()
+      await stopServices()
       await sim.stop()
       await postgres.close()
       await stream.release()

@@ -33,7 +33,7 @@ export async function killServices(): Promise<void> {
  *
  * @param preload modules to be loaded before it, as `node --import` does
  */
-export async function startService(
+export async function spawnService(
   name: string,
   env: Record<string, string>,
   preload: readonly URL[] = [],

@@ -3,22 +3,22 @@ import type { Scope } from '../../lib/scope.ts'
 import { openGateway } from '../../lib/spotify/gateway.ts'
 import type { Incidents } from '../../lib/spotify/incidents.ts'
 import { openAppToken } from '../../lib/spotify/tokens.ts'
-import { readAnswered } from './answered.ts'
 import { openAppSession } from './app-session.ts'
 import { openCapabilityStore } from './capability-store.ts'
 import { openCapabilityWatch } from './capability-watch.ts'
 import type { EnricherConfig } from './config.ts'
 import { openDeferredLookups } from './deferred.ts'
-import type { LaneOptions } from './lane.ts'
-import { openLane } from './lane.ts'
+import type { LookupWorkerOptions } from './lookup-worker.ts'
+import { openLookupWorker } from './lookup-worker.ts'
 import { openPauseStore } from './pause-store.ts'
 import { openReccobeatsLookup } from './reccobeats-lookup.ts'
 import { openReload } from './reload.ts'
 import { openSpotifyLookup } from './spotify-lookup.ts'
+import { readStoredAnswers } from './stored-answers.ts'
 
-/** Starts a lane for each source of metadata; they end before what they use is closed. */
-export async function openLanes(
-  options: Pick<LaneOptions, 'pool' | 'publish' | 'outages' | 'health' | 'log' | 'fail'> & {
+/** Starts a worker for each source of metadata; they end before what they use is closed. */
+export async function openLookupWorkers(
+  options: Pick<LookupWorkerOptions, 'pool' | 'publish' | 'outages' | 'health' | 'log' | 'fail'> & {
     config: EnricherConfig
     scope: Scope
     sql: Sql
@@ -34,16 +34,19 @@ export async function openLanes(
   await scope.use(reccobeats, 'reccobeats')
 
   const deferred = openDeferredLookups(sql, config.deferMs)
-  const lane = {
+  const worker = {
     ...shared,
     deferred,
     capabilities: openCapabilityWatch(openCapabilityStore({ sql, clientId, ...config }), incidents),
     provider: config.featuresProvider,
     lingerMs: config.lingerMs,
-    readAnswered: readAnswered.bind(null, sql),
+    readStoredAnswers: readStoredAnswers.bind(null, sql),
   }
   const spotify = openSpotifyLookup({ gateway, session, incidents, log: shared.log })
-  await scope.use(openLane({ ...lane, source: 'spotify', lookup: spotify }), 'lane spotify')
-  await scope.use(openLane({ ...lane, source: 'reccobeats', lookup: reccobeats }), 'lane reccobeats')
+  await scope.use(openLookupWorker({ ...worker, source: 'spotify', lookup: spotify }), 'spotify lookups')
+  await scope.use(
+    openLookupWorker({ ...worker, source: 'reccobeats', lookup: reccobeats }),
+    'reccobeats lookups',
+  )
   await scope.use(openReload({ pool: shared.pool, deferred, log: shared.log }), 'deferred lookups')
 }

@@ -3,8 +3,8 @@ import { overRecords, RetriableError } from '../../lib/errors.ts'
 import { Health } from '../../lib/health.ts'
 import { openLog } from '../../lib/log.ts'
 import { until } from '../../test/support/until.ts'
-import { openLane } from './lane.ts'
 import type { Looked } from './lookup.ts'
+import { openLookupWorker } from './lookup-worker.ts'
 import { TicketPool } from './pool.ts'
 import type { PublishedEntity } from './publish.ts'
 import type { Ticket } from './ticket.ts'
@@ -30,13 +30,13 @@ interface World {
   failures: unknown[]
 }
 
-/** A lane whose source is a function: which ids are asked, and what comes of it. */
+/** A worker whose source is a function: which ids are asked, and what comes of it. */
 function open(
   look: (ids: readonly string[]) => Looked,
   publish: (entities: readonly PublishedEntity[]) => void = () => undefined,
 ): World {
   const world: World = { pool: new TicketPool(), asked: [], published: [], deferred: [], failures: [] }
-  const lane = openLane({
+  const worker = openLookupWorker({
     source: 'spotify',
     lookup: {
       look: async (_kind, ids) => {
@@ -57,7 +57,7 @@ function open(
     },
     provider: 'auto',
     lingerMs: 0,
-    readAnswered: async () => new Set(),
+    readStoredAnswers: async () => new Set(),
     publish: async (entities) => {
       publish(entities)
       world.published.push(...entities.map((e) => e.wanted.id))
@@ -67,7 +67,7 @@ function open(
     log: openLog('test', 'silent'),
     fail: (error) => world.failures.push(error),
   })
-  onTestFinished(() => lane.close())
+  onTestFinished(() => worker.close())
   return world
 }
 

@@ -15,7 +15,7 @@ const clockSkewMs = 300_000
  * Keys of requests whose answer is stored already: a replay of `metadata.wanted` then costs no budget. Only an
  * answer that came after the request counts, so a later request for newer facts is asked.
  */
-export async function readAnswered(
+export async function readStoredAnswers(
   sql: Sql,
   kind: MetadataKind,
   wanted: readonly Wanted[],

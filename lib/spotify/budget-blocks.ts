@@ -1,5 +1,5 @@
 import type { Taken } from './budget-store.ts'
-import type { Lane } from './outcome.ts'
+import type { RequestLane } from './outcome.ts'
 
 /** Above this many requests a day requests are taken from the shared rows by the block. */
 export const blocksFromDailyRequests = 10_000
@@ -8,8 +8,8 @@ export const blockLivesMs = 10_000
 
 /** Where blocks come from and go back to. */
 export interface BlockStore {
-  take(lane: Lane, count: number): Promise<Taken>
-  refund(lane: Lane, count: number, window: string): Promise<void>
+  take(lane: RequestLane, count: number): Promise<Taken>
+  refund(lane: RequestLane, count: number, window: string): Promise<void>
 }
 
 interface Block {
@@ -30,7 +30,7 @@ export class BudgetBlocks {
   readonly #store: BlockStore
   readonly #size: number
   readonly #now: () => number
-  readonly #blocks = new Map<Lane, Block>()
+  readonly #blocks = new Map<RequestLane, Block>()
 
   /** @param options.now a monotonic clock in milliseconds */
   constructor(store: BlockStore, options: { dailyRequests: number; now?: () => number }) {
@@ -40,7 +40,7 @@ export class BudgetBlocks {
   }
 
   /** Gives up to `count` requests, all of one window. */
-  async take(lane: Lane, count: number): Promise<Taken> {
+  async take(lane: RequestLane, count: number): Promise<Taken> {
     const held = this.#blocks.get(lane)
     if (held && this.#isEnough(held, count)) return this.#grant(held, count)
     if (held) await this.#giveBack(lane, held)
@@ -65,7 +65,7 @@ export class BudgetBlocks {
   }
 
   /** Takes a block and grants from it before anything is waited for: many fill at once, and one block is enough. */
-  async #fill(lane: Lane, count: number): Promise<Taken> {
+  async #fill(lane: RequestLane, count: number): Promise<Taken> {
     const taken = await this.#store.take(lane, Math.max(count, this.#size))
     if (taken.window === null) return nothing
     const livesMs = Math.min(blockLivesMs, taken.windowEndsInMs)
@@ -79,7 +79,7 @@ export class BudgetBlocks {
     return granted
   }
 
-  async #giveBack(lane: Lane, block: Block): Promise<void> {
+  async #giveBack(lane: RequestLane, block: Block): Promise<void> {
     if (this.#blocks.get(lane) === block) this.#blocks.delete(lane)
     const { left } = block
     block.left = 0

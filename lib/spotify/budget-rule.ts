@@ -1,6 +1,6 @@
 import { exponentialMs } from '../backoff.ts'
 import { budgetWindowMs } from './budget-plan.ts'
-import type { Lane } from './outcome.ts'
+import type { RequestLane } from './outcome.ts'
 import type { Pause } from './pause-policy.ts'
 
 /** What is known of one lane; times are Unix times in milliseconds. */
@@ -16,7 +16,7 @@ interface LaneBook {
 export interface Book {
   /** null: no request was ever granted. */
   windowStartedAt: number | null
-  lanes: Record<Lane, LaneBook>
+  lanes: Record<RequestLane, LaneBook>
 }
 
 const emptyLane: LaneBook = { used: 0, pausedUntil: null, strikes: 0 }
@@ -40,7 +40,7 @@ interface Grant {
  */
 export function take(
   book: Book,
-  order: { lane: Lane; count: number; cap: number; despitePause: boolean; now: number },
+  order: { lane: RequestLane; count: number; cap: number; despitePause: boolean; now: number },
 ): Grant {
   const { lane, count, cap, despitePause, now } = order
   if (isPaused(book.lanes[lane], now) && !despitePause) return { granted: 0, book }
@@ -60,7 +60,7 @@ export function take(
 }
 
 /** Gives back requests that were granted and not sent; without effect once their window is over. */
-export function refund(book: Book, order: { lane: Lane; count: number; window: number }): Book {
+export function refund(book: Book, order: { lane: RequestLane; count: number; window: number }): Book {
   if (book.windowStartedAt !== order.window) return book
   return mapLane(book, order.lane, (state) => ({ ...state, used: Math.max(0, state.used - order.count) }))
 }
@@ -88,7 +88,7 @@ function endOf(state: LaneBook, { ms, maxMs }: Pause, now: number): number {
 }
 
 /** A success ends a row of pauses; one that began before the pause says nothing about it. */
-export function clearStrikes(book: Book, lane: Lane, now: number): Book {
+export function clearStrikes(book: Book, lane: RequestLane, now: number): Book {
   if (isPaused(book.lanes[lane], now)) return book
   return mapLane(book, lane, (state) => ({ ...state, strikes: 0 }))
 }
@@ -107,11 +107,11 @@ function isPaused({ pausedUntil }: LaneBook, now: number): boolean {
   return pausedUntil !== null && pausedUntil > now
 }
 
-function mapLane(book: Book, lane: Lane, change: (state: LaneBook) => LaneBook): Book {
+function mapLane(book: Book, lane: RequestLane, change: (state: LaneBook) => LaneBook): Book {
   return { ...book, lanes: { ...book.lanes, [lane]: change(book.lanes[lane]) } }
 }
 
-function mapLanes(book: Book, change: (state: LaneBook, lane: Lane) => LaneBook): Book['lanes'] {
+function mapLanes(book: Book, change: (state: LaneBook, lane: RequestLane) => LaneBook): Book['lanes'] {
   const { polling, enrichment, accounts } = book.lanes
   return {
     polling: change(polling, 'polling'),

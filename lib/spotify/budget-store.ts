@@ -1,11 +1,11 @@
 import type { Sql } from '../postgres.ts'
-import type { Lane } from './outcome.ts'
+import type { RequestLane } from './outcome.ts'
 import { lanes } from './outcome.ts'
 import type { Pause } from './pause-policy.ts'
 
 /** A lane as stored; ages by the database's clock. */
 export interface LaneRow {
-  lane: Lane
+  lane: RequestLane
   used: number
   strikes: number
   reason: string | null
@@ -59,7 +59,7 @@ const nothing: Taken = { granted: 0, window: null, windowEndsInMs: 0, isPaused: 
  */
 export async function takeRequests(
   sql: Sql,
-  order: { clientId: string; lane: Lane; count: number; cap: number; despitePause: boolean },
+  order: { clientId: string; lane: RequestLane; count: number; cap: number; despitePause: boolean },
 ): Promise<Taken> {
   const { clientId, lane, count, cap, despitePause } = order
   const run = () =>
@@ -105,7 +105,7 @@ const takeSql = `
 /** Gives back requests that were not sent; without effect once their window is over. */
 export async function refundRequests(
   sql: Sql,
-  order: { clientId: string; lane: Lane; count: number; window: string },
+  order: { clientId: string; lane: RequestLane; count: number; window: string },
 ): Promise<void> {
   await sql.query({
     name: 'budget_refund',
@@ -138,7 +138,7 @@ export async function storePause(sql: Sql, clientId: string, pause: Pause): Prom
 }
 
 /** A success that began before the pause says nothing about it. */
-export async function clearStrikes(sql: Sql, clientId: string, lane: Lane): Promise<void> {
+export async function clearStrikes(sql: Sql, clientId: string, lane: RequestLane): Promise<void> {
   await sql.query(
     `update api_pauses set strikes = 0, reason = null
      where client_id = $1 and lane = $2 and strikes > 0 and (paused_until is null or paused_until <= now())`,

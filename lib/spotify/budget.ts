@@ -13,7 +13,7 @@ import {
   storePause,
   takeRequests,
 } from './budget-store.ts'
-import type { Lane, Outcome } from './outcome.ts'
+import type { Outcome, RequestLane } from './outcome.ts'
 import { lanes } from './outcome.ts'
 import type { Pause } from './pause-policy.ts'
 import { toPause } from './pause-policy.ts'
@@ -52,7 +52,7 @@ export interface BudgetState {
   left: number
   /** Until the running window ends; a full window when none is running. */
   remainingMs: number
-  lanes: Record<Lane, LaneState>
+  lanes: Record<RequestLane, LaneState>
 }
 
 /**
@@ -67,11 +67,11 @@ export interface Budget extends Resource {
    *
    * @param options.despitePause for whoever finds out whether the cause of the pause is gone
    */
-  reserve(lane: Lane, count: number, options?: { despitePause: boolean }): Promise<Reservation>
+  reserve(lane: RequestLane, count: number, options?: { despitePause: boolean }): Promise<Reservation>
   /** Gives back requests that were reserved and not sent; without effect once their window is over. */
-  refund(lane: Lane, count: number, window: string): Promise<void>
+  refund(lane: RequestLane, count: number, window: string): Promise<void>
   /** Acts on an answer: stores the pause it asks for, or ends a row of pauses. Call it after each request. */
-  settle(lane: Lane, outcome: Outcome): Promise<Pause | null>
+  settle(lane: RequestLane, outcome: Outcome): Promise<Pause | null>
   /** Stores a pause; one that lasts longer already stays. */
   pause(pause: Pause): Promise<void>
   read(): Promise<BudgetState>
@@ -83,7 +83,7 @@ const usersKnownForMs = 15_000
 
 export function openBudget(options: { sql: Sql; clientId: string; dailyRequests: number }): Budget {
   const { sql, clientId, dailyRequests } = options
-  const struck = new Set<Lane>()
+  const struck = new Set<RequestLane>()
   let users = { count: 0, until: 0 }
 
   async function countActiveUsers(): Promise<number> {
@@ -101,7 +101,7 @@ export function openBudget(options: { sql: Sql; clientId: string; dailyRequests:
   }
 
   /** What all lanes together may have used for this lane to get more. */
-  async function capOf(lane: Lane): Promise<number> {
+  async function capOf(lane: RequestLane): Promise<number> {
     if (lane !== 'enrichment') return dailyRequests
     const [{ remainingMs }, activeUsers] = await Promise.all([read(), countActiveUsers()])
     return enrichmentCap({ dailyRequests, activeUsers, remainingMs })
@@ -113,11 +113,11 @@ export function openBudget(options: { sql: Sql; clientId: string; dailyRequests:
     for (const lane of pause.lanes) struck.add(lane)
   }
 
-  async function takeShared(lane: Lane, count: number, despitePause = false): Promise<Taken> {
+  async function takeShared(lane: RequestLane, count: number, despitePause = false): Promise<Taken> {
     return takeRequests(sql, { clientId, lane, count, cap: await capOf(lane), despitePause })
   }
 
-  const refund = (lane: Lane, count: number, window: string): Promise<void> =>
+  const refund = (lane: RequestLane, count: number, window: string): Promise<void> =>
     refundRequests(sql, { clientId, lane, count, window })
 
   const blocks =
@@ -126,7 +126,7 @@ export function openBudget(options: { sql: Sql; clientId: string; dailyRequests:
       : null
 
   /** A block was taken before a pause that began since: the pause is read each time, without a lock. */
-  async function takeOrBlock(lane: Lane, count: number, despitePause: boolean): Promise<Taken> {
+  async function takeOrBlock(lane: RequestLane, count: number, despitePause: boolean): Promise<Taken> {
     if (!blocks || despitePause) return takeShared(lane, count, despitePause)
     const { pausedForMs } = (await read()).lanes[lane]
     if (pausedForMs === 0) return blocks.take(lane, count)
@@ -170,7 +170,7 @@ export function openUncountedBudget(dailyRequests: number): Budget {
 const pauseEndsMs = 50
 
 /** @param isPaused what the grant met: by the time that the state is read the pause may be over */
-function toRefusal(state: BudgetState, lane: Lane, isPaused: boolean): Refusal {
+function toRefusal(state: BudgetState, lane: RequestLane, isPaused: boolean): Refusal {
   const { pausedForMs, reason } = state.lanes[lane]
   if (isPaused) {
     return { reason: 'paused', detail: reason ?? 'paused', retryAfterMs: Math.max(pausedForMs, pauseEndsMs) }
@@ -183,7 +183,7 @@ function toRefusal(state: BudgetState, lane: Lane, isPaused: boolean): Refusal {
 }
 
 function toState(rows: LaneRow[], dailyRequests: number): BudgetState {
-  const state = (lane: Lane): LaneState => {
+  const state = (lane: RequestLane): LaneState => {
     const row = rows.find((r) => r.lane === lane)
     const running = row?.age_ms !== null && row !== undefined && row.age_ms < budgetWindowMs
     return {

@@ -5,11 +5,11 @@ import type { Resource } from '../scope.ts'
 import type { CallKind } from './classify.ts'
 import type { Answer, Ask } from './http-answer.ts'
 import { answerOf } from './http-answer.ts'
-import type { Lane } from './outcome.ts'
+import type { RequestLane } from './outcome.ts'
 
 export interface ApiCall {
   kind: Exclude<CallKind, 'token'>
-  lane: Lane
+  lane: RequestLane
   /** Under the API's address, e.g. `/me/player/recently-played`. */
   path: string
   query?: Record<string, string | number>
@@ -70,7 +70,7 @@ export function openSpotifyClient(config: SpotifyConfig, options: { connections:
   }
 }
 
-async function ask(agent: Agent, call: Ask & { lane: Lane }): Promise<Answer> {
+async function ask(agent: Agent, call: Ask & { lane: RequestLane }): Promise<Answer> {
   const stopTimer = metrics.spotifySeconds.startTimer({ lane: call.lane })
   const answer = await answerOf(agent, call)
   stopTimer()

@@ -7,7 +7,7 @@ import { openBudget, openUncountedBudget } from './budget.ts'
 import type { ApiCall, SpotifyClient } from './client.ts'
 import { openSpotifyClient } from './client.ts'
 import type { Answer } from './http-answer.ts'
-import type { Lane, Outcome } from './outcome.ts'
+import type { Outcome, RequestLane } from './outcome.ts'
 import type { Pause } from './pause-policy.ts'
 import type { Permit, Permits } from './permit.ts'
 import { toPermits } from './permit.ts'
@@ -30,7 +30,7 @@ export interface Gateway extends Resource {
    *
    * @param options.despitePause to find out whether the cause of the pause is gone
    */
-  reserve(lane: Lane, count: number, options?: { despitePause: boolean }): Promise<Permits>
+  reserve(lane: RequestLane, count: number, options?: { despitePause: boolean }): Promise<Permits>
   /** One GET of the Web API; without a permit it is reserved in the call's lane. */
   get(call: ApiCall, permit?: Permit): Promise<Asked>
   /**
@@ -68,7 +68,7 @@ export function openGateway(options: {
 /** A gateway over a client and a budget that exist. */
 export function gatewayOf({ client, budget }: { client: SpotifyClient; budget: Budget }): Gateway {
   /** Answers that Postgres did not take yet: no request is reserved before it knows of them. */
-  let unsettled: { lane: Lane; outcome: Outcome }[] = []
+  let unsettled: { lane: RequestLane; outcome: Outcome }[] = []
 
   async function settleLate(): Promise<void> {
     const late = unsettled
@@ -84,7 +84,7 @@ export function gatewayOf({ client, budget }: { client: SpotifyClient; budget: B
   }
 
   /** An answer that is there is not lost because Postgres is away; what it asks for is stored later. */
-  async function settle(lane: Lane, outcome: Outcome): Promise<Pause | null> {
+  async function settle(lane: RequestLane, outcome: Outcome): Promise<Pause | null> {
     try {
       return await budget.settle(lane, outcome)
     } catch (error) {
@@ -94,13 +94,17 @@ export function gatewayOf({ client, budget }: { client: SpotifyClient; budget: B
     }
   }
 
-  async function reserve(lane: Lane, count: number, how?: { despitePause: boolean }): Promise<Permits> {
+  async function reserve(
+    lane: RequestLane,
+    count: number,
+    how?: { despitePause: boolean },
+  ): Promise<Permits> {
     await settleLate()
     return toPermits(budget, lane, await budget.reserve(lane, count, how))
   }
 
   async function send(
-    lane: Lane,
+    lane: RequestLane,
     permit: Permit | undefined,
     request: { send: () => Promise<Answer>; take?: ((answer: Answer) => Promise<void>) | undefined },
   ): Promise<Asked> {

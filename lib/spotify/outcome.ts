@@ -39,9 +39,9 @@ export type Outcome =
  * Requests are counted, paused and budgeted by lane: `polling` (users' pages), `enrichment` (metadata),
  * `accounts` (tokens).
  */
-export type Lane = 'polling' | 'enrichment' | 'accounts'
+export type RequestLane = 'polling' | 'enrichment' | 'accounts'
 
-export const lanes: readonly Lane[] = ['polling', 'enrichment', 'accounts']
+export const lanes: readonly RequestLane[] = ['polling', 'enrichment', 'accounts']
 
 /** One line about an outcome, without any secret. */
 export function describeOutcome(outcome: Outcome): string {

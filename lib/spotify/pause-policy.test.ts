@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import type { Lane, Outcome } from './outcome.ts'
+import type { Outcome, RequestLane } from './outcome.ts'
 import { toPause } from './pause-policy.ts'
 
 const limited = (retryAfterMs: number | null): Outcome => ({ type: 'rate_limited', retryAfterMs })
 const quota = (retryAfterMs: number | null): Outcome => ({ type: 'quota_exceeded', retryAfterMs })
 
-test.each<[string, Lane, Outcome, readonly Lane[] | null, number | null]>([
+test.each<[string, RequestLane, Outcome, readonly RequestLane[] | null, number | null]>([
   ['a success pauses nothing', 'polling', { type: 'ok', json: {} }, null, null],
   ['an outage pauses nothing by itself', 'polling', { type: 'server_error', message: '' }, null, null],
   ['a dead token pauses nothing', 'accounts', { type: 'invalid_grant', message: '' }, null, null],

@@ -1,8 +1,8 @@
-import type { Lane, Outcome } from './outcome.ts'
+import type { Outcome, RequestLane } from './outcome.ts'
 
 /** A pause to be stored. */
 export interface Pause {
-  lanes: readonly Lane[]
+  lanes: readonly RequestLane[]
   /** Length, or with `maxMs` its first length: doubled at each pause in a row. */
   ms: number
   /** null: `ms` is what Spotify asked for. */
@@ -16,7 +16,7 @@ const minute = 60 * second
 /** A wait up to this long is the rolling rate limit, which counts the whole app; a longer one is a penalty. */
 const longWaitMs = minute
 
-const apiLanes: readonly Lane[] = ['polling', 'enrichment']
+const apiLanes: readonly RequestLane[] = ['polling', 'enrichment']
 
 /**
  * Which lanes an answer stops, and for how long; null: none.
@@ -32,7 +32,7 @@ const apiLanes: readonly Lane[] = ['polling', 'enrichment']
  * | 429 of the token endpoint | accounts | Retry-After, else 2 s to 10 min |
  * | invalid_client | accounts | 1 to 15 min |
  */
-export function toPause(lane: Lane, outcome: Outcome): Pause | null {
+export function toPause(lane: RequestLane, outcome: Outcome): Pause | null {
   const reason = outcome.type
   switch (outcome.type) {
     case 'quota_exceeded':
@@ -52,7 +52,7 @@ export function toPause(lane: Lane, outcome: Outcome): Pause | null {
   }
 }
 
-function lanesOfRateLimit(lane: Lane, retryAfterMs: number | null): readonly Lane[] {
+function lanesOfRateLimit(lane: RequestLane, retryAfterMs: number | null): readonly RequestLane[] {
   if (lane === 'accounts') return [lane]
   return lane === 'enrichment' && retryAfterMs !== null && retryAfterMs > longWaitMs ? [lane] : apiLanes
 }

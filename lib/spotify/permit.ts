@@ -1,9 +1,9 @@
 import type { Budget, Refusal, Reservation } from './budget.ts'
-import type { Lane } from './outcome.ts'
+import type { RequestLane } from './outcome.ts'
 
 /** The right to send one request, paid for in a lane. */
 export interface Permit {
-  readonly lane: Lane
+  readonly lane: RequestLane
   /** Marks the request as sent: it stays counted. @throws when the permit was used before */
   spend(): void
   /** Gives the request back unless it was sent. */
@@ -16,7 +16,7 @@ export interface Permits {
   refusal: Refusal | null
 }
 
-export function toPermits(budget: Budget, lane: Lane, reservation: Reservation): Permits {
+export function toPermits(budget: Budget, lane: RequestLane, reservation: Reservation): Permits {
   const { granted, window, refusal } = reservation
   const permits = Array.from({ length: window === null ? 0 : granted }, () =>
     toPermit(budget, lane, window ?? ''),
@@ -24,7 +24,7 @@ export function toPermits(budget: Budget, lane: Lane, reservation: Reservation):
   return { permits, refusal }
 }
 
-function toPermit(budget: Budget, lane: Lane, window: string): Permit {
+function toPermit(budget: Budget, lane: RequestLane, window: string): Permit {
   let isOpen = true
   return {
     lane,

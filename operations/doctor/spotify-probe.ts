@@ -3,7 +3,7 @@ import type { Postgres } from '../../lib/postgres.ts'
 import type { BudgetState } from '../../lib/spotify/budget.ts'
 import { liftPauses } from '../../lib/spotify/budget-store.ts'
 import type { Gateway } from '../../lib/spotify/gateway.ts'
-import type { Lane, Outcome } from '../../lib/spotify/outcome.ts'
+import type { Outcome, RequestLane } from '../../lib/spotify/outcome.ts'
 import { describeOutcome } from '../../lib/spotify/outcome.ts'
 import type { Permit } from '../../lib/spotify/permit.ts'
 import { openAppToken } from '../../lib/spotify/tokens.ts'
@@ -74,7 +74,7 @@ export async function probeSpotify(probe: Probe): Promise<number> {
  */
 async function permitTo(
   { gateway, books, config, notes }: Probe,
-  lane: Lane,
+  lane: RequestLane,
   subject: string,
 ): Promise<Permit | null> {
   const { pausedForMs = 0, reason = null } = books?.state.lanes[lane] ?? {}

@@ -1,7 +1,7 @@
 import { parseEnv, postgresEnv, spotifyEnv, tokenKeysEnv } from '../../lib/config.ts'
 import type { Postgres } from '../../lib/postgres.ts'
 import type { Gateway } from '../../lib/spotify/gateway.ts'
-import type { Lane } from '../../lib/spotify/outcome.ts'
+import type { RequestLane } from '../../lib/spotify/outcome.ts'
 import type { Permit, Permits } from '../../lib/spotify/permit.ts'
 import { withPermit } from '../../lib/spotify/permit.ts'
 import type { TokenCrypto } from '../../lib/spotify/token-crypto.ts'
@@ -44,7 +44,7 @@ export async function withEnrolmentPermits<T>(
   gateway: Pick<Gateway, 'reserve'>,
   work: (permits: EnrolmentPermits) => Promise<T>,
 ): Promise<T> {
-  const permitOf = async (lane: Lane): Promise<Permit> => {
+  const permitOf = async (lane: RequestLane): Promise<Permit> => {
     const { permits, refusal } = await reserveOne(gateway, lane)
     if (refusal) throw toBudgetFault(refusal)
     if (!permits[0]) throw new Error('The budget neither granted nor refused a request')
@@ -61,7 +61,7 @@ export async function withEnrolmentPermits<T>(
  * The pause of an outage is the pollers' conclusion from refused tokens, and a new consent may be the cure. A pause
  * that Spotify asked for is kept.
  */
-async function reserveOne(gateway: Pick<Gateway, 'reserve'>, lane: Lane): Promise<Permits> {
+async function reserveOne(gateway: Pick<Gateway, 'reserve'>, lane: RequestLane): Promise<Permits> {
   const reserved = await gateway.reserve(lane, 1)
   const { refusal } = reserved
   const isOutage = lane === 'accounts' && refusal?.reason === 'paused' && refusal.detail === 'outage'

@@ -15,10 +15,10 @@ import { TellingMemory } from './memory.ts'
 import { openOutageWatch } from './outage-watch.ts'
 import { openPollingWatch } from './polling-watch.ts'
 import { Poster } from './poster.ts'
+import { openRaisedAlerts } from './raised-alerts.ts'
 import { MessageRate } from './rate.ts'
 import { openSampler } from './sampler.ts'
 import { openAlertSink } from './sink.ts'
-import { openStanding } from './standing.ts'
 
 /** Dead letters and events → Discord; and the watches that make events of what nobody else reports. */
 export async function startAlerter(service: ServiceContext<AlerterConfig>): Promise<void> {
@@ -51,8 +51,8 @@ export async function startAlerter(service: ServiceContext<AlerterConfig>): Prom
   const client = { config: config.kafka, log, name: `${name}-sampler` }
   const outages = { client, codec, topic: events.name, publish, isChosen: watching.isChosen, log }
   await scope.use(openOutageWatch(outages), 'outage watch')
-  const standing = openStanding(sql, log)
-  const lag = { client, topology: streams, rules: config.lag, standing, publish }
+  const raised = openRaisedAlerts(sql, log)
+  const lag = { client, topology: streams, rules: config.lag, raised, publish }
   await scope.use(openSampler({ ...watching, ...lag }), 'sampler')
   if (!sql) return
   const polling = { sql, config: config.polling, publish: kafka.publishNotices }

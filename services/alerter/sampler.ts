@@ -9,16 +9,16 @@ import { groupTopics } from '../../lib/topology.ts'
 import type { LagRules, LagState } from './evaluate.ts'
 import { evaluate } from './evaluate.ts'
 import { hideLag, showLag } from './lag-metrics.ts'
+import type { RaisedAlerts } from './raised-alerts.ts'
 import type { RepeatOptions } from './repeat.ts'
 import { openRepeat } from './repeat.ts'
-import type { Standing } from './standing.ts'
 
 export interface SamplerOptions extends Pick<RepeatOptions, 'intervalMs' | 'isChosen' | 'log'> {
   client: ClientOptions
   topology: Topology
   rules: LagRules
   publish: (notices: Notice[]) => Promise<void>
-  standing: Standing
+  raised: RaisedAlerts
 }
 
 /**
@@ -26,7 +26,7 @@ export interface SamplerOptions extends Pick<RepeatOptions, 'intervalMs' | 'isCh
  * the notices are in the topic, so a notice that could not be published is made again from the next sample.
  */
 export function openSampler(options: SamplerOptions): Resource {
-  const { client, topology, rules, publish, standing } = options
+  const { client, topology, rules, publish, raised } = options
   const groups = namesOf(groupTopics(topology))
   let admin: Admin | null = null
   let watch: LagWatch | null = null
@@ -36,11 +36,11 @@ export function openSampler(options: SamplerOptions): Resource {
     admin ??= await openAdmin(client)
     watch ??= new LagWatch({ admin, client, topology, groups })
     const samples = await watch.sample({ ages: true })
-    state ??= await standing.restore([...groups.keys()])
+    state ??= await raised.restore([...groups.keys()])
     const next = evaluate({ before: state, samples, rules, now: Date.now() })
     if (next.notices.length > 0) await publish(next.notices)
     state = next.state
-    await standing.keep(next.notices)
+    await raised.keep(next.notices)
     showLag(samples)
   }
 

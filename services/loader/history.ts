@@ -6,14 +6,14 @@ import type { Logger } from '../../lib/log.ts'
 import { metrics } from '../../lib/metrics.ts'
 import type { Postgres, Sql } from '../../lib/postgres.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
-import type { Account, HistoryEffect } from './account.ts'
-import { toAccount, toReports } from './account.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { CatalogueEffect, Silent } from './catalogue-store.ts'
 import { writeCatalogue } from './catalogue-store.ts'
 import type { Verdicts } from './claim-store.ts'
 import { nothingRemoved, removeUnclaimed } from './claim-store.ts'
 import { forgetRejected, insertPlays, rememberRejected, repairPlays } from './history-store.ts'
+import type { HistoryEffect, ItemCounts } from './item-counts.ts'
+import { toItemCounts, toReports } from './item-counts.ts'
 import { recordWindows } from './ledger.ts'
 import { readLogNumber, withLogNumber } from './log-number.ts'
 import type { Memory } from './memory.ts'
@@ -35,7 +35,7 @@ export interface HistoryOptions {
    */
   rerun?: Rerun
   /** Called after each commit. */
-  onAccount?: (account: Account, effect: HistoryEffect) => void
+  onAccount?: (account: ItemCounts, effect: HistoryEffect) => void
 }
 
 export interface Rerun {
@@ -86,7 +86,7 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
       rerun?.rebuild?.note(stored.catalogue, effect.silent)
       if (mayBePending(stored.catalogue, effect)) onCommitted()
 
-      const account = toAccount(batch, effect)
+      const account = toItemCounts(batch, effect)
       onAccount?.(account, effect)
       count(batch, effect)
       const { partition, offset } = records[0] ?? {}
@@ -169,7 +169,7 @@ export function countSilent({ albums, tracks }: Silent): number {
 }
 
 function count(batch: HistoryBatch, effect: HistoryEffect): void {
-  const { stored, duplicates, dropped, rejected } = toAccount(batch, effect)
+  const { stored, duplicates, dropped, rejected } = toItemCounts(batch, effect)
   metrics.plays.inc({ result: 'stored' }, stored)
   metrics.plays.inc({ result: 'duplicate' }, duplicates)
   metrics.plays.inc({ result: 'dropped' }, dropped)

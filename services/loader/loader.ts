@@ -10,10 +10,10 @@ import { openIncidents } from '../../lib/spotify/incidents.ts'
 import { topology } from '../../lib/topology.ts'
 import type { LoaderConfig } from './config.ts'
 import { historyHandler } from './history.ts'
-import { toLanes } from './lanes.ts'
 import { Memory } from './memory.ts'
 import { metadataHandler } from './metadata.ts'
 import { Outbox } from './outbox.ts'
+import { toOutboxTasks } from './outbox-tasks.ts'
 
 /** Batches in work at a time, of all partitions: while one waits for Postgres another one is parsed. */
 const batchesInWork = 3
@@ -28,8 +28,8 @@ export async function startLoader(service: ServiceContext<LoaderConfig>): Promis
   const postgres = await scope.use(openPostgres({ url: config.databaseUrl, connections, name, log, onLost }))
   const codec = openCodec(config.kafka)
   const kafka = await scope.use(openKafka({ ...service, config: config.kafka, codec }), 'kafka')
-  const lanes = toLanes({ ...config, kafka, topology: topics })
-  const outbox = await scope.use(new Outbox({ ...config, postgres, lanes, outages: kafka.outages, log }))
+  const tasks = toOutboxTasks({ ...config, kafka, topology: topics })
+  const outbox = await scope.use(new Outbox({ ...config, postgres, tasks, outages: kafka.outages, log }))
 
   const { raise, resolve } = openIncidents(postgres, kafka.publishNotices)
   const find = () => findInServers({ kafka: config.kafka, sql: postgres, name, log })

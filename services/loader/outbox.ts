@@ -7,22 +7,22 @@ import type { Resource } from '../../lib/scope.ts'
 import { within } from '../../lib/time-limit.ts'
 
 /** One kind of thing to be published that rows of the database ask for. */
-export interface Lane {
+export interface OutboxTask {
   name: string
   /** Publishes up to `limit` of what is pending. @returns how many there were */
   serve: (sql: Sql, limit: number) => Promise<number>
 }
 
 /**
- * A lane in three steps. What is pending is said by the row, not by memory: published first, marked then, so
+ * A task in three steps. What is pending is said by the row, not by memory: published first, marked then, so
  * that a death in between publishes again and loses nothing.
  */
-export function toLane<T>(steps: {
+export function toOutboxTask<T>(steps: {
   name: string
   read: (sql: Sql, limit: number) => Promise<T[]>
   publish: (items: T[]) => Promise<void>
   mark: (sql: Sql, items: T[]) => Promise<void>
-}): Lane {
+}): OutboxTask {
   return {
     name: steps.name,
     async serve(sql, limit) {
@@ -38,7 +38,7 @@ export function toLane<T>(steps: {
 
 export interface OutboxOptions {
   postgres: Postgres
-  lanes: readonly Lane[]
+  tasks: readonly OutboxTask[]
   /** Leftovers of dead processes are looked for this often. */
   sweepMs: number
   /** Told of what fails and what works. */
@@ -49,15 +49,15 @@ export interface OutboxOptions {
 const batchSize = 500
 /** Several commits in a row are served at once. */
 const gatherMs = 100
-/** After a failure, or when another process serves a lane; wakes do not shorten it. */
+/** After a failure, or when another process serves a task; wakes do not shorten it. */
 const retryMs = 5_000
 const closeWithinMs = 2_000
-/** First of the two numbers of the advisory locks; the second one is the lane's place. */
+/** First of the two numbers of the advisory locks; the second one is the task's place. */
 const lockClass = 7_241_866
 
 /**
  * Publishes what rows ask for: soon after {@link Outbox.wake}, at the start, and at every sweep. One process at
- * a time serves a lane, under an advisory lock; a process that finds it taken comes again, as the one at work
+ * a time serves a task, under an advisory lock; a process that finds it taken comes again, as the one at work
  * may have read before the last commit. No row is locked while Kafka is waited for.
  */
 export class Outbox implements Resource {
@@ -79,12 +79,12 @@ export class Outbox implements Resource {
     this.#schedule(gatherMs)
   }
 
-  /** Publishes all that is pending; false when a lane failed or another process is at it. */
+  /** Publishes all that is pending; false when a task failed or another process is at it. */
   async drain(): Promise<boolean> {
     let served = true
-    for (const [place, lane] of this.#o.lanes.entries()) {
-      // One lane that fails does not keep the others back.
-      const done = await this.#tryLane(lane, place)
+    for (const [place, task] of this.#o.tasks.entries()) {
+      // One task that fails does not keep the others back.
+      const done = await this.#tryTask(task, place)
       served &&= done
     }
     return served
@@ -118,35 +118,35 @@ export class Outbox implements Resource {
     })
   }
 
-  async #tryLane(lane: Lane, place: number): Promise<boolean> {
+  async #tryTask(task: OutboxTask, place: number): Promise<boolean> {
     const { outages, log } = this.#o
-    const waiter = { name: `loader, outbox of ${lane.name}`, place: null }
+    const waiter = { name: `loader, outbox of ${task.name}`, place: null }
     try {
-      const done = await this.#drainLane(lane, place)
+      const done = await this.#drainTask(task, place)
       outages.worked(waiter)
       return done
     } catch (error) {
       outages.failed(waiter, error)
-      log.warn({ lane: lane.name, reason: messageOf(error) }, 'outbox_waits')
+      log.warn({ lane: task.name, reason: messageOf(error) }, 'outbox_waits')
       return false
     }
   }
 
-  async #drainLane(lane: Lane, place: number): Promise<boolean> {
+  async #drainTask(task: OutboxTask, place: number): Promise<boolean> {
     const { postgres, log } = this.#o
     while (!this.#closed) {
-      const count = await postgres.transaction((sql) => serveLane(sql, lane, place))
+      const count = await postgres.transaction((sql) => serveTask(sql, task, place))
       if (count === null) return false
-      if (count > 0) log.info({ lane: lane.name, count }, 'outbox_published')
+      if (count > 0) log.info({ lane: task.name, count }, 'outbox_published')
       if (count < batchSize) break
     }
     return true
   }
 }
 
-/** @returns how many were published; null when another process serves the lane */
-async function serveLane(sql: Sql, lane: Lane, place: number): Promise<number | null> {
+/** @returns how many were published; null when another process serves the task */
+async function serveTask(sql: Sql, task: OutboxTask, place: number): Promise<number | null> {
   const text = 'select pg_try_advisory_xact_lock($1, $2) as taken'
   const { rows } = await sql.query<{ taken: boolean }>(text, [lockClass, place])
-  return rows[0]?.taken ? lane.serve(sql, batchSize) : null
+  return rows[0]?.taken ? task.serve(sql, batchSize) : null
 }

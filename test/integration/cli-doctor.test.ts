@@ -11,7 +11,7 @@ import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import type { S3 } from '../../lib/s3.ts'
 import { openS3 } from '../../lib/s3.ts'
-import type { Lane } from '../../lib/spotify/outcome.ts'
+import type { RequestLane } from '../../lib/spotify/outcome.ts'
 import { subjectOf } from '../../lib/topology.ts'
 import type { DiscordSimulator } from '../../simulators/discord/simulator.ts'
 import { startDiscordSimulator } from '../../simulators/discord/simulator.ts'
@@ -532,7 +532,7 @@ describe('spotify', () => {
     await postgres.query(`update api_pauses set ${pause} where client_id = $1`, [env.SPOTIFY_CLIENT_ID])
     const { code, troubles, well } = await examine({}, '--only', 'spotify')
     expect(code).toBe(0)
-    for (const lane of ['polling', 'enrichment', 'accounts'] satisfies Lane[]) {
+    for (const lane of ['polling', 'enrichment', 'accounts'] satisfies RequestLane[]) {
       expect(troubles).toContainEqual(
         expect.stringMatching(`warn spotify lane ${lane}: .*59m more: ${reason}`),
       )

@@ -5,8 +5,8 @@ import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { MetadataRequest, OperationalEvent, SpotifyResponse, Topic } from '../../lib/topology.ts'
-import { toLanes } from '../../services/loader/lanes.ts'
 import { Outbox } from '../../services/loader/outbox.ts'
+import { toOutboxTasks } from '../../services/loader/outbox-tasks.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { idFor, item, pageBody, simpleArtist, track } from '../support/pages.ts'
@@ -213,8 +213,13 @@ describe('what rows ask for', () => {
     publisher: Pick<Kafka, 'publish'>,
     { wantsFeatures = true, requestAgainMs = 60_000 } = {},
   ): Outbox {
-    const lanes = toLanes({ kafka: publisher, topology: stream.topology, wantsFeatures, requestAgainMs })
-    outbox = new Outbox({ postgres, lanes, sweepMs: 3_600_000, outages, log: stream.log })
+    const tasks = toOutboxTasks({
+      kafka: publisher,
+      topology: stream.topology,
+      wantsFeatures,
+      requestAgainMs,
+    })
+    outbox = new Outbox({ postgres, tasks, sweepMs: 3_600_000, outages, log: stream.log })
     return outbox
   }
 
@@ -275,7 +280,7 @@ describe('what rows ask for', () => {
 
   test('is published although another lane fails', async () => {
     const sent = recorder()
-    const lanes = toLanes({
+    const tasks = toOutboxTasks({
       kafka: sent,
       topology: stream.topology,
       wantsFeatures: true,
@@ -284,14 +289,14 @@ describe('what rows ask for', () => {
     const failing = { name: 'failing', serve: () => Promise.reject(new Error('a bug')) }
     outbox = new Outbox({
       postgres,
-      lanes: [failing, ...lanes],
+      tasks: [failing, ...tasks],
       sweepMs: 3_600_000,
       outages,
       log: stream.log,
     })
     expect(await outbox.drain()).toBe(false)
     // By this run, or by the outbox's own first one, which may have been at it.
-    await until(() => sent.keys.length >= 2, 'the other lanes publish', 4_000)
+    await until(() => sent.keys.length >= 2, 'the other tasks publish', 4_000)
   })
 
   test('is published soon after a wake, also one that comes while the outbox is at work', async () => {

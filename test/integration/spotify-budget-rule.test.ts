@@ -6,7 +6,7 @@ import { Secret } from '../../lib/secret.ts'
 import type { Book } from '../../lib/spotify/budget-rule.ts'
 import { addPause, clearStrikes, emptyBook, refund, take } from '../../lib/spotify/budget-rule.ts'
 import * as store from '../../lib/spotify/budget-store.ts'
-import type { Lane } from '../../lib/spotify/outcome.ts'
+import type { RequestLane } from '../../lib/spotify/outcome.ts'
 import { lanes } from '../../lib/spotify/outcome.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
@@ -25,10 +25,10 @@ afterAll(async () => {
 })
 
 type Step =
-  | { do: 'take'; lane: Lane; count: number; cap: number; despitePause: boolean }
+  | { do: 'take'; lane: RequestLane; count: number; cap: number; despitePause: boolean }
   | { do: 'refund'; which: number; count: number }
-  | { do: 'pause'; lanes: Lane[]; ms: number; maxMs: number | null }
-  | { do: 'clear'; lane: Lane }
+  | { do: 'pause'; lanes: RequestLane[]; ms: number; maxMs: number | null }
+  | { do: 'clear'; lane: RequestLane }
   | { do: 'pass'; ms: number }
 
 // Whole minutes, and pauses that end between them: what the test itself takes changes nothing.
@@ -62,7 +62,7 @@ interface Both {
   clientId: string
   book: Book
   now: number
-  grants: { lane: Lane; sql: string; rule: number; at: number }[]
+  grants: { lane: RequestLane; sql: string; rule: number; at: number }[]
 }
 
 async function doStep(both: Both, step: Step): Promise<void> {

@@ -6,7 +6,7 @@ import { openBudget } from '../../lib/spotify/budget.ts'
 import { blocksFromDailyRequests } from '../../lib/spotify/budget-blocks.ts'
 import type { Gateway } from '../../lib/spotify/gateway.ts'
 import { openGateway } from '../../lib/spotify/gateway.ts'
-import type { Lane } from '../../lib/spotify/outcome.ts'
+import type { RequestLane } from '../../lib/spotify/outcome.ts'
 import { withPermit } from '../../lib/spotify/permit.ts'
 import { openAppToken } from '../../lib/spotify/tokens.ts'
 import type { SpotifySimulator } from '../../simulators/spotify/simulator.ts'
@@ -21,7 +21,7 @@ let postgres: Postgres
 let sim: SpotifySimulator
 let gateway: Gateway
 let clientId: string
-let used: (lane: Lane) => Promise<number>
+let used: (lane: RequestLane) => Promise<number>
 
 beforeAll(async () => {
   stream = await createStream()

@@ -1,7 +1,7 @@
 import { budgetWindowMs, pollingNeed } from '../../lib/spotify/budget-plan.ts'
 import type { Book } from '../../lib/spotify/budget-rule.ts'
 import { addPause, clearStrikes, emptyBook, refund, take, usedIn } from '../../lib/spotify/budget-rule.ts'
-import type { Lane, Outcome, OutcomeType } from '../../lib/spotify/outcome.ts'
+import type { Outcome, OutcomeType, RequestLane } from '../../lib/spotify/outcome.ts'
 import { refusals } from '../../lib/spotify/outcome-rules.ts'
 import { toPause } from '../../lib/spotify/pause-policy.ts'
 import type { Evidence } from '../../services/poller/blame.ts'
@@ -146,13 +146,13 @@ export class Simulation {
     return pollingNeed({ activeUsers, remainingMs: budgetWindowMs }) > this.#options.quota
   }
 
-  #take(lane: Lane, cap = this.#options.quota): boolean {
+  #take(lane: RequestLane, cap = this.#options.quota): boolean {
     const { granted, book } = take(this.#book, { lane, count: 1, cap, despitePause: false, now: this.#now })
     this.#book = book
     return granted === 1
   }
 
-  #settle(lane: Lane, outcome: Outcome): void {
+  #settle(lane: RequestLane, outcome: Outcome): void {
     const pause = toPause(lane, outcome)
     if (pause) this.#book = addPause(this.#book, pause, this.#now)
     else if (outcome.type === 'ok') this.#book = clearStrikes(this.#book, lane, this.#now)

@@ -5,8 +5,8 @@ import { metadataKey } from '../../lib/topology.ts'
 import type { GapNews } from './gap-notice.ts'
 import { toGapNotice } from './gap-notice.ts'
 import { markGapNews, readGapNews } from './gap-store.ts'
-import type { Lane } from './outbox.ts'
-import { toLane } from './outbox.ts'
+import type { OutboxTask } from './outbox.ts'
+import { toOutboxTask } from './outbox.ts'
 
 interface WantedKind {
   kind: MetadataKind
@@ -52,7 +52,7 @@ const features: WantedKind = {
   },
 }
 
-export interface LaneOptions {
+export interface TaskOptions {
   kafka: Pick<Kafka, 'publish'>
   topology: Topology
   /** Whether anybody answers requests for audio features. */
@@ -62,14 +62,14 @@ export interface LaneOptions {
 }
 
 /** Everything that this service publishes: requests for metadata, and events of gaps. */
-export function toLanes(options: LaneOptions): Lane[] {
+export function toOutboxTasks(options: TaskOptions): OutboxTask[] {
   const kinds = options.wantsFeatures ? [artists, tracks, features] : [artists, tracks]
-  return [...kinds.map((kind) => wantedLane(kind, options)), gapLane(options)]
+  return [...kinds.map((kind) => wantedTask(kind, options)), gapTask(options)]
 }
 
-function wantedLane(wanted: WantedKind, { kafka, topology, requestAgainMs }: LaneOptions): Lane {
+function wantedTask(wanted: WantedKind, { kafka, topology, requestAgainMs }: TaskOptions): OutboxTask {
   const { kind, table, status, requestedAt, unrequested, again } = wanted
-  return toLane<string>({
+  return toOutboxTask<string>({
     name: `wanted_${kind}`,
     async read(sql, limit) {
       const { rows } = await sql.query<{ id: string }>({
@@ -110,8 +110,8 @@ function wantedLane(wanted: WantedKind, { kafka, topology, requestAgainMs }: Lan
   })
 }
 
-function gapLane({ kafka, topology }: LaneOptions): Lane {
-  return toLane<GapNews>({
+function gapTask({ kafka, topology }: TaskOptions): OutboxTask {
+  return toOutboxTask<GapNews>({
     name: 'gaps',
     read: readGapNews,
     async publish(news) {

@@ -26,7 +26,7 @@ export interface HistoryEffect {
 }
 
 /** Terminal states of a batch's items; `items` = `stored` + `duplicates` + `dropped` + `rejected`. */
-export interface Account {
+export interface ItemCounts {
   pages: number
   items: number
   stored: number
@@ -38,7 +38,7 @@ export interface Account {
   gaps: number
 }
 
-export function toAccount({ pages, counts }: HistoryBatch, effect: HistoryEffect): Account {
+export function toItemCounts({ pages, counts }: HistoryBatch, effect: HistoryEffect): ItemCounts {
   const stored = effect.stored.reduce((sum, page) => sum + page.stored, 0)
   return {
     pages: pages.length,

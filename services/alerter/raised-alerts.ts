@@ -10,14 +10,14 @@ import { groupSubject, restoreState } from './evaluate.ts'
  * What is raised of the groups, kept over restarts of the alerter, so that nothing is raised twice and the end of
  * everything is told. Never throws: an alert must not depend on the database, which may be what it is about.
  */
-export interface Standing {
+export interface RaisedAlerts {
   restore(groups: readonly string[]): Promise<LagState>
   /** To be called when the notices are in the topic. */
   keep(notices: readonly Notice[]): Promise<void>
 }
 
 /** @param sql null: there is no database, and a restart forgets */
-export function openStanding(sql: Sql | null, log: Logger): Standing {
+export function openRaisedAlerts(sql: Sql | null, log: Logger): RaisedAlerts {
   if (!sql) return { restore: async () => new Map(), keep: async () => undefined }
   const incidents = openIncidents(sql, async () => undefined)
 

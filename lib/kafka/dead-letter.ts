@@ -87,7 +87,7 @@ export function toDeadLetterRecords(
 }
 
 /** Where a dead letter came from, and why it died, read back from its headers. */
-export interface Obituary {
+export interface DeadLetterOrigin {
   topic: string
   partition: number
   offset: number
@@ -107,7 +107,7 @@ export function diedAt(record: Pick<RawRecord, 'headers'>): number | null {
 }
 
 /** What a record of the dead-letter topic says of itself; null: it was not put there by {@link deadLetterHeaders}. */
-export function readObituary(record: Pick<RawRecord, 'headers'>): Obituary | null {
+export function readOrigin(record: Pick<RawRecord, 'headers'>): DeadLetterOrigin | null {
   const [topic, group, reason] = ['topic', 'group', 'reason'].map((n) => headerText(record, prefix + n))
   const [partition, offset, at] = ['partition', 'offset', 'at'].map((n) => headerNumber(record, n))
   if (!topic || !group || !reason) return null

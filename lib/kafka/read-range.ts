@@ -76,13 +76,13 @@ export async function readRange(options: ReadRangeOptions): Promise<void> {
   }
 }
 
-interface Reading {
+interface RangeProgress {
   open: Map<number, Left>
   /** When records were handed over last, by the monotonic clock. */
   handedAt: number
 }
 
-async function readOnce(reading: Reading, options: ReadRangeOptions): Promise<void> {
+async function readOnce(reading: RangeProgress, options: ReadRangeOptions): Promise<void> {
   const client = createClient(options)
   const consumer = client.consumer({
     groupId: options.group,
@@ -118,7 +118,7 @@ async function readOnce(reading: Reading, options: ReadRangeOptions): Promise<vo
  */
 async function untilForgotten(
   client: kafkajs.Kafka,
-  { topic, reading, signal }: { topic: string; reading: Reading; signal: AbortSignal },
+  { topic, reading, signal }: { topic: string; reading: RangeProgress; signal: AbortSignal },
 ): Promise<void> {
   const { open } = reading
   const admin = client.admin()
@@ -141,7 +141,7 @@ async function untilForgotten(
 }
 
 interface Consuming extends ReadRangeOptions {
-  reading: Reading
+  reading: RangeProgress
   /** Ends with the batch in hand; never rejects. */
   working: { batch: Promise<void> }
 }
@@ -153,7 +153,7 @@ async function consume(consumer: kafkajs.Consumer, options: Consuming): Promise<
   const stopped = () => resolve()
   signal?.addEventListener('abort', stopped)
   consumer.on(consumer.events.CRASH, ({ payload }) => {
-    reject(new BrokeOffError(`Reading ${topic} broke off`, { cause: payload.error }))
+    reject(new BrokeOffError(`RangeProgress ${topic} broke off`, { cause: payload.error }))
   })
 
   // Comes before the first fetch, and again when the topic has changed: so nothing is fetched that nobody asked for.
@@ -213,7 +213,7 @@ async function handOver(
     left.records -= some.length
     reading.handedAt = performance.now()
     await heartbeat().catch((cause) => {
-      throw new BrokeOffError(`Reading ${topic} broke off`, { cause })
+      throw new BrokeOffError(`RangeProgress ${topic} broke off`, { cause })
     })
   }
   // Compaction leaves offsets out: what the batch spans is read.

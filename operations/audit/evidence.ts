@@ -1,4 +1,4 @@
-import { readObituary } from '../../lib/kafka/dead-letter.ts'
+import { readOrigin } from '../../lib/kafka/dead-letter.ts'
 import { readRange } from '../../lib/kafka/read-range.ts'
 import type { Sql } from '../../lib/postgres.ts'
 import { toArray } from '../../lib/postgres.ts'
@@ -123,7 +123,7 @@ export async function readDead(
     signal: of.signal,
     onRecords: async (records) => {
       for (const record of records) {
-        const obituary = readObituary(record)
+        const obituary = readOrigin(record)
         if (obituary?.group !== of.group || obituary.topic !== of.topic) continue
         const dead = obituary.reason === 'rejected_item' ? inPart : whole
         dead.add(toPlace(obituary))

@@ -1,5 +1,5 @@
-import type { Obituary } from '../../lib/kafka/dead-letter.ts'
-import { readObituary } from '../../lib/kafka/dead-letter.ts'
+import type { DeadLetterOrigin } from '../../lib/kafka/dead-letter.ts'
+import { readOrigin } from '../../lib/kafka/dead-letter.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
 import type { Decision, LetterState, LetterSummary, ListedLetter } from './report.ts'
 
@@ -7,7 +7,7 @@ import type { Decision, LetterState, LetterSummary, ListedLetter } from './repor
 export interface Letter {
   record: RawRecord
   /** null if no service put the record there: it can be discarded, not redriven. */
-  obituary: Obituary | null
+  obituary: DeadLetterOrigin | null
   /** Moment of its death; of a foreign record its timestamp. Unix ms. */
   diedAt: number
   decision: Decision | null
@@ -23,7 +23,7 @@ export interface LetterFilter {
 }
 
 export function toLetter(record: RawRecord): Letter {
-  const obituary = readObituary(record)
+  const obituary = readOrigin(record)
   return { record, obituary, diedAt: obituary?.at ?? record.timestamp, decision: null }
 }
 

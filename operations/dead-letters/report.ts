@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Obituary } from '../../lib/kafka/dead-letter.ts'
+import type { DeadLetterOrigin } from '../../lib/kafka/dead-letter.ts'
 import { shownValue } from './value.ts'
 
 const letterState = z.enum(['open', 'redriven', 'discarded']).describe('open until an operator decides')
@@ -27,7 +27,7 @@ const obituary = z.object({
   timestamp: z.number().describe('of the original record, in Unix milliseconds'),
   message: z.string(),
   attempts: z.int(),
-}) satisfies z.ZodType<Obituary>
+}) satisfies z.ZodType<DeadLetterOrigin>
 
 const listedLetter = z.object({
   partition: z.int().describe('of the dead-letter topic'),

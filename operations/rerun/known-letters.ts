@@ -1,5 +1,5 @@
 import type { DeadLetter, DeadLetterInfo } from '../../lib/kafka/dead-letter.ts'
-import { readObituary } from '../../lib/kafka/dead-letter.ts'
+import { readOrigin } from '../../lib/kafka/dead-letter.ts'
 import { readRange } from '../../lib/kafka/read-range.ts'
 import type { Broker } from '../operator.ts'
 import { readerGroup } from './topic-source.ts'
@@ -31,7 +31,7 @@ export async function readKnownLetters(broker: Broker, group: string): Promise<K
     ranges: ranges.filter(({ from, to }) => from < to),
     async onRecords(records) {
       for (const letter of records) {
-        const obituary = readObituary(letter)
+        const obituary = readOrigin(letter)
         if (obituary?.group === group) known.add(letterKey({ ...obituary, record: obituary }))
       }
     },

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { DeadLetterInfo } from '../../lib/kafka/dead-letter.ts'
-import { deadLetterHeaders, readObituary } from '../../lib/kafka/dead-letter.ts'
+import { deadLetterHeaders, readOrigin } from '../../lib/kafka/dead-letter.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import type { Header } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
@@ -310,7 +310,7 @@ test('a redriven record is stored when its fault is gone, and else dies again as
   await until(async () => (await count()) === 1, 'the play is stored')
   const again = await until(async () => {
     const records = await stream.readTopic(stream.topology.deadLetters.name)
-    const reborn = records.filter((r) => r.key?.toString() === String(userId)).map((r) => readObituary(r))
+    const reborn = records.filter((r) => r.key?.toString() === String(userId)).map((r) => readOrigin(r))
     return (
       reborn.length === 3 && reborn.find((o) => o?.reason === 'invalid_json' && o.message !== 'still bad')
     )

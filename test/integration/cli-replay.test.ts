@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { openAdmin } from '../../lib/kafka/admin.ts'
-import { readObituary } from '../../lib/kafka/dead-letter.ts'
+import { readOrigin } from '../../lib/kafka/dead-letter.ts'
 import type { RerunReport } from '../../operations/rerun/run.ts'
 import { archiveKeys, openTestS3, readWholeArchive } from '../support/archive.ts'
 import { createReplays, users } from '../support/replays.ts'
@@ -183,7 +183,7 @@ describe('songswap replay loader.history', () => {
   test('records that cannot be dealt with are dead letters once, unless they are only to be counted', async () => {
     await publish(7, Buffer.from('{"items":'))
     const deadInTopic = async () =>
-      (await stream.readTopic(stream.topology.deadLetters.name)).map((r) => readObituary(r)?.reason)
+      (await stream.readTopic(stream.topology.deadLetters.name)).map((r) => readOrigin(r)?.reason)
     const before = (await deadInTopic()).length
     expect((await replay('loader.history', '--no-dead-letters')).deadLetters.invalid_json).toBe(1)
     expect(await deadInTopic()).toHaveLength(before)

@@ -27,7 +27,7 @@ export interface PartitionLag {
   partition: number
   start: number
   end: number
-  /** Offset that the group will read next; null: it never committed. */
+  /** Offset that the group will read next, or null if it never committed. */
   committed: number | null
   /** Records waiting, never negative; what retention removed does not count. */
   lag: number
@@ -43,7 +43,7 @@ export interface GroupLag {
 export interface Admin extends Resource, GroupAdmin, ClusterAdmin {
   /** See {@link ensureTopics}. */
   ensureTopics(topics: readonly Topic[], replicationFactor: number): Promise<EnsuredTopics>
-  /** Offsets of every partition; null: the topic does not exist. */
+  /** Offsets of every partition, or null if the topic does not exist. */
   readEnds(topic: string): Promise<PartitionEnds[] | null>
   /** By partition the first offset whose record is not older than this time (Unix ms); its end when all are. */
   readOffsetsAt(topic: string, timestamp: number): Promise<Map<number, number>>
@@ -124,7 +124,7 @@ const leaderMovesWithinMs = 5_000
 
 /**
  * Asks again while leadership moves, or a topic has just been made, or kafkajs missed it in a refresh: it looks up
- * topic and leader anew each time.
+ * topic and leader again each time.
  */
 async function whileLeadersMove<T>(ask: () => Promise<T>): Promise<T> {
   for (const deadline = performance.now() + leaderMovesWithinMs; ; ) {

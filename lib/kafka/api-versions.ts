@@ -89,7 +89,7 @@ const releases: readonly [number, number, string][] = [
   [1, 10, '2.1'],
 ]
 
-/** The release of Kafka that a broker is at least like, judged by what it speaks; null: older than 2.1. */
+/** The release of Kafka that a broker is at least like, judged by what it speaks, or null if that is older than 2.1. */
 export function releaseOf(broker: ApiVersions): string | null {
   return releases.find(([api, version]) => (broker.get(api)?.maxVersion ?? -1) >= version)?.[2] ?? null
 }

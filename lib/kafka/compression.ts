@@ -11,7 +11,7 @@ const lastCodec = 7
 
 /**
  * Teaches kafkajs every compression that a record can have. Ours have zstd; others' may have any, and a broker with
- * `compression.type` compresses anew what it is given. kafkajs itself reads gzip only.
+ * `compression.type` compresses again what it is given. kafkajs itself reads gzip only.
  */
 export function registerCodecs(): void {
   const codecs: Record<number, () => unknown> = CompressionCodecs

@@ -101,12 +101,12 @@ export interface DeadLetterOrigin {
   at: number
 }
 
-/** When a record became a dead letter (Unix ms); null: it is none. */
+/** When a record became a dead letter (Unix ms), or null if it is none. */
 export function diedAt(record: Pick<RawRecord, 'headers'>): number | null {
   return headerNumber(record, 'at')
 }
 
-/** What a record of the dead-letter topic says of itself; null: it was not put there by {@link deadLetterHeaders}. */
+/** Where a dead letter came from, or null if {@link deadLetterHeaders} did not make the record. */
 export function readOrigin(record: Pick<RawRecord, 'headers'>): DeadLetterOrigin | null {
   const [topic, group, reason] = ['topic', 'group', 'reason'].map((n) => headerText(record, prefix + n))
   const [partition, offset, at] = ['partition', 'offset', 'at'].map((n) => headerNumber(record, n))

@@ -153,8 +153,8 @@ export class Delivery<V> {
   }
 
   /**
-   * Whether a full queue holds up somebody. Were all of them paused instead, kafkajs would sleep for as long as a
-   * fetch may wait, whatever has room meanwhile.
+   * Whether a full queue holds up another partition. If all of them were paused instead, kafkajs would sleep for as
+   * long as a fetch may wait, although one may have room again meanwhile.
    */
   #isAnyHungry(): boolean {
     return this.#parts.membership.workers.some((worker) => !worker.full)

@@ -32,7 +32,7 @@ export function handlerSink<V>(options: {
   }
 }
 
-/** Parts the records that the handler shall see from those that cannot be decoded or are not for this group. */
+/** Parts the records for the handler from those that cannot be decoded or are not for this group. */
 export function sift<V>(
   records: DecodedRecord<V>[],
   group: string,

@@ -66,7 +66,7 @@ export interface Kafka extends Resource {
   /** As {@link publish}, of bytes that are encoded already. */
   publishBytes(topic: string, records: OutRecord[]): Promise<void>
   /**
-   * Consumes a topic with a handler; returns when the consumer was started (it reconnects for ever by itself).
+   * Consumes a topic with a handler; returns when the consumer was started; it reconnects by itself.
    * Records that cannot be decoded become dead letters without the handler; records redriven to another group
    * are skipped.
    */
@@ -95,7 +95,7 @@ export interface KafkaOptions {
 const atOnce: InTurn = (work) => work()
 const defaults = { batchMaxRecords: 500, batchMaxBytes: 8 << 20, stuckAfterMs: 300_000, inTurn: atOnce }
 
-/** `kill -USR2` makes a stopped consumer take everything for ten minutes, whatever becomes of it. */
+/** `kill -USR2` makes a stopped consumer take everything for ten minutes, dead letters included. */
 const forceValveSignal = 'SIGUSR2'
 const forcedForMs = 600_000
 

@@ -367,7 +367,7 @@ function isNext({ topic, partition, fetchedOffset }: Batch, offsets: OffsetManag
   return offsets.nextOffset(topic, partition).toString() === fetchedOffset
 }
 
-/** Where and why the next batch of this partition cannot be read; null: it can. Its records are none then. */
+/** Where and why the next batch of this partition cannot be read; it has no records then. Null if it can be read. */
 export function faultOf(batch: kafkajs.Batch): { offset: number; reason: string } | null {
   const { fetchedOffset, rawMessages } = batch as unknown as Batch
   return rawMessages.fault ? { offset: Number(fetchedOffset), reason: rawMessages.fault.message } : null

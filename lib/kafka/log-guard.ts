@@ -16,9 +16,9 @@ export interface AssignedLog {
   topic: string
   partition: number
   topicId: string | null
-  /** Where the group's position has to be taken back to; null: it belongs to this log. */
+  /** Where the group's position has to be taken back to, or null if it belongs to this log. */
   rewindTo: number | null
-  /** The record before the position; null: it is gone, or nothing was read. */
+  /** The record before the position, or null if it is gone or nothing was read. */
   last: LastRead | null
 }
 

@@ -11,9 +11,9 @@ export interface LogMark {
 
 /** The log that an offset was committed in, as far as it is known. */
 export interface LogIdentity {
-  /** Kafka's id of the topic, which changes when a topic of the same name is made again; null: not known. */
+  /** Kafka's id of the topic, which changes when a topic of the same name is made again, or null if it is not known. */
   topicId: string | null
-  /** The last record before the offset; null: not known. */
+  /** The last record before the offset, or null if it is not known. */
   last: LogMark | null
 }
 
@@ -27,7 +27,7 @@ export interface LogState {
   topicId: string | null
   start: number
   end: number
-  /** The record right before the position; null: it is gone, by retention or compaction, or there was none. */
+  /** The record right before the position, or null if there was none or retention or compaction removed it. */
   before: LogMark | null
 }
 

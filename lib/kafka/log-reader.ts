@@ -40,7 +40,7 @@ export interface LogReader extends Resource {
   ): Promise<CommittedOffset[]>
   /** First and next offset of each partition. */
   readEnds(topic: string, partitions: readonly number[]): Promise<Map<number, { start: number; end: number }>>
-  /** The record at an offset between start and end; null: it is gone. */
+  /** The record at an offset between start and end, or null if it is gone. */
   readRecord(topic: string, partition: number, offset: number): Promise<MarkedRecord | null>
 }
 

@@ -34,7 +34,7 @@ const handedAtOnce = 500
 /** A broker that has just started, or has lost its coordinator, takes nobody into a group for some seconds. */
 const joinWithinMs = 15_000
 const joinPauseMs = 500
-/** After so long without a record it is asked whether there are any left. */
+/** After this long without a record it is asked whether there are any left. */
 const quietMs = 3_000
 const disconnectWithinMs = 5_000
 
@@ -107,7 +107,7 @@ async function readOnce(reading: RangeProgress, options: ReadRangeOptions): Prom
       consumer.disconnect().catch(() => undefined),
     )
     await removeGroup(client, options.group)
-    // Whoever joins again goes on after what this one has handed over.
+    // The next attempt goes on after what this one has handed over.
     await working.batch
   }
 }
@@ -142,7 +142,7 @@ async function untilForgotten(
 
 interface Consuming extends ReadRangeOptions {
   reading: RangeProgress
-  /** Ends with the batch in hand; never rejects. */
+  /** Ends with the present batch; never rejects. */
   working: { batch: Promise<void> }
 }
 
@@ -195,7 +195,7 @@ async function consume(consumer: kafkajs.Consumer, options: Consuming): Promise<
   }
 }
 
-/** Hands a batch over in portions; what was handed over is never handed over again, whatever happens between. */
+/** Hands a batch over in portions; what was handed over is never handed over again. */
 async function handOver(
   left: Left,
   { batch, heartbeat }: kafkajs.EachBatchPayload,

@@ -15,7 +15,7 @@ export interface RawRecord {
   timestamp: number
   key: Buffer | null
   headers: Header[]
-  /** The value's bytes; null: a tombstone. */
+  /** The value's bytes, or null for a tombstone. */
   bytes: Buffer | null
   /** Kafka's id of the topic that it was read from; absent: not known. */
   topicId?: string
@@ -26,7 +26,7 @@ export interface RawRecord {
 /** A record to be published. */
 export interface OutRecord {
   key: Buffer | string | null
-  /** null: a tombstone. */
+  /** Null for a tombstone. */
   value: Buffer | null
   headers?: Header[]
   /** Unix time in milliseconds; absent: now. */

@@ -29,7 +29,7 @@ interface Guard {
   leader: number | undefined
   /** @throws when the message is not to be sent any more */
   beforeEncoding: () => void
-  /** The messages that kafkajs has tried once, where it is to try them once only; null: it may go on. */
+  /** The messages that kafkajs has tried once, where it is to try them once only; null where it may go on. */
   tried: Set<kafkajs.Message> | null
 }
 

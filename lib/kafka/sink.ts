@@ -16,7 +16,7 @@ export type Effect = (signal: AbortSignal) => Promise<DeadLetter[]>
 
 /** How far a sink has come. */
 export interface Settled {
-  /** Offset of the last record whose effect is durable, to be committed; null: nothing new. */
+  /** Offset of the last record whose effect is durable, to be committed, or null if nothing is new. */
   through: number | null
   deadLetters: DeadLetter[]
 }

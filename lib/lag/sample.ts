@@ -21,7 +21,7 @@ export interface GroupPosition {
   partitions: PartitionPosition[]
 }
 
-/** One sample of a group: a few requests, whatever the size of the topics. */
+/** One sample of a group: a few requests, however large the topics are. */
 export async function readPosition(
   admin: Admin,
   group: string,

@@ -115,6 +115,23 @@ async function commit(
   await member.disconnect()
 }
 
+/** A new log of 40 records, of which the group has a position of the old one, which had 20. */
+async function newCaseOfOldPosition(): Promise<Case> {
+  const of = await newCase()
+  await publish(of, 0, 20)
+  const first = await consume(of)
+  await untilCommitted(of, 20)
+  const before = await committed(of)
+  await first.close()
+  await remove(of.topic)
+  await make(of.topic)
+  await publish(of, 20, 60)
+  // Kafka forgets what was committed in a topic that is deleted; where it does not, or where records of the new log
+  // were read on from the old position, the commit still says the old id.
+  await commit(of, { offset: '20', metadata: before?.text ?? null })
+  return of
+}
+
 const untilCommitted = (of: Case, offset: number) =>
   until(async () => (await committed(of))?.offset === offset, `${offset} is committed`, 60_000)
 
@@ -195,18 +212,7 @@ test('a topic that is deleted and made again under a running consumer is read fr
 test('a new log that is already longer than the position is known by the id of its topic, once', {
   timeout: 120_000,
 }, async () => {
-  const of = await newCase()
-  await publish(of, 0, 20)
-  const first = await consume(of)
-  await untilCommitted(of, 20)
-  const before = await committed(of)
-  await first.close()
-  await remove(of.topic)
-  await make(of.topic)
-  await publish(of, 20, 60)
-  // Kafka forgets what was committed in a topic that is deleted; where it does not, or where records of the new log
-  // were read on from the old position, the commit still says the old id.
-  await commit(of, { offset: '20', metadata: before?.text ?? null })
+  const of = await newCaseOfOldPosition()
   const second = await consume(of)
   await untilCommitted(of, 40)
   await second.close()
@@ -221,16 +227,7 @@ test('a new log that is already longer than the position is known by the id of i
 test('a position is taken back once, also when nothing of the new log can be handled', {
   timeout: 120_000,
 }, async () => {
-  const of = await newCase()
-  await publish(of, 0, 20)
-  const first = await consume(of)
-  await untilCommitted(of, 20)
-  const before = await committed(of)
-  await first.close()
-  await remove(of.topic)
-  await make(of.topic)
-  await publish(of, 20, 60)
-  await commit(of, { offset: '20', metadata: before?.text ?? null })
+  const of = await newCaseOfOldPosition()
   for (const _restart of [1, 2]) {
     const { kafka } = await stream.openKafka()
     let tries = 0

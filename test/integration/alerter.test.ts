@@ -9,8 +9,6 @@ import { deadLetterHeaders } from '../../lib/kafka/dead-letter.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import { headerText } from '../../lib/kafka/record.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
-import { Secret } from '../../lib/secret.ts'
 import { readRefusal } from '../../services/alerter/delivery.ts'
 import type { DiscordSimulator } from '../../simulators/discord/simulator.ts'
 import { startDiscordSimulator } from '../../simulators/discord/simulator.ts'
@@ -31,11 +29,9 @@ beforeEach(async () => {
   kafka = (await stream.openKafka()).kafka
   admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
   discord = await startDiscordSimulator()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 1, name: 'test', log: stream.log })
+  postgres = stream.openPostgres(1)
   return async () => {
     await Promise.all([killServices(), stopServices()])
-    await postgres.close()
     await discord.stop()
     await admin.close()
     await stream.release()

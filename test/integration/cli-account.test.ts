@@ -4,7 +4,6 @@ import { parseSummary } from '../../lib/archive/summary.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
 import type { S3 } from '../../lib/s3.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { TokenCrypto } from '../../lib/spotify/token-crypto.ts'
@@ -31,8 +30,7 @@ const pagesOfUser = 5
 
 beforeAll(async () => {
   stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 4, name: 'test', log: stream.log })
+  postgres = stream.openPostgres(4)
   kafka = (await stream.openKafka()).kafka
   s3 = openTestS3(stream.env)
   for (const spotifyId of ['alice', 'bob', 'carol']) {
@@ -47,7 +45,6 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await s3?.close()
-  await postgres?.close()
   await stream?.release()
 })
 

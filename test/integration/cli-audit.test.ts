@@ -4,8 +4,6 @@ import { toDeadLetterRecords } from '../../lib/kafka/dead-letter.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
-import { Secret } from '../../lib/secret.ts'
 import type { AuditReport } from '../../operations/audit/report.ts'
 import { digestOf } from '../../services/loader/item.ts'
 import { archiveKeys, openTestS3 } from '../support/archive.ts'
@@ -24,8 +22,7 @@ const start = Date.now() - 3 * 60 * minute
 
 beforeAll(async () => {
   stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 1, name: 'test', log: stream.log })
+  postgres = stream.openPostgres(1)
   kafka = (await stream.openKafka()).kafka
   await publish(7, [item(start, 'a'), item(start - minute, 'b')], Date.now() - 2 * 86_400_000)
   await publish(7, [item(start + minute, 'c'), item(start, 'a'), item(start - minute, 'b')])
@@ -37,7 +34,6 @@ beforeAll(async () => {
   await kafka.publishBytes(stream.topology.recentlyPlayed.name, [{ key: '9', value: Buffer.from('no page') }])
 })
 afterAll(async () => {
-  await postgres.close()
   await stream.release()
 })
 

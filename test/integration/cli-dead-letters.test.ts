@@ -5,8 +5,6 @@ import type { Kafka } from '../../lib/kafka/kafka.ts'
 import type { Header } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
-import { Secret } from '../../lib/secret.ts'
 import { withLease } from '../../operations/lease.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
@@ -23,11 +21,9 @@ const diedAt = Date.now() - 3_600_000
 beforeAll(async () => {
   stream = await createStream()
   kafka = (await stream.openKafka()).kafka
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 2, name: 'test', log: stream.log })
+  postgres = stream.openPostgres(2)
 })
 afterAll(async () => {
-  await postgres?.close()
   await stream?.release()
 })
 

@@ -2,8 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Notice, toEvent } from '../../lib/events.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
-import { Secret } from '../../lib/secret.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { runSongswap, startSongswap } from '../support/songswap.ts'
@@ -17,11 +15,9 @@ const now = Date.now()
 beforeAll(async () => {
   stream = await createStream()
   kafka = (await stream.openKafka()).kafka
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 2, name: 'test', log: stream.log })
+  postgres = stream.openPostgres(2)
 })
 afterAll(async () => {
-  await postgres?.close()
   await stream?.release()
 })
 

@@ -7,9 +7,7 @@ import type { Kafka } from '../../lib/kafka/kafka.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
 import type { S3 } from '../../lib/s3.ts'
-import { Secret } from '../../lib/secret.ts'
 import { metadataKey } from '../../lib/topology.ts'
 import type { RerunReport } from '../../operations/rerun/run.ts'
 import type { TestObject } from '../support/archive.ts'
@@ -37,8 +35,7 @@ const pages = users.length * pagesOfUser
 
 beforeAll(async () => {
   stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 2, name: 'test', log: stream.log })
+  postgres = stream.openPostgres(2)
   kafka = (await stream.openKafka()).kafka
   s3 = openTestS3(stream.env)
   for (let i = 0; i < pagesOfUser; i++) for (const user of users) await publishPage(user, i)
@@ -47,7 +44,6 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await s3?.close()
-  await postgres?.close()
   await stream?.release()
 })
 

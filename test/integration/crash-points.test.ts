@@ -6,9 +6,7 @@ import type { Checkpoint } from '../../lib/checkpoint.ts'
 import type { Admin } from '../../lib/kafka/admin.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
 import type { S3 } from '../../lib/s3.ts'
-import { Secret } from '../../lib/secret.ts'
 import type { DiscordSimulator } from '../../simulators/discord/simulator.ts'
 import { startDiscordSimulator } from '../../simulators/discord/simulator.ts'
 import type { SpotifySimulator } from '../../simulators/spotify/simulator.ts'
@@ -34,8 +32,7 @@ let user: number
 
 beforeAll(async () => {
   stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 2, name: 'test', log: stream.log })
+  postgres = stream.openPostgres(2)
   s3 = openTestS3(stream.env)
   admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
   spotify = await startSpotifySimulator({ listeners: 8, plays: 'none' })
@@ -53,7 +50,7 @@ beforeAll(async () => {
   }
 })
 afterAll(async () => {
-  await Promise.all([spotify.stop(), discord.stop(), postgres.close(), s3.close(), admin.close()])
+  await Promise.all([spotify.stop(), discord.stop(), s3.close(), admin.close()])
   await stream.release()
 })
 

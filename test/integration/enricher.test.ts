@@ -4,8 +4,6 @@ import { openAdmin } from '../../lib/kafka/admin.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import { headerText } from '../../lib/kafka/record.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
-import { Secret } from '../../lib/secret.ts'
 import type { MetadataKind, OperationalEvent, SpotifyResponse, Topic } from '../../lib/topology.ts'
 import { transientFaults } from '../../simulators/spotify/faults.ts'
 import { toId } from '../../simulators/spotify/ids.ts'
@@ -29,13 +27,11 @@ beforeEach(async () => {
   stream = await createStream()
   kafka = (await stream.openKafka()).kafka
   admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 2, name: 'test', log: stream.log })
+  postgres = stream.openPostgres(2)
   return async () => {
     await Promise.all([killServices(), stopServices()])
     for (const sim of simulators.splice(0)) await sim.stop()
     await admin.close()
-    await postgres.close()
     await stream.release()
   }
 })

@@ -6,9 +6,7 @@ import { indexPrefix, readEntry } from '../../lib/archive/user-index.ts'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
 import type { S3 } from '../../lib/s3.ts'
-import { Secret } from '../../lib/secret.ts'
 import { withLease } from '../../operations/lease.ts'
 import { archiveKeys, openTestS3 } from '../support/archive.ts'
 import type { Stream } from '../support/kafka.ts'
@@ -32,8 +30,7 @@ const pagesOfUser = 6
 
 beforeAll(async () => {
   stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 4, name: 'test', log: stream.log })
+  postgres = stream.openPostgres(4)
   kafka = (await stream.openKafka()).kafka
   s3 = openTestS3(stream.env)
   gate = await openS3Gate(stream.env.S3_ENDPOINT ?? '')
@@ -48,7 +45,6 @@ beforeEach(() => {
 afterAll(async () => {
   await gate?.close()
   await s3?.close()
-  await postgres?.close()
   await stream?.release()
 })
 

@@ -3,15 +3,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ValueRecord } from '../../lib/kafka/record.ts'
 import { excerptHeader } from '../../lib/kafka/restored.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
-import { Secret } from '../../lib/secret.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import { readGapNews } from '../../services/loader/gap-store.ts'
 import { historyHandler } from '../../services/loader/history.ts'
 import { Memory } from '../../services/loader/memory.ts'
 import { lockWindows } from '../../services/loader/window-store.ts'
-import type { Stream } from '../support/kafka.ts'
-import { createStream } from '../support/kafka.ts'
+import type { TestDatabase } from '../support/database.ts'
+import { createDatabase } from '../support/database.ts'
 import type { Json, RecordOptions } from '../support/pages.ts'
 import { item, pageRecord, track } from '../support/pages.ts'
 import { until } from '../support/until.ts'
@@ -23,17 +21,15 @@ const minute = 60_000
 const at = (minutes: number) => noon + minutes * minute
 const neverAborted = new AbortController().signal
 
-let stream: Stream
+let database: TestDatabase
 let postgres: Postgres
 
 beforeAll(async () => {
-  stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 4, name: 'test', log: stream.log })
+  database = await createDatabase()
+  postgres = database.openPostgres(4)
 })
 afterAll(async () => {
-  await postgres.close()
-  await stream.release()
+  await database.release()
 })
 
 const tables = ['plays', 'gaps', 'shown_windows', 'shown_items', 'rejected_items', 'tracks', 'track_artists']
@@ -42,7 +38,7 @@ beforeEach(empty)
 
 /** A process of its own, as far as memory goes. */
 function openLoader(rerun = false) {
-  const parts = { postgres, memory: new Memory(), onCommitted: () => undefined, log: stream.log }
+  const parts = { postgres, memory: new Memory(), onCommitted: () => undefined, log: database.log }
   const handler = historyHandler({ ...parts, ...(rerun && { rerun: { sureTime: 0 } }) })
   return async (...records: PageRecord[]) => {
     await handler(records)(neverAborted)

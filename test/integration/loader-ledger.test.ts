@@ -2,8 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openAdmin } from '../../lib/kafka/admin.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
-import { Secret } from '../../lib/secret.ts'
 import type { Stream } from '../support/kafka.ts'
 import { createStream } from '../support/kafka.ts'
 import { item, pageBody, track } from '../support/pages.ts'
@@ -60,12 +58,10 @@ const fastClock = 50
 
 beforeAll(async () => {
   stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 1, name: 'test', log: stream.log })
+  postgres = stream.openPostgres(1)
   kafka = (await stream.openKafka()).kafka
 })
 afterAll(async () => {
-  await postgres?.close()
   await stream?.release()
 })
 

@@ -14,8 +14,8 @@ import type { Meanings } from '../../services/loader/said.ts'
 import { meanings } from '../../services/loader/said.ts'
 import { playOddities, trackOddities } from '../../simulators/spotify/oddities.ts'
 import { type SpotifySimulator, startSpotifySimulator } from '../../simulators/spotify/simulator.ts'
-import type { Stream } from '../support/kafka.ts'
-import { createStream } from '../support/kafka.ts'
+import type { TestDatabase } from '../support/database.ts'
+import { createDatabase } from '../support/database.ts'
 import type { Json } from '../support/pages.ts'
 import { entityRecord, idFor, item, localFile, pageRecord, simpleArtist, track } from '../support/pages.ts'
 
@@ -26,19 +26,17 @@ const minute = 60_000
 const at = (minutes: number) => noon + minutes * minute
 const neverAborted = new AbortController().signal
 
-let stream: Stream
+let database: TestDatabase
 let postgres: Postgres
 /** A process of its own, as far as memory goes. */
 let loader: ReturnType<typeof openLoader>
 
 beforeAll(async () => {
-  stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 4, name: 'test', log: stream.log })
+  database = await createDatabase()
+  postgres = database.openPostgres(4)
 })
 afterAll(async () => {
-  await postgres.close()
-  await stream.release()
+  await database.release()
 })
 beforeEach(async () => {
   await empty()
@@ -68,7 +66,7 @@ async function empty(): Promise<void> {
 }
 
 function openLoader() {
-  const options = { postgres, memory: new Memory(), onCommitted: () => undefined, log: stream.log }
+  const options = { postgres, memory: new Memory(), onCommitted: () => undefined, log: database.log }
   const history = historyHandler(options)
   const metadata = metadataHandler(options)
   return {
@@ -335,9 +333,9 @@ describe('accounting and replays', () => {
 
   test('an outage of the database is thrown as one, and the batch is stored when it is over', async () => {
     const url = new Secret('postgres://nobody:x@127.0.0.1:1/nothing')
-    const away = openPostgres({ url, connections: 1, name: 'test', log: stream.log })
+    const away = openPostgres({ url, connections: 1, name: 'test', log: database.log })
     const memory = new Memory()
-    const options = { memory, onCommitted: () => undefined, log: stream.log }
+    const options = { memory, onCommitted: () => undefined, log: database.log }
     const failure = historyHandler({ ...options, postgres: away })(batch())(neverAborted).catch((e) => e)
     expect(isRecordFault(await failure)).toBe(false)
     await historyHandler({ ...options, postgres })(batch())(neverAborted)

@@ -2,8 +2,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import { headerText } from '../../lib/kafka/record.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
-import { Secret } from '../../lib/secret.ts'
 import type { MetadataRequest, OperationalEvent, SpotifyResponse, Topic } from '../../lib/topology.ts'
 import { Outbox } from '../../services/loader/outbox.ts'
 import { toOutboxTasks } from '../../services/loader/outbox-tasks.ts'
@@ -21,11 +19,9 @@ let postgres: Postgres
 beforeAll(async () => {
   stream = await createStream()
   kafka = (await stream.openKafka()).kafka
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 4, name: 'test', log: stream.log })
+  postgres = stream.openPostgres(4)
 })
 afterAll(async () => {
-  await postgres.close()
   await stream.release()
 })
 

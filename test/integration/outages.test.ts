@@ -9,8 +9,6 @@ import type { Kafka } from '../../lib/kafka/kafka.ts'
 import { headerText } from '../../lib/kafka/record.ts'
 import { registerSchemas } from '../../lib/migrate-schemas.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
-import { Secret } from '../../lib/secret.ts'
 import type { OperationalEvent } from '../../lib/topology.ts'
 import { makeCertificates } from '../support/certificates.ts'
 import type { Stream } from '../support/kafka.ts'
@@ -31,11 +29,9 @@ let pages = 0
 beforeAll(async () => {
   stream = await createStream()
   kafka = (await stream.openKafka()).kafka
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 2, name: 'test', log: stream.log })
+  postgres = stream.openPostgres(2)
 })
 afterAll(async () => {
-  await postgres?.close()
   await stream?.release()
 })
 

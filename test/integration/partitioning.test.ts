@@ -2,12 +2,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
-import { Secret } from '../../lib/secret.ts'
 import { historyHandler } from '../../services/loader/history.ts'
 import { Memory } from '../../services/loader/memory.ts'
-import type { Stream } from '../support/kafka.ts'
-import { createStream } from '../support/kafka.ts'
+import type { TestDatabase } from '../support/database.ts'
+import { createDatabase } from '../support/database.ts'
 import { item, pageRecord } from '../support/pages.ts'
 import { until } from '../support/until.ts'
 
@@ -15,17 +13,15 @@ const noon = Date.parse('2026-11-24T12:00:00.000Z')
 const at = (minutes: number) => noon + minutes * 60_000
 const users = 40
 
-let stream: Stream
+let database: TestDatabase
 let postgres: Postgres
 
 beforeAll(async () => {
-  stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 8, name: 'test', log: stream.log })
+  database = await createDatabase()
+  postgres = database.openPostgres(8)
 })
 afterAll(async () => {
-  await postgres.close()
-  await stream.release()
+  await database.release()
 })
 
 /** The statements of the recipe, a string for each step that has any. */
@@ -41,7 +37,7 @@ function toStatements(sql: string): string[] {
 
 test('plays are partitioned under load by the recipe of docs/scaling.md: none is lost, doubled or brought back', async () => {
   const handle = historyHandler({
-    ...{ postgres, memory: new Memory(), onCommitted: () => undefined, log: stream.log },
+    ...{ postgres, memory: new Memory(), onCommitted: () => undefined, log: database.log },
     rerun: { sureTime: 0 },
   })
   const expected = new Set<string>()

@@ -1,21 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Postgres, Sql } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
-import { Secret } from '../../lib/secret.ts'
 import { claimDue, giveBack, readNextDue, recordPages } from '../../services/poller/claims.ts'
 import { createPageRecorder } from '../../services/poller/page-recorder.ts'
-import type { Stream } from '../support/kafka.ts'
-import { createStream } from '../support/kafka.ts'
+import type { TestDatabase } from '../support/database.ts'
+import { createDatabase } from '../support/database.ts'
 
 const many = 100_000
 const dueEvery = 5_000
-let stream: Stream
+let database: TestDatabase
 let postgres: Postgres
 
 beforeAll(async () => {
-  stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 3, name: 'test', log: stream.log })
+  database = await createDatabase()
+  postgres = database.openPostgres(3)
   await postgres.query(`insert into users (id, spotify_id) select n, n from generate_series(1, ${many}) n`)
   await postgres.query(`insert into spotify_tokens (user_id, refresh_token) select id, 'r' from users`)
   await postgres.query(
@@ -25,8 +22,7 @@ beforeAll(async () => {
   await postgres.query('analyze users, spotify_tokens, poll_state, incidents')
 })
 afterAll(async () => {
-  await postgres.close()
-  await stream.release()
+  await database.release()
 })
 
 /** The plan of each statement that some work makes; none of them is run. */

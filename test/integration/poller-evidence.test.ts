@@ -1,7 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
-import { Secret } from '../../lib/secret.ts'
 import { openBudget } from '../../lib/spotify/budget.ts'
 import { toPermits } from '../../lib/spotify/permit.ts'
 import { Operator } from '../../operations/operator.ts'
@@ -24,11 +22,9 @@ let postgres: Postgres
 
 beforeAll(async () => {
   stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 3, name: 'test', log: stream.log })
+  postgres = stream.openPostgres(3)
 })
 afterAll(async () => {
-  await postgres.close()
   await stream.release()
 })
 beforeEach(async () => {

@@ -1,22 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
-import { Secret } from '../../lib/secret.ts'
 import { openUpkeepLead } from '../../services/poller/upkeep-lead.ts'
-import type { Stream } from '../support/kafka.ts'
-import { createStream } from '../support/kafka.ts'
+import type { TestDatabase } from '../support/database.ts'
+import { createDatabase } from '../support/database.ts'
 
-let stream: Stream
+let database: TestDatabase
 let postgres: Postgres
 
 beforeAll(async () => {
-  stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 4, name: 'test', log: stream.log })
+  database = await createDatabase()
+  postgres = database.openPostgres(4)
 })
 afterAll(async () => {
-  await postgres.close()
-  await stream.release()
+  await database.release()
 })
 
 test('of many pollers one looks at all users; the others read what it found, and one takes over when it goes', async () => {

@@ -1,27 +1,23 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
-import { Secret } from '../../lib/secret.ts'
 import type { Book } from '../../lib/spotify/budget-rule.ts'
 import { addPause, clearStrikes, emptyBook, refund, take } from '../../lib/spotify/budget-rule.ts'
 import * as store from '../../lib/spotify/budget-store.ts'
 import type { RequestLane } from '../../lib/spotify/outcome.ts'
 import { lanes } from '../../lib/spotify/outcome.ts'
-import type { Stream } from '../support/kafka.ts'
-import { createStream } from '../support/kafka.ts'
+import type { TestDatabase } from '../support/database.ts'
+import { createDatabase } from '../support/database.ts'
 
-let stream: Stream
+let database: TestDatabase
 let postgres: Postgres
 
 beforeAll(async () => {
-  stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 2, name: 'test', log: stream.log })
+  database = await createDatabase()
+  postgres = database.openPostgres(2)
 })
 afterAll(async () => {
-  await postgres.close()
-  await stream.release()
+  await database.release()
 })
 
 type Step =

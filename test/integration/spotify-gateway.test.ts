@@ -11,12 +11,12 @@ import { withPermit } from '../../lib/spotify/permit.ts'
 import { openAppToken } from '../../lib/spotify/tokens.ts'
 import type { SpotifySimulator } from '../../simulators/spotify/simulator.ts'
 import { startSpotifySimulator } from '../../simulators/spotify/simulator.ts'
-import type { Stream } from '../support/kafka.ts'
-import { createStream } from '../support/kafka.ts'
+import type { TestDatabase } from '../support/database.ts'
+import { createDatabase } from '../support/database.ts'
 import { spotifyTestConfig } from '../support/spotify.ts'
 import { openTcpProxy } from '../support/tcp-proxy.ts'
 
-let stream: Stream
+let database: TestDatabase
 let postgres: Postgres
 let sim: SpotifySimulator
 let gateway: Gateway
@@ -24,16 +24,14 @@ let clientId: string
 let used: (lane: RequestLane) => Promise<number>
 
 beforeAll(async () => {
-  stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 6, name: 'test', log: stream.log })
+  database = await createDatabase()
+  postgres = database.openPostgres(6)
   sim = await startSpotifySimulator({ listeners: 3 })
 })
 afterAll(async () => {
   await gateway.close()
   await sim.stop()
-  await postgres.close()
-  await stream.release()
+  await database.release()
 })
 beforeEach(async () => {
   await gateway?.close()
@@ -91,10 +89,10 @@ describe('the gateway', () => {
   })
 
   test('remembers the 429 that Postgres was not there for, and sends nothing before it is stored', async () => {
-    const url = new URL(stream.env.DATABASE_URL ?? '')
+    const url = new URL(database.env.DATABASE_URL ?? '')
     const link = await openTcpProxy({ port: Number(url.port) })
     url.port = String(link.port)
-    const sql = openPostgres({ url: new Secret(url.href), connections: 2, name: 'linked', log: stream.log })
+    const sql = openPostgres({ url: new Secret(url.href), connections: 2, name: 'linked', log: database.log })
     const config = spotifyTestConfig(sim, { SPOTIFY_CLIENT_ID: clientId })
     const linked = openGateway({ sql, config, connections: 1 })
     const { permits } = await linked.reserve('polling', 1)

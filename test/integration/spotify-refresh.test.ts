@@ -21,13 +21,13 @@ import {
 } from '../../lib/spotify/token-store.ts'
 import type { SpotifySimulator } from '../../simulators/spotify/simulator.ts'
 import { startSpotifySimulator } from '../../simulators/spotify/simulator.ts'
-import type { Stream } from '../support/kafka.ts'
-import { createStream } from '../support/kafka.ts'
+import type { TestDatabase } from '../support/database.ts'
+import { createDatabase } from '../support/database.ts'
 import { addUser, spotifyTestConfig, testCrypto } from '../support/spotify.ts'
 import { openTcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 
-let stream: Stream
+let database: TestDatabase
 let postgres: Postgres
 let sim: SpotifySimulator
 let client: SpotifyClient
@@ -36,9 +36,8 @@ let budget: Budget
 let listener = 0
 
 beforeAll(async () => {
-  stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 8, name: 'test', log: stream.log })
+  database = await createDatabase()
+  postgres = database.openPostgres(8)
   sim = await startSpotifySimulator({ listeners: 50, refreshTokenRotation: 'always', hangMs: 3_000 })
   client = openSpotifyClient(spotifyTestConfig(sim), { connections: 8 })
   budget = openBudget({ sql: postgres, clientId: 'refresh', dailyRequests: 1_000_000 })
@@ -48,8 +47,7 @@ afterAll(async () => {
   await client.close()
   await budget.close()
   await sim.stop()
-  await postgres.close()
-  await stream.release()
+  await database.release()
 })
 beforeEach(() => {
   sim.clearFaults()
@@ -66,7 +64,7 @@ const tokensOf = async (userId: number) => {
   return { refresh, access, expiresInMs: stored.expiresInMs }
 }
 const refresherOf = (gateway: Gateway, sql: Postgres = postgres) =>
-  createRefresher({ gateway, clientId: 'refresh', sql, crypto: testCrypto, log: stream.log })
+  createRefresher({ gateway, clientId: 'refresh', sql, crypto: testCrypto, log: database.log })
 
 /** A refresher that finds the world changed when Spotify's answer is there. */
 function refresherAfter(change: () => Promise<unknown>, sql: Postgres = postgres): Refresher {
@@ -195,14 +193,14 @@ describe('a refresh', () => {
   test('a rotated token is stored as soon as Postgres takes it again, however long that takes', async () => {
     const userId = await addUser(postgres, sim, listener)
     const before = await tokensOf(userId)
-    const url = new URL(stream.env.DATABASE_URL ?? '')
+    const url = new URL(database.env.DATABASE_URL ?? '')
     const link = await openTcpProxy({ port: Number(url.port) })
     url.port = String(link.port)
     const linked = openPostgres({
       url: new Secret(url.href),
       connections: 2,
       name: 'linked',
-      log: stream.log,
+      log: database.log,
     })
     const stubborn = refresherAfter(async () => {
       link.setMode({ type: 'refuse' })

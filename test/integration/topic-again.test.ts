@@ -3,7 +3,6 @@ import { createClient } from '../../lib/kafka/client.ts'
 import type { Kafka } from '../../lib/kafka/kafka.ts'
 import { migrateAll } from '../../lib/migrate.ts'
 import type { Postgres } from '../../lib/postgres.ts'
-import { openPostgres } from '../../lib/postgres.ts'
 import type { S3 } from '../../lib/s3.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { OperationalEvent } from '../../lib/topology.ts'
@@ -27,14 +26,12 @@ const partitionsUsed = [7, 8, 9]
 
 beforeAll(async () => {
   stream = await createStream()
-  const url = new Secret(stream.env.DATABASE_URL ?? '')
-  postgres = openPostgres({ url, connections: 2, name: 'test', log: stream.log })
+  postgres = stream.openPostgres(2)
   kafka = (await stream.openKafka()).kafka
   s3 = openTestS3(stream.env)
 })
 afterAll(async () => {
   await s3.close()
-  await postgres.close()
   await stream.release()
 })
 

@@ -1,4 +1,3 @@
-import { inject } from 'vitest'
 import type { Codec } from '../../lib/codec.ts'
 import { openCodec } from '../../lib/codec.ts'
 import type { KafkaConfig } from '../../lib/config.ts'
@@ -11,19 +10,17 @@ import { openKafka } from '../../lib/kafka/kafka.ts'
 import { readRange } from '../../lib/kafka/read-range.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
 import type { Logger } from '../../lib/log.ts'
-import { openLog } from '../../lib/log.ts'
 import { registerSchemas } from '../../lib/migrate-schemas.ts'
 import type { Topology } from '../../lib/topology.ts'
 import { allTopics, topology } from '../../lib/topology.ts'
-import type { World } from './world.ts'
-import { createWorld } from './world.ts'
+import type { TestDatabase } from './database.ts'
+import { createDatabase } from './database.ts'
 
 /** A world whose database, topics and schemas are in place, with what most tests need at hand. */
-export interface Stream extends World {
+export interface Stream extends TestDatabase {
   config: KafkaConfig
   topology: Topology
   codec: Codec
-  log: Logger
   /** A connection of its own, closed with the world; its `fail` rejects {@link Stream.failed}. */
   openKafka(
     name?: string,
@@ -36,19 +33,18 @@ export interface Stream extends World {
 export async function createStream(): Promise<Stream> {
   // A test file opens more connections than any service, and each listens for signals.
   process.setMaxListeners(100)
-  const world = await createWorld(inject('template'))
-  const config = kafkaConfig(parseEnv(kafkaEnv, world.env))
-  const log = openLog('test', process.env.TEST_LOG_LEVEL ?? 'silent')
+  const database = await createDatabase()
+  const config = kafkaConfig(parseEnv(kafkaEnv, database.env))
+  const { log } = database
   await migrateKafka(config, log)
   const codec = openCodec(config)
   const opened: Kafka[] = []
 
   return {
-    ...world,
+    ...database,
     config,
     topology: topology(config.prefix),
     codec,
-    log,
     async openKafka(name = 'test', more = {}) {
       const health = new Health()
       const failures: unknown[] = []
@@ -66,7 +62,7 @@ export async function createStream(): Promise<Stream> {
     readTopic: (topic) => readTopic({ config, log, name: 'test-reader' }, topic),
     async release() {
       await Promise.all(opened.map((k) => k.close()))
-      await world.release()
+      await database.release()
     },
   }
 }

@@ -49,6 +49,8 @@ beforeAll(async () => {
   config = kafkaAt(ports.kafka)
   admin = createClient({ config, log, name: 'test' }).admin()
   await admin.connect()
+  // A broker answers before the controller gives it replicas.
+  await until(async () => (await admin.describeCluster()).brokers.length === 3, 'the cluster has its brokers')
 })
 afterAll(async () => {
   await admin.disconnect()

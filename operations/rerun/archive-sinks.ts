@@ -19,7 +19,7 @@ const objectAgeMs = 1
 export async function archiveSinks(
   { s3, prefix }: Archive,
   of: { topics: readonly Topic[]; tally: Tally; log: Logger },
-): Promise<Omit<Required<Sinks>, 'bury'>> {
+): Promise<Omit<Required<Sinks>, 'onDeadLetters'>> {
   if (!(await honoursConditions(s3, prefix))) {
     const hint = 'Update the object store, or use another one; songswap doctor --only s3 tries it.'
     throw new OperatorFault('The object store ignores If-None-Match: objects could be overwritten', hint)

@@ -18,7 +18,7 @@ export interface Portion {
 export interface FeederOptions {
   openSink: OpenSink<SpotifyResponse>
   /** Makes the dead letters of records of one partition durable, before their place is noted down. */
-  bury: (letters: DeadLetter[], of: { place: string; records: Portion['records'] }) => Promise<void>
+  onDeadLetters: (letters: DeadLetter[], of: { place: string; records: Portion['records'] }) => Promise<void>
   /** So many more records, of which so many were wanted, have their effect. */
   onSettled: (settled: { read: number; wanted: number }) => void
   signal: AbortSignal
@@ -30,7 +30,7 @@ const portionsWaiting = 6
 /** A sink may need several: what a twin's object lacks goes into another one. */
 const mostRounds = 1_000
 
-interface Lane {
+interface PartitionFeed {
   /** `topic/partition`. */
   place: string
   sink: PartitionSink<SpotifyResponse>
@@ -57,7 +57,7 @@ export class Feeder {
   readonly #o: FeederOptions
   readonly #limit = pLimit(partitionsAtATime)
   /** By topic and partition: logs of one partition come one after the other. */
-  readonly #lanes = new Map<string, Lane>()
+  readonly #feeds = new Map<string, PartitionFeed>()
   #waiting = 0
   #wake: (() => void)[] = []
   #failure: { error: unknown } | null = null
@@ -68,10 +68,10 @@ export class Feeder {
 
   /** Resolves when there is room for more. @throws what a sink threw meanwhile */
   async feed(portion: Portion): Promise<void> {
-    const lane = this.#lane(portion.stretch)
+    const feed = this.#feedOf(portion.stretch)
     this.#waiting++
-    lane.tail = lane.tail
-      .then(() => this.#limit(() => this.#write(lane, portion)))
+    feed.tail = feed.tail
+      .then(() => this.#limit(() => this.#write(feed, portion)))
       .catch((error) => {
         this.#failure ??= { error }
       })
@@ -91,52 +91,52 @@ export class Feeder {
    * @param ripen says that no record follows, to sinks that hold some back until their clock moves
    */
   async finish(ripen: () => void = () => undefined): Promise<void> {
-    await Promise.all([...this.#lanes.values()].map((lane) => lane.tail))
+    await Promise.all([...this.#feeds.values()].map((feed) => feed.tail))
     if (this.#failure) throw this.#failure.error
-    const holding = () => [...this.#lanes.values()].filter((lane) => lane.held.length > 0)
+    const holding = () => [...this.#feeds.values()].filter((feed) => feed.held.length > 0)
     for (let round = 0; holding().length > 0 && !this.#o.signal.aborted; round++) {
       if (round >= mostRounds) throw new Error('A sink does not settle what it was given')
       ripen()
-      for (const lane of holding()) await this.#settle(lane, { ...(await lane.sink.tick()), records: [] })
+      for (const feed of holding()) await this.#settle(feed, { ...(await feed.sink.tick()), records: [] })
     }
   }
 
   async close(): Promise<void> {
     this.#failure ??= { error: new Error('The feeder was closed') }
-    await Promise.all([...this.#lanes.values()].map((lane) => lane.tail))
-    for (const { sink } of this.#lanes.values()) await sink.close()
+    await Promise.all([...this.#feeds.values()].map((feed) => feed.tail))
+    for (const { sink } of this.#feeds.values()) await sink.close()
   }
 
-  #lane({ topic, partition }: Stretch): Lane {
+  #feedOf({ topic, partition }: Stretch): PartitionFeed {
     const name = `${topic}/${partition}`
-    const known = this.#lanes.get(name)
+    const known = this.#feeds.get(name)
     if (known) return known
     const { openSink, signal } = this.#o
     const sink = openSink(topic, partition, signal)
-    const lane = { place: name, sink, tail: Promise.resolve(), held: [] }
-    this.#lanes.set(name, lane)
-    return lane
+    const feed = { place: name, sink, tail: Promise.resolve(), held: [] }
+    this.#feeds.set(name, feed)
+    return feed
   }
 
-  async #write(lane: Lane, portion: Portion): Promise<void> {
+  async #write(feed: PartitionFeed, portion: Portion): Promise<void> {
     if (this.#failure || this.#o.signal.aborted) return
     const { stretch, records, through, read } = portion
-    lane.held.push({ stretch, last: records.at(-1)?.offset ?? null, through, read, wanted: records.length })
+    feed.held.push({ stretch, last: records.at(-1)?.offset ?? null, through, read, wanted: records.length })
     if (records.length === 0) {
       // Nothing wanted, so nothing to wait for; but not before what the sink may hold.
-      await this.#settle(lane, { through: null, deadLetters: [], records })
+      await this.#settle(feed, { through: null, deadLetters: [], records })
       return
     }
-    const settled = await lane.sink.write(records)
-    await this.#settle(lane, { ...settled, records })
+    const settled = await feed.sink.write(records)
+    await this.#settle(feed, { ...settled, records })
   }
 
-  async #settle(lane: Lane, settled: Settled & Pick<Portion, 'records'>): Promise<void> {
-    await this.#o.bury(settled.deadLetters, { place: lane.place, records: settled.records })
+  async #settle(feed: PartitionFeed, settled: Settled & Pick<Portion, 'records'>): Promise<void> {
+    await this.#o.onDeadLetters(settled.deadLetters, { place: feed.place, records: settled.records })
     const through = settled.through ?? -1
-    for (let first = lane.held[0]; first; first = lane.held[0]) {
+    for (let first = feed.held[0]; first; first = feed.held[0]) {
       if (first.last !== null && first.last > through) break
-      lane.held.shift()
+      feed.held.shift()
       first.stretch.next = Math.max(first.stretch.next, first.through + 1)
       this.#o.onSettled(first)
     }

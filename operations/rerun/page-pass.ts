@@ -49,7 +49,7 @@ export async function passOver(
   let done = 0
   const pass = {
     ...{ source, wanted, signal, pace: openPace(rate, { portion: loaderPortion, signal }) },
-    sinks: { openSink: () => handler, bury: async () => undefined },
+    sinks: { openSink: () => handler, onDeadLetters: async () => undefined },
     onSettled: ({ read }: { read: number }) => {
       done += read
       onProgress?.(done, total)

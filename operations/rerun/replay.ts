@@ -5,9 +5,9 @@ import type { Broker, Operator } from '../operator.ts'
 import { archiveSinks } from './archive-sinks.ts'
 import type { Choice } from './bounds.ts'
 import { sayOffsets } from './bounds.ts'
-import { openBurial } from './burial.ts'
 import type { Opening } from './conduct.ts'
 import { conduct } from './conduct.ts'
+import { deadLetterPublisher } from './dead-letter-publisher.ts'
 import type { Plan, Resume, Run } from './journal.ts'
 import { openRun, recordsLeft, stretch } from './journal.ts'
 import { finishRebuild, loaderPortion, loaderSinks, readSureTime } from './loader-sinks.ts'
@@ -147,7 +147,7 @@ async function toRerun(
     kind === 'archive'
       ? await archiveSinks(await operator.archive(), { topics, tally, log })
       : { openSink: loaderSinks({ group, topology: broker.topology, sql, log, tally, rerun }) }
-  const bury = openBurial({ broker, scope, group, tally, publish: choice.deadLetters })
+  const onDeadLetters = deadLetterPublisher({ broker, scope, group, tally, publish: choice.deadLetters })
   return {
     topics: topics.map(({ name }) => name),
     total: recordsLeft(plan.stretches),
@@ -155,7 +155,7 @@ async function toRerun(
     pace: openPace(choice.rate, { portion: loaderPortion, signal }),
     // The archiver leaves nothing out: its objects have no holes.
     openWanted: async () => (kind === 'archive' ? () => true : pagesOf(sql, { user: userOf(plan) })),
-    openSinks: async () => ({ ...sinks, bury }),
+    openSinks: async () => ({ ...sinks, onDeadLetters }),
     async finish() {
       if (rebuild && !signal.aborted) await finishRebuild(sql, rebuild, tally)
     },

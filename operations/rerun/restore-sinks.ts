@@ -1,8 +1,8 @@
 import { createClient } from '../../lib/kafka/client.ts'
 import { Producer } from '../../lib/kafka/producer.ts'
 import type { Broker, Operator } from '../operator.ts'
-import { openBurial } from './burial.ts'
 import type { Opening } from './conduct.ts'
+import { deadLetterPublisher } from './dead-letter-publisher.ts'
 import { loaderSinks, readSureTime } from './loader-sinks.ts'
 import type { Sinks } from './run.ts'
 import type { Tally } from './tally.ts'
@@ -32,7 +32,7 @@ export async function restoreSinks(options: RestoreSinkOptions): Promise<(topic:
     const group = topic === topology.recentlyPlayed.name ? loaderHistory : loaderMetadata
     return {
       openSink: toTopic ?? loaderSinks({ group, topology, sql, log, tally, rerun }),
-      bury: openBurial({ broker, scope, group, tally, publish: deadLetters }),
+      onDeadLetters: deadLetterPublisher({ broker, scope, group, tally, publish: deadLetters }),
     }
   }
 }

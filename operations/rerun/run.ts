@@ -31,7 +31,7 @@ export type Wanted = (
 ) => boolean
 
 /** Where the records go: rows of the loader, objects of the archive, or a topic. */
-export interface Sinks extends Pick<FeederOptions, 'openSink' | 'bury'> {
+export interface Sinks extends Pick<FeederOptions, 'openSink' | 'onDeadLetters'> {
   /** Says that no record follows, to sinks that hold some back until their clock moves. */
   ripen?: () => void
 }

@@ -10,7 +10,7 @@ import { letterKey, readKnownLetters } from './known-letters.ts'
 import type { Tally } from './tally.ts'
 import { addDeadLetters } from './tally.ts'
 
-export interface BurialOptions {
+export interface DeadLetterPublisherOptions {
   broker: Broker
   scope: Scope
   /** Group in whose name the records die. */
@@ -24,7 +24,7 @@ export interface BurialOptions {
  * Publishes dead letters as the live group does, behind the same flood valve. What lies in their topic already is
  * counted, and not reported again.
  */
-export function openBurial(options: BurialOptions): FeederOptions['bury'] {
+export function deadLetterPublisher(options: DeadLetterPublisherOptions): FeederOptions['onDeadLetters'] {
   const { broker, scope, group, publish, tally } = options
   const valves = new Map<string, FloodValve>()
   let producer: Promise<Producer> | null = null

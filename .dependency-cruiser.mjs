@@ -1,7 +1,9 @@
-/**
- * Who may import whom. Types count like code. Files of tests may import everything, and
- * nothing imports them. What only tests, the launcher or the build need is absent from the image.
+/*
+ * Who may import whom, as ARCHITECTURE.md draws it. Types count like code. Tests may import everything, and nothing
+ * imports them.
  */
+
+/** By floor, the lower ones. */
 const mayImport = {
   lib: [],
   db: ['lib'],
@@ -18,7 +20,6 @@ const tests = '^test/|[.]test[.]ts$'
 
 const arrows = Object.entries(mayImport).map(([floor, lower]) => ({
   name: `${floor}-imports-only-${lower.join('-') || 'itself'}`,
-  severity: 'error',
   from: { path: `^${floor}/`, pathNot: tests },
   to: { path: `^(${floors.join('|')})/`, pathNot: `^(${[floor, ...lower].join('|')})/` },
 }))
@@ -31,7 +32,6 @@ const owners = {
 
 const owned = Object.entries(owners).map(([name, owner]) => ({
   name: `only-${owner}-imports-${name}`,
-  severity: 'error',
   from: { pathNot: `^${owner}(/|$)|${tests}` },
   to: { path: `^node_modules/${name}/` },
 }))
@@ -41,22 +41,20 @@ export default {
   forbidden: [
     ...arrows,
     ...owned,
-    { name: 'no-circles', severity: 'warn', from: {}, to: { circular: true } },
+    { name: 'no-circles', from: {}, to: { circular: true } },
     {
       name: 'services-do-not-know-each-other',
-      severity: 'error',
       from: { path: '^services/([^/]+)/', pathNot: tests },
       to: { path: '^services/[^/]+/', pathNot: '^services/$1/' },
     },
-    { name: 'nothing-imports-tests', severity: 'error', from: { pathNot: tests }, to: { path: tests } },
+    { name: 'nothing-imports-tests', from: { pathNot: tests }, to: { path: tests } },
     {
       name: 'production-needs-no-dev-dependency',
-      severity: 'error',
       from: { path: `^(${floors.join('|')})/`, pathNot: `^stack/|${tests}` },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg'], dependencyTypesNot: ['type-only'] },
     },
-    { name: 'everything-resolves', severity: 'error', from: {}, to: { couldNotResolve: true } },
-  ],
+    { name: 'everything-resolves', from: {}, to: { couldNotResolve: true } },
+  ].map((rule) => ({ severity: 'error', ...rule })),
   options: {
     // It sees imports of types too. TypeScript 7 has no API yet that could be asked.
     parser: 'swc',

@@ -1,18 +1,10 @@
 import type { Sql } from '../../lib/postgres.ts'
-import type { AlbumRow, ArtistRow, Catalogue, FeaturesRow } from './catalogue.ts'
+import type { AlbumRow, ArtistRow, Catalogue, FeaturesRow, WriteMode } from './catalogue.ts'
 import { featureNames } from './catalogue.ts'
 import { upsertObservations } from './observation-store.ts'
 import { upsertTracks } from './track-store.ts'
 import type { Columns, UpsertEffect, VersionRow, Versions } from './version-store.ts'
 import { clearColumns, readSilent, readVersions, toVersions } from './version-store.ts'
-
-/**
- * How rows are written that the database has already.
- *
- * - `newer`: a version wins over an older one alone; the same one again costs nothing.
- * - `repair`: the same version, read by a mended parser, wins also over what an earlier parser made of it.
- */
-export type WriteMode = 'newer' | 'repair'
 
 /** Times of versions that a transaction has put into tables (Unix ms), by id. */
 export interface InTable {

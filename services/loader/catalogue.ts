@@ -104,3 +104,11 @@ export function dayOf(ms: number): string {
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
+
+/**
+ * How rows are written that the database has already.
+ *
+ * - `newer`: a version wins over an older one alone; the same one again costs nothing.
+ * - `repair`: the same version, read by a mended parser, wins also over what an earlier parser made of it.
+ */
+export type WriteMode = 'newer' | 'repair'

@@ -1,7 +1,6 @@
 import type { Sql } from '../../lib/postgres.ts'
-import type { Observation } from './catalogue.ts'
+import type { Observation, WriteMode } from './catalogue.ts'
 import { compareText } from './catalogue.ts'
-import type { WriteMode } from './catalogue-store.ts'
 
 type ObservationTable = 'track_popularity' | 'artist_popularity' | 'artist_followers'
 

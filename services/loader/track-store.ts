@@ -1,7 +1,6 @@
 import type { Sql } from '../../lib/postgres.ts'
-import type { TrackRow } from './catalogue.ts'
+import type { TrackRow, WriteMode } from './catalogue.ts'
 import { unseen } from './catalogue.ts'
-import type { WriteMode } from './catalogue-store.ts'
 import type { UpsertEffect, VersionRow, Versions } from './version-store.ts'
 import { clearColumns, readSilent, readVersions, toVersions } from './version-store.ts'
 

@@ -7,6 +7,7 @@ import type { ClaimedUser, Failure } from './claims.ts'
 import { giveBack, park, recordFailure } from './claims.ts'
 import type { Others } from './evidence.ts'
 import { pickControl, readRefusalEvidence, readTokenEvidence, unparkRecent } from './evidence.ts'
+import type { ParkReason } from './notices.ts'
 import { notices } from './notices.ts'
 import type { Fairness } from './plan.ts'
 import { planRetry } from './plan.ts'
@@ -81,13 +82,7 @@ async function noteOutage(context: PollContext, type: OutcomeType, failing: numb
   log.warn({ type, failing, unparked }, 'refusals_taken_for_outage')
 }
 
-/** What a user is parked for: an answer, or a token that is not there; with Spotify's own words. */
-export interface ParkReason {
-  reason: OutcomeType | 'no_tokens'
-  words: string
-}
-
-/** The event first: a crash in between publishes it twice, never not at all. */
+/** Publishes before parking: a crash in between may repeat the event but never loses it. */
 export async function parkUser(
   context: PollContext,
   user: ClaimedUser,

@@ -1,6 +1,12 @@
 import type { Notice } from '../../lib/events.ts'
+import type { OutcomeType } from '../../lib/spotify/outcome.ts'
 import type { ClaimedUser } from './claims.ts'
-import type { ParkReason } from './failures.ts'
+
+/** What a user is parked for: an answer, or a token that is not there; with Spotify's own words. */
+export interface ParkReason {
+  reason: OutcomeType | 'no_tokens'
+  words: string
+}
 
 /** The words of every event that the poller tells. */
 type UserWords = Pick<ClaimedUser, 'userId' | 'displayName' | 'spotifyId'>

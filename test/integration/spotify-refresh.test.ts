@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Postgres } from '../../lib/postgres.ts'
 import { openPostgres } from '../../lib/postgres.ts'
 import { Secret } from '../../lib/secret.ts'
@@ -19,11 +19,12 @@ import {
   releaseRefresh,
   storeRefreshed,
 } from '../../lib/spotify/token-store.ts'
+import { addSimulatedUsers } from '../../simulators/demo-users.ts'
 import type { SpotifySimulator } from '../../simulators/spotify/simulator.ts'
 import { startSpotifySimulator } from '../../simulators/spotify/simulator.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createDatabase } from '../support/database.ts'
-import { addUser, spotifyTestConfig, testCrypto } from '../support/spotify.ts'
+import { addUser, spotifyTestConfig, spotifyTestEnv, testCrypto } from '../support/spotify.ts'
 import { openTcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 
@@ -384,4 +385,25 @@ test('two connections of one user at once end as one user', async () => {
     )
   const ids = await Promise.all([connect(), connect(), connect()])
   expect(new Set(ids).size).toBe(1)
+})
+
+test('the listeners of a demo become users whose tokens can be renewed; those of an earlier run stay as they are', async () => {
+  const demo = await startSpotifySimulator({ listeners: 3 })
+  onTestFinished(() => demo.stop())
+  const env = { ...database.env, ...spotifyTestEnv(demo) }
+  await postgres.query('truncate users cascade')
+  const paused = await addUser(postgres, demo, 1)
+  await postgres.query(`update users set status = 'paused' where id = $1`, [paused])
+  const usersSql = `select id, spotify_id, status, refresh_token from users join spotify_tokens on user_id = id
+    join poll_state using (user_id) order by spotify_id`
+  expect(await addSimulatedUsers(demo.url, env)).toBe(3)
+  const { rows } = await postgres.query(usersSql)
+  expect(rows).toMatchObject([{ status: 'active' }, { id: paused, status: 'paused' }, { status: 'active' }])
+  expect(await readTokens(postgres, rows[0].id)).toMatchObject({ accessSealed: null })
+  const own = openGateway({ sql: postgres, config: spotifyTestConfig(demo), connections: 1 })
+  onTestFinished(() => own.close())
+  expect(await refresherOf(own).refresh(rows[0].id)).toMatchObject({ type: 'fresh' })
+  const before = await postgres.query(usersSql)
+  await addSimulatedUsers(demo.url, env)
+  expect((await postgres.query(usersSql)).rows).toEqual(before.rows)
 })

@@ -1,9 +1,9 @@
-import avsc from 'avsc'
+import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
+import type avsc from 'avsc'
 import { request } from 'undici'
-import { z } from 'zod'
 import type { Server } from './errors.ts'
 import { calling, messageOf, RetriableError } from './errors.ts'
-import { withDeadline } from './time-limit.ts'
+import { late, withDeadline, within } from './time-limit.ts'
 import type { AvroSchema } from './topology.ts'
 
 const defaultAnswerWithinMs = 10_000
@@ -32,22 +32,14 @@ export interface Registry {
   ask(method: 'GET' | 'POST' | 'PUT', path: string, body?: object): Promise<RegistryAnswer>
 }
 
-/** A registered schema. The registry may hold JSON Schema and Protobuf as well. */
-const entry = z.object({
-  schema: z.string(),
-  schemaType: z.string().default('AVRO'),
-  references: z.array(z.object({ subject: z.string(), version: z.int() })).nullish(),
-})
-
-type Entry = z.infer<typeof entry>
-
 /** @param url the Confluent API, e.g. `http://host:8080/apis/ccompat/v7` */
 export function openRegistry(url: string, answerWithinMs = defaultAnswerWithinMs): Registry {
   const { host, username, password } = new URL(url)
-  const login = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`)
+  const auth = username && { username: decodeURIComponent(username), password: decodeURIComponent(password) }
+  const login = auth && Buffer.from(`${auth.username}:${auth.password}`).toString('base64')
   const headers = {
     'content-type': 'application/vnd.schemaregistry.v1+json',
-    ...(username && { authorization: `Basic ${login.toString('base64')}` }),
+    ...(login && { authorization: `Basic ${login}` }),
   }
   const server: Server = {
     name: 'schema-registry',
@@ -71,66 +63,103 @@ export function openRegistry(url: string, answerWithinMs = defaultAnswerWithinMs
       }
     })
 
+  // Retries belong to the callers, whose partitions pause meanwhile.
+  const connect = () =>
+    new SchemaRegistry({
+      host: toAddress(url),
+      retry: { retries: 0 },
+      ...(auth && { auth }),
+    })
+  let client = connect()
+
+  /**
+   * The library waits without end for the rest of half an answer, and everybody who asks for the same id waits with
+   * it: so each call has a limit, and a late one replaces the client.
+   */
+  const bounded: Bounded = async (call) => {
+    const result = await within(answerWithinMs, call(client))
+    if (result !== late) return result
+    client = connect()
+    throw new RetriableError(
+      `The schema registry at ${host} does not answer: nothing within ${answerWithinMs / 1000} s`,
+    )
+  }
+
   return {
     ask,
-    lookUp: (id) => calling(server, () => lookUp(ask, id)),
-    idOf: (subject, schema) => calling(server, () => idOf(ask, subject, schema)),
+    lookUp: (id) => calling(server, () => lookUp({ bounded, ask }, id)),
+    idOf: (subject, schema) => calling(server, () => idOf(bounded, subject, schema)),
   }
 }
 
+/** Without the login, which the library takes apart from it. */
+function toAddress(url: string): string {
+  const address = new URL(url)
+  address.username = ''
+  address.password = ''
+  return address.href.replace(/\/$/, '')
+}
+
+type Bounded = <T>(call: (client: SchemaRegistry) => Promise<T>) => Promise<T>
+
+interface Client {
+  bounded: Bounded
+  ask: Registry['ask']
+}
+
+async function lookUp({ bounded, ask }: Client, id: number): Promise<Lookup> {
+  try {
+    const type: object = await bounded((client) => client.getSchema(id))
+    if (isAvro(type)) return { type: 'found', schema: type.schema({ exportAttrs: true }) as AvroSchema }
+    return { type: 'unreadable', reason: `Schema ${id} is not Avro` }
+  } catch (error) {
+    if (error instanceof RetriableError) throw error
+    return confirmUnreadable(ask, id, error)
+  }
+}
+
+/** The registry may hold JSON Schema and Protobuf as well. */
+function isAvro(schema: object): schema is avsc.Type {
+  return 'schema' in schema && typeof schema.schema === 'function'
+}
+
 /**
- * Records are dead-lettered for a schema that is unknown or unreadable. In an outage others may answer in place of the
- * registry (a proxy, with a 404 or a page of HTML): only JSON of its own form is believed.
+ * Asks once more before a schema counts as unknown or unreadable, since its records become dead letters. The library
+ * does not distinguish the registry's "not found" from what else may answer in an outage (a proxy's 404, a page of
+ * HTML, half an answer): only JSON of the registry's own form counts.
  *
  * @throws RetriableError for everything else
  */
-async function lookUp(ask: Registry['ask'], id: number): Promise<Lookup> {
+async function confirmUnreadable(ask: Registry['ask'], id: number, error: unknown): Promise<Lookup> {
   const answer = await ask('GET', `/schemas/ids/${id}`)
   if (answer.status === 404 && typeof fieldOf(answer.json, 'error_code') === 'number') {
     return { type: 'unknown', reason: `The registry does not know schema ${id}` }
   }
-  const found = toEntry(answer)
-  if (found.schemaType !== 'AVRO') return { type: 'unreadable', reason: `Schema ${id} is not Avro` }
-  try {
-    return { type: 'found', schema: await toSchema(ask, found) }
-  } catch (error) {
-    if (error instanceof RetriableError) throw error
+  const wasAnswered = !(error instanceof Error && 'status' in error)
+  if (answer.status === 200 && typeof fieldOf(answer.json, 'schema') === 'string' && wasAnswered) {
     return { type: 'unreadable', reason: `Schema ${id} cannot be read: ${messageOf(error)}` }
   }
+  throw unexpected(answer)
 }
 
-async function idOf(ask: Registry['ask'], subject: string, schema: object): Promise<number> {
-  const answer = await ask('POST', `/subjects/${subject}`, { schema: JSON.stringify(schema) })
-  if (answer.status === 404) {
-    throw new RetriableError(`The schema of ${subject} is not registered; run: npm run migrate`)
+async function idOf(bounded: Bounded, subject: string, schema: object): Promise<number> {
+  const avro = { type: SchemaType.AVRO, schema: JSON.stringify(schema) } as SubjectSchema
+  const id: unknown = await bounded((client) => client.getRegistryIdBySchema(subject, avro)).catch(
+    (error) => {
+      if (error instanceof RetriableError) throw error
+      if (error instanceof Error && error.name === 'ConfluentSchemaRegistryError') {
+        throw new RetriableError(`The schema of ${subject} is not registered; run: npm run migrate`)
+      }
+      throw new RetriableError(`The schema registry does not answer: ${messageOf(error)}`, { cause: error })
+    },
+  )
+  if (typeof id !== 'number') {
+    throw new RetriableError(`The schema registry answers without an id for ${subject}`)
   }
-  const id = fieldOf(answer.json, 'id')
-  if (answer.status !== 200 || typeof id !== 'number') throw unexpected(answer)
   return id
 }
 
-/** @throws RetriableError when it is none */
-function toEntry(answer: RegistryAnswer): Entry {
-  const { data } = entry.safeParse(answer.json)
-  if (answer.status !== 200 || !data) throw unexpected(answer)
-  return data
-}
-
-/** A schema with those of other subjects that it refers to, as one. */
-async function toSchema(ask: Registry['ask'], own: Entry): Promise<AvroSchema> {
-  const types: Record<string, avsc.Type> = {}
-  const seen = new Set<string>()
-  async function add({ schema, references }: Entry): Promise<avsc.Type> {
-    for (const { subject, version } of references ?? []) {
-      const path = `/subjects/${encodeURIComponent(subject)}/versions/${version}`
-      if (seen.has(path)) continue
-      seen.add(path)
-      await add(toEntry(await ask('GET', path)))
-    }
-    return avsc.Type.forSchema(JSON.parse(schema), { registry: types })
-  }
-  return (await add(own)).schema({ exportAttrs: true }) as AvroSchema
-}
+type SubjectSchema = Parameters<SchemaRegistry['getRegistryIdBySchema']>[1]
 
 /** For an answer that is not what was asked for. */
 export function unexpected({ status, json }: RegistryAnswer): RetriableError {

@@ -111,12 +111,12 @@ test('schemas are asked for once, however many records there are', async () => {
   expect(requests.length).toBe(asked)
 })
 
-test('an unknown schema id is asked for once, however many records carry it', async () => {
+test('an unknown schema id is asked for and confirmed once, however many records carry it', async () => {
   codec = openGated(0)
   for (let i = 0; i < 20; i++) {
     expect(await codec.decode(framed(987_654, Buffer.from('x')))).toMatchObject({ reason: 'unknown_schema' })
   }
-  expect(requests.length).toBe(1)
+  expect(requests.length).toBe(2)
 })
 
 test('an id that is unknown for a moment is an outage, and decoded when the registry knows it', async () => {

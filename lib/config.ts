@@ -96,10 +96,6 @@ export interface ServiceConfig {
   logLevel: string
 }
 
-export function serviceConfig(e: z.infer<z.ZodObject<typeof serviceEnv>>): ServiceConfig {
-  return { http: { host: e.HTTP_HOST, port: e.HTTP_PORT }, logLevel: e.LOG_LEVEL }
-}
-
 /** Settings of whoever talks to Kafka and the registry. */
 export const kafkaEnv = {
   KAFKA_BROKERS: brokerList,

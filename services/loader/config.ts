@@ -1,52 +1,37 @@
 import { z } from 'zod'
-import type { Env, KafkaConfig, ServiceConfig } from '../../lib/config.ts'
-import {
-  kafkaConfig,
-  kafkaEnv,
-  parseEnv,
-  postgresEnv,
-  serviceConfig,
-  serviceEnv,
-  wholeNumber,
-} from '../../lib/config.ts'
-import type { Secret } from '../../lib/secret.ts'
+import type { Env } from '../../lib/config.ts'
+import { wholeNumber } from '../../lib/config.ts'
+import type { ConfigOf } from '../../lib/settings.ts'
+import { databaseUrl, readSettings, seconds, serviceSettings, setting } from '../../lib/settings.ts'
 
-const env = {
-  ...serviceEnv,
-  ...kafkaEnv,
-  ...postgresEnv,
-  AUDIO_FEATURES_PROVIDER: z.enum(['auto', 'spotify', 'reccobeats', 'none']).default('auto'),
-  LOADER_BATCH_PAGES: wholeNumber(1, 1_000).default(100),
-  LOADER_BATCH_BYTES: wholeNumber(65_536, 256 * 1024 * 1024).default(16 * 1024 * 1024),
-  LOADER_SWEEP_SECONDS: wholeNumber(1, 86_400).default(300),
-  LOADER_REQUEST_AGAIN_DAYS: wholeNumber(1, 365).default(8),
-}
+const dayMs = 86_400_000
 
-export interface LoaderConfig extends ServiceConfig {
-  kafka: KafkaConfig
-  databaseUrl: Secret
+export const settings = {
+  ...serviceSettings,
+  databaseUrl,
   /** Whether requests for audio features are answered by anybody. */
-  wantsFeatures: boolean
+  wantsFeatures: setting(
+    'AUDIO_FEATURES_PROVIDER',
+    z
+      .enum(['auto', 'spotify', 'reccobeats', 'none'])
+      .default('auto')
+      .transform((provider) => provider !== 'none'),
+  ),
   /** Pages of 50 plays in one transaction, at most. */
-  batchPages: number
-  batchMaxBytes: number
+  batchPages: setting('LOADER_BATCH_PAGES', wholeNumber(1, 1_000).default(100)),
+  batchMaxBytes: setting('LOADER_BATCH_BYTES', wholeNumber(65_536, 256 << 20).default(16 << 20)),
   /** How often requests that a dead process left unpublished are looked for. */
-  sweepMs: number
+  sweepMs: seconds('LOADER_SWEEP_SECONDS', 300, { max: 86_400 }),
   /** After how long an unanswered request is made again; the topic forgets requests after seven days. */
-  requestAgainMs: number
+  requestAgainMs: setting(
+    'LOADER_REQUEST_AGAIN_DAYS',
+    wholeNumber(1, 365)
+      .default(8)
+      .transform((days) => days * dayMs),
+  ),
 }
+
+export type LoaderConfig = ConfigOf<typeof settings>
 
 /** @throws ConfigError naming every fault */
-export function readConfig(from: Env): LoaderConfig {
-  const e = parseEnv(env, from)
-  return {
-    ...serviceConfig(e),
-    kafka: kafkaConfig(e),
-    databaseUrl: e.DATABASE_URL,
-    wantsFeatures: e.AUDIO_FEATURES_PROVIDER !== 'none',
-    batchPages: e.LOADER_BATCH_PAGES,
-    batchMaxBytes: e.LOADER_BATCH_BYTES,
-    sweepMs: e.LOADER_SWEEP_SECONDS * 1_000,
-    requestAgainMs: e.LOADER_REQUEST_AGAIN_DAYS * 86_400_000,
-  }
-}
+export const readConfig = (env: Env): LoaderConfig => readSettings(settings, env)

@@ -1,26 +1,20 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import * as config from '../../lib/config.ts'
+import type { Settings } from '../../lib/settings.ts'
+import { envOf } from '../../lib/settings.ts'
+import { settings as alerter } from '../../services/alerter/config.ts'
+import { settings as archiver } from '../../services/archiver/config.ts'
+import { settings as enricher } from '../../services/enricher/config.ts'
+import { settings as loader } from '../../services/loader/config.ts'
+import { settings as poller } from '../../services/poller/config.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
-/** Groups of settings that `lib/config.ts` exports, by the name that a service spreads. */
-const groups = new Map(
-  Object.entries(config)
-    .filter(([name]) => name.endsWith('Env'))
-    .map(([name, group]) => [name, Object.keys(group)]),
-)
+const services: Record<string, Settings> = { poller, archiver, loader, enricher, alerter }
 
-/** Environment names that a service reads, from the text of its `config.ts`. */
+/** Environment names that a service reads. */
 export function settingsOf(service: string): string[] {
-  const text = readFileSync(join(root, 'services', service, 'config.ts'), 'utf8')
-  const spread = [...text.matchAll(/^ {2}\.\.\.(\w+Env),/gm)].flatMap(([, group = '']) => {
-    const names = groups.get(group)
-    if (!names) throw new Error(`${service}: ${group} is not in lib/config.ts`)
-    return names
-  })
-  const own = [...text.matchAll(/^ {2}([A-Z][A-Z0-9_]+):/gm)].map(([, name = '']) => name)
-  return [...new Set([...spread, ...own])]
+  return Object.keys(envOf(services[service] ?? {}))
 }
 
 /** Which of them are secrets. */

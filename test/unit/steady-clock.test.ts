@@ -12,7 +12,7 @@ const comparesTimes = [
   'add.ts',
   'world.ts',
   'replays.ts',
-  'lane.ts',
+  'lookup-worker.ts',
   'outage-watch.ts',
   // Quotes such lines of kafkajs, and mends them.
   'kafkajs-patches.ts',

@@ -14,8 +14,6 @@ export interface KafkaOptions {
   ports: number[]
   controllerPorts: number[]
   links?: BrokerLinks
-  /** Of the brokers by Kafka's names, beside ours. */
-  settings?: Record<string, string>
   onCrash: (fault: StackFault) => void
 }
 
@@ -103,7 +101,6 @@ function brokerSettings(
     'message.max.bytes': maxRecordBytes,
     'replica.fetch.max.bytes': maxRecordBytes,
     'socket.request.max.bytes': 128 * 1024 * 1024,
-    ...options.settings,
   }
 }
 

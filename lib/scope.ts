@@ -1,6 +1,6 @@
 import type { Logger } from './log.ts'
 
-/** Whatever must be released: closed, stopped, disconnected. */
+/** What must be released: closed, stopped, disconnected. */
 export interface Resource {
   close(): Promise<void> | void
 }

@@ -15,7 +15,7 @@ export class ArchiveFormatError extends Error {
 export interface ArchiveReader {
   /** Schema of the rows. */
   schema: AvroSchema
-  /** What the object says of its rows, where a store may have lost its metadata; null: it was never written again. */
+  /** What the object says of its rows, where a store may have lost its metadata, or null if it was never written again. */
   summary: ObjectSummary | null
   /** Rows in offset order, a block in memory at a time. @throws ArchiveFormatError where the bytes end early or are damaged */
   rows: AsyncIterable<ArchivedRecord>

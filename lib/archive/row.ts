@@ -11,7 +11,7 @@ export interface ArchivedRecord<V = unknown> {
   timestamp: number
   key: Buffer | null
   headers: Header[]
-  /** The decoded value; null: a tombstone, or `raw` holds what could not be decoded. */
+  /** The decoded value, or null for a tombstone, and where `raw` holds what could not be decoded. */
   value: V | null
   /** The value's bytes as they were, schema id included, when they could not be decoded. */
   raw: Buffer | null

@@ -26,7 +26,7 @@ export interface IndexEntry {
 
 const userId = /^[1-9]\d{0,17}$/
 
-/** The user whom a record's key names; null: none. */
+/** The user whom a record's key names, or null if none. */
 export function userOf(key: Buffer | null): string | null {
   const text = key && key.length <= 18 ? key.toString('latin1') : ''
   return userId.test(text) ? text : null

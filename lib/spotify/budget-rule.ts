@@ -6,7 +6,7 @@ import type { Pause } from './pause-policy.ts'
 /** What is known of one lane; times are Unix times in milliseconds. */
 interface LaneBook {
   used: number
-  /** null: never paused. */
+  /** Null if it was never paused. */
   pausedUntil: number | null
   /** Pauses in a row without a success between. */
   strikes: number
@@ -14,7 +14,7 @@ interface LaneBook {
 
 /** The budget and the pauses of one client id, as `api_pauses` holds them; all lanes share one window. */
 export interface Book {
-  /** null: no request was ever granted. */
+  /** Null if no request was ever granted. */
   windowStartedAt: number | null
   lanes: Record<RequestLane, LaneBook>
 }

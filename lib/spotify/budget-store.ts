@@ -43,7 +43,7 @@ export async function ensureLanes(sql: Sql, clientId: string): Promise<void> {
 /** Requests that were granted, and the window that they were taken from. */
 export interface Taken {
   granted: number
-  /** Names the window, for a refund; null: nothing was granted. */
+  /** Names the window, for a refund, or null if nothing was granted. */
   window: string | null
   /** Until that window ends. */
   windowEndsInMs: number

@@ -32,7 +32,7 @@ export interface Refusal {
 export interface Reservation {
   granted: number
   refusal: Refusal | null
-  /** The window that they count in, for {@link Budget.refund}; null: nothing was granted. */
+  /** The window that they count in, for {@link Budget.refund}, or null if nothing was granted. */
   window: string | null
 }
 

@@ -32,7 +32,7 @@ export function classify(kind: CallKind, answer: HttpAnswer): Outcome {
   return { type: 'unexpected_status', message: `${status} ${textOf(answer)}`.trim() }
 }
 
-/** Tells what an error of the HTTP client means; null: it is none of the network's and belongs to the caller. */
+/** What an error of the HTTP client means, or null if it is not the network's and belongs to the caller. */
 export function classifyFailure(error: unknown): Outcome | null {
   if (!(error instanceof Error)) return null
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
@@ -74,7 +74,7 @@ function isNetworkFailure(error: Error, code: string): boolean {
   return error.cause instanceof Error && classifyFailure(error.cause) !== null
 }
 
-/** Why a body is not what it should be, going by what the answer says of itself; null: it says JSON, or nothing. */
+/** Why a body is not what it should be, going by what the answer says of itself, or null if it says JSON, or nothing. */
 function declaredFault(answer: HttpAnswer): string | null {
   const codings = codingsOf(answer)
   if (codings.length > 0) return `packed as ${codings.join(', ')}`

@@ -20,7 +20,7 @@ export function consentsLiveFrom(now: Date): Date {
   return new Date(now.getTime() - consentDays * dayMs)
 }
 
-/** Whole days until a consent ends; never negative; null: it is not known when it was given. */
+/** Whole days until a consent ends; never negative; or null if it is not known when it was given. */
 export function consentDaysLeft(authorizedAt: Date, now: Date): number
 export function consentDaysLeft(authorizedAt: Date | null, now: Date): number | null
 export function consentDaysLeft(authorizedAt: Date | null, now: Date): number | null {
@@ -32,9 +32,9 @@ export function consentDaysLeft(authorizedAt: Date | null, now: Date): number | 
  * The warning that is due for a consent: the smallest of 1, 7 and 30 days within which it ends. Ones that were
  * missed (nobody ran) are not made up for.
  *
- * @param authorizedAt null: not known, which counts as old
- * @param told the last warning of this consent that was published; null: none
- * @returns null: none, or it was published
+ * @param authorizedAt null if not known, which counts as old
+ * @param told the last warning of this consent that was published, or null if none
+ * @returns null if there is none, or it was published
  */
 export function dueWarning(
   authorizedAt: Date | null,

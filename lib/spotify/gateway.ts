@@ -49,7 +49,7 @@ export interface Gateway extends Resource {
 }
 
 /**
- * @param options.sql null: Postgres is away, and nothing is counted; for the doctor's two requests alone
+ * @param options.sql null if Postgres is away: then nothing is counted; for the doctor's two requests alone
  * @param options.connections most requests at a time per host
  */
 export function openGateway(options: {

@@ -10,13 +10,13 @@ import type { Outcome } from './outcome.ts'
 /** What came of one request. */
 export interface Answer {
   outcome: Outcome
-  /** null: there was no complete answer. */
+  /** Null if there was no complete answer. */
   status: number | null
   /** The body as received; empty when there was none. */
   body: Buffer
   /** When the answer was complete: Unix time in milliseconds. */
   fetchedAt: number
-  /** When it was given, by the other side's clock (`Date`); null: it says nothing. */
+  /** When it was given, by the other side's clock (`Date`), or null if it says nothing. */
   serverDate: number | null
 }
 

@@ -3,8 +3,8 @@ import type { Sql } from '../postgres.ts'
 
 /**
  * Operational events that have a beginning and an end, over all processes and restarts: each is raised once
- * and resolved once. The event is published first and the row written after, so that a crash between repeats an
- * event and never swallows one. Two processes that find the same at the same moment may both tell it.
+ * and resolved once. The event is published first and the row written after: a crash in between may repeat an event but never
+ * loses one. Two processes that find the same at the same moment may both publish it.
  */
 export interface Incidents {
   /** Publishes the notice unless it is known to be raised. @returns whether it was published */

@@ -3,14 +3,14 @@ import type { Outcome, OutcomeType } from './outcome.ts'
 
 /** What follows from one way in which a request for a user can end. */
 export interface OutcomeRule {
-  /** The status of a user whose fault it surely is; null: it parks nobody, however often it comes. */
+  /** The status of a user whose fault it surely is, or null if it parks nobody, however often it comes. */
   parks: 'needs_reauth' | 'forbidden' | null
   /**
    * How it counts when Spotify as a whole is judged: `works`; `fails`; `refuses`, which is an outage only while
-   * nobody is served; null: it says nothing about Spotify.
+   * nobody is served, or null if it says nothing about Spotify.
    */
   counts: 'works' | 'fails' | 'refuses' | null
-  /** The event that it raises: about the user where it parks, else about the app; null: none by itself. */
+  /** The event that it raises: about the user where it parks, else about the app, or null if it raises none by itself. */
   event: EventType | null
   /** When the user is asked for again: by the plan, after the stored pause, or with back-off. */
   again: 'plan' | 'pause' | 'backoff'

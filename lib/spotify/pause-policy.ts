@@ -5,7 +5,7 @@ export interface Pause {
   lanes: readonly RequestLane[]
   /** Length, or with `maxMs` its first length: doubled at each pause in a row. */
   ms: number
-  /** null: `ms` is what Spotify asked for. */
+  /** Null if `ms` is what Spotify asked for. */
   maxMs: number | null
   reason: string
 }
@@ -19,7 +19,7 @@ const longWaitMs = minute
 const apiLanes: readonly RequestLane[] = ['polling', 'enrichment']
 
 /**
- * Which lanes an answer stops, and for how long; null: none.
+ * Which lanes an answer stops, and for how long, or null if none.
  *
  * | answer | lanes | length |
  * |---|---|---|

@@ -17,7 +17,7 @@ interface TokenRow {
 const columns = `refresh_token, access_token,
   (extract(epoch from expires_at - now()) * 1000)::float8 as expires_in_ms`
 
-/** null: the user has none. */
+/** Null if the user has none. */
 export async function readTokens(sql: Sql, userId: number): Promise<StoredTokens | null> {
   const { rows } = await sql.query<TokenRow>(`select ${columns} from spotify_tokens where user_id = $1`, [
     userId,
@@ -35,7 +35,7 @@ export interface RefreshClaim {
 /**
  * Makes the caller the user's only refresher for a while.
  *
- * @returns null: somebody else is at it, or the user has no tokens
+ * @returns null if somebody else is at it, or the user has no tokens
  */
 export async function claimRefresh(sql: Sql, userId: number, forMs: number): Promise<RefreshClaim | null> {
   const { rows } = await sql.query<TokenRow & { until: string }>(
@@ -107,7 +107,7 @@ export interface Connection {
   scope: string | null
   /** The app that the tokens were given to; absent: not known. */
   clientId?: string
-  /** When the user agreed; absent: now; null: not known. */
+  /** When the user agreed, or null if not known; absent: now. */
   authorizedAt?: Date | null
 }
 
@@ -156,7 +156,7 @@ export async function connectUser(sql: Sql, user: Connection): Promise<number> {
 }
 
 /**
- * The user whom a connection belongs to, locked; null: they are new.
+ * The user whom a connection belongs to, locked, or null if they are new.
  *
  * @param sql a transaction
  */

@@ -7,10 +7,10 @@ import type { Permit } from './permit.ts'
 /** What the token endpoint gave. */
 export interface Tokens {
   accessToken: string
-  /** null: Spotify sent none, the one that was used stays valid. */
+  /** Null if Spotify sent none: the one that was used stays valid. */
   refreshToken: string | null
   expiresInMs: number
-  /** Space-separated; null: not said, unchanged. */
+  /** Space-separated, or null if not said: unchanged. */
   scope: string | null
 }
 

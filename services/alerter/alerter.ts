@@ -11,7 +11,7 @@ import { openDecisions } from './decisions.ts'
 import { openDelivery } from './delivery.ts'
 import { AlertDesk } from './desk.ts'
 import { openDiscord } from './discord.ts'
-import { TellingMemory } from './memory.ts'
+import { AlertMemory } from './memory.ts'
 import { openOutageWatch } from './outage-watch.ts'
 import { openPollingWatch } from './polling-watch.ts'
 import { Poster } from './poster.ts'
@@ -34,7 +34,7 @@ export async function startAlerter(service: ServiceContext<AlerterConfig>): Prom
   const delivery = openDelivery({ sql, webhook, log })
   const rate = new MessageRate(config.messagesPerMinute)
   const poster = new Poster({ discord, rate, delivery, log, health })
-  const desk = new AlertDesk({ memory: new TellingMemory(config), poster, digestMs: config.digestMs, log })
+  const desk = new AlertDesk({ memory: new AlertMemory(config), poster, digestMs: config.digestMs, log })
 
   const decisions = openDecisions(sql, log)
   // Both topics by one member: kafkajs hands out every topic of the group to any member.

@@ -7,7 +7,7 @@ import { Secret } from '../../lib/secret.ts'
 import { startDiscordSimulator } from '../../simulators/discord/simulator.ts'
 import { AlertDesk } from './desk.ts'
 import { openDiscord } from './discord.ts'
-import { TellingMemory } from './memory.ts'
+import { AlertMemory } from './memory.ts'
 import { Poster } from './poster.ts'
 import { MessageRate } from './rate.ts'
 import { toEventReport } from './report.ts'
@@ -23,7 +23,7 @@ test('alerts beside a refused one are posted once each, however narrow the rate 
   const delivery = { accepted: () => undefined, refused: () => undefined }
   const rate = new MessageRate(1_000)
   const poster = new Poster({ discord, rate, delivery, log, health: new Health() })
-  const memory = new TellingMemory({ quietMs: 60_000, digestMs: 60_000 })
+  const memory = new AlertMemory({ quietMs: 60_000, digestMs: 60_000 })
   const desk = new AlertDesk({ memory, poster, digestMs: 60_000, log })
 
   const types = ['a', 'b', 'c', 'forbidden', 'd', 'e', 'forbidden too', 'f', 'g', 'h']

@@ -5,7 +5,7 @@ import type { Digest } from './digest.ts'
 import { mergeDigests, toDigestAlert } from './digest.ts'
 import type { Alert } from './embed.ts'
 import { toAlert, toMessages } from './embed.ts'
-import type { TellingMemory } from './memory.ts'
+import type { AlertMemory } from './memory.ts'
 import type { PostOffice } from './poster.ts'
 import type { Report } from './report.ts'
 import type { Announcement } from './triage.ts'
@@ -14,7 +14,7 @@ import { triage } from './triage.ts'
 /** A partition's share of the next digest. */
 export interface DigestSource {
   topic: string
-  /** Since when reports wait, a moment of `performance.now()`; null: none do. */
+  /** Since when reports wait, a moment of `performance.now()`, or null if none do. */
   waitingSince: number | null
   /** Hands over what waits. `posted` or `failed` is called exactly once, before anything else is handed over. */
   handOver(): { digest: Digest; posted: () => void; failed: () => void }
@@ -27,7 +27,7 @@ const digestRetryMs = 10_000
  * time. Nothing counts as told before Discord holds it.
  */
 export class AlertDesk {
-  readonly #memory: TellingMemory
+  readonly #memory: AlertMemory
   readonly #poster: PostOffice
   readonly #digestMs: number
   readonly #log: Logger
@@ -36,7 +36,7 @@ export class AlertDesk {
   readonly #turn = pLimit(1)
   #retryAt = 0
 
-  constructor(options: { memory: TellingMemory; poster: PostOffice; digestMs: number; log: Logger }) {
+  constructor(options: { memory: AlertMemory; poster: PostOffice; digestMs: number; log: Logger }) {
     this.#memory = options.memory
     this.#poster = options.poster
     this.#digestMs = options.digestMs

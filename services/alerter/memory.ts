@@ -5,10 +5,10 @@ import type { Announcement, Known, Memory } from './triage.ts'
 const kindsMax = 10_000
 
 /**
- * What this process has told, bounded: a kind that was silent for `quietMs` is forgotten and told at once when
- * it comes back. Lost at a restart, which costs a repeated alert and never one.
+ * What this process has posted, bounded: a kind that was silent for `quietMs` is forgotten, and posted at once when
+ * it comes back. In memory only: a restart may repeat an alert but never loses one.
  */
-export class TellingMemory implements Memory {
+export class AlertMemory implements Memory {
   readonly #kinds: LRUCache<string, Known>
   /** Times of the alerts at once, by family. */
   readonly #announced: LRUCache<string, number[]>

@@ -8,7 +8,7 @@ import { groupSubject, restoreState } from './evaluate.ts'
 
 /**
  * What is raised of the groups, kept over restarts of the alerter, so that nothing is raised twice and the end of
- * everything is told. Never throws: an alert must not depend on the database, which may be what it is about.
+ * everything is published. Never throws: an alert must not depend on the database, which may be what it is about.
  */
 export interface RaisedAlerts {
   restore(groups: readonly string[]): Promise<LagState>
@@ -16,7 +16,7 @@ export interface RaisedAlerts {
   keep(notices: readonly Notice[]): Promise<void>
 }
 
-/** @param sql null: there is no database, and a restart forgets */
+/** @param sql null if there is no database: then a restart forgets */
 export function openRaisedAlerts(sql: Sql | null, log: Logger): RaisedAlerts {
   if (!sql) return { restore: async () => new Map(), keep: async () => undefined }
   const incidents = openIncidents(sql, async () => undefined)

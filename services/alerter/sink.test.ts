@@ -6,7 +6,7 @@ import { openLog } from '../../lib/log.ts'
 import { openDecisions } from './decisions.ts'
 import { AlertDesk } from './desk.ts'
 import type { Alert } from './embed.ts'
-import { TellingMemory } from './memory.ts'
+import { AlertMemory } from './memory.ts'
 import { openAlertSink } from './sink.ts'
 
 /** A dead letter of one of a few kinds. */
@@ -45,7 +45,7 @@ test('no offset is returned before Discord holds what lies up to it, and nothing
           return true
         },
       }
-      const memory = new TellingMemory({ quietMs: 60_000, digestMs: 60_000 })
+      const memory = new AlertMemory({ quietMs: 60_000, digestMs: 60_000 })
       const desk = new AlertDesk({ memory, poster, digestMs: 0, log: openLog('test', 'silent') })
       const partitions = [left, right].map((todo, partition) => ({ partition, todo, taken: 0, settled: 0 }))
       const settledInAll = () => partitions.reduce((sum, p) => sum + p.settled, 0)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { TellingMemory } from './memory.ts'
+import { AlertMemory } from './memory.ts'
 import type { Report } from './report.ts'
 import type { Triage } from './triage.ts'
 import { announcementsMax, newsMs, triage } from './triage.ts'
@@ -23,10 +23,10 @@ const report = (kind: string, offset: number, state: Report['state'] = 'raised',
 })
 
 const now = 3_600_000
-const newMemory = () => new TellingMemory({ quietMs: 3_600_000, digestMs: 300_000 })
+const newMemory = () => new AlertMemory({ quietMs: 3_600_000, digestMs: 300_000 })
 
 /** Applies a triage as if everything was posted. */
-function post(memory: TellingMemory, reports: Report[]): Triage {
+function post(memory: AlertMemory, reports: Report[]): Triage {
   const result = triage(reports, memory, now)
   for (const a of result.announcements) memory.tell(a)
   for (const r of result.folded) memory.fold(r)

@@ -20,9 +20,9 @@ export interface ArchiverRow {
   row: ArchivedRecord
   /** Format that its value needs; null where there is no decoded value, which any format can hold. */
   format: RowFormat | null
-  /** The value's Avro binary, against which its encoding in the object is checked; null: none, or checked before. */
+  /** The value's Avro binary, against which its encoding in the object is checked, or null if it has none, or was checked before. */
   valueBytes: Buffer | null
-  /** The value's bytes as they lay in the topic; null: a tombstone. */
+  /** The value's bytes as they lay in the topic, or null for a tombstone. */
   bytes: Buffer | null
 }
 
@@ -65,7 +65,7 @@ export class RowFormats {
     return this.#byTopic.get(topic) ?? undecoded
   }
 
-  /** null: no object can embed this schema (a union, or a name that the rows use themselves). */
+  /** Null if no object can embed this schema (a union, or a name that the rows use themselves). */
   ofWriter(writer: Writer): RowFormat | null {
     const known = this.#byWriter.get(writer.id)
     if (known !== undefined) return known

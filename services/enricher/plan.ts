@@ -6,7 +6,7 @@ import type { Ticket } from './ticket.ts'
 export type Plan =
   /** Tickets of one kind, for one request; several tickets may be for the same id. */
   | { type: 'ask'; kind: MetadataKind; tickets: Ticket[] }
-  /** Nothing is ready before this time; null: nothing waits. */
+  /** Nothing is ready; the first will be after this time, or null if nothing waits. */
   | { type: 'wait'; forMs: number | null }
 
 export interface PlanOptions {

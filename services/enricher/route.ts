@@ -57,7 +57,7 @@ export const endpoints: Record<MetadataKind, Endpoint> = {
 /** More ids than this are dropped without a word. */
 export const reccobeatsBatchMax = 40
 
-/** Where a request goes; null: nobody answers it. */
+/** Where a request goes, or null if nobody answers it. */
 export function routeOf(
   kind: MetadataKind,
   options: { provider: FeaturesProvider; refused: Refused },

@@ -23,7 +23,7 @@ export interface Ticket {
   notBefore: number
   /** Of those, the ones with a success for others since the one before. */
   failures: number
-  /** The source's successes at the last failure; null: it has not failed yet. */
+  /** The source's successes at the last failure, or null if it has not failed yet. */
   successesAtFailure: number | null
 }
 

@@ -18,7 +18,7 @@ export interface Entry {
 /** A row that transactions under way are writing. */
 interface Writing {
   open: number
-  /** What the table is known to hold when all of them have ended; null: not known. */
+  /** What the table is known to hold when all of them have ended, or null if not known. */
   last: { form: string; seenAt: number } | null
 }
 
@@ -49,13 +49,13 @@ export class CommittedTable<R extends { id: string; fetchedAt: number }> {
     return !isGone && this.#freshness.isFresh(writtenAt, now)
   }
 
-  /** null: nothing is known of the row. */
+  /** Null if nothing is known of the row. */
   find(id: string): Entry | null {
     const entry = this.#entries.get(id)
     return entry && this.isValid(entry) ? entry : null
   }
 
-  /** null: the row may not be committed in its present form. */
+  /** Null if the row may not be committed in its present form. */
   findForm(row: R): Entry | null {
     const entry = this.find(row.id)
     return entry && this.hasForm(entry, row) ? entry : null

@@ -52,7 +52,7 @@ export class FastReader implements PageReader {
   }
 
   /**
-   * Reads what a page shows beyond the one before; null: it is to be read in full. What is repeated has been read under
+   * Reads what a page shows beyond the one before, or null if it is to be read in full. What is repeated has been read under
    * the same date, so that its numbers of the day are known too.
    */
   #readBeyond(head: PageHead, before: ShownPage): ReadPage | null {
@@ -66,7 +66,7 @@ export class FastReader implements PageReader {
     return { ...rest, page: { ...rest.page, size: items.length }, items, stored: cut.repeated }
   }
 
-  /** null: what is wrong with the page is to be said in its own characters. */
+  /** Null if the page must be read by the plain reader, whose words about a fault are in the page's own characters. */
   #readFast({ page, body }: PageHead, cut: Cut | null): ReadPage | null {
     const part = cut ? cut.rest : body
     if (part.includes('\\u')) return null

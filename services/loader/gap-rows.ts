@@ -7,7 +7,7 @@ export type PagePlace = Pick<Page, 'source' | 'partition' | 'offset'>
 /** A row of `gaps` while a batch is worked on. */
 export interface GapRow extends Gap {
   userId: string
-  /** null: it is not stored yet. */
+  /** Null if it is not stored yet. */
   id: number | null
   /** The row whose gap this one was a part of; null for a gap of its own. */
   part: GapRow | null

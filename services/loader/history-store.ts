@@ -8,7 +8,7 @@ import type { Healed, PlayRow, RejectedItem } from './transform.ts'
 export interface Place {
   partition: number
   offset: number
-  /** Of the partition's log; null: the first one. */
+  /** Of the partition's log, or null for the first one. */
   incarnation: number | null
 }
 

@@ -10,7 +10,7 @@ const dropReasons = {
   erased_user: 'The user was erased: nothing of theirs is kept.',
 } as const
 
-/** Why an item cannot be told: the page is dead-lettered for it, its other items are stored. */
+/** Why an item is rejected: the page is dead-lettered for it, its other items are stored. */
 const rejections = {
   invalid_item: 'The item is no object.',
   missing_track: 'The item has no track.',

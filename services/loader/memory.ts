@@ -29,7 +29,7 @@ export class Memory implements Resource {
   readonly #tracks = new KnownTracks()
   readonly #openings = new Openings()
   readonly #timer = setInterval(() => this.#pages.purge(), purgeEveryMs).unref()
-  /** undefined: no transaction has asked yet; null: it cannot be told. */
+  /** Undefined until a transaction has asked; null if this login may not ask. */
   #server: string | null | undefined
   /** Grows with each time that all was dropped. */
   #age = 0

@@ -2,9 +2,9 @@ import type { Postgres, Sql } from '../../lib/postgres.ts'
 
 /** What a transaction asks first. */
 export interface Opening {
-  /** Tells the server from every other one, and from itself before a restart; null: this login may not ask. */
+  /** Identifies the server, and its start; or null if this login may not ask. */
   server: string | null
-  /** Users of these who were erased, and whoever was of late. Nothing of theirs may be stored by this transaction. */
+  /** Those of the users who were erased, and all who were erased of late. This transaction may store nothing of theirs. */
   erased: ReadonlySet<string>
 }
 
@@ -23,7 +23,7 @@ const erasedOfLate = "interval '1 hour'"
 
 /** Asks first in transactions. */
 export class Openings {
-  /** Whether this login may ask for the server; null: not tried. */
+  /** Whether this login may ask for the server, or null if not tried. */
   #mayAsk: boolean | null = null
 
   /**
@@ -45,7 +45,7 @@ export class Openings {
     this.#mayAsk = null
   }
 
-  /** Keeps a lock on the table of erased users until the transaction ends: an eraser waits for it, and is waited for. */
+  /** Locks the table of erased users until the transaction ends: an eraser waits for this transaction, and this one for an eraser. */
   async ask(sql: Sql, userIds: readonly string[]): Promise<Opening> {
     const mayAsk = this.#mayAsk === true
     const { rows } = await sql.query<{ server: string | null; erased: string[] }>({

@@ -17,9 +17,9 @@ export interface Page {
   /** Where the page lies, or lay before it was restored from the archive. */
   partition: number
   offset: number
-  /** When that record was made; Unix time in milliseconds. null: not known, the page was made of stored plays. */
+  /** When that record was made; Unix time in milliseconds. Null if not known: the page was made of stored plays. */
   timestamp: number | null
-  /** Of its partition's log; null: of the log that the record was read from. */
+  /** Of its partition's log, or null for the log that the record was read from. */
   incarnation: number | null
   /** Put back on the topic by an operator, who wants to hear what becomes of it. */
   redriven: boolean

@@ -12,7 +12,7 @@ export interface SeenTrack {
   explicit: Said<boolean>
   isrc: Said<string>
   albumId: Said<string>
-  /** null: none that can be told, as with local files. */
+  /** Null if it has none that can be known, as with local files. */
   album: SeenAlbum | null
   /** In order; the first is the primary one. */
   artists: readonly SeenArtist[] | undefined

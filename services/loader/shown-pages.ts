@@ -7,8 +7,9 @@ const maxBytes = 32 << 20
 const roomStep = 16 << 10
 
 /**
- * The last page of each user, as far as memory goes. A page is put where the user's one before it lay, or one that
- * had to go: V8 would collect the whole heap for every few hundred of them.
+ * Of each user the last page that held nothing but plays, as far as memory goes. A page is copied into the bytes of the
+ * user's page before it, or of one that was evicted, where it fits: for new ones V8 would collect the whole heap every
+ * few hundred pages.
  */
 export class ShownPages {
   readonly #freshness: Freshness

@@ -21,7 +21,7 @@ export interface PlayRow {
   source: string
   partition: number
   offset: number
-  /** When the page's record was made, Unix ms; null: not known. */
+  /** When the page's record was made, Unix ms, or null if not known. */
   timestamp: number | null
   /** As of the page. */
   incarnation: number | null
@@ -48,7 +48,7 @@ export interface Healed {
 export interface HistoryPage {
   page: Page
   items: readonly Item[]
-  /** What it shows of the user's time; null: nothing, or it is no window of Spotify's. */
+  /** What it shows of the user's time, or null if nothing, or it is no window of Spotify's. */
   window: PageWindow | null
 }
 
@@ -130,7 +130,7 @@ function collectPage(into: Collected, read: ReadPage, body: Buffer): void {
   into.pages.push({ page, items, window: page.isWindow ? toWindow(page, items) : null })
 }
 
-/** @param play null: it is stored already */
+/** @param play null if it is stored already */
 function collectPlay(into: Collected, page: Page, play: Play | null): void {
   into.counts.plays++
   if (!play) return

@@ -77,7 +77,7 @@ const lastProbe = { ended: probeHours.length, unknown: 12 }
  * @param options.probes that failed since the user was parked
  * @param options.consent `ended`: no refresh token lives any more, and a few probes are enough
  * @param options.jitter 0 to 1: who was parked together is not tried together
- * @returns milliseconds; null: never, until they connect again or are resumed
+ * @returns milliseconds, or null for never, until they connect again or are resumed
  */
 export function toProbeDelay(options: {
   probes: number

@@ -21,11 +21,11 @@ export interface ClaimedUser {
   lastError: string | null
   /** Probes that failed since the user was parked. */
   probes: number
-  /** null: nobody knows when the user agreed. */
+  /** Null if nobody knows when the user agreed. */
   authorizedAt: Date | null
   /** An operational event about this user is open. */
   hasIncident: boolean
-  /** null: there are none. */
+  /** Null if there are none. */
   tokens: (StoredTokens & { clientId: string | null }) | null
 }
 
@@ -127,7 +127,7 @@ export async function giveBack(sql: Sql, leases: readonly Lease[], nextMs: numbe
 export interface PolledPage extends Lease {
   nextMs: number
   digest: string
-  /** Unix time in milliseconds; null: the page tells none. */
+  /** Unix time in milliseconds, or null if the page has none. */
   newestPlayedAt: number | null
 }
 
@@ -173,7 +173,7 @@ export interface Failure {
 /**
  * Records a failure and keeps the lease, which {@link giveBack} or {@link park} then ends.
  *
- * @returns null: the lease was lost
+ * @returns null if the lease was lost
  */
 export async function recordFailure(sql: Sql, lease: Lease, error: string): Promise<Failure | null> {
   const { rows } = await sql.query<Failure>({
@@ -202,7 +202,7 @@ function likeOf(error: string): readonly string[] {
 /**
  * Parks a user until the next probe and ends the lease; a user who was paused or reconnected meanwhile stays so.
  *
- * @param to.probeMs null: no probe any more
+ * @param to.probeMs null if there is no probe any more
  */
 export async function park(
   sql: Sql,
@@ -234,7 +234,7 @@ export async function activate(sql: Sql, lease: Lease): Promise<void> {
   )
 }
 
-/** Until the next user is due, in milliseconds; null: nobody ever. */
+/** Milliseconds until the next user is due, or null if no user will be. */
 export async function readNextDue(sql: Sql): Promise<number | null> {
   const { rows } = await sql.query<{ ms: number | null }>(
     `select (extract(epoch from next_poll_at - now()) * 1000)::float8 as ms from poll_state

@@ -31,11 +31,11 @@ interface ConsentRow {
   userId: number
   displayName: string | null
   spotifyId: string
-  /** null: not known. */
+  /** Null if not known. */
   authorizedAt: Date | null
   /** As Postgres has it, to the microsecond. */
   authorizedText: string
-  /** The last warning published; null: none. */
+  /** The last warning published, or null if none. */
   days: number | null
   /** It was published of an earlier consent. */
   isStale: boolean
@@ -85,7 +85,7 @@ async function warn(
   return false
 }
 
-/** null: another poller is at it, or there is nothing to publish any more. */
+/** Null if another poller is at it, or there is nothing to publish any more. */
 async function lockConsent(sql: Sql, userId: number, now: Date): Promise<ConsentRow | null> {
   // No lock of a row: Kafka may be away for long, and the user's row is needed to poll and to connect.
   const lock = await sql.query<{ taken: boolean }>(

@@ -39,7 +39,7 @@ export function failuresOf(recent: readonly RecentPoll[]): RecentPoll[] {
   return recent.filter((poll) => poll.result !== 'refuses')
 }
 
-/** A poll for {@link evaluateRecent}; null: it says nothing about Spotify as a whole. */
+/** A poll for {@link evaluateRecent}, or null if it says nothing about Spotify as a whole. */
 export function toRecent(userId: number, type: OutcomeType, at: number): RecentPoll | null {
   const { counts } = outcomeRules[type]
   return counts && { userId, at, result: counts, isGated: type === 'gated' }

@@ -81,7 +81,7 @@ async function countRefreshes(sql: Sql, stretches: readonly number[]): Promise<R
   return rows
 }
 
-/** A user to try the accounts service with: active, not failing, and of the same app; null: there is none. */
+/** A user to try the accounts service with: active, not failing, and of the same app, or null if there is none. */
 export async function pickControl(sql: Sql, userId: number, clientId: string): Promise<number | null> {
   const { rows } = await sql.query<{ id: number }>(
     `select u.id from users u join poll_state s on s.user_id = u.id join spotify_tokens t on t.user_id = u.id

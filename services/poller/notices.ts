@@ -151,7 +151,7 @@ export const notices = {
   }),
 }
 
-/** @param endsAt null: nobody knows when the user agreed */
+/** @param endsAt null if nobody knows when the user agreed */
 function consentWords(user: UserWords, endsAt: Date | null, now: Date): string {
   if (endsAt === null) return `The consent of ${nameOf(user)} is of unknown age and may end any day`
   const ends = endsAt > now ? 'ends' : 'ended'

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 export interface PageSummary {
   /** Equal for two pages of the same plays, in any order and whatever else of them changed. */
   digest: string
-  /** Items of the page; null: the JSON is no page. It is published all the same: only the loader parses. */
+  /** Items of the page, or null if the JSON is not a page. It is published all the same: only the loader parses. */
   count: number | null
   /** Unix times in milliseconds of the plays that tell one, newest first; those in the future are left out. */
   playedAt: number[]

@@ -32,7 +32,7 @@ const afterFailures = { firstMs: 15_000, longestMs: Number.POSITIVE_INFINITY }
  * request budget is short.
  *
  * @param options.playedAt of the page, newest first, Unix ms
- * @param options.previousNewest newest play of the page before; null: none is known
+ * @param options.previousNewest newest play of the page before, or null if none is known
  * @param options.jitter 0 to 1: spreads users over a tenth of the interval
  * @returns milliseconds
  */

@@ -40,8 +40,8 @@ export interface SinkOptions {
 /**
  * Archives one partition for one term of ownership.
  *
- * Invariant: objects of a partition never overlap, never leave a record out and are never overwritten, who else
- * writes at the same time. It holds because an object begins with the first record that no object holds
+ * Invariant: objects of a partition never overlap, never leave a record out and are never overwritten, even if
+ * another archiver writes at the same time. It holds because an object begins with the first record that no object holds
  * (the archive is listed when the term begins, and again after every surprise), ends before the next object
  * that exists, and is put only if its key is free. What became durable is settled after the put, never before.
  *

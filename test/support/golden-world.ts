@@ -48,7 +48,7 @@ export async function createGoldenWorld(): Promise<GoldenWorld> {
   await addUsers(parts)
   await publishPages(parts)
   await loadAndArchive(parts)
-  await publishPage(parts, 1, [item(parts.base + 5 * minuteMs, 'Late')])
+  await publishPage(parts, 1, [item(parts.base + 5 * minuteMs, 'Late')], Date.now())
   await addTroubles(parts)
   await postgres.close()
   return {
@@ -122,10 +122,15 @@ async function publishPages(parts: Parts): Promise<void> {
   await kafka.publish(stream.topology.metadata, [{ key: `track:${id}`, value, timestamp: base }])
 }
 
-async function publishPage({ stream, kafka, base }: Parts, user: number, items: Json[]): Promise<void> {
+async function publishPage(
+  { stream, kafka, base }: Parts,
+  user: number,
+  items: Json[],
+  timestamp = base,
+): Promise<void> {
   const value = { endpoint: 'recently-played', subject: String(user), source: 'poll', status: 200 }
   const page = { ...value, fetchedAt: base + 5 * minuteMs, body: pageBody(items) }
-  await kafka.publish(stream.topology.recentlyPlayed, [{ key: String(user), value: page, timestamp: base }])
+  await kafka.publish(stream.topology.recentlyPlayed, [{ key: String(user), value: page, timestamp }])
 }
 
 async function loadAndArchive({ stream }: Parts): Promise<void> {
@@ -146,7 +151,10 @@ async function loadAndArchive({ stream }: Parts): Promise<void> {
   await Promise.all(services.map((s) => s.end('SIGTERM')))
 }
 
-/** An open gap and a closed one, three dead letters, an alarm that is over and one that is not. */
+/**
+ * An open gap and a closed one, three dead letters, an alarm that is over and one that is not. What waits is young,
+ * because finding out the age of old records takes a dozen requests, and a part of the status has five seconds.
+ */
 async function addTroubles({ stream, postgres, kafka, base }: Parts): Promise<void> {
   const { topology, codec } = stream
   const at = (minutes: number) => new Date(base + minutes * minuteMs)
@@ -175,8 +183,7 @@ async function addTroubles({ stream, postgres, kafka, base }: Parts): Promise<vo
     { type: 'user_needs_reauth', subject: 'user:2', message: 'User 2 has to agree again.', state: 'raised' },
   ] as const
   for (const [i, notice] of events.entries()) {
-    const timestamp = at(-200 + i).getTime()
-    const value = toEvent({ severity: 'warning', ...notice }, 'poller', timestamp)
-    await kafka.publish(topology.events, [{ key: notice.subject, value, timestamp }])
+    const value = toEvent({ severity: 'warning', ...notice }, 'poller', at(-200 + i).getTime())
+    await kafka.publish(topology.events, [{ key: notice.subject, value }])
   }
 }

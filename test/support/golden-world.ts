@@ -13,7 +13,7 @@ import type { Stream } from './kafka.ts'
 import { createStream } from './kafka.ts'
 import type { Json } from './pages.ts'
 import { idFor, item, localFile, pageBody, track } from './pages.ts'
-import { spawnService } from './service-process.ts'
+import { startService } from './service.ts'
 import { addUser, spotifyTestEnv } from './spotify.ts'
 import { until } from './until.ts'
 
@@ -134,8 +134,8 @@ async function publishPage(
 }
 
 async function loadAndArchive({ stream }: Parts): Promise<void> {
-  const env = { ...stream.env, LOG_LEVEL: 'info', ARCHIVE_OBJECT_AGE_SECONDS: '1' }
-  const services = await Promise.all(['loader', 'archiver'].map((name) => spawnService(name, env)))
+  const env = { ...stream.env, ARCHIVE_OBJECT_AGE_SECONDS: '1' }
+  const services = await Promise.all((['loader', 'archiver'] as const).map((name) => startService(name, env)))
   const admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
   const { groups, recentlyPlayed, metadata } = stream.topology
   const isDone = async (group: string, topic: string) => {
@@ -147,8 +147,11 @@ async function loadAndArchive({ stream }: Parts): Promise<void> {
     await until(() => isDone(loader, topic), `${loader} has caught up`)
     await until(() => isDone(groups.archiver, topic), `${topic} is archived`)
   }
+  await Promise.all(services.map((s) => s.stop()))
+  for (const group of [groups.archiver, groups.loaderHistory, groups.loaderMetadata]) {
+    await until(async () => (await admin.describeGroup(group)).state === 'Empty', `${group} is empty`)
+  }
   await admin.close()
-  await Promise.all(services.map((s) => s.end('SIGTERM')))
 }
 
 /**

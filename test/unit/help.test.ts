@@ -4,7 +4,6 @@ import { expect, test } from 'vitest'
 import type { Entry } from '../../cli/command.ts'
 import { commands } from '../../cli/commands.ts'
 import { runProgram } from '../../cli/program.ts'
-import { reports } from '../../operations/reports.ts'
 
 /** Every command line that has a help of its own. */
 function paths(entries: readonly Entry[], parent: readonly string[] = []): string[][] {
@@ -30,14 +29,3 @@ test.each([[], ...paths(commands)].map((path) => [path.join(' '), path] as const
     )
   },
 )
-
-/** Command lines that do something, not those that only hold others. */
-const working = (entries: readonly Entry[]): string[] =>
-  entries.flatMap((entry) => {
-    const name = entry.usage.split(' ')[0] ?? ''
-    return 'commands' in entry ? working(entry.commands).map((below) => `${name} ${below}`) : [name]
-  })
-
-test('every command has a report, in the order of the help', () => {
-  expect(reports.map(({ command }) => command)).toEqual(working(commands))
-})

@@ -19,18 +19,20 @@ const disconnectWithinMs = 1_000
  * @throws RetriableError when it does not say so in time
  */
 export async function readApiVersions(client: ClientOptions, broker: BrokerAddress): Promise<ApiVersions> {
-  const cluster = createCluster(createClient(client))
+  const { host, port } = broker
+  // A client of this broker alone, which asks for no metadata: kafkajs would ask for those of all topics.
+  const config = { ...client.config, brokers: [`${host}:${port}`] }
+  const cluster = createCluster(createClient({ ...client, config }))
   const ask = async () => {
     await cluster.connect()
-    await cluster.refreshMetadata()
-    return (await cluster.findBroker({ nodeId: String(broker.id) })).apiVersions()
+    return (await cluster.brokerPool.findConnectedBroker()).versions
   }
   try {
     const versions = await within(answerWithinMs, ask())
     if (versions === late) throw new Error('no answer in time')
     return new Map(Object.entries(versions).map(([key, range]) => [Number(key), range]))
   } catch (cause) {
-    throw new RetriableError(`${broker.host}:${broker.port} does not say which versions it speaks`, { cause })
+    throw new RetriableError(`${host}:${port} does not say which versions it speaks`, { cause })
   } finally {
     await within(disconnectWithinMs, cluster.disconnect())
   }

@@ -24,9 +24,8 @@ export interface VersionRange {
 
 /** A broker as kafkajs speaks to it. */
 export interface KafkajsBroker {
-  /** By Kafka's number of the API; of the broker that the client connected to first. */
+  /** By Kafka's number of the API; those of the broker that the client connected to first. */
   versions: Record<number, VersionRange>
-  apiVersions(): Promise<Record<number, VersionRange>>
   connectionPool: { send<T>(message: ProtocolMessage<T>): Promise<T> }
   fetch(request: FetchRequest): Promise<{ responses: { partitions: { messages: FetchedMessage[] }[] }[] }>
   offsetFetch(request: {

@@ -154,7 +154,7 @@ test('a partition that cannot be written goes alone, and its neighbours together
   const producer = new Producer({
     client: createClient({ config, log, name: 'test' }),
     log: pino({ level: 'debug' }, { write: count }),
-    giveUpAfterMs: 3_000,
+    giveUpAfterMs: 8_000,
   })
   const partitions = [0, 1, 2]
   const publishAll = async (value: string) => {

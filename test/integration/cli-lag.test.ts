@@ -67,7 +67,11 @@ describe('verdicts', () => {
     expect(stopped.partitions.filter((p) => p.lag > 0)).toMatchObject([{ partition: 2, verdict: 'stop' }])
 
     await consume(groups.loaderMetadata, metadata, false)
-    await until(async () => (await lag(0, 'loader.metadata', '--for', '0')).lag === 0, 'all is read')
+    const isRead = async () => {
+      const { stdout } = await runSongswap(['lag', 'loader.metadata', '--json', '--for', '0'], stream.env)
+      return JSON.parse(stdout).groups[0].lag === 0
+    }
+    await until(isRead, 'all is read')
     const read = await lag(0, 'loader.metadata')
     expect(read).toMatchObject({ lag: 0, lagMs: 0, verdict: 'ok' })
     expect(read.members.map((m) => m.assigned)).toEqual([

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Waits; returns early, without an error, when the signal is aborted. */
+/** Sleeps; returns early, without an error, when the signal is aborted. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   await sleep(ms, undefined, signal && { signal }).catch(() => undefined)
 }
@@ -18,7 +18,7 @@ export function exponentialMs(failures: number, { firstMs, longestMs }: Backoff)
 
 const ofServers: Backoff = { firstMs: 200, longestMs: 30_000 }
 
-/** Before a server is asked again: 0.2, 0.4, 0.8 … 30 seconds, plus or minus a quarter. */
+/** The wait before the next request to a server: 0.2, 0.4, 0.8 … 30 seconds, plus or minus a quarter. */
 export function backoffMs(failures: number, random: number = Math.random()): number {
   return Math.round(exponentialMs(failures, ofServers) * (0.75 + random / 2))
 }

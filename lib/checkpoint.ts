@@ -1,8 +1,8 @@
 import { channel } from 'node:diagnostics_channel'
 
 /**
- * Moments between two durable steps, where a death of the process is worst. Each must be survived without loss
- * or doubling; the chaos suite kills a process at each.
+ * Moments between two durable steps, where the death of the process is worst. The chaos suite kills a process at each:
+ * nothing may be lost or doubled.
  */
 export const checkpoints = {
   'poller.published': 'The page is in the topic, the state of its user is not moved yet.',
@@ -20,7 +20,7 @@ export const checkpointChannel = 'songswap.checkpoint'
 
 const passed = channel(checkpointChannel)
 
-/** Says that a moment has come. Costs one comparison while nobody listens, as in production. */
+/** Reports that a checkpoint is reached. Without a subscriber, as in production, it costs one comparison. */
 export function checkpoint(name: Checkpoint): void {
   if (passed.hasSubscribers) passed.publish(name)
 }

@@ -10,12 +10,12 @@ import { subjectOf } from './topology.ts'
 /** Why a value could not be decoded; each is a dead-letter reason. */
 export type UndecodableReason = 'no_value' | 'not_framed' | 'unknown_schema' | 'undecodable'
 
-/** A value, or why there is none; the writer is null for topics without a schema. */
+/** A value, or why it could not be decoded; the writer is null for topics without a schema. */
 export type Decoded<V> =
   | { type: 'value'; value: V; writer: Writer | null }
   | { type: 'undecodable'; reason: UndecodableReason; message: string }
 
-/** The registry does not know a schema, or not yet: it is asked again. */
+/** The registry does not know a schema yet: ask it again. */
 export class UnknownSchemaError extends RetriableError {
   constructor(reason: string) {
     super(reason, { retryAfterMs: askAgainMs })
@@ -34,10 +34,10 @@ export interface Codec {
   /** Confluent wire format: a zero byte, the schema's id (4 bytes), Avro binary. */
   encode<V>(topic: Topic<V>, value: V): Promise<Buffer>
   /**
-   * Decodes with the writer's schema; fields that it lacks are absent. Fields of type `bytes` are parts of the
+   * Decodes with the writer's schema; fields that it lacks are absent. Fields of type `bytes` are views of the
    * value's bytes, not copies.
-   * @throws RetriableError while the registry is away: nothing is said about the value then
-   * @throws UnknownSchemaError while the registry may yet learn of the schema
+   * @throws RetriableError while the registry is away: whether the value can be decoded is then not known
+   * @throws UnknownSchemaError while the registry may still learn of the schema
    */
   decode<V>(bytes: Buffer | null): Promise<Decoded<V>>
 }
@@ -50,28 +50,29 @@ interface Reader {
 const headerBytes = 5
 const nothing = Buffer.alloc(0)
 
-/** avsc's reader, as far as it is needed here; its types do not show it. */
+/** The parts of avsc's internal reader that are used here; its types leave them out. */
 interface Tap {
   buf: Buffer
   pos: number
   readLong(): number
 }
 
-/** Reads bytes in place: avsc makes room for each value, fills it with zeros and copies, 100 kB a page. */
+/** Reads bytes in place. avsc itself allocates, zero-fills and copies for each value: 100 kB for a page. */
 class BytesInPlace extends avsc.types.BytesType {
   _read(tap: Tap): Buffer {
     const length = tap.readLong()
     const start = tap.pos
-    // A position past the end is how avsc learns that a value is truncated.
+    // avsc takes a position past the end as the sign of a truncated value.
     tap.pos = length < 0 ? tap.buf.length + 1 : start + length
     return tap.buf.subarray(start, tap.pos)
   }
 }
 
 /**
- * The size is asked for first, so that room is made once: the registry's client copies a page twice more.
+ * Encodes a value in Confluent wire format. Computes the size first, so that it allocates once; the registry's client
+ * would copy a page twice more.
  *
- * @throws when the value does not fit the schema: a bug of ours
+ * @throws when the value does not fit the schema: a bug in songswap
  */
 function frame(id: number, type: avsc.Type, value: unknown): Buffer {
   const missingBytes = -type.encode(value, nothing, 0)
@@ -86,37 +87,37 @@ function viewBytes(schema: unknown): avsc.Type | undefined {
   return schema === 'bytes' ? new BytesInPlace() : undefined
 }
 const askAgainMs = 2_000
-/** An id that the registry does not know may become known (a restored registry): asked again after this time. */
+/** A registry that is restored may know an id later: ask again after this time. */
 const unknownForMs = 5 * 60_000
 
 export interface CodecConfig extends Pick<KafkaConfig, 'registryUrl' | 'schemaUnknownAfterMs'> {
-  /** Absent: ten seconds. */
+  /** Default: ten seconds. */
   registryAnswerWithinMs?: number
 }
 
 /**
- * Avro over the schema registry. Schemas are immutable and kept for the life of the process. An id that the registry
- * does not know is asked for again until `schemaUnknownAfterMs` have passed, as a replica of the registry may be
- * behind; then it is kept as unknown for five minutes, so that a flood of foreign records costs few lookups.
+ * Encodes and decodes Avro by the schema registry. Schemas are immutable and cached for the life of the process. A
+ * replica of the registry may be behind, so an unknown id is looked up again until `schemaUnknownAfterMs` have passed.
+ * After that it counts as unknown for five minutes, so that a flood of foreign records costs few lookups.
  */
 export function openCodec(config: CodecConfig): Codec {
   const registry = openRegistry(config.registryUrl, config.registryAnswerWithinMs)
   const readers = new Map<number, Reader>()
   /** Why an id has no reader. */
   const unreadable = new LRUCache<number, string>({ max: 10_000, ttl: unknownForMs })
-  /** Since when the registry says that it does not know an id. */
+  /** When the registry first said that it does not know an id. */
   const unknownSince = new LRUCache<number, number>({ max: 10_000 })
   const lookups = new Map<number, Promise<Lookup>>()
   const writerIds = new Map<string, number>()
 
-  /** A reader, or why there is none. Partitions that ask for the same id at a time share one lookup. */
+  /** A reader, or why there is none. Concurrent callers for the same id share one lookup. */
   async function reader(id: number): Promise<Reader | string> {
     const known = readers.get(id) ?? unreadable.get(id)
     if (known !== undefined) return known
     const lookup = lookups.get(id) ?? registry.lookUp(id).finally(() => lookups.delete(id))
     lookups.set(id, lookup)
     const found = await lookup
-    // No registry gives out such an id, whatever replica answers.
+    // Ids begin at 1: any other is unknown on every replica, now and later.
     if (found.type === 'unknown' && id > 0) awaitSchema(id, found.reason)
     if (found.type !== 'found') {
       unreadable.set(id, found.reason)
@@ -130,7 +131,7 @@ export function openCodec(config: CodecConfig): Codec {
     return fresh
   }
 
-  /** @throws UnknownSchemaError until the registry has said for long enough that it does not know the id */
+  /** @throws UnknownSchemaError until the id has been unknown for `schemaUnknownAfterMs` */
   function awaitSchema(id: number, reason: string): void {
     const now = performance.now()
     const since = unknownSince.get(id) ?? now

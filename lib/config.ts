@@ -4,7 +4,7 @@ import { Secret } from './secret.ts'
 
 export type Env = Record<string, string | undefined>
 
-/** All faults of a configuration at once, a line each, ready to be printed. */
+/** All faults of a configuration at once; the message has one line for each. */
 export class ConfigError extends Error {
   readonly faults: readonly string[]
 
@@ -18,8 +18,8 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the named settings from an environment. Pure but for `NAME_FILE`: a setting may be given as a path
- * to a file that holds it, as Docker secrets are. An empty value counts as absent.
+ * Reads the named settings from an environment. Pure, except that `NAME_FILE` may give the path to a file that holds the
+ * setting, as with Docker secrets. An empty value counts as absent.
  *
  * @param shape environment name to zod schema
  * @throws ConfigError naming every fault
@@ -96,7 +96,7 @@ export interface ServiceConfig {
   logLevel: string
 }
 
-/** Settings of whoever talks to Kafka and the registry. */
+/** Settings of every process that uses Kafka and the registry. */
 export const kafkaEnv = {
   KAFKA_BROKERS: brokerList,
   KAFKA_SSL: flag().default(false),
@@ -108,7 +108,7 @@ export const kafkaEnv = {
     .regex(/^[a-zA-Z0-9._-]*$/, 'may hold letters, digits, dots, dashes and underscores')
     .default(''),
   KAFKA_REPLICATION_FACTOR: wholeNumber(1, 9).default(1),
-  // Kafka's brokers take 6 seconds to 30 minutes unless they are set otherwise.
+  // By default, brokers accept 6 seconds to 30 minutes.
   KAFKA_SESSION_TIMEOUT_SECONDS: wholeNumber(6, 60).default(12),
   SCHEMA_REGISTRY_URL: httpUrl(),
   SCHEMA_UNKNOWN_SECONDS: wholeNumber(0, 600).default(30),
@@ -125,14 +125,14 @@ export interface KafkaConfig {
   sasl: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: Secret } | null
   prefix: string
   replicationFactor: number
-  /** How long the group waits for a member that has died before it deals out its partitions. */
+  /** How long the group waits for a member that has died before it reassigns its partitions. */
   sessionTimeoutMs: number
   registryUrl: string
-  /** How long the registry must say that it does not know a schema before a record is undecodable. */
+  /** How long the registry must not know a schema before a record counts as undecodable. */
   schemaUnknownAfterMs: number
-  /** When a consumer stops rather than emptying its topic into the dead letters. */
+  /** When a consumer stops instead of dead-lettering its whole topic. */
   flood: { maxRatio: number; minDeadLetters: number; windowRecords: number }
-  /** How long a server must fail before an event says so; and a record whose server answers. */
+  /** How long a server must fail before an event reports it; and a record that fails although its server answers. */
   outages: { downAfterMs: number; heldUpAfterMs: number }
 }
 
@@ -167,7 +167,7 @@ export function kafkaConfig(e: z.infer<z.ZodObject<typeof kafkaEnv>>): KafkaConf
   }
 }
 
-/** Settings of whoever talks to Postgres. */
+/** Settings of every process that uses Postgres. */
 export const postgresEnv = {
   DATABASE_URL: z
     .string()
@@ -178,7 +178,7 @@ export const postgresEnv = {
     .transform((v) => new Secret(v)),
 }
 
-/** Settings of whoever talks to the object store. */
+/** Settings of every process that uses the object store. */
 export const s3Env = {
   S3_ENDPOINT: httpUrl().optional(),
   S3_REGION: z.string().default('us-east-1'),
@@ -192,13 +192,13 @@ export const s3Env = {
 }
 
 export interface S3Config {
-  /** Absent: Amazon's own. */
+  /** Null for Amazon's own. */
   endpoint: string | null
   region: string
   bucket: string
   /** Without slashes at its ends; empty for the bucket's root. */
   prefix: string
-  /** Absent: the SDK's own chain (instance role, profile, …). */
+  /** Null for the SDK's own chain (instance role, profile, …). */
   credentials: { accessKeyId: Secret; secretAccessKey: Secret } | null
 }
 
@@ -213,7 +213,7 @@ export function s3Config(e: z.infer<z.ZodObject<typeof s3Env>>): S3Config {
   }
 }
 
-/** Settings of whoever talks to Spotify. */
+/** Settings of every process that uses Spotify. */
 export const spotifyEnv = {
   SPOTIFY_CLIENT_ID: z.string(),
   SPOTIFY_CLIENT_SECRET: secret(),
@@ -223,11 +223,11 @@ export const spotifyEnv = {
   SPOTIFY_TIMEOUT_SECONDS: wholeNumber(1, 120).default(15),
 }
 
-/** Settings of what judges whether polling goes on. */
+/** Settings of the processes that judge whether polling goes on. */
 export const pollingEnv = {
   ALERT_POLLING_STOPPED_SECONDS: wholeNumber(1).default(2_700),
   ALERT_UNPOLLED_SECONDS: wholeNumber(1).default(7_200),
-  // The poller's: its judges have to know how long a plan may be.
+  // A setting of the poller: the judges have to know how long its plans may be.
   POLL_MAX_INTERVAL_SECONDS: wholeNumber(1).default(1_200),
   SPOTIFY_CLIENT_ID: spotifyEnv.SPOTIFY_CLIENT_ID.optional(),
   SPOTIFY_DAILY_REQUESTS: spotifyEnv.SPOTIFY_DAILY_REQUESTS,
@@ -236,7 +236,7 @@ export const pollingEnv = {
 export interface SpotifyConfig {
   clientId: string
   clientSecret: Secret
-  /** With `/v1`. */
+  /** Includes `/v1`. */
   apiUrl: string
   accountsUrl: string
   /** Requests that the client id may make in a window of 24 hours. */
@@ -273,7 +273,7 @@ const keyRing = z
     }),
   )
 
-/** Keys that encrypt users' tokens; the first one encrypts, all of them decrypt. */
+/** Keys for users' tokens: the first one encrypts, all of them decrypt. */
 export const tokenKeysEnv = { TOKEN_ENCRYPTION_KEYS: keyRing }
 
 export interface TokenKey {

@@ -1,9 +1,9 @@
 /**
- * An outage: what failed will work later, nobody's data are to blame. The consumer pauses the partition and
- * tries again with backoff; nothing is dead-lettered.
+ * An outage: the same work will succeed later, and no record is to blame. The consumer pauses the partition and tries
+ * again with backoff; nothing is dead-lettered.
  */
 export class RetriableError extends Error {
-  /** When to try again at the earliest, as a delay in milliseconds; absent: the caller's own backoff. */
+  /** The delay in milliseconds before the next try, or null if the caller's own backoff applies. */
   readonly retryAfterMs: number | null
 
   constructor(message: string, options: { cause?: unknown; retryAfterMs?: number } = {}) {
@@ -13,7 +13,7 @@ export class RetriableError extends Error {
   }
 }
 
-/** What pure code threw over records: it throws again whenever it sees them. */
+/** An error that pure code threw over records: it throws again each time it gets them. */
 class RecordFault extends Error {
   constructor(cause: unknown) {
     super(messageOf(cause), { cause })
@@ -22,8 +22,8 @@ class RecordFault extends Error {
 }
 
 /**
- * Runs pure code (decoding, transforming) over records. What it throws is the fault of those records, also where
- * an effect surrounds it.
+ * Runs pure code (decoding, transforming) over records. An error that it throws is the fault of those records, also
+ * within an effect.
  */
 export function overRecords<T>(work: () => T): T {
   try {
@@ -34,7 +34,7 @@ export function overRecords<T>(work: () => T): T {
 }
 
 /**
- * Classes of SQLSTATE with which Postgres refuses what a statement holds;
+ * Classes of SQLSTATE with which Postgres refuses the values in a statement;
  * https://www.postgresql.org/docs/18/errcodes-appendix.html
  */
 const refusedSqlClasses: ReadonlyMap<string, string> = new Map([
@@ -44,20 +44,20 @@ const refusedSqlClasses: ReadonlyMap<string, string> = new Map([
   ['54', 'program limit exceeded: a value too long for an index'],
 ])
 
-/** Kafka's names for records that it will not take, however often they are sent. */
+/** Kafka's errors for records that it always refuses. */
 const refusedByKafka: ReadonlyMap<string, string> = new Map([
   ['MESSAGE_TOO_LARGE', 'longer than max.message.bytes of the topic'],
   ['RECORD_LIST_TOO_LARGE', 'longer than a segment of the topic'],
   ['INVALID_RECORD', 'without a key in a compacted topic'],
 ])
 
-/** With these a server ends the session: they are about the connection, whatever their SQLSTATE. */
+/** Postgres ends the session after these, so they are about the connection, with any SQLSTATE. */
 const endsSession: ReadonlySet<unknown> = new Set(['FATAL', 'PANIC'])
 
 /**
- * Whether records are to blame for an error: pure code threw it over them ({@link overRecords}), or Postgres or
- * Kafka refuses what they hold. Everything else that an effect throws is an outage, also what nobody has seen
- * before: waiting harms no record.
+ * Whether records are to blame for an error: pure code threw it over them ({@link overRecords}), or Postgres or Kafka
+ * refuses their content. Every other error of an effect counts as an outage, also an unknown one: waiting harms no
+ * record.
  */
 export function isRecordFault(error: unknown): boolean {
   if (!(error instanceof Error) || error instanceof RetriableError) return false
@@ -69,7 +69,7 @@ export function isRecordFault(error: unknown): boolean {
   return isRecordFault(error.cause)
 }
 
-/** Classes of SQLSTATE that are about the server, its schema or the rights there, whatever a statement holds. */
+/** Classes of SQLSTATE that are about the server, its schema or its permissions, and not about a statement's values. */
 const serversOwnSqlClasses: ReadonlyMap<string, string> = new Map([
   ['08', 'connection exception'],
   ['25', 'invalid transaction state: a server that only reads'],
@@ -82,7 +82,7 @@ const serversOwnSqlClasses: ReadonlyMap<string, string> = new Map([
   ['58', 'system error: a file that cannot be read'],
 ])
 
-/** The same in Kafka's names. */
+/** The same for Kafka, by its names. */
 const serversOwnKafkaTypes: ReadonlyMap<string, string> = new Map([
   ['TOPIC_AUTHORIZATION_FAILED', 'a right that was taken'],
   ['CLUSTER_AUTHORIZATION_FAILED', 'a right that was taken'],
@@ -91,7 +91,7 @@ const serversOwnKafkaTypes: ReadonlyMap<string, string> = new Map([
   ['INVALID_TIMESTAMP', 'a clock that is wrong, here or there'],
 ])
 
-/** The same in the names of S3: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html */
+/** The same for S3, by its names: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html */
 const serversOwnS3Names: ReadonlyMap<string, string> = new Map([
   ['AccessDenied', 'a right that was taken'],
   ['AccountProblem', 'an account that may do nothing'],
@@ -108,12 +108,12 @@ const serversOwnS3Names: ReadonlyMap<string, string> = new Map([
   ['SignatureDoesNotMatch', 'a secret that is wrong'],
 ])
 
-/** HTTP's word for a right that is missing, whatever name a store gives it. */
+/** Stores have different names for a missing permission, but this one HTTP status. */
 const forbidden = 403
 
 /**
- * Whether a server says that it fails whatever it is sent, though it may answer a probe: no record is suspected then.
- * The others, a statement that takes too long among them, may be due to one record.
+ * Whether an error means that the server fails for every request, even if it answers a probe: then no record is
+ * suspected. Any other error, such as a statement timeout, may be due to one record.
  */
 export function isServersOwnFault(error: unknown): boolean {
   if (!(error instanceof Error)) return false
@@ -135,19 +135,19 @@ export function isServersOwnFault(error: unknown): boolean {
 export interface Server {
   /** Lower case with hyphens: `postgres`, `kafka`, `object-store`, `schema-registry`. */
   name: string
-  /** Asks for something that costs nothing. @throws when the server does not answer */
+  /** Sends a cheap request. @throws when the server does not answer */
   probe: () => Promise<unknown>
 }
 
 const servers = new WeakMap<Error, Server>()
 
-/** Notes which server an error came from, unless that is known; gives the error back, to be thrown. */
+/** Notes which server an error came from, unless that is known. Returns the error, for the caller to throw. */
 export function from(server: Server, error: unknown): unknown {
   if (error instanceof Error && !serverOf(error)) servers.set(error, server)
   return error
 }
 
-/** Runs a call to a server, and notes on what it throws where it came from. */
+/** Runs a call to a server. An error that it throws carries the server. */
 export async function calling<T>(server: Server, call: () => Promise<T>): Promise<T> {
   try {
     return await call()
@@ -156,7 +156,7 @@ export async function calling<T>(server: Server, call: () => Promise<T>): Promis
   }
 }
 
-/** The server that an error, or its cause, came from; null: nobody noted it. */
+/** The server that an error, or its cause, came from, or null if none was noted. */
 export function serverOf(error: unknown): Server | null {
   if (!(error instanceof Error)) return null
   return servers.get(error) ?? serverOf(error.cause)
@@ -165,19 +165,19 @@ export function serverOf(error: unknown): Server | null {
 const linkFailures = /^(ECONN|ENET|EHOST|EADDR|EAI_|UND_ERR_)|^(ENOTFOUND|EPIPE|ETIMEDOUT)$/
 
 /**
- * Whether an error is known to come from a server or from the way to it. For words to a person at a terminal, who
- * may be shown a bug as one; services decide by {@link isRecordFault}.
+ * Whether an error is known to come from a server or from the network. Only for messages at a terminal, which call
+ * anything else a bug; services decide by {@link isRecordFault}.
  */
 export function isKnownOutage(error: unknown): boolean {
   if (error instanceof RetriableError) return true
   if (!(error instanceof Error) || isRecordFault(error)) return false
-  // The operating system and undici say a code; kafkajs says whether it would try again.
+  // Errors of the operating system and undici have a code; those of kafkajs say whether it would try again.
   const { code, retriable } = error as { code?: unknown; retriable?: unknown }
   if (retriable === true || linkFailures.test(String(code))) return true
   return serverOf(error) !== null || isKnownOutage(error.cause)
 }
 
-/** The message of whatever was thrown. */
+/** The message of a thrown value, which need not be an Error. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

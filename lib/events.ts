@@ -1,7 +1,7 @@
 import type { OperationalEvent } from './topology.ts'
 
 /**
- * Types of operational events, each documented once. The alerter words them, `npx songswap events` tails them.
+ * Types of operational events, each documented once. The alerter posts them, `npx songswap events` prints them.
  */
 export const eventTypes = {
   user_needs_reauth: "A user's refresh token is dead: they must connect again.",
@@ -40,7 +40,7 @@ export const eventTypes = {
 export type EventType = keyof typeof eventTypes
 export type Severity = 'info' | 'warning' | 'critical'
 
-/** What a service tells; the service's name and the time are added by {@link toEvent}. */
+/** An event as a service reports it; {@link toEvent} adds the service's name and the time. */
 export interface Notice {
   type: EventType
   subject: string

@@ -1,8 +1,8 @@
-/** What a part of a service says of itself. */
+/** The health of one part of a service. */
 export interface HealthReport {
-  /** Alive and making progress: false makes the orchestrator restart the process. */
+  /** Makes progress; false makes the orchestrator restart the process. */
   alive: boolean
-  /** Can do its work right now: false during an outage of something it needs, which a restart would not mend. */
+  /** Can do its work now; false during an outage of something it needs, which a restart would not fix. */
   ready: boolean
   detail: string
 }

@@ -6,13 +6,13 @@ import type { Health } from './health.ts'
 import type { Resource } from './scope.ts'
 
 export interface HttpEndpoint extends Resource {
-  /** The port that was taken; differs from the configured one when that was 0. */
+  /** The port it listens on; differs from the configured one only if that was 0. */
   port: number
 }
 
 /**
- * Serves `/healthz` (200 or 503: alive and making progress), `/readyz` (200 or 503: can work now) and
- * `/metrics` (Prometheus text).
+ * Serves `/healthz` (200 while the process makes progress, else 503), `/readyz` (200 while it can do its work, else 503)
+ * and `/metrics` (Prometheus text).
  *
  * @throws the system's error, e.g. EADDRINUSE
  */

@@ -3,16 +3,16 @@ import { getHeapStatistics } from 'node:v8'
 import type { Resource } from './scope.ts'
 
 const checkEveryMs = 10_000
-/** A share of the time that the event loop is at work. */
+/** Share of the time in which the event loop is busy. */
 const idleBelow = 0.1
-/** A collection of the whole heap takes a few tenths of a second: worth it for so much, and not all the time. */
+/** Growth of the heap that is worth a full collection, which takes a few tenths of a second. */
 const worthBytes = 8 << 20
+/** The shortest time between two collections. */
 const restMs = 10 * 60_000
 
 /**
- * Gives memory back when there is nothing to do. V8 collects garbage when it needs room: what a start or a rush
- * leaves stays in a service that has nothing to do afterwards, a fifth of its memory. Needs `--expose-gc`, and does
- * nothing without.
+ * Frees memory while the process is idle. V8 collects garbage only when it needs room, so an idle service keeps the
+ * garbage of its start or of its last busy time: a fifth of its memory. Does nothing without `--expose-gc`.
  */
 export function trimWhenIdle(times = { checkEveryMs, restMs }): Resource {
   const collect = globalThis.gc

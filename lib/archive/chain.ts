@@ -5,7 +5,7 @@ import { byPlace, sameLog } from './key.ts'
 export interface MissingOffsets {
   topic: string
   partition: number
-  /** Absent: of the first log. */
+  /** Absent for the partition's first log. */
   incarnation?: number
   from: number
   to: number
@@ -15,10 +15,11 @@ export interface MissingOffsets {
 export type Covered = ArchiveKey & { lastOffset: number }
 
 /**
- * What is missing between the objects of a topic that is not compacted: each begins where the one before it ends. A
- * listing that leaves objects out shows here, or at the end: what the archiver committed is in objects.
+ * Offsets that are missing from the archive of a topic that is not compacted. Each object begins where the one before
+ * it ends, and all that the archiver has committed is in objects: so an object that a listing leaves out shows as a
+ * range between two others, or at the end.
  *
- * @param committed by partition, what the archiver reads next
+ * @param committed by partition, the offset that the archiver reads next
  */
 export function missingOffsets(
   objects: readonly Covered[],
@@ -48,7 +49,7 @@ function rangeOf(
   return [{ topic, partition, ...(incarnation && { incarnation }), from, to: to - 1 }]
 }
 
-/** `partition/from to partition/to`, with the number of the log where it is not the first. */
+/** E.g. `topic/0: offsets 10 to 11 of log 2`; the log is named unless it is the first one. */
 export function toMissingText({ topic, partition, incarnation, from, to }: MissingOffsets): string {
   const log = incarnation ? ` of log ${incarnation}` : ''
   const offsets = from === to ? `offset ${from}` : `offsets ${from} to ${to}`

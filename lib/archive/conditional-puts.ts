@@ -3,11 +3,11 @@ import { Readable } from 'node:stream'
 import type { S3 } from '../s3.ts'
 
 /**
- * Whether the store honours `If-None-Match: *`, on which rests that no object of the archive is ever overwritten:
- * puts an object of its own twice. The name ends as unfinished uploads do in some listings: readers of the archive
- * pass it over where it cannot be deleted.
+ * Whether the store honours `If-None-Match: *`, without which objects of the archive could be overwritten. Puts a probe
+ * object twice to find out. The probe's key does not end with `.avro`, so readers of the archive ignore one that could
+ * not be deleted.
  *
- * @throws RetriableError when the store is away: nothing is known then
+ * @throws RetriableError when the store is away: the answer is then not known
  */
 export async function honoursConditions(s3: S3, prefix: string): Promise<boolean> {
   const key = [prefix, '.probe', `if-none-match.avro-${randomUUID()}`].filter(Boolean).join('/')
@@ -24,7 +24,7 @@ export async function honoursConditions(s3: S3, prefix: string): Promise<boolean
   try {
     return (await put()) === 'exists'
   } finally {
-    // The archiver may have no right to delete, and does not wait for it.
+    // The archiver may lack the right to delete, so it neither waits for this nor fails with it.
     s3.delete(key).catch(() => undefined)
   }
 }

@@ -4,8 +4,9 @@ import type { AvroSchema } from '../topology.ts'
 import type { ArchiveKey } from './key.ts'
 
 /*
- * Avro object container file, https://avro.apache.org/docs/1.12.0/specification/#object-container-files:
- * header (magic, metadata, sync marker), then blocks: count of rows, size in bytes, compressed rows, sync marker.
+ * The format of an Avro object container file: a header (magic, metadata, sync marker), then blocks, each with the count
+ * of its rows, its size in bytes, the compressed rows and the sync marker.
+ * https://avro.apache.org/docs/1.12.0/specification/#object-container-files
  */
 
 export const magic = Buffer.from('Obj\u0001', 'latin1')
@@ -25,13 +26,13 @@ export const headerType = avsc.Type.forSchema({
 
 const longType = avsc.Type.forSchema('long')
 
-/** Before the names of what an object's header says of its rows. */
+/** Begins the names of the summary's fields in the header. */
 const summaryPrefix = 'songswap.'
 
 /**
  * The bytes that begin a file.
  *
- * @param summary as S3 metadata, of an object that was written again; other readers pass it over
+ * @param summary the S3 metadata of an object that was rewritten; other readers of Avro ignore it
  */
 export function encodeHeader(schema: AvroSchema, sync: Buffer, summary: Record<string, string> = {}): Buffer {
   const own = Object.entries(summary).map(([name, text]) => [summaryPrefix + name, Buffer.from(text, 'utf8')])
@@ -46,7 +47,7 @@ export function encodeHeader(schema: AvroSchema, sync: Buffer, summary: Record<s
   })
 }
 
-/** What {@link encodeHeader} was given as a summary. */
+/** Reads the summary that {@link encodeHeader} wrote. */
 export function readSummaryTexts(meta: Record<string, Buffer>): Record<string, string> {
   const own = Object.entries(meta).filter(([name]) => name.startsWith(summaryPrefix))
   return Object.fromEntries(
@@ -60,8 +61,8 @@ export function encodeBlock(rows: number, compressed: Buffer, sync: Buffer): Buf
 }
 
 /**
- * The sync marker of an object: derived from what it holds, so that the same records always give the same
- * bytes, and different from object to object.
+ * The sync marker of an object. It is derived from the object's place: the same records always give the same bytes, and
+ * no two objects share a marker.
  */
 export function syncMarker({ topic, partition, firstOffset, incarnation }: Omit<ArchiveKey, 'date'>): Buffer {
   const log = incarnation ? `+${incarnation}` : ''

@@ -1,22 +1,22 @@
 import type { ArchiveKey } from './key.ts'
 
 /*
- * A partition's log can be another one under the same name: its topic was made again, or its broker lost the tail.
- * The archive then holds several logs of the partition, its incarnations. The present log is the latest of them. A
- * later one has the same records as the one before up to where it begins, or those were lost: so an offset is
- * looked for in the latest incarnation that begins at or before it.
+ * A partition can get another log under the same name: its topic is deleted and created again, or its broker loses the
+ * tail. The archive then holds several logs of the partition, its incarnations; the latest is the present log. Below
+ * its first archived offset, a later log either has the records of the one before it, or they are lost. So an offset
+ * is found in the latest incarnation that begins at or before it.
  */
 
 export const incarnationOf = (key: ArchiveKey): number => key.incarnation ?? 0
 
-/** The latest incarnation that a partition's archive has. */
+/** The latest incarnation among the objects of a partition. */
 export function latestOf(keys: readonly ArchiveKey[]): number {
   return Math.max(0, ...keys.map(incarnationOf))
 }
 
 /**
- * The objects that the present log is compared with, by first offset: those that no later incarnation begins before.
- * The last one that begins at or before an offset, and all after it.
+ * The objects to compare the present log with, by first offset: from the last one that begins at or before `offset`.
+ * Leaves out every object that a later incarnation replaces, because that one begins at or before it.
  */
 export function presentObjects(keys: readonly ArchiveKey[], offset: number): ArchiveKey[] {
   const begins = new Map<number, number>()

@@ -1,11 +1,11 @@
-/** What an archive object's key says. */
+/** The parts of an archive object's key. */
 export interface ArchiveKey {
   topic: string
   partition: number
   firstOffset: number
   /** UTC date of the first record, `YYYY-MM-DD`. */
   date: string
-  /** Of the partition's log, from 1 on; absent: the first one, whose names have no number. */
+  /** Number of the partition's log, from 1 on; absent for the first log, whose keys have no number. */
   incarnation?: number
 }
 
@@ -22,7 +22,7 @@ export function objectKey(prefix: string, key: ArchiveKey): string {
   return `${partitionPrefix(prefix, key)}${paddedOffset(key.firstOffset)}${log}.avro`
 }
 
-/** What the keys of one partition's objects of one date begin with, of all incarnations. */
+/** Prefix of the keys of one partition's objects of one date, in all incarnations. */
 export function partitionPrefix(
   prefix: string,
   key: Pick<ArchiveKey, 'topic' | 'partition' | 'date'>,
@@ -30,12 +30,12 @@ export function partitionPrefix(
   return `${topicPrefix(prefix, key.topic)}date=${key.date}/${key.topic}+${key.partition}+`
 }
 
-/** What the keys of a topic's objects begin with. */
+/** Prefix of the keys of a topic's objects. */
 export function topicPrefix(prefix: string, topic: string): string {
   return `${prefix === '' ? '' : `${prefix}/`}topic=${topic}/`
 }
 
-/** Reads a key, or its part after the prefix; null for whatever is no archive object. */
+/** Parses a key, or its part after the prefix; null if it is not the key of an archive object. */
 export function parseObjectKey(key: string): ArchiveKey | null {
   const [, topic, date, nameTopic, partition, offset, incarnation] = keyPattern.exec(key) ?? []
   if (!topic || !date || topic !== nameTopic) return null
@@ -45,17 +45,17 @@ export function parseObjectKey(key: string): ArchiveKey | null {
   }
 }
 
-/** By partition, then incarnation, then first offset: the order in which the log of a partition was written. */
+/** Sorts by partition, incarnation and first offset: the order in which a partition's records were written. */
 export function byPlace(a: ArchiveKey, b: ArchiveKey): number {
   return (
     a.partition - b.partition || (a.incarnation ?? 0) - (b.incarnation ?? 0) || a.firstOffset - b.firstOffset
   )
 }
 
-/** What an object belongs to. */
+/** Identifies one log of a partition. */
 type Log = Pick<ArchiveKey, 'topic' | 'partition' | 'incarnation'>
 
-/** Whether two objects belong to one log: the one ends before the other begins. */
+/** Whether two objects belong to the same log, where one ends before the other begins. */
 export function sameLog(a: Log, b: Log): boolean {
   const [one, two] = [a, b].map(({ incarnation = 0 }) => incarnation)
   return a.topic === b.topic && a.partition === b.partition && one === two
@@ -67,8 +67,8 @@ export function parseDateFolder(folder: string): string | null {
 }
 
 /**
- * UTC date of a record's timestamp in Unix milliseconds. Timestamps come from producers and may be anything:
- * what no four-digit year can hold is put at the nearest end.
+ * UTC date of a record's timestamp in Unix milliseconds. Producers may send any timestamp: one whose year does not
+ * have four digits gets the nearest date that does.
  */
 export function archiveDate(timestamp: number): string {
   const bounded = Math.min(Math.max(timestamp, firstDate), lastDate)

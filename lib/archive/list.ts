@@ -10,12 +10,12 @@ export interface PartitionOfArchive {
   partition: number
 }
 
-/** Requests under way at a time, of all listings of the process together. */
+/** Bounds the requests under way at a time, over all listings of the process. */
 const limit = pLimit(16)
 
 /**
- * The objects of one partition by incarnation and first offset: all dates, because dates come from producers' clocks and need
- * not rise with the offsets. Costs one request per date of the topic (and per 1,000 objects).
+ * The objects of one partition, by incarnation and first offset. Lists all dates, because dates come from producers'
+ * clocks and need not rise with the offsets. Costs one request per date of the topic, and per 1,000 objects.
  */
 export async function listPartition(of: PartitionOfArchive): Promise<ArchiveKey[]> {
   const dates: string[] = []
@@ -32,7 +32,7 @@ async function listDate(of: PartitionOfArchive, date: string): Promise<ArchiveKe
   const found: ArchiveKey[] = []
   for await (const key of of.s3.list(partitionPrefix(of.prefix, { topic, partition, date }))) {
     const parsed = parseObjectKey(key)
-    // A foreign file in the folder, or an object under another prefix, is nobody's range of offsets.
+    // A foreign file in the folder, or an object under another prefix, does not count.
     if (parsed && key === objectKey(of.prefix, { ...parsed, topic, partition, date })) found.push(parsed)
   }
   return found

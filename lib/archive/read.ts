@@ -6,18 +6,18 @@ import { rowType } from './row.ts'
 import type { ObjectSummary } from './summary.ts'
 import { parseSummary } from './summary.ts'
 
-/** The object is no archive object, or damaged. */
+/** The bytes are not an archive object, or a damaged one. */
 export class ArchiveFormatError extends Error {
   override name = 'ArchiveFormatError'
 }
 
-/** An archive object being read: its rows, and the schema that their values were written with. */
+/** An archive object that is being read. */
 export interface ArchiveReader {
-  /** Schema of the rows. */
+  /** Schema of the rows, with that of their values inside. */
   schema: AvroSchema
-  /** What the object says of its rows, where a store may have lost its metadata, or null if it was never written again. */
+  /** The summary in the header, for stores that lose metadata; null if the object was never rewritten. */
   summary: ObjectSummary | null
-  /** Rows in offset order, a block in memory at a time. @throws ArchiveFormatError where the bytes end early or are damaged */
+  /** Rows in offset order, one block in memory at a time. @throws ArchiveFormatError if the bytes end early or are damaged */
   rows: AsyncIterable<ArchivedRecord>
 }
 
@@ -25,7 +25,7 @@ export interface ArchiveReader {
  * Opens an archive object.
  *
  * @param source the object's bytes, in chunks of any size
- * @throws ArchiveFormatError when they do not begin like an archive object; errors of the source as they are
+ * @throws ArchiveFormatError when they do not begin like an archive object; errors of the source unchanged
  */
 export async function readArchive(source: AsyncIterable<Buffer>): Promise<ArchiveReader> {
   const bytes = new ByteReader(source)
@@ -81,7 +81,7 @@ async function* readRows(bytes: ByteReader, { schema, sync }: FileHeader): Async
   }
 }
 
-/** Takes exact numbers of bytes from a source of chunks. */
+/** Reads exact numbers of bytes from a source of chunks. */
 class ByteReader {
   readonly #source: AsyncIterator<Buffer>
   #buffered: Buffer = Buffer.alloc(0)
@@ -90,7 +90,7 @@ class ByteReader {
     this.#source = source[Symbol.asyncIterator]()
   }
 
-  /** Up to `size` bytes that stay unread; fewer only at the end. */
+  /** Shows the next `size` bytes without consuming them; fewer only at the end. */
   async peek(size: number): Promise<Buffer> {
     const chunks = [this.#buffered]
     let length = this.#buffered.length

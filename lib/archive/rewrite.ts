@@ -9,21 +9,20 @@ import { summaryMetadata } from './summary.ts'
 
 const blockBytes = 1 << 20
 
-/** What became of an object's rows. */
+/** Counts of an object's rows. */
 export interface Rewritten {
   kept: number
   removed: number
 }
 
 /**
- * Writes an object again without some of its rows, a block in memory at a time; the others have the same bytes as
- * before. An object of which nothing is left is a valid file without rows: its key and its metadata still say which
- * offsets it covers.
+ * Rewrites an object without some of its rows, one block in memory at a time. The rows that stay keep their bytes. If
+ * none stays, the result is a valid file without rows: its key and its metadata still say which offsets it covers.
  *
  * @param source the object's bytes
- * @param summary what the new object holds; it stands in its header too, for stores and tools that lose metadata
- * @param write takes the new bytes, in order
- * @throws ArchiveFormatError when it is damaged: nothing must be written in its place then
+ * @param summary what the new object holds; goes into its header, for stores and tools that lose metadata
+ * @param write receives the new bytes, in order
+ * @throws ArchiveFormatError when the object is damaged: the caller must then not replace it
  */
 export async function withoutRows(
   key: ArchiveKey,

@@ -2,7 +2,7 @@ import avsc from 'avsc'
 import type { Header } from '../kafka/record.ts'
 import type { AvroSchema } from '../topology.ts'
 
-/** One row of an archive object: a record as it lay in its topic. */
+/** One row of an archive object: a record as it was in its topic. */
 export interface ArchivedRecord<V = unknown> {
   topic: string
   partition: number
@@ -11,17 +11,17 @@ export interface ArchivedRecord<V = unknown> {
   timestamp: number
   key: Buffer | null
   headers: Header[]
-  /** The decoded value, or null for a tombstone, and where `raw` holds what could not be decoded. */
+  /** The decoded value; null for a tombstone, or if `raw` holds a value that could not be decoded. */
   value: V | null
-  /** The value's bytes as they were, schema id included, when they could not be decoded. */
+  /** The value's bytes, schema id included, or null unless they could not be decoded. */
   raw: Buffer | null
 }
 
 /**
- * The schema of an object's rows. It embeds the schema that the values were written with, so that a field
- * which only newer producers know is archived like every other.
+ * The schema of an object's rows. It embeds the schema that the values were written with, so the archive also keeps
+ * fields that only newer producers know.
  *
- * @param writer the values' schema; null in an object without any decoded value
+ * @param writer the values' schema, or null if the object has no decoded value
  */
 export function rowSchema(writer: AvroSchema | null): AvroSchema {
   return {
@@ -50,8 +50,8 @@ const headerSchema = {
 }
 
 /**
- * The Avro type of rows with this schema; logical types stay plain numbers, as in the codec.
- * @throws Error for a schema that cannot stand there (a union within the union, a name used twice)
+ * The Avro type of rows with this schema. Logical types stay plain numbers, as in the codec.
+ * @throws Error for a schema that cannot be embedded (a union within the union, a name used twice)
  */
 export function rowType(schema: AvroSchema): avsc.Type {
   return avsc.Type.forSchema(schema as avsc.Schema)

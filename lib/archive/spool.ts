@@ -8,8 +8,8 @@ const memoryBytes = 256 << 10
 const readBytes = 256 << 10
 
 /**
- * Bytes of an object that grows: in memory while few, then in a file that has no name any more once it is
- * open, so that nothing is left behind whatever kills the process.
+ * The bytes of an object that grows: first in memory, then in a file that is unlinked as soon as it is open, so a killed
+ * process leaves nothing behind.
  */
 export class Spool {
   readonly #folder: string
@@ -27,7 +27,7 @@ export class Spool {
 
   /**
    * Appends bytes, which must not change afterwards.
-   * @throws the system's error (disk full, folder gone); the spool is as before then
+   * @throws the system's error (disk full, folder gone); the spool is then unchanged
    */
   async append(bytes: Buffer): Promise<void> {
     if (this.#file) {
@@ -41,7 +41,7 @@ export class Spool {
     this.#length += bytes.length
   }
 
-  /** All bytes from the first one; may be read again and again. */
+  /** All bytes from the first one. May be called any number of times. */
   async *read(): AsyncGenerator<Buffer> {
     if (!this.#file) {
       yield* this.#chunks
@@ -82,7 +82,7 @@ async function moveToFile(folder: string, chunks: Buffer[]): Promise<FileHandle>
   }
 }
 
-/** A full disk may take a part of the bytes and say so by the count alone. */
+/** A full disk may take only a part of the bytes, without an error: only the count says so. */
 async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done)

@@ -1,15 +1,15 @@
-/** What an object's S3 metadata say of its rows. */
+/** Describes an object's rows, in its S3 metadata. */
 export interface ObjectSummary {
   firstOffset: number
   lastOffset: number
   recordCount: number
-  /** Rows that were taken out when a user was erased: holes between the offsets; absent: none. */
+  /** Rows that were removed when a user was erased, which leaves holes in the offsets; absent if there are none. */
   erasedCount?: number
-  /** Of the log that they come from; absent: the first one of the partition. */
+  /** Number of the log that the rows come from; absent for the partition's first log. */
   incarnation?: number
 }
 
-/** The summary as S3 metadata (without the `x-amz-meta-` that travels before each name). */
+/** The summary as S3 metadata, without the prefix `x-amz-meta-`. */
 export function summaryMetadata(summary: ObjectSummary): Record<string, string> {
   return {
     'first-offset': String(summary.firstOffset),
@@ -20,7 +20,7 @@ export function summaryMetadata(summary: ObjectSummary): Record<string, string> 
   }
 }
 
-/** Reads S3 metadata; null when they are not there (an object copied by a tool that dropped them). */
+/** Reads S3 metadata; null when they are missing, as in an object copied by a tool that drops them. */
 export function parseSummary(metadata: Record<string, string>): ObjectSummary | null {
   const [firstOffset, lastOffset, recordCount] = ['first-offset', 'last-offset', 'record-count'].map(
     (name) => (/^\d+$/.test(metadata[name] ?? '') ? Number(metadata[name]) : null),

@@ -7,32 +7,32 @@ import type { ArchiveKey } from './key.ts'
 import { objectKey, parseObjectKey, topicPrefix } from './key.ts'
 
 /*
- * Which users an object of pages holds, so that nobody has to read the archive for one of them. For each object there
- * is an entry beside the archive:
+ * An index of the users in each object of pages, so that finding one user does not read the whole archive. Each object
+ * has an entry beside the archive:
  *
  *   <prefix>/index/<topic>/<date>/<name of the object>-<version>
  *
- * The version is made of the object's ETag, in the form of a UUID: the entry of an object that was written again does
- * not fit the new one. What has no entry is not known, and is opened. Entries are written after the object, as far as
- * that works, and may be deleted at any time: `songswap account index` makes them again.
+ * The version is a hash of the object's ETag, in the form of a UUID: the entry of the old object does not match a
+ * rewritten one. An object without an entry has to be opened. Entries are written after the object, as far as that
+ * works, and may be deleted at any time: `songswap account index` creates them again.
  */
 
-/** What an entry says of its object. */
+/** The content of an entry. */
 export interface IndexEntry {
   lastOffset: number
-  /** Keys of its rows that are user ids in decimal text. */
+  /** Keys of the object's rows that are user ids, in decimal text. */
   users: ReadonlySet<string>
 }
 
 const userId = /^[1-9]\d{0,17}$/
 
-/** The user whom a record's key names, or null if none. */
+/** The user id in a record's key, or null if the key holds none. */
 export function userOf(key: Buffer | null): string | null {
   const text = key && key.length <= 18 ? key.toString('latin1') : ''
   return userId.test(text) ? text : null
 }
 
-/** What the keys of all entries of a topic begin with. */
+/** Prefix of the keys of a topic's entries. */
 export function indexPrefix(prefix: string, topic: string): string {
   return `${prefix === '' ? '' : `${prefix}/`}index/${topic}/`
 }
@@ -51,14 +51,14 @@ export function entryKey(prefix: string, key: ArchiveKey, etag: string): string 
   return `${indexPrefix(prefix, key.topic)}${key.date}/${name}-${version.join('-')}`
 }
 
-/** The object that an entry is of; null for any other key. */
+/** The object that an entry belongs to, or null if the key is not an entry's. */
 export function parseEntryKey(prefix: string, topic: string, path: string): ArchiveKey | null {
   const [, date, name] =
     /^([^/]+)\/(.+)-[0-9a-f]{8}-[0-9a-f-]{27}$/.exec(path.slice(indexPrefix(prefix, topic).length)) ?? []
   return date && name ? parseObjectKey(`${topicPrefix('', topic)}date=${date}/${name}`) : null
 }
 
-/** Puts an entry, unless it is there. */
+/** Puts an entry, unless it exists. */
 export async function putEntry(s3: S3, path: string, { lastOffset, users }: IndexEntry): Promise<void> {
   const body = await compress(Buffer.from(JSON.stringify({ lastOffset, users: [...users] })))
   await s3.putIfAbsent({
@@ -71,7 +71,7 @@ export async function putEntry(s3: S3, path: string, { lastOffset, users }: Inde
   })
 }
 
-/** Reads an entry; null when it is none, or gone. @throws RetriableError when the store is away */
+/** Reads an entry; null if it is gone or not readable. @throws RetriableError when the store is away */
 export async function readEntry(s3: S3, path: string): Promise<IndexEntry | null> {
   const body = await s3.get(path).catch((error) => {
     if (error instanceof Error && error.name === 'NoSuchKey') return null

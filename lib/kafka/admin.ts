@@ -12,7 +12,7 @@ import { ensureTopics } from './ensure-topics.ts'
 import type { GroupAdmin } from './group-admin.ts'
 import { groupAdmin } from './group-admin.ts'
 
-/** One partition of a topic as the broker has it. */
+/** The ends of a partition's log. */
 export interface PartitionEnds {
   partition: number
   /** First offset that the topic still has. */
@@ -21,7 +21,7 @@ export interface PartitionEnds {
   end: number
 }
 
-/** One partition as a consumer group sees it. */
+/** Where a consumer group is in one partition. */
 export interface PartitionLag {
   topic: string
   partition: number
@@ -29,7 +29,7 @@ export interface PartitionLag {
   end: number
   /** Offset that the group will read next, or null if it never committed. */
   committed: number | null
-  /** Records waiting, never negative; what retention removed does not count. */
+  /** Records waiting, never negative; records that retention removed do not count. */
   lag: number
 }
 
@@ -45,13 +45,13 @@ export interface Admin extends Resource, GroupAdmin, ClusterAdmin {
   ensureTopics(topics: readonly Topic[], replicationFactor: number): Promise<EnsuredTopics>
   /** Offsets of every partition, or null if the topic does not exist. */
   readEnds(topic: string): Promise<PartitionEnds[] | null>
-  /** By partition the first offset whose record is not older than this time (Unix ms); its end when all are. */
+  /** By partition, the first offset whose record is not older than this time (Unix ms), or the end if all are older. */
   readOffsetsAt(topic: string, timestamp: number): Promise<Map<number, number>>
   /** Lag of a group over its topics. */
   readGroupLag(group: string, topics: string[]): Promise<GroupLag>
 }
 
-/** An admin connection; one for the life of the process. */
+/** Opens an admin connection. */
 export async function openAdmin(options: ClientOptions): Promise<Admin> {
   const admin = createClient(options).admin()
   await admin.connect().catch((error) => {
@@ -61,7 +61,7 @@ export async function openAdmin(options: ClientOptions): Promise<Admin> {
   })
 
   async function readEnds(topic: string): Promise<PartitionEnds[] | null> {
-    // kafkajs retries for seconds what asks for a topic that does not exist.
+    // kafkajs would retry for seconds if the topic did not exist.
     if (!(await admin.listTopics()).includes(topic)) return null
     const offsets = await whileLeadersMove(() => admin.fetchTopicOffsets(topic))
     return offsets
@@ -87,8 +87,8 @@ export async function openAdmin(options: ClientOptions): Promise<Admin> {
         admin.describeGroups([group]),
         ...topics.map(async (topic) => ({ topic, ends: await readEnds(topic) })),
       ])
-      // Committed offsets are read after the ends of the log were: a lag of zero is then never an illusion of
-      // the order, and records that arrived in between count as waiting at the next reading.
+      // Read committed offsets after the ends of the logs: then every record that counts as lag really waited at that
+      // moment. Records that arrived in between count at the next reading.
       const committed = new Map<string, number>()
       const existing = perTopic.filter(({ ends }) => ends !== null).map(({ topic }) => topic)
       for (const { topic, partitions } of await admin.fetchOffsets({ groupId: group, topics: existing })) {
@@ -123,8 +123,8 @@ export function toPartitionLag(
 const leaderMovesWithinMs = 5_000
 
 /**
- * Asks again while leadership moves, or a topic has just been made, or kafkajs missed it in a refresh: it looks up
- * topic and leader again each time.
+ * Repeats a request while leadership moves, a topic is new, or kafkajs has missed it in a refresh. kafkajs looks up
+ * topic and leader each time.
  */
 async function whileLeadersMove<T>(ask: () => Promise<T>): Promise<T> {
   for (const deadline = performance.now() + leaderMovesWithinMs; ; ) {

@@ -7,7 +7,7 @@ import type { VersionRange } from './kafkajs-cluster.ts'
 import { createCluster } from './kafkajs-cluster.ts'
 import { spokenVersions } from './kafkajs-patches.ts'
 
-/** By Kafka's number of the API. */
+/** Versions by Kafka's number of the API. */
 export type ApiVersions = ReadonlyMap<number, VersionRange>
 
 const answerWithinMs = 3_000
@@ -64,8 +64,8 @@ const usedApis: Readonly<Record<string, number>> = {
 const leastProduce = 7
 
 /**
- * APIs that the client and this broker do not share a version of. kafkajs never looks at the broker's least
- * version: a release that drops old ones would fail call by call.
+ * APIs for which client and broker share no version. kafkajs never checks the broker's least version: with a release
+ * that drops old ones, call after call would fail.
  */
 export function unsharedApis(broker: ApiVersions): string[] {
   return Object.entries(usedApis).flatMap(([name, key]) => {
@@ -78,7 +78,7 @@ export function unsharedApis(broker: ApiVersions): string[] {
   })
 }
 
-/** API, version and the release that brought it, newest first. */
+/** API, version and the release that introduced it, newest first. */
 const releases: readonly [number, number, string][] = [
   [0, 13, '4.1'],
   [0, 12, '4.0'],
@@ -91,7 +91,7 @@ const releases: readonly [number, number, string][] = [
   [1, 10, '2.1'],
 ]
 
-/** The release of Kafka that a broker is at least like, judged by what it speaks, or null if that is older than 2.1. */
+/** The release that a broker has at least, judged by the versions it speaks, or null if it is older than 2.1. */
 export function releaseOf(broker: ApiVersions): string | null {
   return releases.find(([api, version]) => (broker.get(api)?.maxVersion ?? -1) >= version)?.[2] ?? null
 }

@@ -7,15 +7,15 @@ import type { DecodedRecord, RawRecord } from './record.ts'
 export interface BatchDecoderOptions<V> {
   group: string
   decode: (record: RawRecord) => Promise<DecodedRecord<V>>
-  /** Records that operators have given up; absent: the group buries nothing. */
+  /** Records that operators have buried; absent if the group has no burials. */
   burials?: Burials
   log: Logger
 }
 
-/** Decodes the batches of one partition, except for records that operators have given up. */
+/** Decodes the batches of one partition, except for records that operators have buried. */
 export class BatchDecoder<V> {
   readonly #o: BatchDecoderOptions<V>
-  /** Offsets of the present batch that were given up. */
+  /** Buried offsets of the present batch. */
   #buried: ReadonlySet<number> = new Set()
 
   constructor(options: BatchDecoderOptions<V>) {
@@ -23,10 +23,10 @@ export class BatchDecoder<V> {
   }
 
   /**
-   * Ids that the registry does not know are all looked up before the first of them is complained of, so that a batch
-   * of them waits once.
+   * Looks up all schema ids of the batch before it throws over an unknown one, so that a batch with several unknown ids
+   * waits once.
    *
-   * @param lastWords what the batch failed with the last time
+   * @param lastWords the message with which the batch failed last
    */
   async decode(batch: readonly RawRecord[], lastWords: string): Promise<DecodedRecord<V>[]> {
     const decoded: DecodedRecord<V>[] = []
@@ -44,7 +44,7 @@ export class BatchDecoder<V> {
     return decoded
   }
 
-  /** Asks what was given up of a batch. What cannot be read now is read at the next attempt. */
+  /** Reads which records of a batch are buried. If that fails, the next attempt reads it. */
   async readBurials(records: readonly RawRecord[]): Promise<void> {
     const { group, burials, log } = this.#o
     if (!burials) return

@@ -1,15 +1,15 @@
 import type { Sql } from '../postgres.ts'
 import type { RawRecord } from './record.ts'
 
-/** Offsets of those records that operators have given up for a group. */
+/** Finds the offsets of the records that operators have buried for a group. */
 export type Burials = (batch: {
   group: string
   records: readonly RawRecord[]
 }) => Promise<ReadonlySet<number>>
 
 /**
- * Reads the marks that `songswap dead-letters bury` leaves. A mark names the time of its record too: offsets begin
- * again when a topic is made again.
+ * Reads the marks that `songswap dead-letters bury` leaves. A mark also holds the time of its record, because a topic
+ * that is created again uses the same offsets again.
  */
 export function readBurials(sql: Sql): Burials {
   return async ({ group, records }) => {

@@ -14,7 +14,7 @@ export interface ClientOptions {
   log: Logger
   /** Client id shown to the brokers. */
   name: string
-  /** How long one answer of a broker is waited for. */
+  /** How long to wait for one answer of a broker; default: 15 seconds. */
   requestTimeoutMs?: number
 }
 
@@ -34,14 +34,14 @@ export function createClient(options: ClientOptions): kafkajs.Kafka {
     }),
     connectionTimeout: 3_000,
     requestTimeout: options.requestTimeoutMs ?? 15_000,
-    // NODE_ENV=test would otherwise pick kafkajs's own, much shorter ones.
+    // Without these, kafkajs takes much shorter ones where NODE_ENV is test.
     retry: { retries: 5, initialRetryTime: 150, maxRetryTime: 3_000, factor: 0.2, multiplier: 2 },
     logLevel: logLevel.INFO,
     logCreator: () => (entry) => forward(entry, options),
   })
 }
 
-/** kafkajs logs outages that it retries as errors; what matters is said by the callers, so these are debug lines. */
+/** kafkajs logs outages that it retries as errors. Callers report what matters, so these are debug lines. */
 function forward({ namespace, log: { message, error } }: kafkajs.LogEntry, { log }: ClientOptions): void {
   log.debug({ namespace, text: scrub(error ? `${message}: ${error}` : message) }, 'kafkajs')
 }

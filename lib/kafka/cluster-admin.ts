@@ -6,12 +6,12 @@ export interface BrokerAddress {
   port: number
 }
 
-/** A topic as the cluster has it. */
+/** A topic as it is in the cluster. */
 export interface TopicDescription {
   topic: string
   partitions: {
     partition: number
-    /** -1: it has none, and can be neither read nor written. */
+    /** -1 if it has none, and can be neither read nor written. */
     leader: number
     replicas: number
     inSync: number
@@ -20,10 +20,10 @@ export interface TopicDescription {
   settings: Map<string, string>
 }
 
-/** What an admin connection can say of the cluster. */
+/** What an admin connection can read about the cluster. */
 export interface ClusterAdmin {
   readBrokers(): Promise<BrokerAddress[]>
-  /** Those of the topics that exist. */
+  /** Leaves out topics that do not exist. */
   describeTopics(names: readonly string[]): Promise<TopicDescription[]>
   /** Settings of a broker by Kafka's names, defaults included. @throws when this principal may not ask */
   describeBroker(id: number): Promise<Map<string, string>>
@@ -50,7 +50,7 @@ export function clusterAdmin(admin: kafkajs.Admin): ClusterAdmin {
     },
 
     async describeTopics(names) {
-      // kafkajs retries for seconds what asks for a topic that does not exist.
+      // kafkajs would retry for seconds if a topic did not exist.
       const existing = new Set(await admin.listTopics())
       const known = names.filter((name) => existing.has(name))
       if (known.length === 0) return []

@@ -3,15 +3,15 @@ import { compress, decompress } from '../zstd.ts'
 
 const { CompressionCodecs, CompressionTypes } = kafkajs
 
-/** What Kafka's Java client writes before snappy's blocks (the format of snappy-java): a name and two versions. */
+/** The Java client writes snappy's blocks in the format of snappy-java, which begins with this name and two versions. */
 const snappyJava = Buffer.from('\x82SNAPPY\0', 'latin1')
 const snappyJavaHeaderBytes = snappyJava.length + 8
-/** The number that Kafka's three bits for the codec can hold at most. */
+/** Kafka has three bits for the codec. */
 const lastCodec = 7
 
 /**
- * Teaches kafkajs every compression that a record can have. Ours have zstd; others' may have any, and a broker with
- * `compression.type` compresses again what it is given. kafkajs itself reads gzip only.
+ * Registers every compression that a record can have; kafkajs itself reads gzip only. songswap compresses with zstd.
+ * Other producers may use any codec, and a broker with `compression.type` compresses records again.
  */
 export function registerCodecs(): void {
   const codecs: Record<number, () => unknown> = CompressionCodecs
@@ -22,7 +22,7 @@ export function registerCodecs(): void {
   codecs[CompressionTypes.Snappy] = readOnly(decompressSnappy)
   codecs[CompressionTypes.LZ4] = readOnly(decompressLz4)
   for (let codec = CompressionTypes.ZSTD + 1; codec <= lastCodec; codec++) {
-    // kafkajs takes what it does not know for uncompressed.
+    // kafkajs would read an unknown codec as uncompressed.
     codecs[codec] = readOnly(() => {
       throw new Error(`compression ${codec} is not known`)
     })
@@ -34,13 +34,13 @@ function readOnly(read: (bytes: Buffer) => Promise<Buffer>) {
   return () => ({ compress, decompress: read })
 }
 
-/** An LZ4 frame. The package is loaded when the first one comes: most streams never meet one. */
+/** Decompresses an LZ4 frame. The package is loaded at the first one: most streams never have one. */
 async function decompressLz4(bytes: Buffer): Promise<Buffer> {
   const { decompressFrame } = await import('lz4-napi')
   return decompressFrame(bytes)
 }
 
-/** One block, as librdkafka writes it, or a sequence of blocks with their lengths, as the Java client does. */
+/** Decompresses one block, as librdkafka writes it, or a sequence of blocks with lengths, as the Java client does. */
 async function decompressSnappy(bytes: Buffer): Promise<Buffer> {
   const { uncompress } = await import('snappy')
   const read = async (block: Buffer) => Buffer.from(await uncompress(block))

@@ -16,11 +16,11 @@ export interface ConsumerOptions<V> {
   group: string
   topics: Topic<V>[]
   open: OpenSink<V>
-  /** A log is not the one that the group had read: it is read from its earliest record now. */
+  /** Called when a log is not the one that the group had read: it is now read from its earliest record. */
   onLogChange: (change: LogChange) => void
   /** @param place `topic/partition` */
   publishDeadLetters: (place: string, batch: SettledBatch) => Promise<void>
-  /** Called with the places that this member has, at each assignment. */
+  /** Called at each assignment with the places that this member has. */
   onAssigned: (places: string[]) => void
   onHeldUp: WorkerOptions<V>['onHeldUp']
   outages: Outages

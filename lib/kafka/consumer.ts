@@ -14,15 +14,15 @@ import { Membership } from './membership.ts'
 import { PartitionWorker } from './partition-worker.ts'
 import type { DecodedRecord, RawRecord } from './record.ts'
 
-/** A member that is slow now and then still sends its heartbeats in time. */
+/** Enough that a member that is slow now and then still sends a heartbeat in time. */
 const heartbeatsPerSession = 6
-/** A rebalance waits for a member that is slow to join again, for longer than for one that is silent. */
+/** A rebalance waits longer for a member that is slow to join again than for one that is silent. */
 const sessionsPerRebalance = 2.5
 const fetchWaitMs = 500
 const fetchMaxBytesPerPartition = 128 * 1024
 const queueMaxBytes = 2 << 20
 const watchMs = 5_000
-/** How long unfinished work is waited for: after a crash, and at a stop. */
+/** How long to wait for unfinished work: after a crash, and at a stop. */
 const freeWithinMs = 60_000
 const stoppedWithinMs = 6_000
 const disconnectWithinMs = 2_500
@@ -77,12 +77,12 @@ export class Consumer<V> {
     return this.#membership.workers
   }
 
-  /** It has its partitions, and knows their logs. */
+  /** Whether it has its partitions and knows their logs. */
   get isReading(): boolean {
     return this.#liveness.state === 'reading'
   }
 
-  /** Whether partitions wait that cannot be read. */
+  /** Whether any partition waits because it cannot be read. */
   get holdsAny(): boolean {
     return this.#delivery.holdsAny
   }
@@ -101,7 +101,7 @@ export class Consumer<V> {
     return this.#crashed.promise.finally(() => stop.removeEventListener('abort', stopped))
   }
 
-  /** Ends the workers, which finish their batch when a stop has begun, and leaves the group. */
+  /** Ends the workers and leaves the group. The workers finish their batch at a stop, not after a crash. */
   async end(stop: AbortSignal): Promise<void> {
     const orderly = stop.aborted
     if (this.#watch) clearInterval(this.#watch)
@@ -130,9 +130,9 @@ export class Consumer<V> {
 
   #observe(): void {
     const { events } = this.#consumer
-    // The answer to JoinGroup carries the new generation: from that moment a commit of work from the old one
-    // would be accepted although the partition may be another member's. So it is fenced right here, before
-    // kafkajs sees the answer, and not only at GROUP_JOIN, which comes later.
+    // The answer to JoinGroup carries the new generation. As soon as kafkajs has it, the broker would accept a commit of
+    // work from the old generation, although the partition may be another member's. So the work is fenced here, before
+    // kafkajs reads the answer; GROUP_JOIN comes later.
     this.#consumer.on(events.REQUEST, ({ payload }) => {
       if (payload.apiName !== 'JoinGroup') return
       this.#fence()
@@ -157,10 +157,10 @@ export class Consumer<V> {
 
   #assign({ memberId, memberAssignment }: kafkajs.ConsumerGroupJoinEvent['payload']): void {
     this.#fence()
-    // A join that was under way when the end came. Thrown in here it ends the join: a member would fetch on and on.
+    // The join was under way when the consumer ended. Throwing here ends it; otherwise the member would fetch forever.
     if (this.#isEnded) throw new RetriableError('The consumer has ended')
     this.#membership.assign(memberAssignment)
-    // kafkajs keeps pauses over a rebalance; the new workers' queues are empty.
+    // kafkajs keeps partitions paused over a rebalance, but the new workers' queues are empty.
     this.#consumer.resume(this.#consumer.paused())
     holdFetch(memberId, (commit) => this.#membership.lookAtLogs(memberAssignment, commit))
     this.#liveness.assigned()
@@ -192,7 +192,7 @@ export class Consumer<V> {
   }
 }
 
-/** Waits for work that ends. After a crash it may take its time; a stop, also one that begins meanwhile, is short. */
+/** Waits for work to end: long after a crash, briefly once a stop has begun. */
 async function untilFree(work: Promise<unknown>, stop: AbortSignal): Promise<void> {
   const ended = new AbortController()
   const wait = work.then(() => ended.abort())

@@ -23,7 +23,7 @@ export const deadLetterReasons = {
 
 export type DeadLetterReason = keyof typeof deadLetterReasons
 
-/** A record that cannot be dealt with, and why. The Kafka module publishes it and then commits. */
+/** A record that could not be handled, and why. The Kafka module publishes it and then commits. */
 export interface DeadLetter {
   record: RawRecord
   reason: DeadLetterReason
@@ -31,26 +31,26 @@ export interface DeadLetter {
   message: string
 }
 
-/** What a dead letter says of itself, beside the original record. */
+/** What a dead letter holds beside the original record. */
 export interface DeadLetterInfo {
   group: string
   reason: DeadLetterReason
   message: string
-  /** Times that the record was tried, the last one included. */
+  /** Attempts at the record, the last one included. */
   attempts: number
   /** Unix time in milliseconds. */
   at: number
 }
 
 const prefix = 'dlq.'
-/** Characters: drivers quote what they choke on, and the dead letter must fit into its topic. */
+/** In characters. Drivers quote the values they refuse, and the dead letter must fit into its topic. */
 const messageMax = 4_000
-/** Header of a record put back on its topic for one group only. */
+/** Header of a record that was put back on its topic, for one group only. */
 export const redriveGroupHeader = 'redrive.group'
 
 /**
- * Headers of a dead letter: the original ones, without those of an earlier death or redrive (they would grow
- * at each round), and the `dlq.*` ones of this death.
+ * Headers of a dead letter: the original ones and the `dlq.*` ones of this death. Those of an earlier death or redrive
+ * are left out, or each round would add more.
  */
 export function deadLetterHeaders(record: RawRecord, info: DeadLetterInfo): Header[] {
   const own: [string, string][] = [
@@ -71,8 +71,8 @@ export function deadLetterHeaders(record: RawRecord, info: DeadLetterInfo): Head
 }
 
 /**
- * Records for the topic of dead letters. Their time is that of the death, not of the record: the topic would forget
- * an old record's dead letter at once.
+ * Records for the topic of dead letters. Their timestamp is the time of death: with that of an old record, retention
+ * would remove the dead letter at once.
  */
 export function toDeadLetterRecords(
   letters: readonly DeadLetter[],
@@ -86,7 +86,7 @@ export function toDeadLetterRecords(
   }))
 }
 
-/** Where a dead letter came from, and why it died, read back from its headers. */
+/** Where a dead letter came from and why it died, as its headers say. */
 export interface DeadLetterOrigin {
   topic: string
   partition: number
@@ -94,14 +94,14 @@ export interface DeadLetterOrigin {
   /** Of the original record; Unix time in milliseconds. */
   timestamp: number
   group: string
-  /** One of {@link deadLetterReasons}, or a word of an older or newer version. */
+  /** One of {@link deadLetterReasons}, or a reason of an older or newer version. */
   reason: string
   message: string
   attempts: number
   at: number
 }
 
-/** When a record became a dead letter (Unix ms), or null if it is none. */
+/** When a record became a dead letter (Unix ms), or null if it is not a dead letter. */
 export function diedAt(record: Pick<RawRecord, 'headers'>): number | null {
   return headerNumber(record, 'at')
 }
@@ -120,7 +120,7 @@ export function readOrigin(record: Pick<RawRecord, 'headers'>): DeadLetterOrigin
   }
 }
 
-/** Headers of a record put back for one group: its own ones, as they were before its death. */
+/** Headers of a record that is put back for one group: its own, without those of its death. */
 export function redriveHeaders(record: Pick<RawRecord, 'headers'>, group: string): Header[] {
   return [
     ...record.headers.filter((h) => !h.name.startsWith(prefix) && h.name !== redriveGroupHeader),

@@ -12,7 +12,7 @@ import type { LogMark } from './log-mark.ts'
 import { toCommitText } from './log-mark.ts'
 import type { Membership } from './membership.ts'
 
-/** How long a full queue may hold up the fetch of its neighbours before its partition is paused instead. */
+/** How long a full queue may hold up the fetch of other partitions before its own is paused. */
 const roomWithinMs = 200
 const commitWithinMs = 10_000
 
@@ -27,15 +27,15 @@ interface CommittedPosition {
   topic: string
   partition: number
   nextOffset: number
-  /** The record before it, or null if it is not known. */
+  /** The record before `nextOffset`, or null if it is not known. */
   last: LogMark | null
 }
 
 /**
- * Moves what kafkajs fetches into the queues of the partitions, and their offsets back to the coordinator.
+ * Moves fetched records into the queues of their partitions, and commits offsets.
  *
  * States of a partition: flowing → paused while its queue is full → flowing; or → held while its next batch cannot be
- * read, and tried again with backoff.
+ * read, which is tried again with backoff.
  */
 export class Delivery<V> {
   readonly #o: Pick<ConsumerOptions<V>, 'group' | 'outages' | 'server' | 'log'>
@@ -53,17 +53,17 @@ export class Delivery<V> {
     this.#parts = parts
   }
 
-  /** Whether partitions wait that cannot be read. */
+  /** Whether any partition waits because it cannot be read. */
   get holdsAny(): boolean {
     return this.#holds.size > 0
   }
 
-  /** The partitions may be another member's now. */
+  /** Called when the partitions may be another member's. */
   fence(): void {
     this.#holds.releaseAll()
   }
 
-  /** Nothing waits for room any more. */
+  /** Called at the end: nothing waits for room after this. */
   end(): void {
     this.#isEnded = true
     this.#holds.releaseAll()
@@ -82,8 +82,8 @@ export class Delivery<V> {
     const fault = faultOf(batch)
     if (fault) return this.#hold({ topic, partition, ...fault })
     if (!(await guard.follows(log, batch.messages))) return crash(`${place} has lost its tail`)
-    // The question may take long, and another fetch may join the group again meanwhile. An offset that is resolved then
-    // is the new generation's: it would go past what nobody has handled.
+    // The check may take long, and another fetch may have joined the group again meanwhile. An offset that is resolved
+    // now would count in the new generation, and skip records that are not handled.
     if (membership.of(place) !== assigned || payload.isStale()) return
     this.#holds.release(place)
     this.#o.outages.worked(this.#reader(place))
@@ -95,7 +95,7 @@ export class Delivery<V> {
     await this.#waitForRoom(payload, () => assigned.worker.full && membership.of(place) === assigned)
   }
 
-  /** The queue of a partition has room again, or its next batch is to be tried again. */
+  /** Called when the queue of a partition has room again, or when a held partition is due for its next try. */
   resume(topic: string, partition: number): void {
     const place = `${topic}/${partition}`
     this.#roomWaiters.get(place)?.()
@@ -103,16 +103,16 @@ export class Delivery<V> {
     try {
       this.#parts.consumer.resume([{ topic, partitions: [partition] }])
     } catch {
-      // The consumer has just been stopped: there is nothing to resume.
+      // The consumer has just been stopped.
     }
   }
 
   /**
-   * One request and no retry: kafkajs's own `commitOffsets` would repeat it after a rebalance under the new
-   * generation. Here the generation is read when the request is made, so the broker refuses what is stale.
+   * Sends one request without a retry. kafkajs's own `commitOffsets` would repeat it after a rebalance, under the new
+   * generation. Here the request takes the generation at the moment of the call, so the broker refuses a stale one.
    *
-   * A request can hang forever when a coordinator moves; sent late it would take the offset back. So after the
-   * limit this consumer's life ends, and what it still sends is refused.
+   * A request can hang forever when a coordinator moves; sent late, it would move the offset back. So this consumer ends
+   * after the time limit, and the broker refuses what it still sends.
    */
   commit(position: CommittedPosition): Promise<void> {
     return calling(this.#o.server, () => this.#commit(position))
@@ -147,20 +147,20 @@ export class Delivery<V> {
         await heartbeat()
       }
     } finally {
-      // Also when a heartbeat fails: kafkajs fetches again before it joins again or gives up.
+      // Also when a heartbeat fails: kafkajs fetches once more before it joins again or crashes.
       if (isFull()) this.#parts.consumer.pause([{ topic, partitions: [partition] }])
     }
   }
 
   /**
-   * Whether a full queue holds up another partition. If all of them were paused instead, kafkajs would sleep for as
-   * long as a fetch may wait, although one may have room again meanwhile.
+   * Whether a full queue holds up another partition that has room. If none has, nothing is paused: with all partitions
+   * paused, kafkajs sleeps for as long as a fetch may wait, even if a queue has room again.
    */
   #isAnyHungry(): boolean {
     return this.#parts.membership.workers.some((worker) => !worker.full)
   }
 
-  /** What cannot be read is not gone past: it may be read by a later release, or after the disk was mended. */
+  /** A partition never skips a batch that it cannot read: a later release may read it, or a repaired disk. */
   #hold(at: { topic: string; partition: number; offset: number; reason: string }): void {
     const { topic, partition, offset, reason } = at
     const { group, outages, log } = this.#o

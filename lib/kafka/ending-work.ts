@@ -3,7 +3,7 @@ import type { PartitionWorker } from './partition-worker.ts'
 /** Workers of earlier generations whose effect has not ended yet, also of consumers that crashed. */
 export class EndingWork<V> {
   readonly #workers = new Set<PartitionWorker<V>>()
-  /** When a partition is free, by its place. */
+  /** By place, a promise that resolves when the partition is free. */
   readonly #ends = new Map<string, Promise<void>>()
 
   get workers(): Iterable<PartitionWorker<V>> {
@@ -14,7 +14,7 @@ export class EndingWork<V> {
     return this.#workers.size
   }
 
-  /** The partition is lost: its worker commits nothing any more. */
+  /** Called when a partition is lost: its worker commits nothing after this. */
   revoke(place: string, worker: PartitionWorker<V>): void {
     this.#workers.add(worker)
     const ended = Promise.all([this.#ends.get(place), worker.revoke()]).then(() => {
@@ -24,7 +24,7 @@ export class EndingWork<V> {
     this.#ends.set(place, ended)
   }
 
-  /** Resolves when no earlier worker of the partition is at an effect. */
+  /** Resolves when no earlier worker of the partition has an effect under way. */
   async untilFree(place: string): Promise<void> {
     await this.#ends.get(place)
   }

@@ -7,26 +7,26 @@ import type { TopicDescription } from './cluster-admin.ts'
 import { clusterAdmin } from './cluster-admin.ts'
 import { topicSettings, wantedSettings } from './topic-settings.ts'
 
-/** What was done to bring the topics up to date. */
+/** What {@link ensureTopics} did. */
 export interface EnsuredTopics {
   /** Names of the topics that were created. */
   created: string[]
-  /** What changed on a topic that existed, e.g. `spotify.metadata: retention.ms 1000 → -1`. */
+  /** Changes to topics that existed, e.g. `spotify.metadata: retention.ms 1000 → -1`. */
   changed: string[]
-  /** What differs from the settings and cannot be changed here, in words with what to do. */
+  /** Differences that cannot be changed here, each as a sentence with the remedy. */
   differing: string[]
 }
 
-/** Kafka's number of the resource type "topic", and of the source "set on the topic itself". */
+/** Kafka's numbers for the resource type "topic" and for the source "set on the topic itself". */
 const topicResource = 2
 const setOnTopic = 1
 const leadersWithinMs = 30_000
 
 /**
- * Creates the topics that are missing, and brings settings and partition counts of the others up to date. Safe by
- * several at once: what another process does meanwhile counts as done. An operator's own settings stay.
+ * Creates the topics that are missing, and updates settings and partition counts of the others. Other settings that an
+ * operator has set stay. Several processes may run it at once: what another one does meanwhile counts as done.
  *
- * @param replicationFactor of topics that are created; those that exist keep their replicas
+ * @param replicationFactor of topics that are created; existing ones keep their replicas
  */
 export async function ensureTopics(
   admin: kafkajs.Admin,
@@ -38,7 +38,7 @@ export async function ensureTopics(
   if (missing.length > 0) await create(admin, missing, replicationFactor)
   const changed: string[] = []
   const differing: string[] = []
-  // Also of topics just created: a setting that only newer brokers know is not sent to those that do not.
+  // Also for topics just created: settings that only newer brokers know are left out at creation.
   for (const topic of topics) {
     const [found] = await clusterAdmin(admin).describeTopics([topic.name])
     if (!found) throw new RetriableError(`Topic ${topic.name} is not there yet`)
@@ -53,7 +53,7 @@ export async function ensureTopics(
   return { created: missing.map((t) => t.name), changed, differing }
 }
 
-/** Replicas of the partition that has the fewest. */
+/** The replica count of the partition with the fewest. */
 export function leastReplicas({ partitions }: TopicDescription): number {
   return Math.min(...partitions.map((p) => p.replicas))
 }
@@ -72,8 +72,8 @@ async function create(admin: kafkajs.Admin, topics: Topic[], replicationFactor: 
 }
 
 /**
- * A topic that was just created is unknown to a broker until the news has reached it; kafkajs's own waiting
- * takes that for an error.
+ * Brokers learn of a new topic after a moment. kafkajs's own `waitForLeaders` takes "unknown topic" for an error in that
+ * time.
  */
 async function waitForLeaders(admin: kafkajs.Admin, topics: Topic[]): Promise<void> {
   const begunAt = performance.now()
@@ -97,7 +97,7 @@ async function hasLeaders(admin: kafkajs.Admin, topic: string): Promise<boolean>
   }
 }
 
-/** @returns what changed, in words */
+/** @returns each change as a text */
 async function bringUpToDate(admin: kafkajs.Admin, topic: Topic, found: TopicDescription): Promise<string[]> {
   const changes: string[] = []
   const wanted = wantedSettings(topic, found)
@@ -113,7 +113,7 @@ async function bringUpToDate(admin: kafkajs.Admin, topic: Topic, found: TopicDes
   return changes
 }
 
-/** AlterConfigs replaces all of a topic's settings: those that are set on it already are sent along. */
+/** AlterConfigs replaces all of a topic's settings, so the request repeats those that are already set on it. */
 async function alterSettings(
   admin: kafkajs.Admin,
   name: string,
@@ -132,7 +132,7 @@ async function alterSettings(
   })
 }
 
-/** Another process that adds the same partitions at the same time is the first; then this one finds them there. */
+/** Ignores the error if another process has added the partitions meanwhile. */
 async function addPartitions(admin: kafkajs.Admin, topic: Topic): Promise<void> {
   try {
     await admin.createPartitions({ topicPartitions: [{ topic: topic.name, count: topic.partitions }] })

@@ -5,10 +5,10 @@ import type { FloodLimits, Outcome } from './flood-valve.ts'
 import { FloodError, FloodValve, toOutcome } from './flood-valve.ts'
 import type { RawRecord } from './record.ts'
 
-/** A partition that stopped for a flood of dead letters tries again this often. */
+/** A partition that stopped for a flood of dead letters tries again after this time. */
 const trialMs = 5_000
 
-/** The flood valves of a group's partitions in this process, and the one event that tells of them. */
+/** The flood valves of a group's partitions in this process, and the one event that reports them. */
 export class FloodGuard {
   readonly #o: { group: string; limits: FloodLimits; notify: (notice: Notice) => void }
   readonly #valves = new Map<string, FloodValve>()
@@ -19,22 +19,22 @@ export class FloodGuard {
     this.#o = options
   }
 
-  /** Lets everything pass for a while: somebody has looked, and wants the dead letters. */
+  /** Lets everything pass for a while, because an operator accepts the dead letters. */
   force(forMs: number): void {
     this.#forcedUntil = performance.now() + forMs
   }
 
-  /** Forgets the valves of partitions that are not this process's any more. */
+  /** Forgets the valves of partitions that this process no longer has. */
   keep(places: readonly string[]): void {
     for (const place of this.#valves.keys()) if (!places.includes(place)) this.#valves.delete(place)
     this.#measure()
   }
 
   /**
-   * Publishes the dead letters of a batch, unless they are a flood. A batch counts when they are published: until
-   * then it comes here again.
+   * Publishes the dead letters of a batch, unless they are a flood. The batch counts in the window only after that: if
+   * publishing fails, the batch comes here again.
    *
-   * @throws FloodError when the dead letters would be a flood: the batch must not be settled
+   * @throws FloodError when the dead letters are a flood: the batch must not be settled
    */
   async settle(
     place: string,
@@ -47,7 +47,7 @@ export class FloodGuard {
     this.#valves.get(place)?.note(outcome)
   }
 
-  /** A tick at which nothing died says nothing. */
+  /** An empty outcome, from a tick without dead letters, is not judged. */
   #check(place: string, outcome: Outcome, letters: readonly DeadLetter[]): void {
     if (outcome.length === 0) return
     const valve = this.#valves.get(place) ?? new FloodValve(this.#o.limits)
@@ -55,7 +55,7 @@ export class FloodGuard {
     const verdict = valve.judge(outcome, performance.now() < this.#forcedUntil)
     this.#measure()
     if (verdict === 'close') this.#raise(place, letters)
-    // Also when the partition that closed is another process's by now: the group takes records here.
+    // The partition that closed may belong to another process by now: this one takes records again.
     if (!valve.closed) this.#resolve()
     else throw new FloodError(trialMs)
   }

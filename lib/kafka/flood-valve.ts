@@ -3,18 +3,18 @@ import type { DeadLetter } from './dead-letter.ts'
 import type { RawRecord } from './record.ts'
 
 export interface FloodLimits {
-  /** Share of dead letters among the records of the window above which the valve closes; 1: never. */
+  /** The valve closes above this share of dead letters in the window; with 1 it never does. */
   maxRatio: number
-  /** Dead letters in the window below which it never closes: a few bad records are no flood. */
+  /** It never closes below this number of dead letters in the window: a few bad records are not a flood. */
   minDeadLetters: number
-  /** Records of the partition that the share is taken of: the last ones. */
+  /** Size of the window: the last records of the partition. */
   windowRecords: number
 }
 
 /** Whether each record became a dead letter, in the order of the partition. */
 export type Outcome = readonly boolean[]
 
-/** The batch was not settled: its dead letters would be a flood. It is tried again later, whole. */
+/** The batch was not settled, because its dead letters would be a flood. All of it is tried again later. */
 export class FloodError extends RetriableError {
   constructor(retryAfterMs: number) {
     super('Too many records become dead letters; waiting for the cause to go away', { retryAfterMs })
@@ -23,8 +23,8 @@ export class FloodError extends RetriableError {
 }
 
 /**
- * The outcome of a batch. A sink may return dead letters of records that it took earlier: they come last.
- * Empty for a tick at which nothing died.
+ * The outcome of a batch. Dead letters of records that the sink took earlier come last. Empty for a tick without dead
+ * letters.
  */
 export function toOutcome(records: readonly RawRecord[], letters: readonly DeadLetter[]): Outcome {
   const taken = new Set(records.map((record) => record.offset))
@@ -34,12 +34,12 @@ export function toOutcome(records: readonly RawRecord[], letters: readonly DeadL
 }
 
 /**
- * Distinguishes a flood of dead letters (a bad deploy, a registry restored empty) from a few bad records. One
- * valve per partition, over its last records.
+ * Distinguishes a flood of dead letters (a bad deploy, a registry restored empty) from a few bad records. Each
+ * partition has a valve, which judges its last records.
  *
  * open → closed: a batch would push the share of dead letters over the limit; it is not settled.
- * closed → open: the trial of what was refused gives few enough dead letters, because the cause is gone; or by
- * command, and then everything passes for a while. Nothing else opens it: an idle moment says nothing.
+ * closed → open: a trial of the refused batch yields few enough dead letters, because the cause is gone; or an operator
+ * forces it, and everything passes for a while. An idle moment does not open it.
  */
 export class FloodValve {
   readonly #limits: FloodLimits
@@ -55,10 +55,10 @@ export class FloodValve {
   }
 
   /**
-   * Decides whether a batch may be settled; {@link note} follows when it was. While closed, a batch is judged by
-   * itself: what led to the closing does not say whether the cause is gone.
+   * Decides whether a batch may be settled; call {@link note} when it was. While closed, the valve judges a batch by
+   * itself: the records that closed it do not show whether the cause is gone.
    *
-   * @param isForced somebody has looked, and wants the dead letters
+   * @param isForced an operator accepts the dead letters
    * @returns `pass`; `refuse`; or a change of state: `close` (refused) and `reopen` (passed)
    */
   judge(outcome: Outcome, isForced = false): 'pass' | 'refuse' | 'close' | 'reopen' {
@@ -71,7 +71,7 @@ export class FloodValve {
     return wasClosed ? 'reopen' : 'pass'
   }
 
-  /** Remembers a batch that was settled. One that could not be is judged again, and must not count twice. */
+  /** Counts a settled batch. One that was not settled is judged again, and must not count twice. */
   note(outcome: Outcome): void {
     this.#window = this.#last([...this.#window, ...outcome])
   }
@@ -80,7 +80,7 @@ export class FloodValve {
     return countDead(outcome) > outcome.length * this.#limits.maxRatio || this.#findsFlood([], outcome)
   }
 
-  /** Whether the window holds a flood after any of the records. */
+  /** Whether the window holds a flood after any record of the outcome. */
   #findsFlood(before: Outcome, outcome: Outcome): boolean {
     const { maxRatio, minDeadLetters } = this.#limits
     let window = before

@@ -1,7 +1,7 @@
 import kafkajs from 'kafkajs'
 import { RetriableError } from '../errors.ts'
 
-/** A process that consumes as part of a group. */
+/** A member of a consumer group. */
 export interface GroupMember {
   clientId: string
   host: string
@@ -10,7 +10,7 @@ export interface GroupMember {
 
 export interface GroupDescription {
   group: string
-  /** As Kafka calls it: Stable, Empty, Dead (also: there is no such group), PreparingRebalance, … */
+  /** Kafka's name: Stable, Empty, Dead (also of a group that does not exist), PreparingRebalance, … */
   state: string
   members: GroupMember[]
 }
@@ -23,10 +23,10 @@ export interface PartitionOffset {
 
 /** What an admin connection can do with consumer groups and their offsets. */
 export interface GroupAdmin {
-  /** Names of all groups that the cluster knows, sorted. */
+  /** Names of all groups of the cluster, sorted. */
   listGroups(): Promise<string[]>
   describeGroup(group: string): Promise<GroupDescription>
-  /** Committed offsets of a group over all topics that it ever committed to, sorted. */
+  /** Committed offsets of a group in all topics, sorted. */
   readCommitted(group: string): Promise<PartitionOffset[]>
   /**
    * Commits offsets for a group without members.
@@ -35,7 +35,7 @@ export interface GroupAdmin {
   setOffsets(group: string, offsets: readonly PartitionOffset[]): Promise<void>
 }
 
-/** A group's offsets cannot be moved while somebody consumes as the group. */
+/** A group's offsets cannot be moved while it has members. */
 export class GroupActiveError extends Error {
   constructor(group: string, state: string) {
     super(`${group} is in use (${state})`)
@@ -83,7 +83,7 @@ export function groupAdmin(admin: kafkajs.Admin): GroupAdmin {
           partitions: own.map((o) => ({ partition: o.partition, offset: String(o.offset) })),
         })
       }
-      // A consumer that joined in the same moment may have been given some of the partitions.
+      // A consumer that joined at the same moment may have got some of the partitions.
       const committed = new Map((await readCommitted(group)).map((o) => [toPlace(o), o.offset]))
       const missed = offsets.filter((o) => committed.get(toPlace(o)) !== o.offset)
       if (missed.length === 0) return

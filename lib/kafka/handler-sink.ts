@@ -32,7 +32,7 @@ export function handlerSink<V>(options: {
   }
 }
 
-/** Parts the records for the handler from those that cannot be decoded or are not for this group. */
+/** Separates the records for the handler from those that cannot be decoded; drops those redriven to another group. */
 export function sift<V>(
   records: DecodedRecord<V>[],
   group: string,
@@ -48,17 +48,17 @@ export function sift<V>(
   return { values, deadLetters }
 }
 
-/** The dead letter of a record over which the program itself fails. */
+/** The dead letter of a record that makes the program itself fail. */
 export function faultLetter(record: RawRecord, error: unknown): DeadLetter {
   return { record, reason: 'handler_error', message: messageOf(error) }
 }
 
 /**
- * Handles records; when they are to blame for a failure, halves the batch until the smallest sets that reproduce it
- * are found, and dead-letters those. Order is kept; a half that succeeded may be handled again after a later
- * outage, so effects are idempotent.
+ * Handles records. When they are to blame for a failure, halves the batch until it finds the single records that
+ * reproduce it, and dead-letters those. Keeps the order. A half that succeeded may be handled again after a later
+ * outage, so effects must be idempotent.
  *
- * @throws what is an outage, as it is
+ * @throws outages, unchanged
  */
 async function bisect<V>(
   records: ValueRecord<V>[],

@@ -5,30 +5,30 @@ import type { RawRecord } from './record.ts'
 const probeWithinMs = 10_000
 
 /**
- * Finds the record that holds up a partition. A batch that fails for long although its server answers is taken
- * apart from its front: half of it goes alone, and half of that, until the first record that fails by itself is
- * found. What lies before it is settled on the way, what lies behind it waits.
+ * Finds the record that holds up a partition. When a batch fails for long although its server answers, its first half is
+ * tried alone, then half of that, until the first record that fails by itself is found. Records before it are settled on
+ * the way, records behind it wait.
  */
 export class HoldUp {
   #since: number | null = null
   /** Last offset of the batch that failed. */
   #through = -1
-  /** Most records that go together up to there. */
+  /** Most records of one batch up to that offset. */
   #size = Number.POSITIVE_INFINITY
 
-  /** @returns for how many milliseconds the batch, or the one that it is a part of, has failed */
+  /** @returns for how many milliseconds the batch, or the one it is a part of, has failed */
   failed(batch: readonly RawRecord[], now: number): number {
     this.#since ??= now
     this.#through = Math.max(this.#through, batch.at(-1)?.offset ?? -1)
     return now - this.#since
   }
 
-  /** Most records of the next batch, whose first one has this offset. */
+  /** Most records of the next batch, which begins at this offset. */
   sizeAt(offset: number, most: number): number {
     return offset > this.#through ? most : Math.min(this.#size, most)
   }
 
-  /** @returns how many of the records go alone */
+  /** @returns how many of the records the next attempt takes */
   halve(records: number): number {
     this.#size = Math.ceil(records / 2)
     return this.#size
@@ -44,7 +44,7 @@ export class HoldUp {
   }
 }
 
-/** Whether a server answers; one that nobody knows counts as one that does. */
+/** Whether a server answers; true if the server is not known. */
 export async function answers(server: Server | null): Promise<boolean> {
   if (!server) return true
   const probe = server.probe().then(

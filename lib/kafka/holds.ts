@@ -5,7 +5,7 @@ interface Hold {
   timer: NodeJS.Timeout | null
 }
 
-/** Partitions whose next batch cannot be read: each is tried again with backoff, and the others go on. */
+/** Partitions whose next batch cannot be read. Each is tried again with backoff, while the others go on. */
 export class Holds {
   readonly #holds = new Map<string, Hold>()
 
@@ -13,12 +13,12 @@ export class Holds {
     return this.#holds.size
   }
 
-  /** Whether the partition's next try is still to come. */
+  /** Whether the partition waits for its next try. */
   isPaused(name: string): boolean {
     return this.#holds.get(name)?.timer != null
   }
 
-  /** @param retry called when the partition is to be read again */
+  /** @param retry called when the next try is due */
   hold(name: string, retry: () => void): { attempt: number; delayMs: number } {
     const attempt = (this.#holds.get(name)?.attempt ?? 0) + 1
     this.release(name)
@@ -32,7 +32,7 @@ export class Holds {
     return { attempt, delayMs }
   }
 
-  /** The partition was read, or is no longer ours. */
+  /** Called when the partition was read, or belongs to another member. */
   release(name: string): void {
     clearTimeout(this.#holds.get(name)?.timer ?? undefined)
     this.#holds.delete(name)

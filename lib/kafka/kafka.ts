@@ -28,14 +28,14 @@ import { ConsumerSupervisor } from './supervisor.ts'
 
 interface ConsumeOptions {
   group: string
-  /** Most records and most bytes (of values, uncompressed) of one batch. */
+  /** Most records and most bytes (of keys and values, uncompressed) of one batch. */
   batchMaxRecords?: number
   batchMaxBytes?: number
   /** A batch in work for longer than this makes `/healthz` fail. */
   stuckAfterMs?: number
-  /** Bounds how many batches are in work at a time; absent: one of every partition. */
+  /** Bounds how many batches are in work at a time; by default one of every partition. */
   inTurn?: InTurn
-  /** What operators have given up; absent: the group buries nothing. */
+  /** Records that operators have buried; absent if the group has no burials. */
   burials?: Burials
 }
 
@@ -43,8 +43,8 @@ interface HandlerOptions<V> extends ConsumeOptions {
   topic: Topic<V>
   handler: Handler<V>
   /**
-   * The handler keeps nothing of its records: their memory is freed when they are settled, and not when V8 finds
-   * the time. A record that is looked at all the same is empty.
+   * Set if the handler keeps nothing of its records: their memory is then freed as soon as they are settled, without
+   * waiting for V8. A record that is read after that is empty.
    */
   freesRecords?: boolean
 }
@@ -56,28 +56,27 @@ interface SinkOptions<V> extends ConsumeOptions {
 
 export interface Kafka extends Resource {
   /**
-   * Encodes and publishes; resolves when every in-sync replica has all of them, in the order given per partition.
-   * @throws RetriableError when Kafka or the registry stayed away; some records may be in the topic then
+   * Encodes and publishes records, in the given order per partition; resolves when every in-sync replica has all.
+   * @throws RetriableError when Kafka or the registry stayed away; some records may be in the topic
    */
   publish<V>(
     topic: Topic<V>,
     records: { key: string; value: V; headers?: Header[]; timestamp?: number }[],
   ): Promise<void>
-  /** As {@link publish}, of bytes that are encoded already. */
+  /** As {@link publish}, for values that are already encoded. */
   publishBytes(topic: string, records: OutRecord[]): Promise<void>
   /**
-   * Consumes a topic with a handler; returns when the consumer was started; it reconnects by itself.
-   * Records that cannot be decoded become dead letters without the handler; records redriven to another group
-   * are skipped.
+   * Consumes a topic with a handler. Returns when the consumer is started; it reconnects by itself. Records that cannot
+   * be decoded become dead letters without the handler; records redriven to another group are skipped.
    */
   consume<V>(options: HandlerOptions<V>): Promise<void>
-  /** Consumes topics with a sink of its own for every partition and generation. */
+  /** Consumes topics with one sink for every partition and generation. */
   consumeInto<V>(options: SinkOptions<V>): Promise<void>
-  /** Publishes events in the name of this client; resolves when they are in the topic. */
+  /** Publishes events under the name of this client; resolves when they are in the topic. */
   publishNotices(...notices: readonly Notice[]): Promise<void>
-  /** Publishes an event as soon as Kafka takes it; it waits in memory until then. */
+  /** Queues an event, in memory, until Kafka takes it. */
   notify(notice: Notice): void
-  /** What this process waits for; its consumers report here, and other parts may. */
+  /** The outages that this process waits out; its consumers report here, and other parts may. */
   readonly outages: Outages
 }
 
@@ -88,18 +87,18 @@ export interface KafkaOptions {
   health: Health
   /** Client id shown to the brokers. */
   name: string
-  /** The process cannot go on; see {@link ServiceContext.fail}. */
+  /** Called when the process cannot go on; see {@link ServiceContext.fail}. */
   fail: (error: unknown) => void
 }
 
 const atOnce: InTurn = (work) => work()
 const defaults = { batchMaxRecords: 500, batchMaxBytes: 8 << 20, stuckAfterMs: 300_000, inTurn: atOnce }
 
-/** `kill -USR2` makes a stopped consumer take everything for ten minutes, dead letters included. */
+/** `kill -USR2` opens the flood valves for ten minutes: all dead letters pass. */
 const forceValveSignal = 'SIGUSR2'
 const forcedForMs = 600_000
 
-/** Connects to Kafka. The only door to it: kafkajs is imported in this folder alone. */
+/** Opens Kafka; its parts connect when they are first used. Only this folder imports kafkajs. */
 export async function openKafka(options: KafkaOptions): Promise<Kafka> {
   const { config, codec, log, health, fail, name } = options
   const client = { config, log, name }

@@ -1,7 +1,7 @@
 import type kafkajs from 'kafkajs'
 import { mend } from './kafkajs-patches.ts'
 
-/** kafkajs's own view of a cluster: connections to brokers, and who leads what. */
+/** kafkajs's internal view of a cluster: connections to brokers, and the leaders of partitions. */
 export interface KafkajsCluster {
   connect(): Promise<void>
   disconnect(): Promise<void>
@@ -22,7 +22,7 @@ export interface VersionRange {
   maxVersion: number
 }
 
-/** A broker as kafkajs speaks to it. */
+/** kafkajs's internal view of a broker. */
 export interface KafkajsBroker {
   /** By Kafka's number of the API; those of the broker that the client connected to first. */
   versions: Record<number, VersionRange>
@@ -47,7 +47,7 @@ interface FetchRequest {
   topics: { topic: string; partitions: { partition: number; fetchOffset: string; maxBytes: number }[] }[]
 }
 
-/** A record as it was fetched, with the batch that it came in. */
+/** A fetched record, with the batch it came in. */
 export type FetchedMessage = kafkajs.KafkaMessage & { batchContext?: { partitionLeaderEpoch: number } }
 
 interface ProtocolMessage<T> {
@@ -55,7 +55,7 @@ interface ProtocolMessage<T> {
   response: { decode(bytes: Buffer): Promise<object>; parse(decoded: object): Promise<T> }
 }
 
-/** A cluster of its own, with the settings of a client. kafkajs makes one for each producer, consumer and admin. */
+/** Makes a cluster with the settings of a client, as kafkajs does for each producer, consumer and admin. */
 export function createCluster(client: kafkajs.Kafka): KafkajsCluster {
   mend('index.js', ["CREATE_CLUSTER: Symbol('private:Kafka:createCluster'),"])
   const symbol = Object.getOwnPropertySymbols(client).find(
@@ -69,11 +69,11 @@ export function createCluster(client: kafkajs.Kafka): KafkajsCluster {
   return create({ metadataMaxAge: 300_000, allowAutoTopicCreation: false, isolationLevel: readUncommitted })
 }
 
-/** Kafka's number of the isolation level. */
+/** Kafka's number for the isolation level. */
 export const readUncommitted = 0
 
 const metadataApi = 3
-/** The first one whose answer holds topic ids (Kafka 2.8); kafkajs knows none after 6. */
+/** The first version whose answer holds topic ids (Kafka 2.8); kafkajs speaks up to 6. */
 const metadataVersion = 10
 
 interface Encoder {
@@ -95,15 +95,15 @@ interface Decoder {
   readTaggedFields(): unknown
 }
 
-/** Whether a broker says topic ids. */
+/** Whether a broker can answer with topic ids. */
 export function tellsTopicIds({ versions }: KafkajsBroker): boolean {
   return (versions[metadataApi]?.maxVersion ?? 0) >= metadataVersion
 }
 
 /**
- * Metadata, version 10, which answers with the ids of topics. It is a flexible version: lengths are variable and one
- * too high, and each structure ends with tagged fields, the headers of request and answer too. kafkajs writes the
- * older headers, so their tagged fields are the first byte of each body.
+ * Metadata, version 10, which answers with the ids of topics. It is a flexible version: lengths are varints of the length
+ * plus one, and each structure ends with tagged fields, also the headers of request and answer. kafkajs writes older
+ * headers without them, so here the tagged fields of the header are the first byte of each body.
  */
 export function topicIdsMessage(topics: readonly string[]): ProtocolMessage<Map<string, string>> {
   type Class<T> = new (bytes?: Buffer) => T
@@ -138,7 +138,7 @@ export function topicIdsMessage(topics: readonly string[]): ProtocolMessage<Map<
 const noTags = 0
 const idBytes = 16
 
-/** Ids of the topics that exist, in the form in which Kafka's own tools show them. */
+/** Ids of the topics that exist, as Kafka's own tools print them. */
 function decodeTopicIds(body: Decoder): Map<string, string> {
   const readInts = () => body.readUVarIntArray((d) => d.readInt32())
   body.readTaggedFields()

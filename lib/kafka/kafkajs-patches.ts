@@ -8,9 +8,9 @@ const load = createRequire(import.meta.url)
 const pathOf = (file: string) => load.resolve(`kafkajs/src/${file}`)
 
 /**
- * What kafkajs 2.2.4 does wrong and cannot be configured, mended in place: importing this file does it. Each patch
- * quotes the lines of kafkajs that it mends. Where they have changed the process does not start: a patch that no
- * longer fits would lose records in silence.
+ * Importing this file patches faults of kafkajs 2.2.4 that no option fixes. Each patch quotes the lines of kafkajs that
+ * it relies on. If they have changed, the process does not start: a patch that no longer fits would lose records
+ * silently.
  */
 stopIdleTimer()
 missTopicsAloud()
@@ -22,7 +22,7 @@ waitBySteadyClock()
 guardPositions()
 
 /**
- * Loads a file of kafkajs that is to be patched.
+ * Loads a file of kafkajs, to patch it. @throws when one of the lines is not in it
  *
  * @param file below kafkajs/src
  * @param lines of the file, each as it stands there without its indentation
@@ -39,7 +39,7 @@ export function mend<T>(file: string, lines: readonly string[]): T {
   return load(path)
 }
 
-/** Puts something else in the place of a file of kafkajs, before the files that use it are loaded. */
+/** Replaces the exports of a file of kafkajs, before the files that use it are loaded. */
 function replace(file: string, users: readonly string[], exports: unknown): void {
   const early = users.find((user) => load.cache[pathOf(user)])
   const module = load.cache[pathOf(file)]
@@ -54,8 +54,8 @@ interface RequestQueue {
 }
 
 /**
- * kafkajs sets a timer of one millisecond again and again, on every connection (tulios/kafkajs#1751): nine tenths of
- * an idle client's CPU. There is nothing to check while nothing waits and the broker did not throttle.
+ * kafkajs sets a timer of one millisecond again and again, on every connection (tulios/kafkajs#1751), which is nine
+ * tenths of an idle client's CPU. Set it only while requests wait or the broker throttles.
  */
 function stopIdleTimer(): void {
   const { prototype } = mend<{ prototype: RequestQueue }>('network/requestQueue/index.js', [
@@ -74,9 +74,9 @@ interface Cluster {
 }
 
 /**
- * kafkajs lets a caller that added a topic join a refresh which was begun without it, and then takes the topic for
- * one that has no partitions: offsets and assignments silently come out empty. Here that is an error to be retried;
- * the next look finds the topic missing and asks for it.
+ * When a caller adds a topic, kafkajs lets it share a metadata refresh that began without that topic. It then takes the
+ * topic for one without partitions, and offsets and assignments are silently empty. With this patch that is a
+ * retriable error; the next refresh asks for the topic.
  */
 function missTopicsAloud(): void {
   const { prototype } = mend<{ prototype: Cluster }>('cluster/index.js', [
@@ -116,7 +116,7 @@ interface Encoder {
   size(): number
 }
 
-/** Of a batch, as its records need it. */
+/** The fields of a batch that decoding its records needs. */
 interface BatchContext {
   firstOffset: string
   firstTimestamp: string
@@ -137,9 +137,10 @@ interface OutMessage extends Omit<kafkajs.Message, 'headers'> {
 const logAppendTime = 1
 
 /**
- * kafkajs keeps headers in an object: it loses the order of names that alternate and puts digits first, takes
- * `__proto__` for the object's prototype, and throws over a null, read beside another value of its name or written.
- * Here they are a list on both ways; kafkajs-record.ts puts it where kafkajs's types expect an object.
+ * kafkajs keeps headers in an object. That loses the order of names that alternate, puts names of digits first and takes
+ * `__proto__` for the object's prototype; kafkajs also throws over a null when it writes one, or reads one beside
+ * another value of the same name. With this patch headers are a list in both directions; kafkajs-record.ts puts it
+ * where kafkajs's types expect an object.
  */
 function keepHeaders(): void {
   mend('protocol/recordBatch/record/v0/decoder.js', [
@@ -172,7 +173,7 @@ function keepHeaders(): void {
   )
 }
 
-/** The steps are those of kafkajs's own decoder, except for the headers. */
+/** Does the same as kafkajs's own decoder, except for the headers. */
 function decodeRecord(decoder: Decoder, batch: BatchContext) {
   const attributes = decoder.readInt8()
   const timestampDelta = decoder.readVarLong()
@@ -196,19 +197,19 @@ function decodeRecord(decoder: Decoder, batch: BatchContext) {
   }
 }
 
-/** What a fetch brought of one partition, as kafkajs hands it on. */
+/** The records that a fetch returned for one partition, as kafkajs passes them on. */
 interface FetchedRecords extends Array<unknown> {
-  /** The offset after the last batch that came whole; absent: none did. */
+  /** The offset after the last whole batch; absent if there was none. */
   next?: number
   /** Why the first batch cannot be read. */
   fault?: Error
 }
 
-/** Of a batch its header up to the records; a rest that is shorter is not looked at. */
+/** Bytes of a batch before its records; a shorter rest of the answer is ignored. */
 const batchOverhead = 61
 const magicAt = 16
 const magic = 2
-/** Kafka's codes of errors that are about one partition's log, and that it gives again and again. */
+/** Kafka's codes for lasting errors of one partition's log. */
 const logErrors = new Map([
   [-1, 'the broker cannot read it, and does not know the error'],
   [2, 'a batch is corrupt'],
@@ -226,9 +227,9 @@ interface FetchResponse {
 }
 
 /**
- * kafkajs reads an answer of a broker whole or not at all: what cannot be read in one partition stops all of that
- * broker's, and then ends the consumer. Here it is the fault of its partition, which {@link faultOf} gives the
- * consumer. Also kept is where a partition's batches end, for {@link endAtBatches}.
+ * kafkajs reads a fetch response whole or not at all: a batch of one partition that cannot be read stops all partitions
+ * of that broker, and then ends the consumer. With this patch it is a fault of its partition, which the consumer gets
+ * from {@link faultOf}. The patch also notes where a partition's batches end, for {@link endAtBatches}.
  */
 function readByPartition(): void {
   const file = 'protocol/requests/fetch/v4/decodeMessages.js'
@@ -272,7 +273,7 @@ async function decodeBatches(decoder: Decoder): Promise<FetchedRecords> {
       records.next = Number(batch.firstOffset) + batch.lastOffsetDelta + 1
     }
   } catch (error) {
-    // The last batch is cut off where the answer is full. What cannot be read is met again as the first one.
+    // A full answer cuts off its last batch. A later batch that cannot be read is the first one of the next fetch.
     const isCutOff = error instanceof Error && error.name === 'KafkaJSPartialMessageError'
     if (!isCutOff && records.next === undefined) records.fault = toError(error)
   }
@@ -294,9 +295,9 @@ interface Batch {
 }
 
 /**
- * The cleaner leaves a producer's last batch although all its records are gone, and offsets without a record at the
- * end of others. kafkajs goes by records: it asks for an empty batch endlessly when the next one does not fit in
- * beside it, and through a batch whose end is empty it goes offset by offset. Here a batch ends where it says.
+ * The log cleaner keeps a producer's last batch even without records, and batches whose last offsets have no record.
+ * kafkajs goes by records: it fetches an empty batch endlessly if the next one does not fit beside it, and it goes
+ * offset by offset through the empty end of a batch. With this patch a batch ends at the offset in its header.
  */
 function endAtBatches(): void {
   const { prototype } = mend<{ prototype: Batch }>('consumer/batch.js', [
@@ -314,7 +315,7 @@ function endAtBatches(): void {
   }
 }
 
-/** Whether a fetch brought a whole batch, so that the next one begins further on. */
+/** Whether a fetch returned a whole batch, so that the next one begins further on. */
 function isAhead({ rawMessages: { next }, fetchedOffset }: Batch): boolean {
   return next !== undefined && next > Number(fetchedOffset)
 }
@@ -334,11 +335,10 @@ interface Runner {
 }
 
 /**
- * Fetches to several brokers are under way at a time. One that meets a moved leader or new partitions joins the group
- * again, and then the others' answers still come: fetched from the read-ahead position of the assignment before, they
- * would move the new position beyond what nobody has handled. So a batch is handed over only when it begins at the
- * partition's next offset in that moment, however long it was under way or waited in kafkajs's own queue. What is
- * dropped is fetched again from the next offset.
+ * kafkajs fetches from several brokers at a time. A fetch that finds a moved leader or new partitions joins the group
+ * again, and the answers to the others still arrive. They were fetched from the read-ahead position of the earlier
+ * assignment, and would move the new position past records that are not handled. So a batch is passed on only if it
+ * begins at the partition's next offset at that moment; a dropped one is fetched again from there.
  */
 function dropStaleAnswers(): void {
   mend('consumer/consumerGroup.js', ['await this.joinAndSync()', 'await this.recoverFromFetch(e)'])
@@ -352,30 +352,30 @@ function dropStaleAnswers(): void {
   prototype.handleBatch = async function current(batch) {
     if (!this.running || !isNext(batch, this.consumerGroup.offsetManager)) return
     if (!batch.rawMessages.fault) return handle.call(this, batch)
-    // kafkajs keeps empty batches to itself; the consumer is to see this one.
+    // kafkajs does not pass on empty batches, but the consumer has to see this one.
     await this.processEachBatch(batch)
-    // Another broker may lead the partition now, and have what this one cannot read.
+    // Another broker may lead the partition by now, and be able to read the batch.
     await this.consumerGroup.cluster.refreshMetadata().catch(() => undefined)
     await this.heartbeat()
   }
 }
 
 function isNext({ topic, partition, fetchedOffset }: Batch, offsets: OffsetManager): boolean {
-  // Right after a join nothing is known of where the new generation begins: no answer can be of that one.
+  // Right after a join the new generation's offsets are not known, so no answer can belong to it.
   if (!offsets.memberAssignment[topic]?.includes(partition)) return false
   if (offsets.committedOffsets()[topic]?.[partition] == null) return false
   return offsets.nextOffset(topic, partition).toString() === fetchedOffset
 }
 
-/** Where and why the next batch of this partition cannot be read; it has no records then. Null if it can be read. */
+/** Where and why the next batch of this partition cannot be read, or null if it can. A batch with a fault is empty. */
 export function faultOf(batch: kafkajs.Batch): { offset: number; reason: string } | null {
   const { fetchedOffset, rawMessages } = batch as unknown as Batch
   return rawMessages.fault ? { offset: Number(fetchedOffset), reason: rawMessages.fault.message } : null
 }
 
 /**
- * kafkajs waits by the wall clock. When that steps back by an hour it sends no heartbeat for an hour, gives up no
- * request and looks for no new metadata. The moments that it keeps are kept by the clock that never steps.
+ * kafkajs measures time by the wall clock. If that steps back by an hour, kafkajs sends no heartbeat, times out no
+ * request and refreshes no metadata for an hour. This patch keeps its moments on the monotonic clock.
  */
 function waitBySteadyClock(): void {
   const moments: [string, string, string[]][] = [
@@ -389,7 +389,7 @@ function waitBySteadyClock(): void {
   }
 }
 
-/** A property that holds a moment of the wall clock: read later, it has moved as far as that clock has stepped. */
+/** Defines a property that holds a moment of the wall clock. When read, it has moved as far as that clock has stepped. */
 function keepSteady(prototype: object, name: string): void {
   const kept = new WeakMap<object, number | null>()
   const wallMinusSteady = () => Date.now() - performance.now()
@@ -404,7 +404,7 @@ function keepSteady(prototype: object, name: string): void {
   })
 }
 
-/** Versions of an API that kafkajs speaks, by its own name for it; none where it does not know the API. */
+/** Versions of an API that kafkajs speaks, by its name for the API; none if it does not know the API. */
 export function spokenVersions(api: string): number[] {
   const { requests } = mend<{ requests: Record<string, { versions: (string | number)[] }> }>(
     'protocol/requests/index.js',
@@ -413,7 +413,7 @@ export function spokenVersions(api: string): number[] {
   return (requests[api]?.versions ?? []).map(Number)
 }
 
-/** One commit of a member in its present generation; also before kafkajs calls the consumer running. */
+/** Commits once for a member in its present generation, also before kafkajs considers the consumer running. */
 export type GroupCommit = (offsets: kafkajs.OffsetsByTopicPartition) => Promise<void>
 
 interface ConsumerGroup {
@@ -428,14 +428,14 @@ const guardedGroups = new Set<string>()
 const looks = new Map<string, (commit: GroupCommit) => Promise<void>>()
 
 /**
- * Consumers of this group end when a position is out of range. kafkajs would commit a sentinel in the place of the
- * group's offset and go on at the other end of the log, without a look at why.
+ * Makes consumers of this group end when a position is out of range. kafkajs would commit a sentinel as the group's
+ * offset and go on at one end of the log, without checking why.
  */
 export function guardGroup(group: string): void {
   guardedGroups.add(group)
 }
 
-/** A member that has just joined fetches nothing until this look ends; it may commit in it. */
+/** Makes a member that has just joined wait for `look`, which may commit, before it fetches. */
 export function holdFetch(memberId: string, look: (commit: GroupCommit) => Promise<void>): void {
   looks.set(memberId, look)
 }

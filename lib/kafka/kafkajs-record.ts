@@ -1,7 +1,7 @@
 import type kafkajs from 'kafkajs'
 import type { Header, OutRecord, RawRecord } from './record.ts'
 
-/** A record as kafkajs delivers it, in our form. The patched decoder puts a list where an object is expected. */
+/** Converts a message of kafkajs. The patched decoder gives headers as a list where the type has an object. */
 export function toRawRecord(topic: string, partition: number, message: kafkajs.KafkaMessage): RawRecord {
   return {
     topic,
@@ -14,7 +14,7 @@ export function toRawRecord(topic: string, partition: number, message: kafkajs.K
   }
 }
 
-/** A record of ours as kafkajs takes it. The patched encoder expects a list in the place of its object. */
+/** Converts a record for kafkajs. The patched encoder takes headers as a list where the type has an object. */
 export function toMessage(record: OutRecord): kafkajs.Message {
   const { key, value, partition, timestamp, headers } = record
   return {

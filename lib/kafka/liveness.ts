@@ -1,28 +1,28 @@
-/** After this many session timeouts without an answer to a heartbeat, the coordinator has evicted the member. */
+/** After this many session timeouts without an answer to a heartbeat, assume that the coordinator evicted the member. */
 const heartlessSessions = 2
 /** Connecting and joining take at most the rebalance timeout and a few tries. */
 const joinWithinMs = 90_000
-/** A consumer to which nothing comes works when it has been reading for this long. */
+/** A consumer that gets no records counts as working after it has been reading for this long. */
 const provenAfterMs = 10_000
-/** A consumer that has been a member for this long was healthy: its crash is a first one, and backoff begins again. */
+/** A consumer that was a member for this long was healthy: after its crash, backoff begins at the first step. */
 const healthyAfterMs = 60_000
 
 type State = 'joining' | 'assigned' | 'reading' | 'fenced'
 
 /**
- * Whether a consumer lives, by the steady clock.
+ * Whether a consumer lives, by the monotonic clock.
  *
  * States: joining → assigned (nothing is fetched yet) → reading (its logs are known) → joining, at each rebalance;
  * and fenced, at its end.
  *
- * kafkajs can stop without a crash: when a coordinator moves while a broker is away, its fetchers wait for one
- * another forever. It then sends no heartbeats. And it can go on without having joined: when joining fails often enough
- * while a coordinator loads, it fetches and sends heartbeats as the member that it was, which the coordinator
- * remembers. Its workers are fenced, and no assignment brings others. {@link fault} names both.
+ * kafkajs can fail in two ways without a crash, and {@link fault} reports both. When a coordinator moves while a broker
+ * is away, its fetchers can wait for one another forever; then it sends no heartbeats. And when joining fails often
+ * enough while a coordinator loads, it goes on as the member that it was, which the coordinator still knows: it
+ * fetches and sends heartbeats, but its workers are fenced and no assignment opens others.
  */
 export class Liveness {
   readonly #heartbeatWithinMs: number
-  /** From an answer to JoinGroup to the partitions: the group waits for its members, and the leader assigns. */
+  /** Limit from an answer to JoinGroup to the assignment: the group waits for its members, and the leader assigns. */
   readonly #assignWithinMs: number
   readonly #now: () => number
   #state: State = 'joining'
@@ -72,12 +72,12 @@ export class Liveness {
     return this.#firstAssignedAt !== null && this.#now() - this.#firstAssignedAt >= healthyAfterMs
   }
 
-  /** It could fetch for a while. To have joined proves nothing: it may crash each time at what comes next. */
+  /** Whether it has been fetching for a while. Joining proves nothing: it may crash each time right after it. */
   get isProven(): boolean {
     return this.#state === 'reading' && this.#now() - this.#since >= provenAfterMs
   }
 
-  /** Why it is to be taken for dead; null while it lives. */
+  /** Why it counts as dead, or null while it lives. */
   fault(): string | null {
     const wasMember = this.#firstAssignedAt !== null
     if (wasMember && this.#state === 'joining' && this.#now() - this.#since > this.#assignWithinMs)

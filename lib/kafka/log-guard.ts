@@ -16,13 +16,13 @@ export interface AssignedLog {
   topic: string
   partition: number
   topicId: string | null
-  /** Where the group's position has to be taken back to, or null if it belongs to this log. */
+  /** The offset to rewind the group's position to, or null if the position belongs to this log. */
   rewindTo: number | null
   /** The record before the position, or null if it is gone or nothing was read. */
   last: LastRead | null
 }
 
-/** A log that is not the one that a group had read, by topic. */
+/** Partitions of a topic whose log is not the one that a group had read. */
 export interface LogChange {
   topic: string
   verdict: Exclude<LogVerdict, 'same'>
@@ -32,16 +32,16 @@ export interface LogChange {
 export type Assignment = Readonly<Record<string, number[]>>
 
 /**
- * Knows which logs a group reads. An offset alone does not: a topic that is deleted and made again begins at 0, and
- * a broker that lost its tail gives offsets a second time. So every commit says which record it follows, in which
- * topic by id, and a generation begins with a look at both.
+ * Knows which logs a group reads. An offset alone does not identify a log: a topic that is deleted and created again
+ * begins at 0, and a broker that lost its tail assigns the same offsets again. So every commit holds the topic's id and a
+ * mark of the record before the offset, and each generation begins with a check of both.
  */
 export class LogGuard {
   readonly #group: string
   readonly #reader: LogReader
   /**
-   * Positions of the present assignment, by partition. With a topic Kafka deletes the offsets that were committed
-   * in it: this process still knows then that it had read another log.
+   * Positions of the present assignment, by partition. When a topic is deleted, Kafka deletes its committed offsets; by
+   * these positions this process still knows that it had read another log.
    */
   #positions = new Map<string, LogPosition>()
 
@@ -50,13 +50,13 @@ export class LogGuard {
     this.#reader = openLogReader(client)
   }
 
-  /** Looks at the logs of an assignment. @throws RetriableError when Kafka does not answer */
+  /** Checks the logs of an assignment. @throws RetriableError when Kafka does not answer */
   async check(assignment: Assignment): Promise<{ logs: AssignedLog[]; changes: LogChange[] }> {
     const topics = Object.keys(assignment)
     const wanted = topics.flatMap((topic) =>
       (assignment[topic] ?? []).map((partition) => ({ topic, partition })),
     )
-    // A member may get nothing: there are more of them than partitions.
+    // With more members than partitions, a member gets none.
     const [ids, committed] =
       wanted.length === 0
         ? [new Map<string, string>(), []]
@@ -97,7 +97,7 @@ export class LogGuard {
     const stays = verdict === 'same'
     return {
       verdict,
-      // Without a committed offset the client begins at the start by itself.
+      // Without a committed offset kafkajs begins at the start by itself.
       log: {
         ...{ topic, partition, topicId },
         rewindTo: stays || !isCommitted ? null : start,
@@ -108,8 +108,8 @@ export class LogGuard {
   }
 
   /**
-   * Whether records go on where the last ones ended. A broker that lost its tail writes under a higher epoch, at
-   * offsets that were read before: then the record before must still be there.
+   * Whether records continue the log that was read before. A broker that lost its tail writes at the same offsets again,
+   * under a higher leader epoch. So when the epoch rises, the last record that was read must still be there.
    */
   async follows(log: AssignedLog, messages: readonly FetchedMessage[]): Promise<boolean> {
     const [first] = messages
@@ -122,7 +122,7 @@ export class LogGuard {
     return true
   }
 
-  /** Whether a record that was read is still in its log; what cannot be known counts as yes. */
+  /** Whether a record that was read is still in its log; true if that cannot be known. */
   async stillHas(topic: string, partition: number, { offset, mark }: LastRead): Promise<boolean> {
     const { start, end } = (await this.#reader.readEnds(topic, [partition])).get(partition) ?? {
       start: 0,
@@ -133,15 +133,15 @@ export class LogGuard {
     return found === null || sameMark(found.mark, mark)
   }
 
-  /** Whether topics were made again since these logs were looked at. */
+  /** Whether any topic was created again since {@link check}. */
   async isReplaced(logs: Iterable<AssignedLog>): Promise<boolean> {
     const known = [...logs].filter((log) => log.topicId !== null)
     const ids = await this.#reader.readTopicIds([...new Set(known.map((log) => log.topic))])
-    // A topic that is gone for now has no id: whether it comes again is seen later.
+    // A deleted topic has no id; a later call sees whether it was created again.
     return known.some(({ topic, topicId }) => (ids.get(topic) ?? topicId) !== topicId)
   }
 
-  /** Takes note of a commit. */
+  /** Notes a commit. */
   committed(topic: string, partition: number, position: number, identity: LogIdentity): void {
     this.#positions.set(nameOf({ topic, partition }), { position, ...identity })
   }

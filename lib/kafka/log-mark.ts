@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { RawRecord } from './record.ts'
 
-/** What one record of a log is known by. */
+/** Identifies one record of a log. */
 export interface LogMark {
   /** Unix time in milliseconds. */
   timestamp: number
@@ -11,18 +11,19 @@ export interface LogMark {
 
 /** The log that an offset was committed in, as far as it is known. */
 export interface LogIdentity {
-  /** Kafka's id of the topic, which changes when a topic of the same name is made again, or null if it is not known. */
+  /** Kafka's id of the topic, which changes when the topic is deleted and created again, or null if it is not known. */
   topicId: string | null
   /** The last record before the offset, or null if it is not known. */
   last: LogMark | null
 }
 
-/** A partition's log as it is now, and a position in it. */
+/** A group's position, and the log that it belongs to. */
 export interface LogPosition extends LogIdentity {
-  /** Offset of the record to be read next. */
+  /** Offset of the record that is read next. */
   position: number
 }
 
+/** A partition's log as it is now. */
 export interface LogState {
   topicId: string | null
   start: number
@@ -31,12 +32,12 @@ export interface LogState {
   before: LogMark | null
 }
 
-/** `forgotten`: the same log, as far as is known, but it no longer has the record of the position. */
+/** `forgotten`: as far as is known the same log, but it no longer has the record at the position. */
 export type LogVerdict = 'same' | 'forgotten' | 'replaced'
 
 /**
- * Whether a position belongs to a log. An id that differs decides alone: records of the new log may have been read
- * on from the old position before anybody saw the change. What is not known speaks for neither.
+ * Whether a position belongs to a log. A different topic id alone is enough: records of the new log may have been read
+ * from the old position before the change was noticed. A value that is not known decides nothing.
  */
 export function judgeLog(known: LogPosition, log: LogState): LogVerdict {
   if (known.topicId && log.topicId && known.topicId !== log.topicId) return 'replaced'
@@ -57,7 +58,7 @@ export function toMark({
 }: Pick<RawRecord, 'timestamp' | 'key' | 'headers' | 'bytes'>): LogMark {
   let checksum = 0
   const add = (part: Buffer | null) => {
-    // The length too, so that bytes which move from one part to the next make a difference.
+    // With the length, the same bytes split differently over the parts give another checksum.
     checksum = crc32(String(part?.length ?? null), checksum)
     if (part) checksum = crc32(part, checksum)
   }
@@ -70,12 +71,12 @@ export function toMark({
   return { timestamp, checksum }
 }
 
-/** The text of a commit: JSON of about 100 characters; a broker takes 4096. */
+/** The metadata text of a commit: JSON of about 100 characters, where a broker takes 4096 by default. */
 export function toCommitText({ topicId, last }: LogIdentity): string {
   return JSON.stringify({ topicId, ...(last && { timestamp: last.timestamp, checksum: last.checksum }) })
 }
 
-/** Reads a commit's text; what older versions, operators and other tools commit says nothing. */
+/** Reads a commit's metadata text; those of older versions, operators and other tools identify no log. */
 export function parseCommitText(text: string | null): LogIdentity {
   const value = parseJson(text)
   const { topicId, timestamp, checksum } = (

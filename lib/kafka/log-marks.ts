@@ -8,10 +8,11 @@ export class LogMarks {
   #marks: LogMark[] = []
 
   /**
-   * Takes note of records whose effect may be durable up to an offset: only those from there on are looked at, so a
-   * sink that settles whole batches costs one checksum a batch.
+   * Notes records. Those below `through` need no mark, because `through` may already be settled: so a sink that settles
+   * whole batches costs one checksum a batch.
    *
-   * @param records in offset order, not noted before or noted as they are
+   * @param records in offset order; those that are already noted are skipped
+   * @param through the last settled offset, or null if none is settled
    */
   note(records: readonly RawRecord[], through: number | null): void {
     const from = Math.max(through ?? 0, (this.#offsets.at(-1) ?? -1) + 1)
@@ -22,7 +23,7 @@ export class LogMarks {
     }
   }
 
-  /** The mark of the record at an offset, or null if it was not noted. All before it are forgotten. */
+  /** The mark of the record at an offset, or null if it was not noted. Forgets all marks before it. */
   take(offset: number): LogMark | null {
     const at = this.#offsets.findIndex((o) => o >= offset)
     const gone = at < 0 ? this.#offsets.length : at

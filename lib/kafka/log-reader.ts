@@ -9,28 +9,28 @@ import { toRawRecord } from './kafkajs-record.ts'
 import type { LogMark } from './log-mark.ts'
 import { toMark } from './log-mark.ts'
 
-/** Where a group stands in a partition. */
+/** The offset that a group committed in a partition. */
 export interface CommittedOffset {
   topic: string
   partition: number
   offset: number
-  /** What was committed with it. */
+  /** The metadata that was committed with it. */
   text: string | null
 }
 
-/** A record as one look at a log found it. */
+/** The identity of a record in a log. */
 export interface MarkedRecord {
   mark: LogMark
-  /** Epoch of the leader that wrote it: a log that lost its tail goes on under a higher one. */
+  /** The leader epoch that it was written in: a log that lost its tail goes on in a higher one. */
   epoch: number
 }
 
-/** Looks at logs, and at where a group stands, beside every consumer. Throws a RetriableError when it cannot. */
+/** Reads logs and committed offsets without joining a group. Throws a RetriableError when Kafka does not answer. */
 export interface LogReader extends Resource {
   /**
-   * Ids of the topics that exist; none where the brokers are older than 2.8.
+   * Ids of the topics that exist; none if the brokers are older than 2.8.
    *
-   * @param expectsAll a topic without an id is an error then: its broker has not heard of it yet
+   * @param expectsAll whether a topic without an id is an error: the broker has not learned of it yet
    */
   readTopicIds(topics: readonly string[], expectsAll?: boolean): Promise<Map<string, string>>
   /** Offsets of a group; partitions without one are left out. */
@@ -44,13 +44,13 @@ export interface LogReader extends Resource {
   readRecord(topic: string, partition: number, offset: number): Promise<MarkedRecord | null>
 }
 
-/** A batch comes whole, however large it is. */
+/** A broker sends the first batch whole, even if it is larger. */
 const fetchBytes = 1 << 16
 const fetchWaitMs = 500
 /** A broker that is away must not hold up a stop. */
 const disconnectWithinMs = 1_000
 
-/** Connects when it is asked first. */
+/** Connects at the first request. */
 export function openLogReader(options: ClientOptions): LogReader {
   const cluster = createCluster(createClient(options))
   let connected: Promise<void> | null = null
@@ -61,7 +61,7 @@ export function openLogReader(options: ClientOptions): LogReader {
       await connected
       await cluster.addMultipleTargetTopics([...topics])
       return await question().catch(async () => {
-        // Leaders may have moved: who leads is asked, and then the question once more.
+        // Leaders may have moved: look them up and ask once more.
         await cluster.refreshMetadata()
         return question()
       })
@@ -145,7 +145,7 @@ async function readRecord(
   return { mark: toMark(toRawRecord(topic, partition, found)), epoch: epochOf(found) }
 }
 
-/** Zero for records of Kafka before 0.11, which knew no epochs. */
+/** The leader epoch of the batch that a record came in, or 0 if kafkajs gives none. */
 export function epochOf({ batchContext }: FetchedMessage): number {
   return batchContext?.partitionLeaderEpoch ?? 0
 }

@@ -7,7 +7,7 @@ import type { AssignedLog, Assignment, LogGuard } from './log-guard.ts'
 import { toCommitText } from './log-mark.ts'
 import type { PartitionWorker } from './partition-worker.ts'
 
-/** A partition in one generation. Nothing of it is fetched before its log is known to be the one that the group read. */
+/** A partition in one generation. Its log is null, and nothing is fetched, until the log is checked. */
 export interface AssignedPartition<V> {
   worker: PartitionWorker<V>
   log: AssignedLog | null
@@ -25,14 +25,14 @@ export interface MembershipParts<V> {
 /**
  * The partitions that a consumer has in the present generation of its group.
  *
- * States: none → assigned (their logs are looked at) → known; and none again as soon as another generation may have
- * begun.
+ * States: none → assigned (their logs are being checked) → known; and none again as soon as another generation may
+ * have begun.
  */
 export class Membership<V> {
   readonly #o: Pick<ConsumerOptions<V>, 'onAssigned' | 'onLogChange'>
   readonly #parts: MembershipParts<V>
   readonly #partitions = new Map<string, AssignedPartition<V>>()
-  /** Another one for each generation. */
+  /** A new value for each generation. */
   #generation = Symbol()
   #isAsking = false
 
@@ -53,14 +53,14 @@ export class Membership<V> {
     return this.#partitions.get(place)
   }
 
-  /** The partitions may be another member's now. Their workers commit nothing any more. */
+  /** Called when the partitions may be another member's: their workers commit nothing after this. */
   fence(): void {
     for (const [place, { worker }] of this.#partitions) this.#parts.ending.revoke(place, worker)
     this.#partitions.clear()
     this.#generation = Symbol()
   }
 
-  /** A generation begins. Each worker waits for the end of the partition's earlier one. */
+  /** Begins a generation. Each worker waits for the end of the partition's earlier one. */
   assign(assignment: Assignment): void {
     const { openWorker, ending } = this.#parts
     for (const [topic, partitions] of Object.entries(assignment)) {
@@ -75,8 +75,8 @@ export class Membership<V> {
   }
 
   /**
-   * Looks whether the logs are those that the group has read, before anything is fetched. A position of another log
-   * goes back to the earliest record: otherwise everything in between would be passed over. Never rejects.
+   * Checks, before anything is fetched, whether the logs are those that the group has read. Rewinds a position of another
+   * log to the earliest record; otherwise the records before the position would be skipped. Never rejects.
    */
   async lookAtLogs(assignment: Assignment, commit: GroupCommit): Promise<void> {
     const { guard, onRead, crash } = this.#parts
@@ -99,7 +99,10 @@ export class Membership<V> {
     }
   }
 
-  /** A new log that has grown past the position answers every fetch: only the id of its topic says what it is. */
+  /**
+   * Checks whether a topic was created again. A fetch cannot show that once the new log has grown past the position;
+   * only the topic's id can.
+   */
   async lookAtTopics(): Promise<void> {
     const generation = this.#generation
     const logs = [...this.#partitions.values()].flatMap(({ log }) => log ?? [])
@@ -110,7 +113,7 @@ export class Membership<V> {
     if (isReplaced && this.#generation === generation) this.#parts.crash('a topic was made again')
   }
 
-  /** Committed as well, so that it is done once: a commit that Kafka does not take ends the consumer. */
+  /** Also commits the new positions, so that a rewind happens once; if Kafka refuses the commit, the consumer ends. */
   async #rewind(logs: readonly AssignedLog[], commit: GroupCommit): Promise<void> {
     const topics = [...Map.groupBy(logs, ({ topic }) => topic)].map(([topic, list]) => ({
       topic,

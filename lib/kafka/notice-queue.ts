@@ -5,13 +5,13 @@ import type { Logger } from '../log.ts'
 import type { Resource } from '../scope.ts'
 import { within } from '../time-limit.ts'
 
-/** Notices beyond these are in the log only. */
+/** Most waiting notices; any beyond them are in the log only. */
 const waitingMax = 1_000
 const closeWithinMs = 2_000
 
 /**
- * Notices on their way to the topic of events: held in memory until Kafka takes them, in their order. One that Kafka
- * refuses for good does not hold up the others.
+ * Publishes notices in order; holds them in memory until Kafka takes them. A notice that Kafka refuses for good is
+ * dropped, so it does not hold up the others.
  */
 export class NoticeQueue implements Resource {
   readonly #publish: (notice: Notice, at: number) => Promise<void>
@@ -20,7 +20,7 @@ export class NoticeQueue implements Resource {
   readonly #waiting: { notice: Notice; at: number }[] = []
   #running: Promise<void> | null = null
 
-  /** @param publish takes a notice and its moment in Unix ms */
+  /** @param publish takes a notice and its time in Unix ms */
   constructor(publish: (notice: Notice, at: number) => Promise<void>, log: Logger) {
     this.#publish = publish
     this.#log = log
@@ -32,7 +32,7 @@ export class NoticeQueue implements Resource {
     this.#running ??= this.#run()
   }
 
-  /** What Kafka does not take within a moment is in the log only. */
+  /** Waits two seconds for Kafka; notices that it has not taken by then are in the log only. */
   async close(): Promise<void> {
     if (this.#running) await within(closeWithinMs, this.#running)
     this.#stop.abort()

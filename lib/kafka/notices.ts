@@ -3,7 +3,7 @@ import type { HeldUpRecord } from '../outages.ts'
 import type { LogChange } from './log-guard.ts'
 import type { RawRecord } from './record.ts'
 
-/** The event of a group that reads another log from its earliest record. */
+/** The event for a group that now reads another log, or goes on at the earliest record. */
 export function logChangeNotice(group: string, { topic, verdict, partitions }: LogChange): Notice {
   const details = { topic, partitions: partitions.join(',') }
   const notice = { subject: `group:${group}`, severity: 'critical' as const, details }
@@ -21,7 +21,7 @@ export function logChangeNotice(group: string, { topic, verdict, partitions }: L
   }
 }
 
-/** What is reported of a record that holds up its partition. @param of.canBury whether an operator can give it up */
+/** The report of a record that holds up its partition. @param of.canBury whether an operator can bury it */
 export function toHeldUpRecord(
   { topic, partition, offset }: RawRecord,
   of: { group: string; words: string; canBury: boolean },

@@ -3,7 +3,7 @@ import { RetriableError } from '../errors.ts'
 
 export type PartitionMessage = kafkajs.Message & { partition: number }
 
-/** A record that waits to be published, and its caller. */
+/** A record that waits to be published, with its caller's promise. */
 export interface PendingRecord {
   message: PartitionMessage
   bytes: number
@@ -16,11 +16,11 @@ export interface PendingRecord {
 const batchMaxBytes = 1 << 20
 
 /**
- * What waits for one partition. One batch is under way at a time, so that order holds and no record is in two
- * batches at once.
+ * The records that wait for one partition. Only one batch is under way at a time, which keeps the order, and no record is
+ * in two batches at once.
  *
- * States: idle → sending → idle, or → down when the batch was given up. A partition that is down sends its next
- * batch alone; one that is written makes it idle again.
+ * States: idle → sending → idle, or → down when the batch was abandoned. A partition that is down sends its next batch
+ * alone; when that is written, it is idle again.
  */
 export class PartitionQueue {
   readonly partition: number
@@ -47,7 +47,7 @@ export class PartitionQueue {
     return this.#isDown
   }
 
-  /** The next batch; it is under way until {@link ended}. */
+  /** Takes the next batch, which is under way until {@link ended}. */
   take(): PendingRecord[] {
     this.#isSending = true
     let bytes = 0
@@ -58,13 +58,13 @@ export class PartitionQueue {
     return this.#waiting.splice(0, end < 0 ? this.#waiting.length : end)
   }
 
-  /** The batch is written, or given up: then the partition is down. */
+  /** Called when the batch is written, or abandoned: then the partition is down. */
   ended({ isDown }: { isDown: boolean }): void {
     this.#isSending = false
     this.#isDown = isDown
   }
 
-  /** Records whose time is over before their turn has come are not sent any more. */
+  /** Rejects waiting records whose time is over. */
   withdrawLate(now: number): void {
     const next = this.#waiting.findIndex(({ giveUpAt }) => giveUpAt > now)
     this.#reject(next < 0 ? this.#waiting.length : next, 'Those before them did not get through in time')

@@ -24,7 +24,7 @@ export interface SettledBatch extends Effect {
   attempts: number
 }
 
-/** What an effect threw: an outage. What is thrown elsewhere in here is a bug of this module. */
+/** Wraps the error of an effect: an outage. Any other error in this module is a bug of the module. */
 class Failure extends Error {}
 
 async function attempt<T>(effect: () => Promise<T>): Promise<T> {
@@ -37,7 +37,7 @@ async function attempt<T>(effect: () => Promise<T>): Promise<T> {
 
 const nothing: Effect = { through: null, deadLetters: [], records: [] }
 
-/** A batch that was taken and is not settled yet; it may lose its rear part again. */
+/** A batch that was taken and is not settled yet; its rear part may go back to the queue. */
 interface TakenBatch {
   records: RawRecord[]
 }
@@ -49,41 +49,41 @@ export interface WorkerOptions<V> extends BatchDecoderOptions<V> {
   open: (signal: AbortSignal) => PartitionSink<V>
   batchMaxRecords: number
   batchMaxBytes: number
-  /** The sink keeps nothing of a batch that is settled: its memory is freed. */
+  /** Whether to free the memory of settled batches: the sink keeps nothing of them. */
   freesRecords: boolean
-  /** Bytes in the queue from which on {@link PartitionWorker.full} is true. */
+  /** {@link PartitionWorker.full} is true from this many bytes in the queue. */
   queueMaxBytes: number
-  /** Runs work when its turn has come: how much is in work at a time, over all partitions, is bounded there. */
+  /** Runs work when its turn comes; bounds the work under way over all partitions. */
   inTurn: InTurn
-  /** @throws FloodError when they would be too many: the batch is handled again later */
+  /** @throws FloodError when there are too many dead letters: the batch is handled again later */
   publishDeadLetters: (batch: SettledBatch) => Promise<void>
   commit: CommitOffset
-  /** Learns what fails and what works. */
+  /** Receives what fails and what works. */
   outages: Outages
-  /** After this long a failure of a server that answers, the record that causes it is looked for and named. */
+  /** After a batch has failed for this long although its server answers, the worker searches the record to blame. */
   heldUpAfterMs: number
-  /** A record fails by itself; called at each of its attempts. */
+  /** Called at each failed attempt of a record that fails by itself. */
   onHeldUp: (record: RawRecord, words: string) => void
   /** Called when the queue has room again. */
   onRoom: () => void
-  /** A bug in a sink: the process cannot go on. */
+  /** Called on a bug: the process cannot go on. */
   onBug: (error: unknown) => void
   log: Logger
 }
 
-/** Runs a piece of work, at once or later, and gives back its result. */
+/** Runs work, at once or later, and returns its result. */
 export type InTurn = <T>(work: () => Promise<T>) => Promise<T>
 
 const tickMs = 1_000
 
 /**
- * One partition for one generation of the group: takes records in offset order, hands them over batch by batch, and
- * acknowledges. The order of steps is the delivery guarantee: the effect is durable (the sink settled), then
- * its dead letters are acknowledged by Kafka, then the offset is committed. A death between any two of them
- * repeats the batch, and sinks are idempotent.
+ * Handles one partition in one generation of the group: passes records to the sink in offset order, batch by batch, and
+ * acknowledges them. The order of steps is the delivery guarantee: the effect is durable (the sink settled), then
+ * Kafka has acknowledged its dead letters, then the offset is committed. A death between any two of them repeats the
+ * batch, and sinks are idempotent.
  *
- * States: running → revoked (a rebalance: no commit any more; the present effect may end, its result is thrown
- * away) or → draining (a stop: the present batch is finished and committed, the queue is dropped).
+ * States: running → revoked (a rebalance: nothing is committed; the present effect may end, its result is dropped) or
+ * → draining (a stop: the present batch is finished and committed unless it fails; the queue is dropped).
  */
 export class PartitionWorker<V> {
   readonly #o: WorkerOptions<V>
@@ -97,7 +97,7 @@ export class PartitionWorker<V> {
   #lastWords = ''
   #revoked = false
   #wake: (() => void) | null = null
-  /** When work on the present batch began; null while there is none or it waits for an outage to end. */
+  /** When work on the present batch began, or null if there is no batch or it waits for an outage to end. */
   #busySince: number | null = null
   #isWaiting = false
   #ended: Promise<void> = Promise.resolve()
@@ -111,7 +111,7 @@ export class PartitionWorker<V> {
     this.#position = new Position(options.commit)
   }
 
-  /** Starts after `before`: the worker of an earlier generation may still be at an effect. */
+  /** Starts after `before`: the worker of an earlier generation may still have an effect under way. */
   start(before: Promise<void>): void {
     this.#ended = before.then(() => this.#run()).catch((error) => this.#o.onBug(error))
   }
@@ -131,18 +131,18 @@ export class PartitionWorker<V> {
     return this.#busySince === null ? 0 : now - this.#busySince
   }
 
-  /** Whether something it needs is away. */
+  /** Whether it waits for an outage to end. */
   get waiting(): boolean {
     return this.#isWaiting
   }
 
-  /** The partition is lost: commits nothing any more. Resolves when the present effect has ended. */
+  /** Called when the partition is lost: commits nothing after this. Resolves when the present effect has ended. */
   revoke(): Promise<void> {
     this.#revoked = true
     return this.drain()
   }
 
-  /** Finishes the present batch and takes no other; resolves when it was committed. */
+  /** Takes no further batch. Resolves when the present one is committed, or abandoned because it fails. */
   drain(): Promise<void> {
     this.#stop.abort()
     this.#wake?.()
@@ -187,7 +187,7 @@ export class PartitionWorker<V> {
   async #process(): Promise<void> {
     const { group, topic } = this.#o
     const batch: TakenBatch = { records: [] }
-    // A generation that ends before the turn comes writes nothing.
+    // If the generation ends before the turn comes, nothing is written.
     let isWritten = false
     const write = (attempts: number) =>
       this.#o.inTurn(async () => {
@@ -209,7 +209,7 @@ export class PartitionWorker<V> {
 
   async #write(batch: TakenBatch, attempts: number): Promise<Effect> {
     this.#busySince = performance.now()
-    // As late as can be: what came while it waited for its turn goes with it.
+    // Take the batch as late as possible: it then holds what came while it waited for its turn.
     if (batch.records.length === 0) batch.records = this.#take()
     if (attempts > 1) await this.#decoder.readBurials(batch.records)
     const end = metrics.batchSeconds.startTimer({ group: this.#o.group })
@@ -232,10 +232,10 @@ export class PartitionWorker<V> {
 
   /**
    * Repeats an effect through outages until it succeeds or the generation ends; then settles it, through outages too.
-   * After a flood the effect is repeated where the sink allows it: its cause may be gone.
+   * After a flood it repeats the effect, if the sink allows that: the cause may be gone.
    *
-   * @param effect sets the time since which it is busy: waiting for its turn is no work
-   * @param examine called after each failure of the effect; true: it is tried again at once
+   * @param effect sets `#busySince` itself, because waiting for its turn does not count as work
+   * @param examine called after each failure of the effect; if it returns true, the effect is repeated at once
    * @returns whether it was settled
    */
   async #untilSettled(
@@ -269,7 +269,7 @@ export class PartitionWorker<V> {
     return false
   }
 
-  /** @returns whether a part of the batch is to be tried at once, to find the record that holds it up */
+  /** @returns whether to try a part of the batch at once, to find the record that holds it up */
   async #examine(batch: TakenBatch, cause: unknown): Promise<boolean> {
     const [record] = batch.records
     if (!record || isAppointed(cause)) return false
@@ -320,7 +320,7 @@ export class PartitionWorker<V> {
   }
 }
 
-/** The records have been handled when they are settled: what Kafka refuses then is not their fault, and waits. */
+/** Once records are handled, an error in publishing their dead letters is not their fault: it counts as an outage. */
 function asOutage(cause: unknown): never {
   throw cause instanceof RetriableError ? cause : new RetriableError(messageOf(cause), { cause })
 }

@@ -5,13 +5,13 @@ import type { RawRecord } from './record.ts'
 
 /**
  * @param last the record before the offset, or null if it is not known
- * @throws when the group did not take it; the next commit covers it then
+ * @throws when the commit fails; the next one covers it
  */
 export type CommitOffset = (nextOffset: number, last: LogMark | null) => Promise<void>
 
 /**
- * How far one partition is settled, and committed. States: committed ⇄ pending (a commit failed, or has not been
- * made yet: the next one covers it, or the records come again, and sinks are idempotent).
+ * How far one partition is settled and committed. States: committed ⇄ pending (a commit failed or is not made yet). The
+ * next commit covers a pending one; otherwise the records come again, and sinks are idempotent.
  */
 export class Position {
   readonly #commitOffset: CommitOffset
@@ -26,18 +26,18 @@ export class Position {
     return this.#pending !== null
   }
 
-  /** Takes note of records whose effect may be durable up to an offset. */
+  /** See {@link LogMarks.note}. */
   note(records: readonly RawRecord[], through: number | null): void {
     this.#marks.note(records, through)
   }
 
-  /** The effect of all records through this offset is durable, and their dead letters are published. */
+  /** Called when the effect of all records through this offset is durable and their dead letters are published. */
   settle(through: number): void {
     checkpoint('consumer.settled')
     this.#pending = { offset: through + 1, last: this.#marks.take(through) }
   }
 
-  /** Commits what is pending. @returns the offset, or null if nothing was pending */
+  /** Commits the pending offset. @returns the offset, or null if nothing was pending */
   async commit(): Promise<number | null> {
     if (!this.#pending) return null
     const { offset, last } = this.#pending

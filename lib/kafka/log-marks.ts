@@ -8,11 +8,11 @@ export class LogMarks {
   #marks: LogMark[] = []
 
   /**
-   * Notes records. Those below `through` need no mark, because `through` may already be settled: so a sink that settles
-   * whole batches costs one checksum a batch.
+   * Notes records. Those before `through` need no mark, because the next commit follows the record at `through` or a later
+   * one: so a sink that settles whole batches costs one checksum a batch.
    *
    * @param records in offset order; those that are already noted are skipped
-   * @param through the last settled offset, or null if none is settled
+   * @param through the offset through which the sink has settled, or null if nothing new is settled
    */
   note(records: readonly RawRecord[], through: number | null): void {
     const from = Math.max(through ?? 0, (this.#offsets.at(-1) ?? -1) + 1)

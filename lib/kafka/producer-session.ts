@@ -5,20 +5,20 @@ import { within } from '../time-limit.ts'
 const disconnectWithinMs = 5_000
 
 /**
- * One producer of kafkajs, from its connection to its end. A broker knows a repetition of a batch by the producer's
- * id and the batch's number: so a batch that may have been stored is repeated in the session that it was sent in, and
- * a session lives until nobody in it has anything left to repeat.
+ * One producer of kafkajs, from its connection to its end. A broker recognises a repeated batch by the producer's id and
+ * the batch's sequence number. So a batch that may have been stored is repeated in the session that it was sent in, and a
+ * session lives until none of its batches may need a repetition.
  *
- * States: open → retired (takes no new batch) → disconnected (the last of its users has left).
+ * States: open → retired (takes no new batch) → disconnected (its last user has left).
  */
 export class ProducerSession {
   readonly producer: Promise<kafkajs.Producer>
-  /** It never connected: nothing was sent in it. */
+  /** Whether it failed to connect: then nothing was sent in it. */
   failed = false
   #users = 0
   #isRetired = false
   readonly #idle = Promise.withResolvers<void>()
-  /** Resolves when it is retired and all have left. */
+  /** Resolves when it is retired and all users have left. */
   readonly ended: Promise<void> = this.#idle.promise
 
   constructor(producer: Promise<kafkajs.Producer>) {
@@ -44,13 +44,13 @@ export class ProducerSession {
     this.#endWhenIdle()
   }
 
-  /** Disconnects at once: what is under way fails. Resolves when all have left, or after a few seconds. */
+  /** Disconnects at once, so requests under way fail. Resolves when all users have left, or after a few seconds. */
   async close(): Promise<void> {
     this.#isRetired = true
     await this.#disconnect()
     if (this.#users === 0) return
     await within(disconnectWithinMs, this.ended)
-    // kafkajs connects again while it ends what was under way.
+    // kafkajs may connect again while the requests under way end.
     await this.#disconnect()
   }
 
@@ -69,7 +69,7 @@ export class ProducerSession {
   }
 }
 
-/** The sessions of one sender: new batches go in the current one, which is opened when it is needed. */
+/** The sessions of one sender. New batches are sent in the current one, which is opened when it is needed. */
 export class ProducerSessions {
   readonly #connect: () => Promise<kafkajs.Producer>
   readonly #sessions = new Set<ProducerSession>()
@@ -84,7 +84,7 @@ export class ProducerSessions {
     return this.#isClosed
   }
 
-  /** The session that new batches are sent in, with one user more for each of them. */
+  /** Enters new batches into the current session, one user for each, and returns it. */
   enter(batches: number): ProducerSession {
     if (!this.#current || this.#current.failed) {
       this.#current?.retire()
@@ -93,7 +93,7 @@ export class ProducerSessions {
     return this.#current.enter(batches)
   }
 
-  /** Takes no new batch. */
+  /** Makes a session take no new batch. */
   retire(session: ProducerSession): void {
     if (this.#current === session) this.#current = null
     session.retire()

@@ -12,17 +12,17 @@ import { TopicPublisher } from './topic-publisher.ts'
 export interface ProducerOptions {
   client: kafkajs.Kafka
   log: Logger
-  /** How long a record is tried, from its call of `publish` on, before that fails. */
+  /** How long a record is tried, from the call of `publish`, before that call fails; default: 30 seconds. */
   giveUpAfterMs?: number
 }
 
 const partitionsKnownForMs = 300_000
-/** What ends a batch says why: it has this long before its callers learn only that there was no answer. */
+/** Time for an overdue batch to end with its own error; after it, `publish` reports only that there was no answer. */
 const graceMs = 1_000
 
 /**
- * Publishes records in the order of each partition. How they travel together is {@link TopicPublisher}'s; how nothing
- * is lost or doubled meanwhile is {@link Sender}'s.
+ * Publishes records in the order of each partition. {@link TopicPublisher} groups them into requests; {@link Sender}
+ * makes sure that nothing is lost or doubled.
  */
 export class Producer implements Resource {
   readonly #sender: Sender

@@ -8,7 +8,7 @@ import { faultOf } from './kafkajs-patches.ts'
 import { toRawRecord } from './kafkajs-record.ts'
 import type { RawRecord } from './record.ts'
 
-/** Offsets of one partition: from `from` up to, not including, `to`. */
+/** Offsets of one partition: from `from` up to but not including `to`. */
 export interface OffsetRange {
   partition: number
   from: number
@@ -18,27 +18,27 @@ export interface OffsetRange {
 export interface ReadRangeOptions extends ClientOptions {
   topic: string
   ranges: OffsetRange[]
-  /** Called in offset order per partition, partitions in turn; the next records are fetched when it resolves. */
+  /** Called in offset order per partition, for one partition at a time; more records are fetched when it resolves. */
   onRecords: (records: RawRecord[]) => Promise<void>
   /** Ends the reading early. */
   signal?: AbortSignal
-  /** Most records of each partition; absent: all of its range. */
+  /** Most records of each partition; default: all of its range. */
   limit?: number
-  /** Most records handed over at once; absent: 500. A heartbeat follows each portion: its work stays under a minute. */
+  /** Most records of one call; default: 500. A heartbeat follows each call, so the call must take less than a minute. */
   portion?: number
-  /** Name of the temporary group; shows in `kafka-consumer-groups` while it reads. */
+  /** Name of the temporary group; `kafka-consumer-groups` lists it during the read. */
   group: string
 }
 
 const handedAtOnce = 500
-/** A broker that has just started, or has lost its coordinator, takes nobody into a group for some seconds. */
+/** For some seconds after a broker has started or a coordinator has moved, no member can join a group. */
 const joinWithinMs = 15_000
 const joinPauseMs = 500
-/** After this long without a record it is asked whether there are any left. */
+/** After this long without a record, ask the broker whether any are left. */
 const quietMs = 3_000
 const disconnectWithinMs = 5_000
 
-/** What is left of a range. */
+/** The rest of a range. */
 interface Left {
   from: number
   to: number
@@ -46,18 +46,18 @@ interface Left {
   records: number
 }
 
-/** kafkajs gave up: a broker is away, or the group cannot be joined now. */
+/** kafkajs has stopped: a broker is away, or the group cannot be joined now. */
 class BrokeOffError extends RetriableError {
   override name = 'BrokeOffError'
 }
 
 /**
- * Reads ranges of a topic once, beside every consumer group and without moving any of their offsets. kafkajs
- * cannot read without a group, so it joins a temporary one, commits nothing, and removes it at the end. It joins
- * again after what breaks off, and no record is handed over twice.
+ * Reads ranges of a topic once, without moving the offsets of any consumer group. kafkajs cannot read without a group, so
+ * this joins a temporary one, commits nothing, and removes it at the end. When kafkajs stops, it joins again; no record
+ * is handed over twice.
  *
- * @throws what `onRecords` throws; RetriableError when Kafka does not answer, hands over nothing for 15 seconds, or
- * holds something that cannot be read
+ * @throws errors of `onRecords`; kafkajs's error when it cannot connect; RetriableError when kafkajs stops after 15
+ * seconds without a record, or when a batch cannot be read
  */
 export async function readRange(options: ReadRangeOptions): Promise<void> {
   const { ranges, limit = Number.POSITIVE_INFINITY, signal } = options
@@ -78,7 +78,7 @@ export async function readRange(options: ReadRangeOptions): Promise<void> {
 
 interface RangeProgress {
   open: Map<number, Left>
-  /** When records were handed over last, by the monotonic clock. */
+  /** When records were last handed over, by the monotonic clock. */
   handedAt: number
 }
 
@@ -107,14 +107,14 @@ async function readOnce(reading: RangeProgress, options: ReadRangeOptions): Prom
       consumer.disconnect().catch(() => undefined),
     )
     await removeGroup(client, options.group)
-    // The next attempt goes on after what this one has handed over.
+    // The next attempt continues after the records that this one has handed over.
     await working.batch
   }
 }
 
 /**
- * Retention may remove what is still to be read, and of an empty partition nothing ever comes: it is not waited for.
- * Resolves when nothing is left; never while records come.
+ * Drops partitions from which no record can come, because retention has removed the rest of the range. Checks only
+ * while no records arrive. Resolves when no partition is left.
  */
 async function untilForgotten(
   client: kafkajs.Kafka,
@@ -133,7 +133,7 @@ async function untilForgotten(
         if (left && Number(low) >= left.to) open.delete(partition)
       }
     } catch {
-      // A broker that is away: the consumer tells.
+      // A broker is away: the consumer reports it.
     } finally {
       await admin.disconnect()
     }
@@ -156,7 +156,7 @@ async function consume(consumer: kafkajs.Consumer, options: Consuming): Promise<
     reject(new BrokeOffError(`RangeProgress ${topic} broke off`, { cause: payload.error }))
   })
 
-  // Comes before the first fetch, and again when the topic has changed: so nothing is fetched that nobody asked for.
+  // Runs before the first fetch, and again when the topic has changed: so only the ranges are fetched.
   consumer.on(consumer.events.GROUP_JOIN, ({ payload: { memberAssignment } }) => {
     const assigned = memberAssignment[topic] ?? []
     consumer.pause([{ topic, partitions: assigned.filter((partition) => !open.has(partition)) }])
@@ -181,7 +181,7 @@ async function consume(consumer: kafkajs.Consumer, options: Consuming): Promise<
 
   const running = consumer.run({
     autoCommit: false,
-    // One partition after the other: `onRecords` is never called twice at a time.
+    // One partition after the other, so calls of `onRecords` never overlap.
     partitionsConsumedConcurrently: 1,
     eachBatch: (payload) => {
       working.batch = take(payload).catch(reject)
@@ -195,7 +195,7 @@ async function consume(consumer: kafkajs.Consumer, options: Consuming): Promise<
   }
 }
 
-/** Hands a batch over in portions; what was handed over is never handed over again. */
+/** Hands a batch over in portions; no record twice. */
 async function handOver(
   left: Left,
   { batch, heartbeat }: kafkajs.EachBatchPayload,
@@ -216,7 +216,7 @@ async function handOver(
       throw new BrokeOffError(`RangeProgress ${topic} broke off`, { cause })
     })
   }
-  // Compaction leaves offsets out: what the batch spans is read.
+  // Compaction leaves offsets out: all that the batch spans counts as read.
   if (left.records > 0) left.from = Math.max(left.from, Number(batch.lastOffset()) + 1)
 }
 
@@ -226,7 +226,7 @@ async function removeGroup(client: kafkajs.Kafka, group: string): Promise<void> 
     await admin.connect()
     await admin.deleteGroups([group])
   } catch {
-    // An empty group without commits is forgotten by the broker too, after a while.
+    // The broker removes an empty group without commits by itself after a while.
   } finally {
     await admin.disconnect()
   }

@@ -1,7 +1,7 @@
 import { free } from '../zstd.ts'
 import type { RawRecord } from './record.ts'
 
-/** Records of one partition that wait for their turn, in offset order. */
+/** Waiting records of one partition, in offset order. */
 export class RecordQueue {
   readonly #maxBytes: number
   #records: RawRecord[] = []
@@ -9,15 +9,15 @@ export class RecordQueue {
   #lastOffset = -1
   #end = 0
 
-  /** @param maxBytes from which on it is full */
+  /** @param maxBytes from this size on it counts as full */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes
   }
 
   /**
-   * Takes records as they come from the topic; repetitions are ignored.
+   * Adds fetched records; ignores repetitions.
    *
-   * @param end offset that the next record of the partition will get, as the broker said with these
+   * @param end the partition's high watermark, which came with these records
    */
   add(records: readonly RawRecord[], end: number): void {
     this.#end = end
@@ -37,7 +37,7 @@ export class RecordQueue {
     return this.#bytes >= this.#maxBytes
   }
 
-  /** Whether records wait behind those that were taken, here or at the broker. */
+  /** Whether records wait behind the taken ones, here or at the broker. */
   get hasMore(): boolean {
     return !this.isEmpty || this.#lastOffset + 1 < this.#end
   }
@@ -46,7 +46,7 @@ export class RecordQueue {
     return this.#records[0]?.offset ?? null
   }
 
-  /** The first records within both limits; at least one. */
+  /** Takes the first records within both limits; at least one. */
   take({ records: most, bytes: mostBytes }: { records: number; bytes: number }): RawRecord[] {
     let bytes = 0
     let n = 0
@@ -59,7 +59,7 @@ export class RecordQueue {
     return this.#records.splice(0, n)
   }
 
-  /** Puts the last of the records that were taken back in front. */
+  /** Puts taken records back in front. */
   putBack(records: readonly RawRecord[]): void {
     this.#records.unshift(...records)
     this.#bytes += records.reduce((sum, record) => sum + sizeOf(record), 0)
@@ -70,14 +70,14 @@ export class RecordQueue {
     this.#bytes = 0
   }
 
-  /** Frees the memory of records that were taken, except where records lie in it that still wait. */
+  /** Frees the memory of taken records, except memory that waiting records share. */
   freeMemory(records: readonly RawRecord[]): void {
     const kept = new Set(this.#records.flatMap(memoryOf))
     for (const memory of new Set(records.flatMap(memoryOf))) if (!kept.has(memory)) free(memory)
   }
 }
 
-/** Where the parts of a record lie; one without any lies nowhere. */
+/** The memory that holds the parts of a record. */
 function memoryOf({ bytes, key, headers }: RawRecord): ArrayBufferLike[] {
   return [bytes, key, ...headers.map(({ value }) => value)].flatMap((part) => part?.buffer ?? [])
 }

@@ -6,7 +6,7 @@ export interface Header {
   value: Buffer | null
 }
 
-/** A record as it lies in a topic. Offsets are numbers: they stay below 2^53. */
+/** A record as it is in a topic. Offsets are numbers: they stay below 2^53. */
 export interface RawRecord {
   topic: string
   partition: number
@@ -17,25 +17,25 @@ export interface RawRecord {
   headers: Header[]
   /** The value's bytes, or null for a tombstone. */
   bytes: Buffer | null
-  /** Kafka's id of the topic that it was read from; absent: not known. */
+  /** Kafka's id of the topic that it was read from; absent if not known. */
   topicId?: string
-  /** Of the partition's log, as the archive counts them; absent: not known. */
+  /** Number of the partition's log, as the archive counts them; absent if not known. */
   incarnation?: number
 }
 
-/** A record to be published. */
+/** A record to publish. */
 export interface OutRecord {
   key: Buffer | string | null
   /** Null for a tombstone. */
   value: Buffer | null
   headers?: Header[]
-  /** Unix time in milliseconds; absent: now. */
+  /** Unix time in milliseconds; default: now. */
   timestamp?: number
-  /** Absent: murmur2 of the key, as in the Java client. */
+  /** Default: by murmur2 of the key, as in the Java client. */
   partition?: number
 }
 
-/** An operator has given the record up: it becomes a dead letter undecoded. */
+/** An operator has buried the record: it becomes a dead letter without being decoded. */
 interface Buried {
   type: 'buried'
   reason: 'buried'
@@ -52,7 +52,7 @@ export interface ValueRecord<V> extends RawRecord {
   value: V
 }
 
-/** The first header of a name, as text. */
+/** The first header with a name, as text; null if there is none. */
 export function headerText(record: Pick<RawRecord, 'headers'>, name: string): string | null {
   return record.headers.find((h) => h.name === name)?.value?.toString('utf8') ?? null
 }

@@ -9,7 +9,7 @@ import type { PartitionMessage } from './partition-queue.ts'
 import type { ProducerSession } from './producer-session.ts'
 import { ProducerSessions } from './producer-session.ts'
 
-/** Records of one topic with their partitions chosen: one request, acknowledged by all in-sync replicas. */
+/** Records of one topic, with their partitions, for one request that all in-sync replicas acknowledge. */
 export interface Request {
   session: ProducerSession
   topic: string
@@ -19,23 +19,23 @@ export interface Request {
 }
 
 /**
- * kafkajs hands a message to the partitioner as it is, before each of its attempts, and to the encoder, for which it
- * may have to wait: with what they are bound to.
+ * A message with its guard. kafkajs passes a message unchanged to the partitioner, before each of its attempts, and
+ * later to the encoder: both check the guard.
  */
 type GuardedMessage = PartitionMessage & { guard: Guard }
 
 interface Guard {
-  /** The broker that may be sent to; undefined: any. */
+  /** The broker that must lead the partition; undefined for any. */
   leader: number | undefined
-  /** @throws when the message is not to be sent any more */
+  /** @throws when the message must not be sent any more */
   beforeEncoding: () => void
-  /** The messages that kafkajs has tried once, where it is to try them once only; null where it may go on. */
+  /** The messages that kafkajs has tried, if it may try each only once; null if it may retry. */
   tried: Set<kafkajs.Message> | null
 }
 
 const betweenAttempts = { firstMs: 200, longestMs: 3_000 }
 
-/** Broker errors after which an idempotent producer cannot go on; kafkajs has no epoch bump. */
+/** Broker errors after which an idempotent producer cannot go on, because kafkajs cannot bump its epoch. */
 const brokenSequence = new Set([
   'OUT_OF_ORDER_SEQUENCE_NUMBER',
   'DUPLICATE_SEQUENCE_NUMBER',
@@ -45,15 +45,15 @@ const brokenSequence = new Set([
 ])
 
 /**
- * Idempotent producers of kafkajs that keep three rules of which kafkajs keeps none:
+ * Sends batches with idempotent producers of kafkajs, and keeps three rules that kafkajs itself does not:
  *
- * - one leader per request: a request to several loses records when leadership moves (tulios/kafkajs#1303), and
- *   stores records twice when one of them fails;
- * - a batch is retried as it was and in the session that it was sent in: the broker knows a repetition by the
- *   producer's id, the sequence number and the length alone;
- * - after giving up on a batch its partition goes on in another session: the next batch would carry the sequence
- *   number of the one given up, and the broker, having stored that one after all, would acknowledge the new one
- *   unread. Batches of other partitions that are under way stay where they are.
+ * - One leader per request. kafkajs loses records of a request to several leaders when leadership moves
+ *   (tulios/kafkajs#1303), and stores records twice when one of the leaders fails.
+ * - A batch is retried unchanged and in the session that it was sent in: the broker recognises a repetition only by
+ *   the producer's id, the sequence number and the length.
+ * - After a batch is abandoned, its partition goes on in another session. In the same one, the next batch would have
+ *   the sequence number of the abandoned batch; if the broker has stored that one after all, it would acknowledge the
+ *   new one without storing it. Batches of other partitions that are under way stay in their session.
  */
 export class Sender implements Resource {
   readonly #client: kafkajs.Kafka
@@ -66,27 +66,28 @@ export class Sender implements Resource {
     this.#log = log
   }
 
-  /** The broker that leads a partition, as seen with the last request for its topic; undefined: never seen. */
+  /** The broker that leads a partition, by the metadata of the last request for its topic; undefined before any. */
   leaderOf(topic: string, partition: number): number | undefined {
     return this.#metadata.get(topic)?.find(({ partitionId }) => partitionId === partition)?.leader
   }
 
   /**
-   * Sends a batch of each of several partitions to the one leader that they share; nothing is sent when it leads
-   * them no more. Without a leader: of one partition. Tried once, as after a failure nobody knows which of them were
-   * stored: send each with {@link sendAlone} then, as it was and in the same session. When it succeeds they have left
-   * the session.
+   * Sends one batch of each of several partitions to the leader that they share; sends nothing if it no longer leads
+   * all of them. If the leader is undefined, the request must be of one partition. Sends once: after a failure it is
+   * not known which batches were stored, so send each with {@link sendAlone}, unchanged and in the same session. After
+   * a success the batches have left the session.
    */
   async sendTogether(request: Request & { leader: number | undefined; batches: number }): Promise<void> {
-    // One that cannot be written now is not to use up the time of its neighbours.
+    // A partition that cannot be written must not use up the time of the others.
     await this.#send(request, { leader: request.leader, tried: new Set() })
     request.session.leave(request.batches)
   }
 
   /**
-   * Sends one batch of one partition, again and again until `giveUpAt`; in the end it has left its session.
+   * Sends one batch of one partition, with retries until `giveUpAt`. When this returns or throws, the batch has left its
+   * session.
    *
-   * @throws what {@link isRecordFault} knows, or a RetriableError for an outage
+   * @throws an error that {@link isRecordFault} recognises, or a RetriableError for an outage
    */
   async sendAlone(request: Request): Promise<void> {
     const { topic, giveUpAt } = request
@@ -118,7 +119,7 @@ export class Sender implements Resource {
     return this.sessions.close()
   }
 
-  /** Decides after a failed attempt; a session that is broken, or that leaves a batch behind, takes no other. */
+  /** Throws if a failed attempt was the last. Retires the session if it is broken, or if it abandons the batch. */
   #throwIfOver(
     { topic, giveUpAt }: Request,
     { error, session, isBroken }: { error: unknown; session: ProducerSession; isBroken: boolean },
@@ -132,7 +133,7 @@ export class Sender implements Resource {
     throw new RetriableError(message, { cause: error })
   }
 
-  /** @throws when there is no answer by `giveUpAt` either: kafkajs may still be at it, in its session */
+  /** @throws also when there is no answer by `giveUpAt`: kafkajs may then still be sending, in the session */
   async #send(request: Request, rules: Partial<Guard> = {}): Promise<void> {
     const { session, giveUpAt, messages } = request
     const leftMs = giveUpAt - performance.now()
@@ -164,7 +165,7 @@ export class Sender implements Resource {
     return producer
   }
 
-  /** Called by kafkajs for each message, with the metadata that it then sends by: a guard, and a view of them. */
+  /** kafkajs calls this for each message, with the metadata by which it then sends. Checks the message's guard. */
   #choosePartition({ topic, partitionMetadata, message }: kafkajs.PartitionerArgs): number {
     this.#metadata.set(topic, partitionMetadata)
     const { partition, guard } = message as GuardedMessage
@@ -189,7 +190,7 @@ async function deliver({ session, topic }: Request, messages: GuardedMessage[]):
   if (missing) throw new Error(`No acknowledgement for partition ${missing.partition} of ${topic}`)
 }
 
-/** Kafka takes no record from more than an hour ahead: the record is not wrong, but the clock that stamped it. */
+/** Kafka refuses a record from more than an hour ahead. The record is not to blame, but the clock that stamped it. */
 function clockError(cause: unknown): RetriableError {
   const now = new Date().toISOString()
   return new RetriableError(

@@ -10,13 +10,13 @@ import { guardGroup } from './kafkajs-patches.ts'
 import { LogGuard } from './log-guard.ts'
 
 /**
- * A member of a consumer group that lives until it is closed. kafkajs's own restart is off (it can revive a
- * consumer that was disconnected, and gives up on errors that it takes for permanent): each crash ends one
- * {@link Consumer}, and the loop builds another with backoff.
+ * Keeps this process a member of a consumer group until it is closed. Each crash ends one {@link Consumer}, and the loop
+ * opens another with backoff. kafkajs's own restart is off: it can revive a consumer that was disconnected, and it stops
+ * at errors that it considers permanent.
  *
- * Fetching and handling are apart: kafkajs's loop only moves records into the partitions' queues, so heartbeats
- * go on however long a handler takes, and a slow partition does not hold up the others. Liveness is therefore
- * not the heartbeat but progress: a batch in work for too long makes `/healthz` fail.
+ * Fetching and handling are separate: kafkajs's loop only moves records into the partitions' queues. So heartbeats go on
+ * during a long effect, and a slow partition does not hold up the others. A heartbeat therefore does not show progress:
+ * `/healthz` fails when a batch has been in work for too long.
  */
 export class ConsumerSupervisor<V> implements Resource {
   readonly #o: ConsumerOptions<V>
@@ -71,7 +71,7 @@ export class ConsumerSupervisor<V> implements Resource {
     return { alive: true, ready: true, detail: `owns ${this.#consumer?.workers.length} partitions` }
   }
 
-  /** What keeps it from being ready; null if nothing does. */
+  /** The reason why it is not ready, or null if it is. */
   #waitsFor(): string | null {
     const consumer = this.#consumer
     if (!consumer?.isReading) return 'joining the group'

@@ -11,25 +11,25 @@ interface Batch {
   records: PendingRecord[]
 }
 
-/** A batch that is under way, and may have been stored under a session's name. */
+/** A batch that is under way, and may have been stored in a session. */
 interface SentBatch extends Batch {
   session: ProducerSession
 }
 
-/** Of all partitions together; one batch goes in any case. */
+/** A request takes no further batch above this size. */
 const requestMaxBytes = 2 << 20
 
 /**
- * Publishes records of one topic by the request: what waits for partitions of one leader goes together, one batch for
- * each, and what comes while that is under way goes with the next. A request that fails is taken apart, so that a
- * partition that cannot be written, or a record that the broker refuses, harms no neighbour.
+ * Publishes records of one topic. A request holds one batch for each partition of a leader for which records wait;
+ * records that arrive during the request go with the next one. The batches of a failed request are sent one by one, so
+ * that a partition that cannot be written, or a record that the broker refuses, does not harm the others.
  */
 export class TopicPublisher {
   readonly #topic: string
   readonly #sender: Sender
   readonly #log: Logger
   readonly #queues = new Map<number, PartitionQueue>()
-  /** Leaders that a request is under way to. */
+  /** Leaders with a request under way. */
   readonly #busyLeaders = new Set<number | undefined>()
 
   constructor(topic: string, { sender, log }: { sender: Sender; log: Logger }) {
@@ -38,7 +38,7 @@ export class TopicPublisher {
     this.#log = log
   }
 
-  /** Resolves when all are stored. @throws when one was given up; by then all have ended */
+  /** Resolves when all are stored. @throws when one failed, after all have ended */
   async publish(messages: readonly PartitionMessage[], giveUpAt: number): Promise<void> {
     const publishing = messages.map((message) => this.#queueOf(message.partition).add(message, giveUpAt))
     this.#pump()
@@ -66,7 +66,7 @@ export class TopicPublisher {
     return this.#sender.leaderOf(this.#topic, queue.partition)
   }
 
-  /** Starts a request to every leader that records wait for and that none is under way to. */
+  /** Starts a request to every leader for which records wait and that has none under way. */
   #pump(): void {
     this.withdrawLate()
     for (const queue of [...this.#queues.values()]) {
@@ -85,7 +85,7 @@ export class TopicPublisher {
     }
   }
 
-  /** At most one batch of each partition; a partition whose turn it was is last the next time. */
+  /** Takes at most one batch of each partition. A partition that was served goes to the end of the line. */
   #takeBatches(leader: number | undefined): Batch[] {
     const batches: Batch[] = []
     let bytes = 0
@@ -101,7 +101,7 @@ export class TopicPublisher {
     return batches
   }
 
-  /** Resolves when the leader is free for the next request; batches of one that failed may still be under way. */
+  /** Resolves when the leader is free for the next request; batches of a failed request may still be under way. */
   async #sendTogether(batches: Batch[], leader: number | undefined): Promise<void> {
     const session = this.#sender.sessions.enter(batches.length)
     const all = batches.flatMap(({ records }) => records)
@@ -128,14 +128,14 @@ export class TopicPublisher {
     })
   }
 
-  /** Never throws: each record's caller gets its outcome. @returns whether the partition cannot be written now */
+  /** Never throws: each record's caller gets its own result. @returns whether the partition cannot be written now */
   async #sendAlone({ queue, records, session }: SentBatch): Promise<boolean> {
     try {
       await this.#sender.sendAlone({ ...this.#toRequest(records), session })
       this.#acknowledge(records)
       return false
     } catch (error) {
-      // One record that the broker refuses must not cost its neighbours: they travel alone.
+      // The broker refuses one of the records: send each alone, so that the others get through.
       if (records.length > 1 && isRecordFault(error)) {
         let isDown = false
         for (const record of records) {
@@ -150,8 +150,8 @@ export class TopicPublisher {
   }
 
   /**
-   * A batch is tried until the first of its records is given up. Nothing of it is sent after that: the caller may have
-   * published the record again, and freed its memory.
+   * A batch is tried until the time of the first of its records is over. Nothing of it is sent after that: the caller may
+   * have published the record again, or freed its memory.
    */
   #toRequest(records: readonly PendingRecord[]) {
     return {

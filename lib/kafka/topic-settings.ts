@@ -6,8 +6,8 @@ const dayMs = 86_400_000
 const noLimitMs = '9223372036854775807'
 
 /**
- * How a value that differs is judged: `exact` values are put right; of `least` values a larger one stays, because
- * lowering it would delete or refuse records that somebody wanted kept.
+ * How a value that differs is judged. An `exact` value is corrected. A `least` value is corrected only if it is smaller:
+ * lowering a larger one would delete records that an operator wants to keep.
  */
 type Comparison = 'exact' | 'least'
 
@@ -16,7 +16,7 @@ const comparisons = new Map<string, Comparison>([
   ['min.compaction.lag.ms', 'least'],
 ])
 
-/** Settings that a topic is created with, as Kafka names them. Every broker that kafkajs can talk to knows these. */
+/** Settings that a topic is created with, by Kafka's names. Every broker that kafkajs can talk to knows them. */
 export function topicSettings(topic: Topic, replicas: number): Record<string, string> {
   return {
     'cleanup.policy': topic.cleanup,
@@ -31,21 +31,21 @@ export function topicSettings(topic: Topic, replicas: number): Record<string, st
   }
 }
 
-/** Settings that only newer brokers know (Kafka 3.6); they are set where the broker lists them. */
+/** Settings that only newer brokers know (Kafka 3.6); set only if the broker lists them. */
 const newerSettings: Record<string, string> = {
   'message.timestamp.before.max.ms': noLimitMs,
 }
 
-/** A setting whose value loses, changes or refuses records, or is not what was asked for. */
+/** A setting whose value differs from what the topology wants. */
 export interface SettingDifference {
   name: string
   actual: string
   wanted: string
-  /** It keeps or takes more than was asked for: nothing is lost. */
+  /** Whether the actual value keeps more than is wanted, so that nothing is lost. */
   isMore: boolean
 }
 
-/** Where a topic's settings differ from what the topology wants. A setting that the broker does not list is left out. */
+/** The settings of a topic that differ from what the topology wants. Leaves out settings that the broker does not list. */
 export function differencesOf(topic: Topic, found: TopicDescription): SettingDifference[] {
   const replicas = Math.min(...found.partitions.map((p) => p.replicas))
   const all = { ...topicSettings(topic, replicas), ...newerSettings }
@@ -57,21 +57,21 @@ export function differencesOf(topic: Topic, found: TopicDescription): SettingDif
   })
 }
 
-/** Values to be set so that nothing is lost; empty where there is nothing to do. */
+/** The settings to change so that nothing is lost, with their values. */
 export function wantedSettings(topic: Topic, found: TopicDescription): Map<string, string> {
   const toSet = differencesOf(topic, found).filter((difference) => !difference.isMore)
   return new Map(toSet.map(({ name, wanted }) => [name, wanted]))
 }
 
 function isEqual(name: string, actual: string, wanted: string, replicas: number): boolean {
-  // The order of cleanup policies says nothing.
+  // The order of cleanup policies does not matter.
   if (name === 'cleanup.policy') return sorted(actual) === sorted(wanted)
-  // An operator may ask for more replicas in sync; more than there are would refuse every record.
+  // An operator may want more replicas in sync, but with more than exist every record is refused.
   if (name === 'min.insync.replicas') return atLeast(actual, wanted) && Number(actual) <= replicas
   return actual === wanted
 }
 
-/** -1 stands for "without end". */
+/** -1 means "no limit". */
 function atLeast(actual: string, wanted: string): boolean {
   return Number(actual) === -1 || (Number(wanted) !== -1 && Number(actual) >= Number(wanted))
 }

@@ -1,6 +1,6 @@
 /**
- * Where a partition's log stood some time ago: the first offset whose record is not older than `ageMs`, or its
- * end when all are older. Kafka answers this for any time (ListOffsets).
+ * Where a partition's log was some time ago: the first offset whose record is not older than `ageMs`, or the end if all
+ * are older. Kafka answers this for any time (ListOffsets).
  */
 export interface PastOffset {
   ageMs: number
@@ -12,7 +12,7 @@ const minute = 60 * second
 const hour = 60 * minute
 const day = 24 * hour
 
-/** Ages that are asked for one after the other until the oldest waiting record lies between two of them. */
+/** Ages to ask for, one after the other, until the age of the oldest waiting record is between two of them. */
 const ladderMs: readonly number[] = [
   ...[1, 5, 20].map((n) => n * second),
   ...[1, 5, 20].map((n) => n * minute),
@@ -20,15 +20,15 @@ const ladderMs: readonly number[] = [
   ...[2, 8, 32].map((n) => n * day),
 ]
 
-/** An age is known well enough within ten seconds, or a fiftieth of it. */
+/** An age is precise enough within ten seconds, or a fiftieth of it. */
 const preciseMs = 10 * second
 const preciseShare = 0.02
 
 /**
- * The age to ask for next, to learn how old the record at `next` is; null once that is known well enough, or
- * cannot be known better. Climbs the ladder, and then halves the bracket.
+ * The age to ask for next, to find the age of the record at `next`; null once that is precise enough, or cannot be found
+ * more precisely. Climbs the ladder, then halves the bracket.
  *
- * @param next offset that the group reads next; a record waits there
+ * @param next the group's position, where a record waits
  * @param past answers so far, in any order
  */
 export function toProbe(next: number, past: readonly PastOffset[]): number | null {
@@ -39,15 +39,15 @@ export function toProbe(next: number, past: readonly PastOffset[]): number | nul
 }
 
 /**
- * Age of the record at `next` in milliseconds, by the answers: never less than its true one unless even the
- * highest age asked for does not reach back to it.
+ * Age of the record at `next` in milliseconds, by the answers. Never less than the true age, unless the record is older
+ * than the highest age asked for.
  */
 export function toLagAge(next: number, past: readonly PastOffset[]): number {
   const { younger, older } = toBracket(next, past)
   return older ?? younger
 }
 
-/** The record is older than `younger`, and not older than `older`, which is null if no answer reaches back that far. */
+/** The record's age is above `younger` and at most `older`, which is null if no answer reaches back that far. */
 function toBracket(next: number, past: readonly PastOffset[]): { younger: number; older: number | null } {
   const older = past.filter((p) => p.offset <= next).map((p) => p.ageMs)
   const limit = older.length > 0 ? Math.min(...older) : null

@@ -1,12 +1,12 @@
 import type { Topology } from '../topology.ts'
 
 /**
- * How long a record may wait in each of the stream's own groups, in seconds, before something is wrong. The rules of
- * Prometheus repeat these figures, and a test holds them equal.
+ * How long a record may wait in each of the stream's own groups, in seconds, before something is wrong. Prometheus's
+ * rules repeat these values, and a test keeps them equal.
  *
  * | group | why |
  * |---|---|
- * | loaders | every batch is committed; a restart of Postgres is waited out |
+ * | loaders | every batch is committed; a restart of Postgres may take some minutes |
  * | archiver | objects fill for five minutes, and a put is tried again |
  * | alerter | digests collect for five minutes, and Discord limits their rate |
  * | enricher | lookups wait for what polling leaves of a day's budget: up to thirteen hours |
@@ -19,7 +19,7 @@ export const patienceSeconds = {
   alerter: 900,
 } as const satisfies Record<keyof Topology['groups'], number>
 
-/** Of a group that is not the stream's own. */
+/** For a group that is not the stream's own. */
 const promptSeconds = 300
 
 /** How long a record may wait in a healthy group, in milliseconds, by the group's name. */

@@ -7,13 +7,13 @@ import type { PastOffset } from './age-search.ts'
 import { toLagAge, toProbe } from './age-search.ts'
 
 export interface PartitionPosition extends PartitionLag {
-  /** Offset that the group reads next: committed, or the first one there is. */
+  /** Offset that the group reads next: the committed one, or the first that the topic still has. */
   position: number
   /** Records that retention removed before the group read them. */
   forgotten: number
 }
 
-/** A group, and where it stands in each partition of its topics, at one moment. */
+/** A group and its position in each partition of its topics, at one moment. */
 export interface GroupPosition {
   group: string
   state: string
@@ -21,7 +21,7 @@ export interface GroupPosition {
   partitions: PartitionPosition[]
 }
 
-/** One sample of a group: a few requests, however large the topics are. */
+/** Takes one sample of a group, with a few requests for topics of any size. */
 export async function readPosition(
   admin: Admin,
   group: string,
@@ -34,7 +34,7 @@ export async function readPosition(
   return { ...description, partitions: partitions.map(toPosition) }
 }
 
-/** Where the group reads next, given what it committed and what the topic still has. */
+/** Adds the offset that the group reads next, and the records that it missed. */
 export function toPosition(partition: PartitionLag): PartitionPosition {
   const { committed, start } = partition
   return {
@@ -44,31 +44,32 @@ export function toPosition(partition: PartitionLag): PartitionPosition {
   }
 }
 
-/** Names the position of a partition; a new one once the group has moved. */
+/** Names the position of a partition; the name changes once the group has moved. */
 export function toPlace({ topic, partition, position }: PartitionPosition): string {
   return `${topic}/${partition}@${position}`
 }
 
-/** Since when the oldest waiting record of a partition has been waiting, by {@link toPlace}; Unix ms. */
+/** When the oldest waiting record of a partition began to wait (Unix ms), by {@link toPlace}. */
 export type Ages = ReadonlyMap<string, number>
 
-/** What ages are read with. */
+/** The means of {@link readAges}. */
 export interface AgeSource {
   admin: Pick<Admin, 'readOffsetsAt'>
-  /** For a reader of dead letters; null if their ages may stay unknown. */
+  /** For a reader of dead letters, or null if their ages may stay unknown. */
   client: ClientOptions | null
-  /** Name of the topic whose records keep the timestamps of their originals. */
+  /** Name of the topic of dead letters. */
   deadLetters: string
 }
 
 const readWithinMs = 10_000
 
 /**
- * Finds out since when the oldest record waits, in each partition where something does: by the topic's index of
- * timestamps, which costs a few requests and reads no record. A dead letter keeps the timestamp of its original,
- * so there the record itself is read for the moment of its death. What cannot be known in ten seconds is left out.
+ * Finds since when the oldest record waits, in each partition where records wait. Searches the topic's index of
+ * timestamps, which costs a few requests and reads no record. Of a dead letter it reads the header with the time of
+ * death, because the letters of old versions have the timestamp of their originals. Leaves out what cannot be found
+ * within ten seconds.
  *
- * @param known ages found before; a partition that has not moved since is not looked at again
+ * @param known ages found before; a partition that has not moved since is not searched again
  */
 export async function readAges(
   source: AgeSource,
@@ -109,7 +110,7 @@ async function searchAges(
     }
     const offsets = await admin.readOffsetsAt(topic, now - ageMs)
     for (const p of waiting) {
-      // A partition that the answer leaves out is not asked for again.
+      // A partition that the answer leaves out counts as found.
       past.set(p.partition, [...pastOf(p), { ageMs, offset: offsets.get(p.partition) ?? p.position }])
     }
   }

@@ -1,6 +1,6 @@
 /**
- * How a consumer group does, after LinkedIn's Burrow (wiki "Consumer Lag Evaluation Rules"). Burrow counts
- * commits; we sample offsets, where "no commits" and "commits without progress" differ only by the members.
+ * The state of a consumer group, after LinkedIn's Burrow (wiki "Consumer Lag Evaluation Rules"). Burrow counts commits;
+ * songswap samples offsets, where "no commits" and "commits without progress" differ only by the group's members.
  */
 export const verdicts = {
   ok: 'Nothing waits, or what waits is being read.',
@@ -14,17 +14,17 @@ export const verdicts = {
 /** From best to worst, as in {@link verdicts}. */
 export type Verdict = keyof typeof verdicts
 
-/** Where a group stands in a partition at one moment. */
+/** A group's position and lag in a partition at one moment. */
 export interface LagSample {
   /** Unix time in milliseconds. */
   at: number
-  /** Offset that the group reads next: committed, or the first one there is. */
+  /** Offset that the group reads next: the committed one, or the first that the topic still has. */
   position: number
   /** Records waiting, never negative. */
   lag: number
 }
 
-/** Samples that are kept, as in Burrow. */
+/** Most samples of a window, as in Burrow. */
 const windowSize = 10
 
 /** The window with one more sample at its end. */
@@ -37,7 +37,7 @@ export interface PartitionView {
   window: readonly LagSample[]
   /** Members of the group now. */
   members: number
-  /** Since when the oldest waiting record has been waiting (Unix ms), or null if that is not known. */
+  /** When the oldest waiting record began to wait (Unix ms), or null if that is not known. */
   oldestAt: number | null
   /** How long a record may wait in a healthy group: consumers that fill objects or digests commit seldom. */
   patienceMs: number
@@ -49,14 +49,14 @@ export interface PartitionView {
  * | what the window shows | verdict |
  * |---|---|
  * | nothing waits now | ok |
- * | an offset became smaller, and is still below what it was | rewind |
+ * | the position went back, and is still below what it was | rewind |
  * | nothing waited at some moment | ok |
- * | the offset is the same throughout, and nobody is there | stop |
- * | the age of the oldest is not known, and the window is shorter than the patience | unknown |
- * | nothing has waited for longer than the patience | ok |
+ * | the position is the same throughout, and the group has no members | stop |
+ * | the age of the oldest is not known, and the position moved or the window is shorter than the patience | unknown |
+ * | nothing has waited for as long as the patience | ok |
  * | one sample alone | unknown |
- * | the offset is the same throughout | stall |
- * | the offset moves, and the lag became less at no step | warn |
+ * | the position is the same throughout | stall |
+ * | the position moves, and the lag never became less | warn |
  * | else | ok |
  */
 export function evaluatePartition({ window, members, oldestAt, patienceMs }: PartitionView): Verdict {
@@ -77,12 +77,12 @@ export function evaluatePartition({ window, members, oldestAt, patienceMs }: Par
 
 const order = Object.keys(verdicts) as Verdict[]
 
-/** The verdict on a group is that on its worst partition. */
+/** The worst of the verdicts. That of a group is the worst of its partitions. */
 export function worst(of: readonly Verdict[]): Verdict {
   return order[Math.max(0, ...of.map((v) => order.indexOf(v)))] ?? 'ok'
 }
 
-/** Whether somebody must look after it. */
+/** Whether an operator has to act. */
 export function isBad(verdict: Verdict): boolean {
   return verdict === 'stop' || verdict === 'stall' || verdict === 'rewind'
 }

@@ -9,18 +9,18 @@ import type { LagSample, Verdict } from './verdict.ts'
 import { addSample, evaluatePartition, worst } from './verdict.ts'
 
 export interface PartitionStanding extends PartitionPosition {
-  /** How long the oldest waiting record has been waiting; 0 if nothing waits, or null if it is not known. */
+  /** How long the oldest waiting record has waited: 0 if none waits, or null if it is not known. */
   lagMs: number | null
   verdict: Verdict
 }
 
-/** How a group stands in all of its partitions. */
+/** The lag and the verdict of a group over all of its partitions. */
 export interface GroupStanding {
   group: string
   state: string
   members: GroupMember[]
   lag: number
-  /** The worst of its partitions. */
+  /** The longest of its partitions, or null if none is known. */
   lagMs: number | null
   verdict: Verdict
   partitions: PartitionStanding[]
@@ -28,14 +28,14 @@ export interface GroupStanding {
 
 export interface LagWatchOptions {
   admin: Admin
-  /** For a reader of dead letters, which takes seconds; null if their ages may stay unknown. */
+  /** For a reader of dead letters, which takes seconds, or null if their ages may stay unknown. */
   client: ClientOptions | null
   topology: Topology
   /** Names of the topics that each group reads. */
   groups: ReadonlyMap<string, readonly string[]>
 }
 
-/** Samples groups again and again, and judges each by what the last samples show. */
+/** Samples groups repeatedly, and judges each by its last samples. */
 export class LagWatch {
   readonly #options: LagWatchOptions
   readonly #patienceMs: (group: string) => number
@@ -50,7 +50,7 @@ export class LagWatch {
   /**
    * Takes one sample of every group.
    *
-   * @param ages whether to find out since when records wait, where the group has moved
+   * @param ages whether to find the ages of the oldest waiting records, where a group has moved
    * @throws RetriableError when Kafka does not answer; what was sampled before is kept
    */
   async sample({ ages }: { ages: boolean }): Promise<GroupStanding[]> {

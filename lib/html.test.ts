@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { escapeHtml } from './html.ts'
 
-/** What a browser makes of the references in a text. */
+/** Decodes the character references in a text, as a browser does. */
 const toText = (html: string) =>
   html.replace(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code)))
 

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 
-/** Fills the heap, lets go of it, and prints its size in MB before and after, or when twenty seconds have passed. */
+/** Fills the heap, drops it, and prints its size in MB before and after trimming, or after twenty seconds. */
 const script = `
   import { getHeapStatistics } from 'node:v8'
   import { trimWhenIdle } from '${new URL('./idle-heap.ts', import.meta.url).href}'

@@ -15,17 +15,17 @@ import { late, within } from './time-limit.ts'
  *
  * | code | means |
  * |---|---|
- * | 0 | stopped as asked |
+ * | 0 | done, or stopped as asked |
  * | 1 | a fault: the orchestrator should start it again |
  * | 2 | wrong configuration or usage: starting it again will not help |
  */
 export const exitCodes = { stopped: 0, fault: 1, usage: 2 } as const
 
-/** Bound of a stop: what has not ended by then is abandoned; everything here may be killed at any time. */
+/** Limit of a stop: work that has not ended by then is abandoned, which is safe at any time. */
 export const stopWithinMs = 9_000
 
 export interface ServiceContext<C> {
-  /** Of the service, as its log and its servers know it. */
+  /** Name of the service in its log and on its servers. */
   name: string
   config: C
   scope: Scope
@@ -33,13 +33,13 @@ export interface ServiceContext<C> {
   health: Health
   /** Aborted when the stop begins. */
   signal: AbortSignal
-  /** Ends the process with exit code 1 after an orderly release: for faults that nobody awaits. */
+  /** Ends the process with exit code 1 after an orderly release: for errors in work that no caller awaits. */
   fail: (error: unknown) => void
 }
 
 /**
- * Runs one service: reads its configuration, serves health and metrics, starts it, and stops it on SIGTERM or
- * SIGINT by releasing in reverse what it opened. The only place that exits the process.
+ * Runs one service: reads its configuration, serves health and metrics, and starts it. On SIGTERM or SIGINT it releases
+ * in reverse what was opened. No other module ends a service's process.
  *
  * @param start opens and connects the service's parts and returns when they run; a test may call it in its own process
  */

@@ -3,25 +3,25 @@ import { pino, stdSerializers } from 'pino'
 
 export type Logger = PinoLogger
 
-/** Things that look like secrets wherever they turn up in free text: passwords in addresses, webhook and bearer tokens. */
+/** Patterns of secrets in free text: passwords in addresses, webhook and bearer tokens. */
 const secretPatterns: readonly [RegExp, string][] = [
   [/(:\/\/[^:/\s@]+:)[^@\s/]+@/g, '$1[redacted]@'],
-  // With any host, version or path before it, as DISCORD_WEBHOOK_URL may be given.
+  // After any host, version or path, as DISCORD_WEBHOOK_URL may have.
   [/(\/webhooks\/\d+\/)[\w-]+/g, '$1[redacted]'],
   [/\b(Bearer|Basic)\s+[\w.~+/=-]+/g, '$1 [redacted]'],
   [/\b((?:access|refresh)_token|client_secret|code)(=|"\s*:\s*")[^&"\s]+/g, '$1$2[redacted]'],
 ]
 
-/** Text without the secrets it may carry; used for error messages that come from outside. */
+/** Removes secrets from text, such as error messages of servers. */
 export function scrub(text: string): string {
   return secretPatterns.reduce((t, [pattern, replacement]) => t.replace(pattern, replacement), text)
 }
 
 /**
- * JSON lines on standard output. Fixed event names in `msg`, fields beside it, one line a batch and none a
- * record. Known secret fields and anything that looks like one in an error never get out.
+ * Logs JSON lines to standard output, with a fixed event name in `msg` and fields beside it: one line for a batch, none
+ * for a record. Redacts known secret fields, and text in errors that looks like a secret.
  *
- * @param to another place for the lines
+ * @param to another destination for the lines
  */
 export function openLog(service: string, level: string, to?: DestinationStream): Logger {
   const options: LoggerOptions = {

@@ -9,11 +9,11 @@ import type { Secret } from './secret.ts'
 /** Held by the one process that migrates. */
 const advisoryLock = 7_241_865_325_823_964
 /**
- * How long a statement waits for a lock on a table. A statement that waits makes everybody behind it wait as well,
- * so it gives up soon and the migration is tried again.
+ * How long a statement waits for a lock on a table. Other sessions queue up behind a statement that waits, so it fails
+ * soon and the migration is tried again.
  */
 const lockTimeoutMs = 4_000
-/** With the backoff between them, about ten minutes. */
+/** With the waits for locks and the backoff between them, about 13 minutes. */
 const mostAttempts = 30
 const lockNotAvailable = '55P03'
 const turnAskedEveryMs = 250
@@ -21,13 +21,13 @@ const turnAskedEveryMs = 250
 export interface MigrateDatabaseOptions {
   databaseUrl: Secret
   log: Logger
-  /** Called when the migration has to wait, with what it waits for. */
+  /** Called with the reason when the migration has to wait. */
   onWait: (text: string) => void
 }
 
 /**
- * Runs the migrations of `db/migrations` that are missing, each in a transaction of its own unless it says otherwise.
- * One process migrates, the others wait for it. A table that is busy is tried again and does not hold up its readers meanwhile.
+ * Runs the missing migrations of `db/migrations`, each in its own transaction unless it says otherwise. One process
+ * migrates while the others wait for it. When a table is busy, the migration is tried again; its readers are not held up.
  *
  * @returns names of the migrations that ran
  * @throws the server's error
@@ -59,12 +59,12 @@ async function untilNothingIsBusy(options: MigrateDatabaseOptions): Promise<stri
 }
 
 /**
- * The turn lasts as long as the transaction of this connection. A pooler in transaction mode gives a session away with
- * every statement, and a lock of the session would stay on it without an owner; a transaction keeps its session.
+ * The turn lasts as long as the transaction of this connection. A pooler in transaction mode may change the session with
+ * every statement, and a session lock would stay behind without an owner; a transaction keeps its session.
  *
- * Who waits for the turn asks again and again, in a transaction of its own each time: an index that is built beside
- * writers waits for all transactions that hold a snapshot, and one that stood in a queue for the lock would hold one.
- * So does a transaction that is idle after a query with parameters, until its next one; without them it holds none.
+ * A waiting process polls for the turn, in a new transaction each time. `create index concurrently` waits for all
+ * transactions that hold a snapshot, and a transaction that waits for the lock holds one. So does an idle transaction
+ * after a query with parameters, until its next query; without parameters it holds none, so this one has none.
  */
 async function takeTurn(options: MigrateDatabaseOptions): Promise<pg.Client> {
   const client = await connect(options)
@@ -98,9 +98,9 @@ async function runMigrations(options: MigrateDatabaseOptions): Promise<string[]>
       migrationLoaderStrategies: toStrategies({ lockTimeoutMs: isLimited ? lockTimeoutMs : null }),
       direction: 'up',
       count: Number.POSITIVE_INFINITY,
-      // Files of one number may come with different versions: what is missing runs, whatever ran before.
+      // Versions may add files with the same number, so a missing file runs even if later ones ran before.
       checkOrder: false,
-      // The turn is taken above: the tool's own lock is one of the session.
+      // The caller has the turn; the tool's own lock is a session lock.
       noLock: true,
       logger: {
         debug: () => undefined,
@@ -116,10 +116,10 @@ async function runMigrations(options: MigrateDatabaseOptions): Promise<string[]>
 }
 
 /**
- * Bounds how long a statement waits for a lock on a table. Not behind a pooler: there the setting would stay on a
- * session that somebody else gets next.
+ * Limits how long a statement waits for a lock on a table. Not through a pooler: there the setting would stay on a
+ * session that another client gets next.
  *
- * @returns whether it does
+ * @returns whether the limit is set
  */
 async function limitLocks(client: pg.Client, { onWait }: MigrateDatabaseOptions): Promise<boolean> {
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
@@ -133,7 +133,7 @@ async function limitLocks(client: pg.Client, { onWait }: MigrateDatabaseOptions)
   return false
 }
 
-/** What the other side of the connection called its process; a pooler invents a number. */
+/** The process id that came with the connection; a pooler invents one. */
 function processIdOf(client: pg.Client): unknown {
   return Reflect.get(client, 'processID')
 }
@@ -145,7 +145,7 @@ async function connect({ databaseUrl, log }: MigrateDatabaseOptions): Promise<pg
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
   })
-  // Without a listener the death of the connection between two queries would be an uncaught exception.
+  // Without a listener, losing the connection between two queries would be an uncaught exception.
   client.on('error', (err) => log.warn({ err }, 'postgres_connection_lost'))
   await client.connect()
   return client

@@ -1,14 +1,14 @@
 import { messageOf } from './errors.ts'
 
-/** A step of the migration failed; the message names the server and says what it said. */
+/** A step of the migration failed; the message holds the name of the server and its error. */
 export class MigrationFault extends Error {
-  /** What to do, or null where the server's words say it. */
+  /** What to do, or null if no hint fits. */
   readonly hint: string | null
 
-  /** @param server as a person calls it: `Postgres`, `Kafka`, `Schema registry` */
+  /** @param server for a person: `Postgres`, `Kafka`, `Schema registry` */
   constructor(server: string, cause: unknown) {
     const texts = chainOf(cause).map(wordsOf)
-    // Wrappers often repeat the words of what they wrap.
+    // Wrappers often repeat the message of the error they wrap.
     const distinct = texts.filter((text, i) => !texts.slice(0, i).some((earlier) => earlier.includes(text)))
     super(`${server}: ${distinct.join(': ')}`, { cause })
     this.name = 'MigrationFault'
@@ -16,7 +16,7 @@ export class MigrationFault extends Error {
   }
 }
 
-/** Why a server cannot be used, by what the system, TLS, Postgres or Kafka report; the first that fits. */
+/** Hints by the errors of the system, TLS, Postgres or Kafka; the first that matches counts. */
 const hints: readonly { pattern: RegExp; hint: string }[] = [
   {
     pattern: /ECONNREFUSED/,
@@ -50,7 +50,7 @@ function hintFor(chain: unknown[]): string | null {
   return hints.find(({ pattern }) => pattern.test(text))?.hint ?? null
 }
 
-/** An error, what caused it, and so on; a refused connection to several addresses holds one error for each. */
+/** An error and its chain of causes. An AggregateError, as of a host with several addresses, adds its first error. */
 function chainOf(error: unknown): unknown[] {
   if (!(error instanceof Error)) return [error]
   const inner = error instanceof AggregateError ? error.errors.slice(0, 1) : []

@@ -6,15 +6,15 @@ import type { Topic } from './topology.ts'
 import { schemaCompatibility, subjectOf } from './topology.ts'
 
 const registeredWithinMs = 15_000
-/** The registry's answer to a second one who makes the same thing at the same time. */
+/** The registry's answer when two clients create the same thing at the same time. */
 const conflict = 409
 
 /**
- * Registers the schemas of topics that have one, and the compatibility that the registry enforces. Safe by several
- * at once: what another process registers meanwhile counts as done.
+ * Registers the schemas of topics that have one, and the compatibility that the registry enforces. Several processes may
+ * run it at once: what another one registers meanwhile counts as done.
  *
  * @returns subjects whose schema was not registered before
- * @throws RetriableError when the registry is away; Error when it refuses a schema, in its words
+ * @throws RetriableError when the registry is away; Error with the registry's message when it refuses a schema
  */
 export async function registerSchemas(topics: readonly Topic[], registryUrl: string): Promise<string[]> {
   const registry = openRegistry(registryUrl)
@@ -32,7 +32,7 @@ export async function registerSchemas(topics: readonly Topic[], registryUrl: str
   return fresh.flat()
 }
 
-/** A conflict is another process that registers the same, or an incompatible schema: the registry knows which. */
+/** A conflict means an incompatible schema, or another process that registers the same: a lookup shows which. */
 async function register(registry: Registry, subject: string, schema: string): Promise<void> {
   const answer = await registry.ask('POST', `/subjects/${subject}/versions`, { schema })
   if (answer.status === conflict && (await isRegistered(registry, subject, schema))) return
@@ -47,7 +47,7 @@ async function isRegistered(registry: Registry, subject: string, schema: string)
   return true
 }
 
-/** A registry may answer from an earlier state; producers look their schema up as soon as this returns. */
+/** A registry may answer from an older state, and producers look up their schema as soon as this returns. */
 async function untilRegistered(registry: Registry, subject: string, schema: string): Promise<void> {
   const begunAt = performance.now()
   while (!(await isRegistered(registry, subject, schema))) {
@@ -57,7 +57,7 @@ async function untilRegistered(registry: Registry, subject: string, schema: stri
   }
 }
 
-/** Two who set it at once: one is refused with "exists already". Setting it once more finds it and changes it. */
+/** Of two processes that set it at once, one gets a conflict. Its next attempt finds the setting and changes it. */
 async function setCompatibility(registry: Registry, subject: string): Promise<void> {
   const put = () => registry.ask('PUT', `/config/${subject}`, { compatibility: schemaCompatibility })
   const begunAt = performance.now()

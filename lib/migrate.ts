@@ -17,11 +17,11 @@ export interface MigrateOptions {
   kafka: KafkaConfig
   databaseUrl: Secret
   log: Logger
-  /** Called when something has to be waited for, in words. */
+  /** Called with the reason, for a person, when the migration has to wait. */
   onWait?: (text: string) => void
 }
 
-/** What a migration changed; all empty: everything was up to date. */
+/** What a migration changed; all empty if everything was up to date. */
 export interface MigrateReport {
   migrations: string[]
   topics: EnsuredTopics
@@ -29,16 +29,16 @@ export interface MigrateReport {
   settings: CheckedSettings
 }
 
-/** How the servers are set; see docs/operations/server-settings.md. */
+/** The result of checking the servers' settings; see docs/operations/server-settings.md. */
 export interface CheckedSettings {
   unsafe: UnsafeSetting[]
-  /** Servers that did not answer the question, with their words. */
+  /** Servers whose settings could not be read, each with the error. */
   unchecked: string[]
 }
 
 /**
- * Brings Postgres, topics and registered schemas up to date. Safe at any time and by several at once: one process
- * runs the migrations and the others wait for it; topics and schemas are created only where they are missing.
+ * Brings Postgres, topics and registered schemas up to date. Safe at any time and in several processes at once: one runs
+ * the migrations while the others wait for it; topics and schemas are created only where they are missing.
  *
  * @throws MigrationFault naming the step that failed
  */

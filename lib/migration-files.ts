@@ -3,15 +3,15 @@ import type { RunnerOption } from 'node-pg-migrate'
 
 type Strategies = NonNullable<RunnerOption['migrationLoaderStrategies']>
 
-/** Stands in files whose statements each run by themselves, such as `create index concurrently`. */
+/** Marks files whose statements run outside a transaction, such as `create index concurrently`. */
 const noTransaction = /^-- No transaction$/m
 
 /**
- * Reads migrations written in SQL. One that says `-- No transaction` runs a statement at a time, waits for locks
- * without a limit (its statements hold up nobody who reads or writes rows), and is run again from its beginning after a
- * failure. Its statements end with a semicolon at the end of a line.
+ * Reads migrations written in SQL. A file with `-- No transaction` runs statement by statement, waits for locks without
+ * a limit (its statements do not hold up readers and writers of rows), and runs again from its beginning after a failure.
+ * Its statements end with a semicolon at the end of a line.
  *
- * @param of.lockTimeoutMs what is set for all others; null: nothing is set
+ * @param of.lockTimeoutMs the lock timeout of all other files, or null if none is set
  */
 export function toStrategies(of: { lockTimeoutMs: number | null }): Strategies {
   return [{ extensions: ['.sql'], loader: (paths) => Promise.all(paths.map((path) => read(path, of))) }]

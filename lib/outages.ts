@@ -5,19 +5,19 @@ import { scrub } from './log.ts'
 
 type OutageType = Extract<EventType, 'dependency_down' | 'partition_unreadable' | 'record_held_up'>
 
-/** Who waits for an outage to end: a consumer group or a part of a service, and which of its partitions. */
+/** A part of the process that waits for an outage to end: a partition of a consumer group, or a part of a service. */
 export interface Waiter {
   name: string
-  /** `topic/partition`, or null where there are none. */
+  /** `topic/partition`, or null for the whole group or a part of a service. */
   place: string | null
-  /** What it waits for; absent: a server. */
+  /** The kind of outage; default: of a server. */
   type?: OutageType
 }
 
 /** A record that fails by itself although its server answers. */
 export interface HeldUpRecord {
   offset: number
-  /** What its server says. */
+  /** The server's error. */
   words: string
   message: string
   details: Record<string, string>
@@ -26,29 +26,30 @@ export interface HeldUpRecord {
 interface Outage {
   type: OutageType
   subject: string
-  /** Since when each of them waits, in milliseconds of a clock that never goes back. */
+  /** The waiters, and since when each waits, in milliseconds of a monotonic clock. */
   waiters: Map<string, { waiter: Waiter; since: number }>
   words: string
-  /** Of the type `record_held_up`. */
+  /** Null except for the type `record_held_up`. */
   record: HeldUpRecord | null
-  /** How often it was reported, and when last. */
+  /** How often it was reported. */
   reports: number
   reportedAt: number
 }
 
 export interface OutagesOptions {
-  /** How long a server must fail before an event says so. */
+  /** How long a server must fail before an event reports it. */
   afterMs: number
-  /** Name of this process, of no other one now or later. */
+  /** Name of this process; no other process ever has it. */
   instance: string
   notify: (notice: Notice) => void
-  /** A clock in milliseconds that never goes back. */
+  /** A monotonic clock in milliseconds. */
   now?: () => number
 }
 
 /**
- * How often a lasting outage is reported again; a process that is silent for three times as long is taken for dead.
- * The next member of a partition names the record that holds it up only after a quarter of an hour.
+ * How often a lasting outage is reported again. A process that is silent for three times as long counts as dead. A record
+ * that holds up its partition has a longer time, because the partition's next member needs a quarter of an hour to
+ * find it.
  */
 const repeatMs: Record<OutageType, number> = {
   dependency_down: 300_000,
@@ -56,14 +57,16 @@ const repeatMs: Record<OutageType, number> = {
   record_held_up: 600_000,
 }
 
-/** How an outage ends for one process. `moved`: its partition is another member's now. */
+/** How an outage ends for one process. `moved`: its partition belongs to another member. */
 type End = 'works' | 'moved' | 'stopped'
 
 /**
- * What this process waits for, by server, unreadable partition or record that holds up its partition: one event when
- * that has lasted, repeated while it lasts, and one when it is over, or when this process does not see the end, because
- * it stops or the partition moves. An outage of a server is over when nobody waits for it any more; a partition that
- * moves does not count here, but only work that succeeds ends what was raised.
+ * The outages that this process waits out: of a server, of an unreadable partition, or of a partition that a record holds
+ * up. Each is raised with one event when it has lasted, repeated while it lasts, and resolved with one event when it
+ * ends, or when this process cannot see its end, because the process stops or the partition moves.
+ *
+ * An outage of a server ends when its last waiter works again. If the waiting partitions move away instead, an outage
+ * that was raised stays so until some work succeeds.
  */
 export class Outages {
   readonly #o: OutagesOptions & { now: () => number }
@@ -75,8 +78,8 @@ export class Outages {
   }
 
   /**
-   * An effect of the waiter has failed. A wait that says its own end, as for a rate limit, is no outage, nor is the
-   * refusal of what was sent: the server answers.
+   * Called when an effect of the waiter has failed. A wait with a known end, as for a rate limit, does not count as an
+   * outage; nor does the refusal of a record, because the server answers.
    */
   failed(waiter: Waiter, error: unknown): void {
     if (isAppointed(error)) return
@@ -90,7 +93,7 @@ export class Outages {
     if (isDue) this.#raise(outage)
   }
 
-  /** A record holds up the waiter's partition. Called at each of its attempts; reported at once. */
+  /** Called at each failed attempt of a record that holds up the waiter's partition. Reports it at once. */
   heldUp(waiter: Waiter, record: HeldUpRecord): void {
     const outage = this.#outageOf({ ...waiter, type: 'record_held_up' })
     outage.record = record
@@ -98,7 +101,7 @@ export class Outages {
     if (outage.reports === 0 || this.#isRepeatDue(outage)) this.#raise(outage)
   }
 
-  /** The waiter's partition is settled through an offset: a record that held it up there does so no more. */
+  /** Called when the waiter's partition is settled through an offset: a record up to there no longer holds it up. */
   passed(waiter: Waiter, offset: number): void {
     for (const { type, record, waiters } of this.#outages.values()) {
       const heldUp: Waiter = { ...waiter, type }
@@ -107,10 +110,9 @@ export class Outages {
   }
 
   /**
-   * The waiter waits for nothing.
+   * Called when the waiter no longer waits.
    *
-   * @param isProof it has done its work, and not only nothing: this also ends an outage of a server whose waiters
-   *   have all gone elsewhere
+   * @param isProof whether it has done real work: this also ends an outage of a server whose waiters have all moved away
    */
   worked(waiter: Waiter, isProof = false): void {
     for (const outage of this.#outages.values()) {
@@ -120,7 +122,7 @@ export class Outages {
     }
   }
 
-  /** Forgets those partitions of a group that are not this process's any more. */
+  /** Forgets the partitions of a group that this process no longer has. */
   keep(name: string, places: readonly string[]): void {
     for (const outage of this.#outages.values()) {
       for (const [key, { waiter }] of outage.waiters) {
@@ -140,7 +142,7 @@ export class Outages {
     return { alive: true, ready, detail: lines.join('; ') || 'all that is needed works' }
   }
 
-  /** The process stops, and sees no end of what lasts. */
+  /** Called when the process stops: it cannot see the end of outages that last. */
   close(): void {
     for (const outage of this.#outages.values()) this.#end(outage, 'stopped')
   }
@@ -187,7 +189,7 @@ export class Outages {
     this.#notify(outage, { severity: 'info', state: 'resolved', message, details: { end } })
   }
 
-  /** Nothing is published of what was never raised. */
+  /** Publishes nothing about an outage that was never raised. */
   #notify({ type, subject, reports }: Outage, notice: Omit<Notice, 'type' | 'subject'>): void {
     if (reports === 0) return
     const repeatSeconds = String(toSeconds(repeatMs[type]))
@@ -216,7 +218,7 @@ function toEndMessage({ subject, record }: Outage, end: End, instance: string): 
   return record ? `${subject} is past offset ${record.offset}.` : `${subject} works again.`
 }
 
-/** Whether what was thrown says itself when to come again. */
+/** Whether an error holds the time of the next try. */
 export function isAppointed(error: unknown): boolean {
   return error instanceof RetriableError && error.retryAfterMs !== null
 }

@@ -9,14 +9,14 @@ export interface PeriodicWork {
   /** @param stop aborted when it is closed */
   work: (stop: AbortSignal) => Promise<void>
   log: Logger
-  /** Name and fields of the line in the log when the work fails; it is done again the next time. */
+  /** Name of the log line when the work fails; the work is repeated the next time. */
   failed: string
   fields?: Record<string, string>
 }
 
 const closeWithinMs = 2_000
 
-/** Does a piece of work at once, and again `everyMs` after it ended. */
+/** Runs work at once, and again `everyMs` after each end. */
 export function startPeriodicWork({ everyMs, work, log, failed, fields }: PeriodicWork): Resource {
   const stop = new AbortController()
   async function run(): Promise<void> {
@@ -29,7 +29,7 @@ export function startPeriodicWork({ everyMs, work, log, failed, fields }: Period
   return {
     async close() {
       stop.abort()
-      // A server may be away: what is not done now is done after the next start.
+      // A server may be away; the next start repeats the work.
       await within(closeWithinMs, running)
     },
   }

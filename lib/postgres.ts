@@ -9,8 +9,8 @@ const int8 = 20
 pg.types.setTypeParser(int8, Number)
 
 /**
- * A list as Postgres reads an array of one dimension. pg makes the same of a list, but takes longer for it than
- * Postgres does for the statement when there are thousands.
+ * Formats a list as a Postgres array of one dimension. pg does the same, but for thousands of values it takes longer than
+ * Postgres takes for the statement.
  */
 export function toArray(values: readonly (string | number | null)[]): string {
   return `{${values.map(toElement).join(',')}}`
@@ -29,7 +29,7 @@ export interface Postgres extends Resource, Sql {
   query: pg.Pool['query']
   /**
    * Runs `work` in one transaction: committed when it returns, rolled back when it throws.
-   * @throws what `work` or the server throws; {@link isRecordFault} knows what is the fault of the rows
+   * @throws errors of `work` and of the server; {@link isRecordFault} recognises those that are the fault of the rows
    */
   transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>
 }
@@ -54,7 +54,7 @@ export function openPostgres(options: {
     application_name: `songswap-${options.name}`,
     connectionTimeoutMillis: 5_000,
     statement_timeout: 60_000,
-    // A link that breaks without a word: the server's own timeout would never reach us.
+    // When a connection breaks silently, the error of the server's own timeout would never arrive.
     query_timeout: 65_000,
     idle_in_transaction_session_timeout: 60_000,
     keepAlive: true,
@@ -74,7 +74,7 @@ export function openPostgres(options: {
     query: query as unknown as pg.Pool['query'],
     async transaction(work) {
       const client = await calling(server, () => pool.connect())
-      // Without a listener the death of a connection between two queries would be an uncaught exception.
+      // Without a listener, losing a connection between two queries would be an uncaught exception.
       client.on('error', onError)
       let broken: Error | undefined
       try {

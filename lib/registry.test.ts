@@ -16,7 +16,7 @@ test('the login in the address goes with a request, and into no error', async ()
   const { port } = server.address() as AddressInfo
   const registry = openRegistry(`http://me:p%40ss@127.0.0.1:${port}/apis`)
   await expect(registry.lookUp(1)).rejects.toThrow('The schema registry answers 503')
-  // The library's request, and the one that confirms it.
+  // The library's request, and the one that confirms its error.
   const login = `Basic ${Buffer.from('me:p@ss').toString('base64')}`
   expect(logins).toEqual([login, login])
   server.close()

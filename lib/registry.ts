@@ -8,18 +8,18 @@ import type { AvroSchema } from './topology.ts'
 
 const defaultAnswerWithinMs = 10_000
 
-/** What a registry says of a schema id: the schema, or why it cannot be used. */
+/** A schema by its id, or why it cannot be used. */
 export type Lookup =
   | { type: 'found'; schema: AvroSchema }
   | { type: 'unreadable'; reason: string }
-  /** A replica that is behind says so too, of a schema that was registered a moment ago. */
+  /** Also the answer of a replica that is behind, for a schema that was just registered. */
   | { type: 'unknown'; reason: string }
 
-/** An answer of the registry, whatever its status. */
+/** An answer of the registry, with any status. */
 export interface RegistryAnswer {
   status: number
   text: string
-  /** null if the text is no JSON. */
+  /** Null if the text is not JSON. */
   json: unknown
 }
 
@@ -28,7 +28,7 @@ export interface Registry {
   lookUp(id: number): Promise<Lookup>
   /** Id of a schema under a subject. @throws RetriableError also when it is not registered there yet */
   idOf(subject: string, schema: object): Promise<number>
-  /** Any request. @param path below the root of the Confluent API: `/subjects` */
+  /** Sends any request. @param path below the root of the Confluent API, e.g. `/subjects` */
   ask(method: 'GET' | 'POST' | 'PUT', path: string, body?: object): Promise<RegistryAnswer>
 }
 
@@ -63,7 +63,7 @@ export function openRegistry(url: string, answerWithinMs = defaultAnswerWithinMs
       }
     })
 
-  // Retries belong to the callers, whose partitions pause meanwhile.
+  // The callers retry, and pause their partitions meanwhile.
   const connect = () =>
     new SchemaRegistry({
       host: toAddress(url),
@@ -73,8 +73,8 @@ export function openRegistry(url: string, answerWithinMs = defaultAnswerWithinMs
   let client = connect()
 
   /**
-   * The library waits without end for the rest of half an answer, and everybody who asks for the same id waits with
-   * it: so each call has a limit, and a late one replaces the client.
+   * If an answer breaks off, the library waits forever, and so do all later callers for the same id. So each call has a
+   * limit, and a late one replaces the client.
    */
   const bounded: Bounded = async (call) => {
     const result = await within(answerWithinMs, call(client))
@@ -92,7 +92,7 @@ export function openRegistry(url: string, answerWithinMs = defaultAnswerWithinMs
   }
 }
 
-/** Without the login, which the library takes apart from it. */
+/** The address without the login, which the library takes separately. */
 function toAddress(url: string): string {
   const address = new URL(url)
   address.username = ''
@@ -124,11 +124,11 @@ function isAvro(schema: object): schema is avsc.Type {
 }
 
 /**
- * Asks once more before a schema counts as unknown or unreadable, since its records become dead letters. The library
- * does not distinguish the registry's "not found" from what else may answer in an outage (a proxy's 404, a page of
- * HTML, half an answer): only JSON of the registry's own form counts.
+ * Asks once more before a schema counts as unknown or unreadable, because its records then become dead letters. In an
+ * outage other answers can come (a proxy's 404, a page of HTML, half an answer), which the library does not distinguish
+ * from the registry's "not found". Here only JSON in the registry's own form counts.
  *
- * @throws RetriableError for everything else
+ * @throws RetriableError for any other answer
  */
 async function confirmUnreadable(ask: Registry['ask'], id: number, error: unknown): Promise<Lookup> {
   const answer = await ask('GET', `/schemas/ids/${id}`)
@@ -161,7 +161,7 @@ async function idOf(bounded: Bounded, subject: string, schema: object): Promise<
 
 type SubjectSchema = Parameters<SchemaRegistry['getRegistryIdBySchema']>[1]
 
-/** For an answer that is not what was asked for. */
+/** The error for an unexpected answer. */
 export function unexpected({ status, json }: RegistryAnswer): RetriableError {
   const message = fieldOf(json, 'message')
   const words = typeof message === 'string' ? ` ${message}` : ''

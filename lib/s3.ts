@@ -13,20 +13,20 @@ import type { Server } from './errors.ts'
 import { from, messageOf, RetriableError } from './errors.ts'
 import type { Resource } from './scope.ts'
 
-/** An object to be put. */
+/** An object to put. */
 interface PutObject {
   key: string
-  /** Called once for each attempt. */
+  /** Opens the body; called once for each attempt. */
   open: () => Readable
-  /** In bytes; known before the first of them is sent. */
+  /** Of the body, in bytes. */
   length: number
-  /** MD5 of the body in base64: the server refuses bytes that were damaged on their way. */
+  /** MD5 of the body in base64: the server refuses a body that was damaged on its way. */
   md5: string
   contentType: string
   metadata: Record<string, string>
 }
 
-/** What HEAD says of an object. */
+/** The answer of HEAD for an object. */
 interface ObjectHead {
   length: number
   metadata: Record<string, string>
@@ -35,7 +35,7 @@ interface ObjectHead {
 /** An object in a listing. */
 export interface ListedObject {
   key: string
-  /** Names the version that is there, as {@link S3.create} and {@link S3.read} do; empty: the store gives none. */
+  /** Identifies the present version, as in {@link S3.create} and {@link S3.read}; empty if the store gives none. */
   etag: string
 }
 
@@ -49,41 +49,41 @@ export interface OpenObject {
 /** One bucket. Every method throws a RetriableError when the store is away, busy or refuses us. */
 export interface S3 extends Resource {
   /**
-   * Puts an object unless one exists under its key; never overwrites. A `put` whose answer is lost throws, and
-   * the object may be there: ask again, and the answer is `exists`.
+   * Puts an object unless one exists under its key; never overwrites. When the answer to a put is lost, this throws
+   * although the object may be stored; a second call then returns `exists`.
    */
   putIfAbsent(object: PutObject): Promise<'put' | 'exists'>
-  /** As {@link putIfAbsent}. @returns the ETag of what was put; null: an object exists */
+  /** As {@link putIfAbsent}. @returns the ETag of the new object, or null if an object exists */
   create(object: PutObject): Promise<string | null>
   /**
-   * Puts an object in place of what is under its key: for erasing people, and nothing else.
+   * Replaces the object under a key. Only for erasing users.
    *
-   * @param etag of the version that it takes the place of; a store that knows no such condition replaces any
-   * @returns the ETag of what was put; null: another version is there by now
+   * @param etag of the version to replace; a store without this condition replaces any version
+   * @returns the ETag of the new object, or null if another version is there by now
    */
   replace(object: PutObject, etag?: string): Promise<string | null>
-  /** null: no such object. */
+  /** Null if the object does not exist. */
   head(key: string): Promise<ObjectHead | null>
-  /** An object's bytes. @throws Error named NoSuchKey when there is none */
+  /** An object's bytes. @throws an Error with the name NoSuchKey if it does not exist */
   get(key: string): Promise<Readable>
-  /** As {@link get}, with what the store says of the object. */
+  /** As {@link get}, with ETag and metadata. */
   read(key: string): Promise<OpenObject>
   /** Objects whose keys begin with `prefix`, in the order of {@link list}. */
   objects(prefix: string): AsyncIterable<ListedObject>
-  /** Keys that begin with `prefix`, in the order of their UTF-8 bytes; `after` leaves out those up to it. */
+  /** Keys that begin with `prefix` and come after `after`, in the order of their UTF-8 bytes. */
   list(prefix: string, after?: string): AsyncIterable<string>
-  /** The folders right below a prefix that ends with a slash, each with its slash at the end. */
+  /** The folders directly below a prefix that ends with a slash; each ends with a slash too. */
   folders(prefix: string): AsyncIterable<string>
   delete(key: string): Promise<void>
 }
 
 const connectWithinMs = 5_000
-/** A connection on which nothing moves for this long is given up; a long upload that moves is not. */
+/** A connection that is idle for this long is closed; a long upload that makes progress is not idle. */
 const idleAfterMs = 30_000
 
 /**
- * Opens a bucket of Amazon S3 or of anything that speaks its protocol. One attempt per call: retries belong to
- * the consumer, whose partition pauses meanwhile.
+ * Opens a bucket of Amazon S3 or of a store with its protocol. Makes one attempt per call: the consumer retries, and
+ * pauses its partition meanwhile.
  */
 export function openS3(config: S3Config): S3 {
   const client = new S3Client(clientSettings(config))
@@ -197,7 +197,7 @@ export function openS3(config: S3Config): S3 {
   }
 }
 
-/** An ETag without its quotes: some stores leave them out of listings. A weak one names no version. */
+/** An ETag without its quotes, which some stores leave out of listings. A weak one identifies no version: empty. */
 function toEtag(text = ''): string {
   return text.startsWith('W/') ? '' : text.replaceAll('"', '')
 }
@@ -205,14 +205,14 @@ function toEtag(text = ''): string {
 /** Where a page of a listing begins. */
 type PageStart = Pick<ListObjectsV2CommandInput, 'StartAfter' | 'ContinuationToken'>
 
-/** Follows everything that a folder holds, in the order of UTF-8 bytes. */
+/** Sorts after every key of a folder, in the order of UTF-8 bytes. */
 const afterAll = '\u{10FFFF}'
 
 /**
- * Where the next page begins; null after the last one. Some stores say that a listing goes on, and give no token:
- * it goes on after the last key then.
+ * Where the next page begins, or null after the last one. Some stores say that a listing goes on but give no token: then
+ * it goes on after the last key.
  *
- * @throws RetriableError when the listing would not come further
+ * @throws RetriableError when the listing would make no progress
  */
 function nextPage(page: ListObjectsV2CommandOutput, from: PageStart): PageStart | null {
   const token = page.NextContinuationToken || undefined
@@ -231,16 +231,16 @@ function isAfter(a: string, b: string): boolean {
   return Buffer.compare(Buffer.from(a), Buffer.from(b)) > 0
 }
 
-/** How every client of the bucket connects. */
+/** Settings of every client of the bucket. */
 export function clientSettings(config: S3Config) {
   return {
     region: config.region,
     maxAttempts: 1,
-    // S3-compatibles: buckets are paths, not host names, and many refuse the SDK's own checksum trailers.
+    // In S3-compatible stores buckets are paths, not host names; many stores refuse the SDK's checksum trailers.
     ...(config.endpoint ? { endpoint: config.endpoint, forcePathStyle: true } : {}),
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    // The SDK would write to the console; what happens is told by what is thrown.
+    // The SDK would log to the console, but every failure is thrown anyway.
     logger: silent,
     requestHandler: { connectionTimeout: connectWithinMs, socketTimeout: idleAfterMs },
     ...(config.credentials
@@ -257,7 +257,7 @@ export function clientSettings(config: S3Config) {
 const nothing = () => undefined
 const silent = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing }
 
-/** NoSuchKey as it is: an answer; everything else is an outage, a refusal too. */
+/** Keeps NoSuchKey, which is an answer. Any other error is an outage, also a refusal. */
 function toOutage(error: unknown): Error {
   if (nameOf(error) === 'NoSuchKey') return error as Error
   const text = [statusOf(error), nameOf(error), messageOf(error)].filter(Boolean).join(' ')

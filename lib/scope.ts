@@ -1,12 +1,12 @@
 import type { Logger } from './log.ts'
 
-/** What must be released: closed, stopped, disconnected. */
+/** Something that must be released: closed, stopped, disconnected. */
 export interface Resource {
   close(): Promise<void> | void
 }
 
 /**
- * Holds what a process opened and releases it in reverse order. Acquire and register on the same line:
+ * Holds the resources that a process opened, and releases them in reverse order. Acquire and register on the same line:
  * `const store = await scope.use(openStore(…))`.
  */
 export class Scope {
@@ -25,12 +25,12 @@ export class Scope {
     return opened
   }
 
-  /** Registers a release of its own. */
+  /** Registers a release that belongs to no resource. */
   defer(name: string, release: () => Promise<void> | void): void {
     this.#releases.push({ name, release })
   }
 
-  /** Releases everything, last first; a release that fails is logged and does not keep the others back. */
+  /** Releases everything, last first. Logs a release that fails, and goes on with the others. */
   close(): Promise<void> {
     this.#closing ??= this.#releaseAll()
     return this.#closing

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 
 const redacted = '[redacted]'
 
-/** A value that must not be seen: printing, logging or serialising it gives `[redacted]`. */
+/** A secret value: printing, logging or serialising it gives `[redacted]`. */
 export class Secret {
   readonly #value: string
 
@@ -10,7 +10,7 @@ export class Secret {
     this.#value = value
   }
 
-  /** The value itself; call it where it is used, and nowhere else. */
+  /** The value itself. Call this only where the value is used. */
   reveal(): string {
     return this.#value
   }

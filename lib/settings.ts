@@ -11,7 +11,7 @@ import {
   wholeNumber,
 } from './config.ts'
 
-/** A value of a configuration, and the variables that it is made of. */
+/** A value of a configuration, and the environment variables that it is made from. */
 class Setting<T> {
   readonly env: z.ZodRawShape
   readonly toValue: (values: Record<string, unknown>) => T
@@ -22,22 +22,22 @@ class Setting<T> {
   }
 }
 
-/** A configuration as it is declared: each value once, under its name. */
+/** The declaration of a configuration: each value once, under its name. */
 export interface Settings {
   readonly [name: string]: Setting<unknown> | Settings
 }
 
-/** What {@link readSettings} makes of a declaration. */
+/** The configuration that {@link readSettings} reads by a declaration. */
 export type ConfigOf<S> = {
   [K in keyof S]: S[K] extends Setting<infer T> ? T : ConfigOf<S[K]>
 }
 
-/** The value of one variable. */
+/** Declares the value of one variable. */
 export function setting<S extends z.ZodType>(name: string, schema: S): Setting<z.infer<S>> {
   return new Setting({ [name]: schema }, (values) => values[name] as z.infer<S>)
 }
 
-/** One value that is made of several variables. */
+/** Declares one value that is made from several variables. */
 export function group<E extends z.ZodRawShape, T>(
   env: E,
   toValue: (values: z.infer<z.ZodObject<E>>) => T,
@@ -45,7 +45,7 @@ export function group<E extends z.ZodRawShape, T>(
   return new Setting(env, (values) => toValue(values as z.infer<z.ZodObject<E>>))
 }
 
-/** A variable in seconds; the value is in milliseconds. */
+/** Declares a variable in seconds, whose value is in milliseconds. */
 export function seconds(name: string, preset: number, bounds: { min?: number; max?: number } = {}) {
   const { min = 1, max } = bounds
   const schema = wholeNumber(min, max).default(preset)
@@ -55,7 +55,7 @@ export function seconds(name: string, preset: number, bounds: { min?: number; ma
   )
 }
 
-/** A variable that may be missing: null then. */
+/** Declares a variable that may be missing; its value is then null. */
 export function optional<S extends z.ZodType>(name: string, schema: S): Setting<z.infer<S> | null> {
   const read = schema.optional()
   return new Setting({ [name]: read }, (values) => (values[name] ?? null) as z.infer<S> | null)
@@ -66,7 +66,7 @@ export function readSettings<S extends Settings>(settings: S, env: Env): ConfigO
   return toConfig(settings, parseEnv(envOf(settings), env)) as ConfigOf<S>
 }
 
-/** Every variable that a configuration is made of. */
+/** Every variable of a declaration. */
 export function envOf(settings: Settings): z.ZodRawShape {
   const parts = Object.values(settings).map((s) => (s instanceof Setting ? s.env : envOf(s)))
   return Object.assign({}, ...parts)
@@ -79,7 +79,7 @@ function toConfig(settings: Settings, values: Record<string, unknown>): object {
   )
 }
 
-/** What every service reads. */
+/** Settings of every service. */
 export const serviceSettings = {
   http: {
     port: setting('HTTP_PORT', serviceEnv.HTTP_PORT),

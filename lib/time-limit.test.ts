@@ -16,7 +16,7 @@ test('a promise is waited for until the time is over', async () => {
   expect(timers()).toBe(before)
   const { promise, reject } = Promise.withResolvers<never>()
   expect(await within(10, promise)).toBe(late)
-  // Nobody waits for it any more: this is no unhandled rejection.
+  // No caller awaits it any more, but it must not be an unhandled rejection.
   reject(new Error('down'))
 })
 

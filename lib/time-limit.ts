@@ -1,9 +1,9 @@
-/** What {@link within} gives when the time is over. */
+/** The result of {@link within} when the time is over. */
 export const late = Symbol('late')
 
 /**
- * The result of a promise, or {@link late} when it has not settled in time. What it stands for goes on then; if it
- * fails later, nobody sees it.
+ * The result of a promise, or {@link late} if it has not settled in time. The work behind it goes on; if it fails later,
+ * the error is ignored.
  */
 export async function within<T>(ms: number, promise: Promise<T>): Promise<T | typeof late> {
   const { promise: over, resolve } = Promise.withResolvers<typeof late>()
@@ -16,9 +16,9 @@ export async function within<T>(ms: number, promise: Promise<T>): Promise<T | ty
 }
 
 /**
- * Runs work that a signal cuts short when its time is over, or when an outer signal is aborted. It leaves no timer
- * behind; `AbortSignal.timeout` keeps its own until the time is over, thousands of them where the work takes
- * milliseconds.
+ * Runs work with a signal that is aborted when the time is over, or when an outer signal is aborted. Leaves no timer
+ * behind, unlike `AbortSignal.timeout`, which keeps its timer until the time is over: thousands of them where the work
+ * takes milliseconds.
  *
  * @param ms after which the signal is aborted, with a reason named `TimeoutError`
  */

@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs'
 export type Cleanup = 'delete' | 'compact' | 'compact,delete'
 
 /**
- * One topic of the stream. `V` is the type of its decoded value; `schema` is null where values are
- * foreign bytes that nobody may touch (dead letters).
+ * One topic of the stream. `V` is the type of its decoded value. `schema` is null if values are raw bytes, as in dead
+ * letters.
  */
 export interface Topic<V = unknown> {
   readonly name: string
@@ -14,13 +14,13 @@ export interface Topic<V = unknown> {
   readonly cleanup: Cleanup
   readonly retentionDays: number | null
   readonly partitions: number
-  /** Largest batch of records, as compressed. A page of 2 MB fits several times over. */
+  /** Largest compressed batch of records. A page of 2 MB fits several times. */
   readonly maxMessageBytes: number
   /**
-   * For how long compaction leaves a record alone: the archiver, or its object store, may be away for that long and
-   * still finds every answer. Seven days outlast a long weekend and a move to another store. They cost the disk of
-   * all answers of seven days, about 3 kB each before compression: 300 MB where 100,000 entities are looked up in
-   * that time. `songswap doctor` warns when half of them have passed. 0 where it does not matter.
+   * For how long compaction keeps a record: the archiver or its object store may be away for that long, and the archiver
+   * still finds every answer. Seven days are enough for a long weekend and for a move to another store. They cost disk
+   * for the answers of seven days, about 3 kB each before compression: 300 MB if 100,000 entities are looked up in
+   * that time. `songswap doctor` warns when half of the time has passed. 0 where it does not matter.
    */
   readonly minCompactionLagDays: number
   /** Never set; carries `V` to `publish` and `consume`. */
@@ -37,7 +37,7 @@ export interface AvroSchema {
 /** Kinds of entities that the enricher can look up. */
 export type MetadataKind = 'track' | 'artist' | 'audio-features'
 
-/** Value of `spotify.recently-played` and `spotify.metadata`: one HTTP answer, its body untouched. */
+/** Value of `spotify.recently-played` and `spotify.metadata`: one HTTP answer with its unchanged body. */
 export interface SpotifyResponse {
   endpoint: string
   subject: string
@@ -70,7 +70,7 @@ export interface OperationalEvent {
   at: number
 }
 
-/** Every topic and consumer group by its role; names are physical, with the prefix. */
+/** Every topic and consumer group by its role. Names include the prefix. */
 export interface Topology {
   readonly recentlyPlayed: Topic<SpotifyResponse>
   readonly metadataWanted: Topic<MetadataRequest>
@@ -142,7 +142,7 @@ export function topology(prefix = ''): Topology {
       retentionDays: 90,
       partitions: 3,
       ...limits,
-      // A dead letter is its record with headers of ours: what fits into any topic fits here.
+      // A dead letter is its record with more headers: every record of the other topics must fit here.
       maxMessageBytes: 8 * mebibyte,
     },
     groups: {
@@ -155,7 +155,7 @@ export function topology(prefix = ''): Topology {
   }
 }
 
-/** All topics of a topology, in the order of the drawing. */
+/** All topics of a topology, in the order of the flow. */
 export function allTopics(t: Topology): Topic[] {
   return [t.recentlyPlayed, t.metadataWanted, t.metadata, t.events, t.deadLetters]
 }
@@ -176,7 +176,7 @@ export function subjectOf(topic: Topic): string {
   return `${topic.name}-value`
 }
 
-/** Registry compatibility of every subject: a new reader must read all that was ever written. */
+/** The registry's compatibility rule for every subject: a new schema must be able to read all older values. */
 export const schemaCompatibility = 'BACKWARD_TRANSITIVE'
 
 /** Key of a metadata request or answer. */

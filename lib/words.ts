@@ -5,7 +5,7 @@ const units: readonly [string, number][] = [
   ['s', 1_000],
 ]
 
-/** A span of time in its largest unit, e.g. `4s`, `3m`, `2h`, `5d`; cut, not rounded. */
+/** A span of time in its largest unit, rounded down: `4s`, `3m`, `2h`, `5d`. */
 export function toSpan(ms: number): string {
   for (const [unit, size] of units) {
     if (ms >= size) return `${Math.floor(ms / size)}${unit}`
@@ -13,7 +13,7 @@ export function toSpan(ms: number): string {
   return '0s'
 }
 
-/** A moment as seen from now: `3m ago` or `in 3m`; a dash where there is none. */
+/** A moment relative to now: `3m ago` or `in 3m`; a dash if there is none. */
 export function toRelative(at: Date | null, now: Date): string {
   if (at === null) return '-'
   const ms = now.getTime() - at.getTime()
@@ -27,7 +27,7 @@ export function toUtc(at: Date): string {
 
 const grouped = new Intl.NumberFormat('en-US')
 
-/** A count with its thousands apart. */
+/** A count with separated thousands: `12,345`. */
 export function toCount(n: number): string {
   return grouped.format(n)
 }

@@ -9,7 +9,7 @@ const block = fc
   .integer({ min: 1, max: 1 << 20 })
   .map((size) => Buffer.concat([randomFillSync(Buffer.alloc(size)), Buffer.alloc(size, 'a page')]))
 
-/** Each form that a frame's size can have, their bounds, and more than a chunk. */
+/** Each form of a frame's size field, at its bounds, and a size above one chunk. */
 const sizes = [0, 1, 2, 18, 255, 256, 257, 65_535, 65_791, 65_792, 1 << 20, (1 << 20) + 1, (16 << 20) + 1]
 const textOf = (size: number) => Buffer.alloc(size, '{"track":{"name":"Song"},"played_at":"2026"}')
 const unsized = { params: { [constants.ZSTD_c_contentSizeFlag]: 0 } }
@@ -26,7 +26,7 @@ test('many at a time, each block becomes a frame that says its size, and the blo
         const frame = frames[i] ?? Buffer.alloc(0)
         expect(again[i]?.equals(bytes)).toBe(true)
         expect(zstdDecompressSync(frame).equals(bytes)).toBe(true)
-        // The head of one that was told its size, so it says its size.
+        // The same header as with a pledged size, so it holds the size.
         const told = zstdCompressSync(bytes, { pledgedSrcSize: bytes.length })
         const head = headLength(bytes.length)
         expect(frame.subarray(0, head).equals(told.subarray(0, head))).toBe(true)

@@ -2,31 +2,31 @@ import type { Zlib, ZstdCompress, ZstdOptions } from 'node:zlib'
 import { constants, createZstdCompress, zstdDecompress } from 'node:zlib'
 import pLimit from 'p-limit'
 
-/** As many as pay on two cores; each compressor has 2 MB of memory. */
+/** More do not help on two cores, and each compressor takes 2 MB of memory. */
 const atOnce = 2
 const compressing = pLimit(atOnce)
 const idle: ZstdCompress[] = []
 
 const compressOptions: ZstdOptions = {
-  // Most blocks of the archive fit one chunk; Node's default of 16 KiB costs more CPU than parsing a page.
+  // Most blocks of the archive fit into one chunk; Node's default of 16 KiB costs more CPU than parsing a page.
   chunkSize: 256 << 10,
-  // Level 3: smaller than gzip 1 by 2.6 times for a sixth more CPU on pages.
+  // Level 3: for pages, 2.6 times smaller than gzip at level 1, for a sixth more CPU.
   params: { [constants.ZSTD_c_compressionLevel]: 3 },
-  // Each write is a frame of its own; as it is whole at once, zstd knows its size.
+  // Each write makes one frame. zstd gets all of its content at once, so it knows the size.
   flush: constants.ZSTD_e_end,
 }
 
-/** A frame is believed to be so large, and room made for all of it at once. */
+/** Up to this size, trust the size in a frame's header and allocate memory for all of it at once. */
 const maxTrustedSize = 16 << 20
-/** For what comes out of a frame that does not tell its size. */
+/** Chunk size for a frame without a size, or with a larger one. */
 const unsizedChunk = 1 << 20
 
 /**
- * Compresses into one zstd frame that says how large its content is: some readers refuse others. Nearly always the same
- * bytes give the same frame; zstd promises it only for a compressor that has compressed nothing before.
+ * Compresses into one zstd frame whose header holds the size of its content, which some readers need. The same bytes
+ * nearly always give the same frame, but zstd promises that only for a new compressor.
  *
- * Compressors are kept. What zstd sets up for each costs half as much as compressing a block of 1 MiB, and what Node
- * makes for each keeps buffers until V8 collects the whole heap.
+ * Compressors are reused. To set one up costs half as much as compressing a block of 1 MiB, and Node's object for it
+ * keeps buffers until V8 collects the whole heap.
  */
 export function compress(bytes: Buffer): Promise<Buffer> {
   return compressing(async () => {
@@ -42,7 +42,7 @@ function writeFrame(zstd: ZstdCompress, bytes: Buffer): Promise<Buffer> {
     const parts: Buffer[] = []
     const onData = (part: Buffer) => parts.push(part)
     const settle = (error?: Error | null) => {
-      // Reading hands what is still buffered to onData.
+      // Reading passes what is still buffered to onData.
       while (!error && zstd.read() !== null);
       zstd.off('data', onData).off('error', settle)
       if (error) reject(error)
@@ -54,9 +54,9 @@ function writeFrame(zstd: ZstdCompress, bytes: Buffer): Promise<Buffer> {
 }
 
 /**
- * Decompresses all the frames that the bytes consist of; zlib reads the first and is silent about the others.
+ * Decompresses all frames of the bytes; zlib itself reads only the first, without an error about the others.
  *
- * @throws when they are damaged, cut short or no frames
+ * @throws when the bytes are damaged, cut short or not frames
  */
 export async function decompress(bytes: Buffer): Promise<Buffer> {
   const first = await readFrame(bytes)
@@ -70,16 +70,16 @@ export async function decompress(bytes: Buffer): Promise<Buffer> {
   return Buffer.concat(contents)
 }
 
-/** Memory that holds what came out of one frame and nothing else. */
+/** Memory that holds the content of one frame and nothing else. */
 const lent = new WeakSet<ArrayBufferLike>()
-/** Below this size Node may put several buffers into one piece of memory. */
+/** Below this size, Node may put several buffers into one ArrayBuffer. */
 const lentFrom = 64 << 10
 
 /**
- * Frees memory that {@link decompress} made; any other stays as it is. Whoever looks into it later finds nothing.
+ * Frees memory that {@link decompress} allocated; ignores any other. Buffers in it are empty afterwards.
  *
- * Left to V8, what has lived through two quick collections is found by one of the whole heap only, and V8 begins one
- * for every 64 MB of such memory.
+ * V8 itself would free memory that has survived two minor collections only in a major one, which it starts for every
+ * 64 MB of such memory.
  */
 export function free(memory: ArrayBufferLike): void {
   if (lent.delete(memory) && memory instanceof ArrayBuffer) memory.transfer(0)
@@ -87,18 +87,18 @@ export function free(memory: ArrayBufferLike): void {
 
 interface Frame {
   content: Buffer
-  /** Bytes of the frame; what comes after them is the next one. */
+  /** Bytes of the frame; the next frame begins after them. */
   used: number
 }
 
 function readFrame(bytes: Buffer): Promise<Frame> {
   const size = contentSize(bytes)
-  // One byte more, or a second chunk would be made for the nothing that follows.
+  // One byte more, or Node would allocate a second, empty chunk.
   const chunkSize = size !== null && size <= maxTrustedSize ? Math.max(size + 1, 64) : unsizedChunk
   return new Promise((resolve, reject) => {
     zstdDecompress(bytes, { chunkSize, info: true }, (error, result) => {
       if (error) return reject(error)
-      // Node's types do not tell of `info`.
+      // Node's types leave out `info`.
       const { buffer: content, engine } = result as unknown as { buffer: Buffer; engine: Zlib }
       const { buffer } = content
       if (buffer.byteLength === chunkSize && chunkSize >= lentFrom) lent.add(buffer)
@@ -107,7 +107,7 @@ function readFrame(bytes: Buffer): Promise<Frame> {
   })
 }
 
-/** Bytes that a zstd frame says will come out of it (RFC 8878, 3.1.1); null when it does not say. */
+/** The content size in a zstd frame's header (RFC 8878, 3.1.1), or null if it has none. */
 function contentSize(frame: Buffer): number | null {
   const descriptor = frame[4]
   if (descriptor === undefined || frame.length < 18) return null

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { releaseOf, unsharedApis } from './api-versions.ts'
 
-/** What Kafka 4.3.1 answers, of the APIs that are used. */
+/** The versions that Kafka 4.3.1 speaks of the APIs in use. */
 const kafka43 = new Map(
   Object.entries({
     ...{ 0: [0, 13], 1: [4, 18], 2: [1, 11], 3: [0, 13], 8: [2, 10], 9: [1, 10], 10: [0, 6], 11: [0, 9] },

@@ -6,7 +6,7 @@ import type { DeliveryParts } from './delivery.ts'
 import { Delivery } from './delivery.ts'
 import type { AssignedPartition } from './membership.ts'
 
-/** A delivery of one partition, whose look at its log ends when the test says so. */
+/** A delivery of one partition, whose check of its log ends when the test lets it. */
 function openDelivery() {
   const enqueued: unknown[] = []
   const resolved: string[] = []

@@ -45,7 +45,7 @@ describe('the flood valve', () => {
     const slow = new FloodValve(limits)
     judge(slow, good(30))
     const verdicts = dead(31).map((died) => judge(slow, [died]))
-    // Of the last fifty 26 are dead: thirty good ones have become 24.
+    // 26 of the last fifty are dead: of the thirty good ones, 24 are still in the window.
     expect(verdicts.indexOf('close')).toBe(25)
 
     const atOnce = new FloodValve(limits)

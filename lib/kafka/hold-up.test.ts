@@ -7,7 +7,7 @@ const record = (offset: number): RawRecord => ({
   ...{ topic: 't', partition: 0, offset, timestamp: 0, key: null, headers: [], bytes: null },
 })
 
-/** Works through records as the worker does; a record is given up as soon as it has a name. */
+/** Works through records as the worker does; buries a record as soon as it is found. */
 function work(count: number, bad: ReadonlySet<number>) {
   const holdUp = new HoldUp()
   const queue = Array.from({ length: count }, (_, i) => record(i))

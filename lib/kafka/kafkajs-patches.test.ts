@@ -11,7 +11,7 @@ const load = createRequire(import.meta.url)
 const { errorCodes }: { errorCodes: { code: number; type: string }[] } = load('kafkajs/src/protocol/error.js')
 const codeOf = (name: string) => errorCodes.find(({ type }) => type === name)?.code ?? 0
 
-/** What kafkajs makes of a broker's answer whose first partition holds an error. */
+/** Parses a broker's answer whose first partition holds an error, as kafkajs does. */
 async function parse(version: number, name: string): Promise<(Error | undefined)[]> {
   const response: { parse: (data: FetchResponse) => Promise<FetchResponse> } = load(
     `kafkajs/src/protocol/requests/fetch/v${version}/response.js`,

@@ -14,7 +14,7 @@ function toWindow(samples: string): LagSample[] {
     .map(([position = 0, end = 0], i) => ({ at: i * everyMs, position, lag: Math.max(0, end - position) }))
 }
 
-/** A window, the members, how long the oldest record has waited by its own timestamp (seconds), the verdict. */
+/** A window, the members, how long the oldest record has waited (seconds), the verdict. */
 const cases: [what: string, samples: string, members: number, waitedS: number | null, verdict: Verdict][] = [
   ['nothing waits', '5/5 5/5 5/5', 1, null, 'ok'],
   ['nothing waits, and nobody is there', '5/5 5/5', 0, null, 'ok'],

@@ -1,28 +1,28 @@
 import { fairInterval, safePollIntervalMs } from '../spotify/budget-plan.ts'
 
 export interface PollingRules {
-  /** Polling has stopped when somebody was due and allowed for so long, and nobody was polled. */
+  /** Polling has stopped when users were due, polling was allowed, and no user was polled for this long. */
   stoppedMs: number
-  /** A user is unpolled this long beyond what their plan says. */
+  /** A user counts as unpolled this long after their plan. */
   unpolledMs: number
 }
 
-/** What Postgres knows of the request budget and the pauses of polling; times are Unix times in milliseconds. */
+/** The request budget and the pauses of polling, as stored in Postgres; times are Unix times in milliseconds. */
 export interface Allowance {
   dailyRequests: number
-  /** Of all lanes, in the window that began last. */
+  /** Requests of all lanes in the window that began last. */
   used: number
-  /** Null if there was none. */
+  /** Null if there was no window. */
   windowStartedAt: number | null
   windowMs: number
   /** When the last pause began, or null if that is not known. */
   pausedFrom: number | null
   pausedUntil: number | null
-  /** Pauses in a row without a success between. */
+  /** Pauses in a row without a success between them. */
   strikes: number
 }
 
-/** Pauses in a row that are no excuse any more: nothing was achieved between them. */
+/** From this many pauses in a row on, a pause does not excuse silence: no request succeeded between them. */
 const recurringStrikes = 3
 
 /** A stretch of time, in Unix milliseconds. */
@@ -34,17 +34,17 @@ export interface Stretch {
 /** Whether polling is allowed. */
 export interface Allowed {
   /**
-   * Since when, or null while it is not: Spotify asked for a pause, or the budget is spent. 0: for longer than
-   * anybody remembers.
+   * Since when, or null while it is not allowed: Spotify asked for a pause, or the budget is spent. 0 if it has been
+   * allowed for longer than is known.
    */
   allowedSince: number | null
-  /** The last pause, which is over and does not count as silence; null if there was none, or it is no excuse. */
+  /** The last pause, which is over and does not count as silence; null if there was none, or if it excuses nothing. */
   paused: Stretch | null
 }
 
 export function toAllowed(of: Allowance, now: number, { stoppedMs }: PollingRules): Allowed {
   const windowEnd = (of.windowStartedAt ?? Number.NEGATIVE_INFINITY) + of.windowMs
-  // More than all of it is used by pollers that were given more: then the figure here says nothing.
+  // If more than all of it is used, the pollers have a larger budget than the one configured here: it decides nothing.
   const spent = of.used === of.dailyRequests
   if (spent && now < windowEnd) return { allowedSince: null, paused: null }
   const refilledAt = spent ? windowEnd : 0
@@ -56,14 +56,14 @@ export function toAllowed(of: Allowance, now: number, { stoppedMs }: PollingRule
   return { allowedSince: refilledAt, paused: { from: of.pausedFrom, until: pausedUntil } }
 }
 
-/** How long polling has been awaited since a moment: a pause stops this clock, and does not set it back. */
+/** How long polling has been awaited since a moment. A pause stops this clock, but does not reset it. */
 function awaitedMs(since: number, at: { now: number; allowedSince: number; paused: Stretch | null }): number {
   const from = Math.max(since, at.allowedSince)
   const pausedMs = at.paused ? at.paused.until - Math.max(at.paused.from, from) : 0
   return at.now - from - Math.max(0, pausedMs)
 }
 
-/** The longest that a plan may make anybody wait now: every poller sees to that. */
+/** The longest that a poller's plan may make a user wait now. */
 export function longestPlan(
   of: Allowance,
   { activeUsers, now, maxIntervalMs }: { activeUsers: number; now: number; maxIntervalMs: number },
@@ -81,7 +81,7 @@ export function longestPlan(
   )
 }
 
-/** When the budget was filled last: plans that are older were made for what was left then. 0: not known. */
+/** When the budget was last filled, or 0 if that is not known. Older plans were made for what was left before. */
 export function filledAt(of: Allowance, now: number): number {
   if (of.windowStartedAt === null) return 0
   const windowEnd = of.windowStartedAt + of.windowMs
@@ -92,19 +92,19 @@ export function filledAt(of: Allowance, now: number): number {
 export interface PollingFacts extends Allowed {
   now: number
   activeUsers: number
-  /** When anybody was polled with success last, or null if nobody ever was. */
+  /** When any user was last polled with success, or null if none ever was. */
   lastOkAt: number | null
-  /** Since when an active user should have been polled, by their plan; null if nobody is. */
+  /** Since when, by their plans, an active user has been due, or null if none is. */
   dueSince: number | null
 }
 
 /**
- * `polling`: somebody was polled, or it is too early to say; `idle`: nobody is active; `not_allowed`: a pause of
- * Spotify's or a spent budget, which are reported by events of their own; `stopped`: none of these.
+ * `polling`: a user was polled, or it is too early to judge; `idle`: no user is active; `not_allowed`: Spotify asked for
+ * a pause or the budget is spent, which have their own events; `stopped`: none of these.
  */
 export type PollingVerdict = 'polling' | 'idle' | 'not_allowed' | 'stopped'
 
-/** Whether polling goes on. Who is paused by an operator or parked is not waited for. */
+/** Judges whether polling goes on. Users who are parked, or paused by an operator, do not count. */
 export function judgePolling(facts: PollingFacts, { stoppedMs }: PollingRules): PollingVerdict {
   if (facts.activeUsers === 0) return 'idle'
   const { now, allowedSince, paused } = facts
@@ -118,11 +118,11 @@ export function judgePolling(facts: PollingFacts, { stoppedMs }: PollingRules): 
 export interface UserFacts {
   lastOkAt: number | null
   createdAt: number
-  /** When an operator, or a success, made them active again; equals `createdAt` where nothing did. */
+  /** When an operator, or a success, made them active again; equals `createdAt` if that never happened. */
   activeSince: number
 }
 
-/** Since when a user should have been polled and was not; null while polling is not allowed, or that is in time. */
+/** Since when a user has been unpolled; null while polling is not allowed, or if the user is not late. */
 export function unpolledSince(
   user: UserFacts,
   moment: Pick<PollingFacts, 'now' | 'allowedSince' | 'paused'> & { planMs: number },
@@ -138,7 +138,7 @@ export function unpolledSince(
 
 const dayMs = 24 * 3_600_000
 
-/** Somebody who listens has lost plays by then: that is a failure, no warning any more. */
+/** After a day, a user who listens has lost plays: this is a failure, not a warning. */
 export function isUnpolledForDays({ forMs }: { forMs: number }): boolean {
   return forMs > dayMs
 }

@@ -15,17 +15,17 @@ export interface UnpolledUser {
   lastError: string | null
 }
 
-/** How polling stands at one moment of the database's clock. */
+/** The state of polling at one moment of the database's clock. */
 export interface PollingStanding extends PollingFacts {
   verdict: PollingVerdict
-  /** Longest first; the first ones of many. Empty while polling has stopped for everybody. */
+  /** Longest first, at most 200. Empty while polling has stopped or is not allowed. */
   unpolled: UnpolledUser[]
 }
 
-/** More are not looked at: when as many are unpolled, it is not their number that matters. */
+/** Most users to read: when this many are unpolled, their exact number does not matter. */
 const unpolledMax = 200
 
-/** Reads what Postgres knows of polling, and judges it. */
+/** Reads the state of polling from Postgres, and judges it. */
 export async function readPolling(sql: Sql, config: PollingConfig): Promise<PollingStanding> {
   const { rules } = config
   const allowance = await readAllowance(sql, config)
@@ -90,10 +90,10 @@ async function countActive(sql: Sql): Promise<number> {
 }
 
 /**
- * The time of the next poll is moved by failures, by a lease, which a poller that dies again and again takes again
- * and again, and by a pause of the accounts service, which comes again and again before a poll. Who is leased, and
- * everybody during such a pause, is due when the longest plan has passed since their last success, or since the budget
- * was filled.
+ * The time of the next poll alone does not show since when a user is due. Failures move it on; so does a lease, which a
+ * poller that keeps dying takes again and again; so does a pause of the accounts service, which can recur before a
+ * poll. So a leased user, and every user during such a pause, is due when the longest plan has passed since their last
+ * success, or since the budget was filled.
  */
 async function readDue(
   sql: Sql,
@@ -135,7 +135,7 @@ interface UnpolledRow {
   lastError: string | null
 }
 
-/** The statement chooses who may be unpolled, longest first; the judge decides. */
+/** The statement selects users who may be unpolled, longest first; {@link unpolledSince} decides. */
 async function readUnpolled(
   sql: Sql,
   { facts, planMs, config }: { facts: PollingFacts; planMs: number; config: PollingConfig },
@@ -166,15 +166,15 @@ function toFacts({ lastOkAt, createdAt, activeSince }: UnpolledRow): UserFacts {
   }
 }
 
-/** Whom an alarm is over for: polled with success since it was raised, or not active any more. */
+/** The alarms that are over. */
 export interface AlarmsOver {
-  /** Somebody was polled since polling was reported as stopped. */
+  /** Whether any user was polled with success since polling was reported as stopped. */
   isPolling: boolean
-  /** Subjects of such users among those who are reported as unpolled. */
+  /** Subjects of users who were reported as unpolled, and were polled with success since or are no longer active. */
   users: string[]
 }
 
-/** A pause, or the start of a new window, ends no alarm: only a success does. */
+/** Neither a pause nor a new window ends an alarm: only a success does, or that the user is no longer active. */
 export async function readAlarmsOver(sql: Sql): Promise<AlarmsOver> {
   const { rows } = await sql.query<{ subject: string }>(
     `select i.subject from incidents i left join users u on i.subject = 'user:' || u.id

@@ -4,10 +4,10 @@ import type { PollingRules } from './judge.ts'
 
 export interface PollingConfig {
   rules: PollingRules
-  /** The app's, or null for the one that was used last. */
+  /** The app's client id, or null for the one that was used last. */
   clientId: string | null
   dailyRequests: number
-  /** The longest that the poller plans while the budget allows it. */
+  /** The longest interval that the poller plans while the budget allows it. */
   maxIntervalMs: number
 }
 
@@ -16,7 +16,7 @@ export function readPollingConfig(source: Env): PollingConfig {
   return toPollingConfig(parseEnv(pollingEnv, source))
 }
 
-/** Of an environment that was parsed with {@link pollingEnv}. */
+/** Converts an environment that was parsed with {@link pollingEnv}. */
 export function toPollingConfig(e: {
   ALERT_POLLING_STOPPED_SECONDS: number
   ALERT_UNPOLLED_SECONDS: number

@@ -11,14 +11,14 @@ import { clientSettings } from '../s3.ts'
 import type { UnsafeSetting } from './rules.ts'
 import { judgeSettings } from './rules.ts'
 
-/** What a bucket's settings are, as far as the store answers. */
+/** The settings of a bucket, as far as the store answers. */
 export interface BucketSettings {
   unsafe: UnsafeSetting[]
-  /** Questions that it refused, in its words; what it does not know at all it does not have. */
+  /** Requests that the store refused, with its errors. A setting that the store does not know is not among them. */
   refused: string[]
 }
 
-/** Answers of stores that have no such setting, or none for this bucket. */
+/** Errors of stores that do not have the setting, or not for this bucket. */
 const absent = new Set([
   'MethodNotAllowed',
   'NoSuchLifecycleConfiguration',
@@ -27,7 +27,7 @@ const absent = new Set([
 ])
 const cold = new Set(['GLACIER', 'DEEP_ARCHIVE'])
 
-/** Reads lifecycle, versioning and locks of the bucket. Never throws: a store may not answer these questions. */
+/** Reads lifecycle, versioning and locks of the bucket. Never throws, because a store may not answer these requests. */
 export async function readBucketSettings(config: S3Config): Promise<BucketSettings> {
   const client = new S3Client(clientSettings(config))
   const Bucket = config.bucket
@@ -64,7 +64,7 @@ export async function readBucketSettings(config: S3Config): Promise<BucketSettin
   return { unsafe: judgeSettings('Bucket', `bucket ${Bucket}`, found), refused }
 }
 
-/** Rules that reach an object below the prefix; one with other filters may reach it, and counts. */
+/** Rules that apply to objects below the prefix. A rule with other filters too may apply, so it counts. */
 export function lifecycleOf(rules: readonly LifecycleRule[], prefix: string): [string, string][] {
   const reaching = rules.filter((rule) => rule.Status === 'Enabled' && reaches(rule, prefix))
   const names = (some: LifecycleRule[]) => some.map((rule) => rule.ID ?? 'a rule without a name').join(', ')

@@ -10,7 +10,7 @@ import { allTopics, topology } from '../topology.ts'
 import type { UnsafeSetting } from './rules.ts'
 import { judgeSettings, settingRules } from './rules.ts'
 
-/** Unsafe settings of brokers, topics and database. @throws when one of them cannot be asked */
+/** Unsafe settings of brokers, topics and database. @throws when one of them cannot be read */
 export async function findInServers(options: {
   kafka: KafkaConfig
   sql: Sql
@@ -57,7 +57,7 @@ function judgeTopic(topic: Topic, found: TopicDescription): UnsafeSetting[] {
     })
 }
 
-/** Unsafe settings of the database, as they are for this role. @throws the server's error */
+/** Unsafe settings of the database, as they apply to this role. @throws the server's error */
 export async function findInDatabase(sql: Sql): Promise<UnsafeSetting[]> {
   const names = settingRules.filter((rule) => rule.server === 'Postgres').map((rule) => rule.setting)
   const { rows } = await sql.query<{ name: string; value: string }>(
@@ -71,7 +71,7 @@ export async function findInDatabase(sql: Sql): Promise<UnsafeSetting[]> {
   return judgeSettings('Postgres', 'Postgres', new Map(rows.map(({ name, value }) => [name, value])))
 }
 
-/** A registry without modes has none that could be unsafe. @throws when it does not answer */
+/** Unsafe settings of the registry; none if it has no modes. @throws when it does not answer */
 export async function findInRegistry(registryUrl: string): Promise<UnsafeSetting[]> {
   const answer = await openRegistry(registryUrl).ask('GET', '/mode')
   if (answer.status !== 200) return []

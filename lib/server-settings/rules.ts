@@ -2,16 +2,16 @@
 export type ServerKind = 'Kafka broker' | 'Kafka topic' | 'Schema registry' | 'Postgres' | 'Bucket'
 
 /**
- * One setting of a server under which a record, a name or a time would be lost, changed or refused.
+ * A rule for one setting of a server. With an unsafe value, a record, a name or a time can be lost, changed or refused.
  *
  * `refuse`: the promises of docs/guarantees.md cannot hold; `npm run migrate` and `songswap doctor` fail, a running
- * service raises an event and goes on. `warn`: something can be lost when something else fails as well.
+ * service raises an event and goes on. `warn`: data can be lost if something else fails as well.
  */
 export interface SettingRule {
   server: ServerKind
   /** As the server names it. */
   setting: string
-  /** Values under which nothing is lost, in words. */
+  /** The safe values, as text. */
   safe: string
   level: 'refuse' | 'warn'
   harm: string
@@ -39,10 +39,10 @@ const is = (wanted: string) => (value: string) => value.toLowerCase() === wanted
 const aWeekInMinutes = 7 * 24 * 60
 /** The default of KAFKA_SESSION_TIMEOUT_SECONDS. */
 const sessionTimeoutMs = 12_000
-/** The largest batch with room for the request around it. */
+/** Room for the largest batch and the request around it. */
 const requestBytes = 16 << 20
 
-/** The closed list; docs/operations/server-settings.md holds the same lines. */
+/** All rules; docs/operations/server-settings.md has the same lines. */
 export const settingRules: readonly SettingRule[] = [
   topicRule(
     'cleanup.policy',
@@ -316,7 +316,7 @@ export interface UnsafeSetting {
 
 /**
  * @param found settings by name; one that the server does not list is not judged
- * @returns those that are not safe, in the order of the rules
+ * @returns the unsafe ones, in the order of the rules
  */
 export function judgeSettings(
   server: ServerKind,
@@ -330,7 +330,7 @@ export function judgeSettings(
   })
 }
 
-/** One line on an unsafe setting, with what to do. */
+/** One line about an unsafe setting, with the remedy. */
 export function toSentence({ rule, where, value }: UnsafeSetting): string {
   return `${where}: ${rule.setting} is ${value} (safe: ${rule.safe}): ${rule.harm}; ${rule.remedy}`
 }

@@ -10,7 +10,7 @@ const everyMs = 3_600_000
 export interface WatchOptions {
   /** `servers` or `bucket`. */
   subject: string
-  /** @throws when a server is away or this principal may not ask: then nothing is known, and nothing reported */
+  /** @throws when a server is away or this principal may not ask: then nothing is reported */
   find: () => Promise<UnsafeSetting[]>
   raise: (notice: Notice) => Promise<unknown>
   resolve: (notice: Notice) => Promise<unknown>
@@ -18,8 +18,8 @@ export interface WatchOptions {
 }
 
 /**
- * Reports settings under which the promises of docs/guarantees.md cannot hold, at the start of a service and once an
- * hour. The service runs on: an operator decides. Lesser ones are for `songswap doctor`.
+ * Reports settings with which the promises of docs/guarantees.md cannot hold, at the start of a service and once an
+ * hour. The service goes on, and an operator decides. Settings of the level `warn` are left to `songswap doctor`.
  */
 export function watchSettings(options: WatchOptions): Resource {
   const { subject, find, raise, resolve, log } = options

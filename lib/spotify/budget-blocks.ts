@@ -1,9 +1,9 @@
 import type { Taken } from './budget-store.ts'
 import type { RequestLane } from './outcome.ts'
 
-/** Above this many requests a day requests are taken from the shared rows by the block. */
+/** With a larger daily budget than this, requests are taken from the shared rows in blocks. */
 export const blocksFromDailyRequests = 10_000
-/** What a block holds after this time goes back: other processes may need it, and a pause may have begun. */
+/** After this time the rest of a block goes back: other processes may need it, and a pause may have begun. */
 export const blockLivesMs = 10_000
 
 /** Where blocks come from and go back to. */
@@ -15,16 +15,16 @@ export interface BlockStore {
 interface Block {
   left: number
   window: string
-  /** Of the monotonic clock. */
+  /** A moment of the monotonic clock. */
   until: number
 }
 
 const nothing: Taken = { granted: 0, window: null, windowEndsInMs: 0, isPaused: false }
 
 /**
- * Requests that this process has reserved ahead, so that a busy one locks the shared rows once in ten seconds
- * and not for every claim. A block never outlives the window that it counts in. A process that is killed leaves
- * its block counted: the budget is then short by it, and never exceeded.
+ * Reserves requests ahead, so that a busy process locks the shared rows once in ten seconds and not for each request. A
+ * block never outlives the window that it counts in. When a process is killed, its block stays counted: the budget is
+ * then too small by the block, but never exceeded.
  */
 export class BudgetBlocks {
   readonly #store: BlockStore
@@ -39,17 +39,17 @@ export class BudgetBlocks {
     this.#now = options.now ?? (() => performance.now())
   }
 
-  /** Gives up to `count` requests, all of one window. */
+  /** Grants up to `count` requests, all from one window. */
   async take(lane: RequestLane, count: number): Promise<Taken> {
     const held = this.#blocks.get(lane)
     if (held && this.#isEnough(held, count)) return this.#grant(held, count)
     if (held) await this.#giveBack(lane, held)
-    // Another call may have filled meanwhile.
+    // Another call may have taken a new block meanwhile.
     const block = this.#blocks.get(lane)
     return block && this.#isEnough(block, count) ? this.#grant(block, count) : this.#fill(lane, count)
   }
 
-  /** Gives back what is left of every block. */
+  /** Gives back the rest of every block. */
   async close(): Promise<void> {
     for (const [lane, block] of [...this.#blocks]) await this.#giveBack(lane, block)
   }
@@ -64,7 +64,10 @@ export class BudgetBlocks {
     return { granted, window: block.window, windowEndsInMs: block.until - this.#now(), isPaused: false }
   }
 
-  /** Takes a block and grants from it before anything is waited for: many fill at once, and one block is enough. */
+  /**
+   * Takes a block and grants from it before it awaits anything else. Concurrent calls each take a block; only the last
+   * one is kept, the others go back.
+   */
   async #fill(lane: RequestLane, count: number): Promise<Taken> {
     const taken = await this.#store.take(lane, Math.max(count, this.#size))
     if (taken.window === null) return nothing
@@ -73,7 +76,7 @@ export class BudgetBlocks {
     const granted = this.#grant(block, count)
     const other = this.#blocks.get(lane)
     this.#blocks.set(lane, block)
-    // What fails to go back stays counted: the budget is short by it until its window ends.
+    // If giving it back fails, it stays counted until its window ends.
     setTimeout(() => void this.#giveBack(lane, block).catch(() => undefined), livesMs).unref()
     if (other) await this.#giveBack(lane, other)
     return granted

@@ -1,32 +1,32 @@
 /**
- * With a poll at least this often no play can be lost, however fast somebody skips: 50 plays of the 30 seconds
- * that make a play last 25 minutes.
+ * With polls at least this often no play can be lost, even if a user skips all the time: a page holds 50 plays, a play
+ * lasts at least 30 seconds, so a page covers 25 minutes.
  */
 export const safePollIntervalMs = 20 * 60_000
 
-/** An access token lives for an hour and is renewed two minutes early: one request to the accounts service each. */
+/** An access token lives for an hour and is renewed two minutes early, with one request to the accounts service. */
 const tokenLifeMs = 58 * 60_000
 
 /** Length of the budget's window. */
 export const budgetWindowMs = 24 * 3_600_000
 
-/** Requests that one poll costs on average, its share of the token's renewal included. */
+/** Requests that one poll costs on average, including its share of renewing the token. */
 export function requestsPerPoll(intervalMs: number): number {
   return 1 + Math.min(1, intervalMs / tokenLifeMs)
 }
 
-/** Requests that polling needs until the window ends so that every user is polled often enough to be safe. */
+/** Requests that polling needs until the window ends to poll every user often enough. */
 export function pollingNeed(options: { activeUsers: number; remainingMs: number }): number {
   const polls = options.remainingMs / safePollIntervalMs
   return Math.ceil(options.activeUsers * polls * requestsPerPoll(safePollIntervalMs))
 }
 
-/** Second tries, and users who listen more than others, cost polling some requests beyond its need. */
+/** Retries, and users who listen more than others, cost polling some requests beyond its need. */
 const pollingMargin = 1.1
-/** Towards the end of a window one poll more or less decides: a last one for each user. */
+/** One more poll for each user: near the end of a window, a single poll makes a difference. */
 const lastPoll = 1
 
-/** What all lanes together may have used for enrichment to get more: polling's need comes first, with a margin. */
+/** Enrichment gets requests while all lanes together have used less than this: polling's need and a margin are kept. */
 export function enrichmentCap(options: {
   dailyRequests: number
   activeUsers: number

@@ -3,12 +3,12 @@ import { budgetWindowMs } from './budget-plan.ts'
 import type { RequestLane } from './outcome.ts'
 import type { Pause } from './pause-policy.ts'
 
-/** What is known of one lane; times are Unix times in milliseconds. */
+/** The state of one lane; times are Unix times in milliseconds. */
 interface LaneBook {
   used: number
   /** Null if it was never paused. */
   pausedUntil: number | null
-  /** Pauses in a row without a success between. */
+  /** Pauses in a row without a success between them. */
   strikes: number
 }
 
@@ -26,17 +26,17 @@ export const emptyBook: Book = {
   lanes: { polling: emptyLane, enrichment: emptyLane, accounts: emptyLane },
 }
 
-/** Requests granted, and the book after it. */
+/** The number of granted requests, and the book after it. */
 interface Grant {
   granted: number
   book: Book
 }
 
 /**
- * The rule of the budget; `budget-store.ts` applies the same in SQL, and a property test holds the two equal.
+ * The rule of the budget. `budget-store.ts` has the same rule in SQL, and a property test keeps the two equal.
  * A window of 24 hours begins with the first request that is granted after the last window.
  *
- * @param order.cap what all lanes together may have used
+ * @param order.cap the most that all lanes together may use
  */
 export function take(
   book: Book,
@@ -59,13 +59,13 @@ export function take(
   }
 }
 
-/** Gives back requests that were granted and not sent; without effect once their window is over. */
+/** Gives back requests that were granted and not sent. Has no effect once their window is over. */
 export function refund(book: Book, order: { lane: RequestLane; count: number; window: number }): Book {
   if (book.windowStartedAt !== order.window) return book
   return mapLane(book, order.lane, (state) => ({ ...state, used: Math.max(0, state.used - order.count) }))
 }
 
-/** Stores a pause; one that lasts longer already stays. Answers that were under way count as one strike. */
+/** Stores a pause, unless a longer one is stored. Several answers that were under way count as one strike. */
 export function addPause(book: Book, pause: Pause, now: number): Book {
   return {
     ...book,
@@ -87,7 +87,7 @@ function endOf(state: LaneBook, { ms, maxMs }: Pause, now: number): number {
   return now + exponentialMs(state.strikes + 1, { firstMs: ms, longestMs: maxMs })
 }
 
-/** A success ends a row of pauses; one that began before the pause says nothing about it. */
+/** A success ends a row of pauses, except during a pause: then the request began before it. */
 export function clearStrikes(book: Book, lane: RequestLane, now: number): Book {
   if (isPaused(book.lanes[lane], now)) return book
   return mapLane(book, lane, (state) => ({ ...state, strikes: 0 }))

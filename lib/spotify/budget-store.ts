@@ -3,7 +3,7 @@ import type { RequestLane } from './outcome.ts'
 import { lanes } from './outcome.ts'
 import type { Pause } from './pause-policy.ts'
 
-/** A lane as stored; ages by the database's clock. */
+/** A lane as stored; times are relative to the database's clock. */
 export interface LaneRow {
   lane: RequestLane
   used: number
@@ -30,7 +30,7 @@ export async function readLanes(sql: Sql, clientId: string): Promise<LaneRow[]> 
   return rows
 }
 
-/** Minus infinity: the window begins with the first request, not with the row. */
+/** Creates missing rows. A new row's window starts at minus infinity: it begins with the first request, not the row. */
 export async function ensureLanes(sql: Sql, clientId: string): Promise<void> {
   await sql.query(
     `insert into api_pauses (client_id, lane, window_started_at)
@@ -43,19 +43,19 @@ export async function ensureLanes(sql: Sql, clientId: string): Promise<void> {
 /** Requests that were granted, and the window that they were taken from. */
 export interface Taken {
   granted: number
-  /** Names the window, for a refund, or null if nothing was granted. */
+  /** Identifies the window, for a refund; null if nothing was granted. */
   window: string | null
-  /** Until that window ends. */
+  /** Time until that window ends; of a grant from a block, until the block ends. */
   windowEndsInMs: number
-  /** Nothing was granted because the lane was paused at that moment. */
+  /** Whether nothing was granted because the lane was paused at that moment. */
   isPaused: boolean
 }
 
 const nothing: Taken = { granted: 0, window: null, windowEndsInMs: 0, isPaused: false }
 
 /**
- * `take` of `budget-rule.ts`, atomic over all processes: the rows of all lanes are locked first (always in the
- * same order), so the sum that the grant is computed from is the newest one.
+ * `take` of `budget-rule.ts`, atomic over all processes. It first locks the rows of all lanes, always in the same order,
+ * so it computes the grant from the newest sum.
  */
 export async function takeRequests(
   sql: Sql,
@@ -102,7 +102,7 @@ const takeSql = `
       then (extract(epoch from p.window_started_at + interval '24 hours' - now()) * 1000)::float8
       else 0 end as "windowEndsInMs", g.paused and not $6 as "isPaused"`
 
-/** Gives back requests that were not sent; without effect once their window is over. */
+/** Gives back requests that were not sent. Has no effect once their window is over. */
 export async function refundRequests(
   sql: Sql,
   order: { clientId: string; lane: RequestLane; count: number; window: string },
@@ -115,7 +115,7 @@ export async function refundRequests(
   })
 }
 
-/** Requests in flight meet the same limit several times: only the first of them counts as a strike. */
+/** Stores a pause. Several requests in flight may hit the same limit: only the first of them counts as a strike. */
 export async function storePause(sql: Sql, clientId: string, pause: Pause): Promise<void> {
   await sql.query(
     `update api_pauses p set
@@ -137,7 +137,7 @@ export async function storePause(sql: Sql, clientId: string, pause: Pause): Prom
   )
 }
 
-/** A success that began before the pause says nothing about it. */
+/** Ends a row of pauses, except during a pause: then the request that succeeded began before it. */
 export async function clearStrikes(sql: Sql, clientId: string, lane: RequestLane): Promise<void> {
   await sql.query(
     `update api_pauses set strikes = 0, reason = null
@@ -146,7 +146,7 @@ export async function clearStrikes(sql: Sql, clientId: string, lane: RequestLane
   )
 }
 
-/** Ends the pauses of a reason whose cause is known to be gone. @returns how many lanes it had stopped */
+/** Ends the pauses with a reason whose cause is known to be gone. @returns the number of lanes that were paused */
 export async function liftPauses(sql: Sql, clientId: string, reason: string): Promise<number> {
   const { rowCount } = await sql.query(
     `update api_pauses set paused_until = null, reason = null, strikes = 0

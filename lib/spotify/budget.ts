@@ -20,7 +20,7 @@ import { toPause } from './pause-policy.ts'
 
 /** Why requests were not granted. */
 export interface Refusal {
-  /** `kept_for_polling`: what is left is needed by polling until the window ends. */
+  /** `kept_for_polling`: polling needs the rest until the window ends. */
   reason: 'paused' | 'spent' | 'kept_for_polling'
   /** For a person. */
   detail: string
@@ -28,19 +28,19 @@ export interface Refusal {
   retryAfterMs: number
 }
 
-/** How many of the requests that were asked for may be made; `refusal` is about the others. */
+/** How many of the requested requests may be sent; `refusal` is about the others. */
 export interface Reservation {
   granted: number
   refusal: Refusal | null
-  /** The window that they count in, for {@link Budget.refund}, or null if nothing was granted. */
+  /** The window that they count in, for {@link Budget.refund}; null if nothing was granted. */
   window: string | null
 }
 
 interface LaneState {
-  /** 0: not paused. */
+  /** 0 if not paused. */
   pausedForMs: number
   reason: string | null
-  /** Pauses in a row without a success between. */
+  /** Pauses in a row without a success between them. */
   strikes: number
   /** Requests in the running window. */
   used: number
@@ -50,34 +50,34 @@ export interface BudgetState {
   dailyRequests: number
   /** Requests left in the running window, all lanes together. */
   left: number
-  /** Until the running window ends; a full window when none is running. */
+  /** Time until the running window ends; the length of a window if none is running. */
   remainingMs: number
   lanes: Record<RequestLane, LaneState>
 }
 
 /**
- * The request budget and the pauses of one client id, kept in Postgres: shared by all processes, measured by
- * the database's clock, still there after a restart. Nobody sleeps through a pause: callers are told how long
- * it lasts and do something else.
+ * The request budget and the pauses of one client id. They are kept in Postgres: all processes share them, the database's
+ * clock measures them, and they survive a restart. No call waits for the end of a pause: it returns how long the pause
+ * lasts, and the caller does something else.
  */
 export interface Budget extends Resource {
   /**
    * Takes up to `count` requests from the window of 24 hours that begins with its first request. Polling and
    * accounts may use all of it, enrichment only what polling does not need. Grants a part when there is less.
    *
-   * @param options.despitePause for whoever finds out whether the cause of the pause is gone
+   * @param options.despitePause to find out whether the cause of the pause is gone
    */
   reserve(lane: RequestLane, count: number, options?: { despitePause: boolean }): Promise<Reservation>
-  /** Gives back requests that were reserved and not sent; without effect once their window is over. */
+  /** Gives back requests that were reserved and not sent. Has no effect once their window is over. */
   refund(lane: RequestLane, count: number, window: string): Promise<void>
-  /** Acts on an answer: stores the pause it asks for, or ends a row of pauses. Call it after each request. */
+  /** Acts on an answer: stores the pause that it asks for, or ends a row of pauses. Call this after each request. */
   settle(lane: RequestLane, outcome: Outcome): Promise<Pause | null>
-  /** Stores a pause; one that lasts longer already stays. */
+  /** Stores a pause, unless a longer one is stored. */
   pause(pause: Pause): Promise<void>
   read(): Promise<BudgetState>
 }
 
-/** While enrichment waits for polling's share to shrink it asks again in this time. */
+/** Polling's need shrinks over the window, so enrichment asks again after this time. */
 const keptRetryMs = 10 * 60_000
 const usersKnownForMs = 15_000
 
@@ -100,7 +100,7 @@ export function openBudget(options: { sql: Sql; clientId: string; dailyRequests:
     return state
   }
 
-  /** What all lanes together may have used for this lane to get more. */
+  /** The most that all lanes together may use before this lane gets nothing. */
   async function capOf(lane: RequestLane): Promise<number> {
     if (lane !== 'enrichment') return dailyRequests
     const [{ remainingMs }, activeUsers] = await Promise.all([read(), countActiveUsers()])
@@ -125,7 +125,7 @@ export function openBudget(options: { sql: Sql; clientId: string; dailyRequests:
       ? new BudgetBlocks({ take: takeShared, refund }, { dailyRequests })
       : null
 
-  /** A block was taken before a pause that began since: the pause is read each time, without a lock. */
+  /** Reads the pause each time, without a lock, because a pause may begin after a block was taken. */
   async function takeOrBlock(lane: RequestLane, count: number, despitePause: boolean): Promise<Taken> {
     if (!blocks || despitePause) return takeShared(lane, count, despitePause)
     const { pausedForMs } = (await read()).lanes[lane]
@@ -154,7 +154,7 @@ export function openBudget(options: { sql: Sql; clientId: string; dailyRequests:
   }
 }
 
-/** Grants everything and remembers nothing: for who must ask while Postgres is away. */
+/** Grants everything and stores nothing: for requests that must be sent while Postgres is away. */
 export function openUncountedBudget(dailyRequests: number): Budget {
   return {
     reserve: async (_lane, granted) => ({ granted, refusal: null, window: 'none' }),
@@ -166,10 +166,10 @@ export function openUncountedBudget(dailyRequests: number): Budget {
   }
 }
 
-/** Of a pause that ends just now: a timer that waited for its end comes a moment early. */
+/** The least delay after a pause: a timer that waited for its end may fire a moment early. */
 const pauseEndsMs = 50
 
-/** @param isPaused what the grant met: by the time that the state is read the pause may be over */
+/** @param isPaused as the grant found it: the pause may be over when the state is read */
 function toRefusal(state: BudgetState, lane: RequestLane, isPaused: boolean): Refusal {
   const { pausedForMs, reason } = state.lanes[lane]
   if (isPaused) {

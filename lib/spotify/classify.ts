@@ -4,20 +4,19 @@ import { codingsOf } from './decode-body.ts'
 import type { Outcome } from './outcome.ts'
 
 /**
- * What was asked; the same status means different things:
- * `recently-played` and `profile` speak for a user, `entity` looks up one id, `batch` several, `token` is the
- * accounts service.
+ * The kind of a request, on which the meaning of a status depends: `recently-played` and `profile` are for a user,
+ * `entity` looks up one id, `batch` several, `token` goes to the accounts service.
  */
 export type CallKind = 'recently-played' | 'profile' | 'entity' | 'batch' | 'token'
 
-/** A Retry-After of 0 was seen again and again: taken at its word it would be a tight loop. */
+/** Spotify often sends a Retry-After of 0, which would make a tight loop. */
 const minRetryAfterMs = 1_000
-/** No quota lasts longer than its window of a day; a larger value is asked about again by then. */
+/** No quota lasts longer than its window of a day; with a larger value, ask again after a day. */
 const maxRetryAfterMs = 24 * 3_600_000
 
 const messageLimit = 300
 
-/** Tells what an answer means. Never throws: whatever Spotify sends has a name. */
+/** Names the outcome of an answer. Never throws: every answer has an outcome. */
 export function classify(kind: CallKind, answer: HttpAnswer): Outcome {
   const { status } = answer
   if (status === 200 || status === 204) return classifySuccess(kind, answer)
@@ -32,7 +31,7 @@ export function classify(kind: CallKind, answer: HttpAnswer): Outcome {
   return { type: 'unexpected_status', message: `${status} ${textOf(answer)}`.trim() }
 }
 
-/** What an error of the HTTP client means, or null if it is not the network's and belongs to the caller. */
+/** Names the outcome of an error of the HTTP client, or null if it is not a network error: the caller throws it. */
 export function classifyFailure(error: unknown): Outcome | null {
   if (!(error instanceof Error)) return null
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
@@ -67,14 +66,14 @@ const networkCodes = new Set([
 ])
 
 function isNetworkFailure(error: Error, code: string): boolean {
-  // HPE_*: what came back is not HTTP. ERR_SSL_* and CERT_*: a proxy or captive portal in between.
+  // HPE_*: the answer is not HTTP. ERR_SSL_* and CERT_*: a proxy or captive portal is in between.
   if (networkCodes.has(code) || /^(HPE_|ERR_SSL_|ERR_TLS_|CERT_|UNABLE_TO_)|SELF_SIGNED/.test(code))
     return true
   if (error instanceof AggregateError) return error.errors.some((e) => classifyFailure(e) !== null)
   return error.cause instanceof Error && classifyFailure(error.cause) !== null
 }
 
-/** Why a body is not what it should be, going by what the answer says of itself, or null if it says JSON, or nothing. */
+/** Why a body is not readable JSON, according to the answer's headers; null if they say JSON, or nothing. */
 function declaredFault(answer: HttpAnswer): string | null {
   const codings = codingsOf(answer)
   if (codings.length > 0) return `packed as ${codings.join(', ')}`
@@ -87,8 +86,8 @@ function declaredFault(answer: HttpAnswer): string | null {
 }
 
 /**
- * Of a page only times and ids are looked at, and they are ASCII as JSON's own marks are. Taken for Latin-1 it is
- * read in half the time; other text in its `json` is not what it should be.
+ * Parses a page as Latin-1, which takes half the time. Only its times and ids are read, and these are ASCII; other text
+ * in its `json` may be garbled.
  */
 function classifySuccess(kind: CallKind, answer: HttpAnswer): Outcome {
   const fault = declaredFault(answer)
@@ -107,7 +106,7 @@ function classifyLimit(answer: HttpAnswer): Outcome {
   return { type, retryAfterMs: readRetryAfter(answer) }
 }
 
-/** Retry-After in milliseconds, within its bounds; null when missing or unreadable. */
+/** Retry-After in milliseconds, within the bounds above; null if missing or unreadable. */
 function readRetryAfter(answer: HttpAnswer): number | null {
   const header = answer.headers['retry-after']
   const text = (Array.isArray(header) ? header[0] : header)?.trim() ?? ''
@@ -122,7 +121,7 @@ function classifyUnauthorized(answer: HttpAnswer): Outcome {
   return { type: scopePattern.test(message) ? 'missing_scope' : 'unauthorized', message }
 }
 
-/** 403 means at least five things; the body tells them apart, and what it does not tell parks nobody. */
+/** A 403 means at least five things, which only the body distinguishes; any other 403 is `refused`. */
 function classifyForbidden(answer: HttpAnswer): Outcome {
   const message = errorMessage(answer)
   if (/active premium subscription required/i.test(message)) return { type: 'premium_lapsed', message }
@@ -152,7 +151,7 @@ function errorField(answer: HttpAnswer, field: string): unknown {
   return isObject(error) ? error[field] : undefined
 }
 
-/** Spotify's own message where the body has its form, else the body's text. */
+/** Spotify's own message if the body has its form, else the body's text. */
 function errorMessage(answer: HttpAnswer): string {
   if (!isErrorObject(answer)) return textOf(answer)
   const message = errorField(answer, 'message')

@@ -10,16 +10,16 @@ import type { RequestLane } from './outcome.ts'
 export interface ApiCall {
   kind: Exclude<CallKind, 'token'>
   lane: RequestLane
-  /** Under the API's address, e.g. `/me/player/recently-played`. */
+  /** Below the API's address, e.g. `/me/player/recently-played`. */
   path: string
   query?: Record<string, string | number>
   accessToken: string
-  /** Gives the request up; what its reason says is thrown, unless it is a timeout. */
+  /** Cancels the request; its reason is thrown, unless it is a timeout. */
   signal?: AbortSignal
 }
 
 export interface SpotifyClient extends Resource {
-  /** No request takes longer. */
+  /** The most that a request takes. */
   readonly timeoutMs: number
   /** One GET of the Web API. Never throws for what Spotify or the network does. */
   get(call: ApiCall): Promise<Answer>
@@ -27,12 +27,12 @@ export interface SpotifyClient extends Resource {
   postToken(form: Record<string, string>): Promise<Answer>
 }
 
-/** Pages of 2 MB were seen; this only keeps a runaway answer out of memory. */
+/** Far above the largest pages (2 MB); keeps a runaway answer out of memory. */
 const maxBodyBytes = 32 * 1024 * 1024
 
 /**
- * A client of Spotify: one request in, one classified answer out. It neither retries nor waits nor keeps a
- * budget: only `gateway.ts` may use it, which does.
+ * A client of Spotify: one request in, one classified answer out. It does not retry, wait or keep a budget; use it only
+ * through `gateway.ts`, which keeps the budget.
  *
  * @param options.connections most requests at a time per host
  */
@@ -52,7 +52,7 @@ export function openSpotifyClient(config: SpotifyConfig, options: { connections:
     get(call) {
       const url = new URL(config.apiUrl + call.path)
       for (const [name, value] of Object.entries(call.query ?? {})) url.searchParams.set(name, String(value))
-      // A bearer token that is no header value would make the client throw; Spotify's are plain ASCII.
+      // undici would throw over a token that is not a valid header value; only printable ASCII tokens are stored.
       const headers = { authorization: `Bearer ${call.accessToken}` }
       return ask(agent, { url, headers, timeoutMs, ...call })
     },

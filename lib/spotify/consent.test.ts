@@ -3,7 +3,7 @@ import { consentDaysLeft, consentEndsAt, dueWarning, warnedBefore } from './cons
 
 const now = new Date('2026-11-24T08:00:00Z')
 const dayMs = 86_400_000
-/** A consent that ends in so many days. */
+/** A consent that ends in this many days. */
 const endingIn = (days: number) => new Date(now.getTime() + (days - 180) * dayMs)
 
 test.each([

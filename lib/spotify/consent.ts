@@ -1,16 +1,16 @@
 /**
- * Refresh tokens die six months after the consent, whatever is done with them
+ * Refresh tokens die six months after the consent, even if they are used or rotated
  * (https://developer.spotify.com/blog/2026-06-18-refresh-token-expiration); counted as 180 days.
  */
 const consentDays = 180
 const dayMs = 86_400_000
 
-/** Days before the end of a consent at which it is told, each once. */
+/** Days before the end of a consent at which a warning is published, each once. */
 const warningDays = [1, 7, 30] as const
 
 export type WarningDays = (typeof warningDays)[number]
 
-/** When a consent that was given at a moment ends. */
+/** When a consent ends. */
 export function consentEndsAt(authorizedAt: Date): Date {
   return new Date(authorizedAt.getTime() + consentDays * dayMs)
 }
@@ -20,7 +20,7 @@ export function consentsLiveFrom(now: Date): Date {
   return new Date(now.getTime() - consentDays * dayMs)
 }
 
-/** Whole days until a consent ends; never negative; or null if it is not known when it was given. */
+/** Whole days until a consent ends, never negative; null if it is not known when it was given. */
 export function consentDaysLeft(authorizedAt: Date, now: Date): number
 export function consentDaysLeft(authorizedAt: Date | null, now: Date): number | null
 export function consentDaysLeft(authorizedAt: Date | null, now: Date): number | null {
@@ -29,12 +29,12 @@ export function consentDaysLeft(authorizedAt: Date | null, now: Date): number | 
 }
 
 /**
- * The warning that is due for a consent: the smallest of 1, 7 and 30 days within which it ends. Ones that were
- * missed (nobody ran) are not made up for.
+ * The warning that is due for a consent: the smallest of 1, 7 and 30 days within which it ends. Earlier warnings that
+ * were missed, because no process ran, are skipped.
  *
  * @param authorizedAt null if not known, which counts as old
- * @param told the last warning of this consent that was published, or null if none
- * @returns null if there is none, or it was published
+ * @param told the last warning of this consent that was published, or null if none was
+ * @returns null if none is due, or if it was published
  */
 export function dueWarning(
   authorizedAt: Date | null,
@@ -45,7 +45,7 @@ export function dueWarning(
   return due !== null && (told === null || told > due) ? due : null
 }
 
-/** Consents given before this moment have a warning that may be due. */
+/** Consents given before this moment may have a warning due. */
 export function warnedBefore(now: Date): Date {
   return new Date(now.getTime() - (consentDays - Math.max(...warningDays)) * dayMs)
 }

@@ -1,7 +1,7 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate, zstdDecompress } from 'node:zlib'
 
-/** An HTTP answer, whole. Header names are in lower case. */
+/** A complete HTTP answer. Header names are in lower case. */
 export interface HttpAnswer {
   status: number
   headers: Record<string, string | string[] | undefined>
@@ -16,7 +16,7 @@ const decoders = {
   zstd: promisify(zstdDecompress),
 }
 
-/** Content codings that are still on a body, outermost last; none: it can be read. */
+/** Content codings that a body still has, outermost last; empty if it can be read. */
 export function codingsOf({ headers }: Pick<HttpAnswer, 'headers'>): string[] {
   const header = headers['content-encoding']
   const text = Array.isArray(header) ? header.join(',') : (header ?? '')
@@ -27,10 +27,10 @@ export function codingsOf({ headers }: Pick<HttpAnswer, 'headers'>): string[] {
 }
 
 /**
- * Takes off the content codings of a body. None is asked for, but a proxy in between may add one. What cannot be
- * taken off stays, with its header: the answer is then not readable.
+ * Removes the content codings of a body. songswap asks for none, but a proxy may add one. If one cannot be removed, the
+ * answer stays as it is, with its header: it is then not readable.
  *
- * @param maxBytes of the body without its codings
+ * @param maxBytes the most that the body may have without its codings
  */
 export async function decodeBody(answer: HttpAnswer, maxBytes: number): Promise<HttpAnswer> {
   const codings = codingsOf(answer)

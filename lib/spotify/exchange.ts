@@ -2,10 +2,10 @@ import type { Dispatcher } from 'undici'
 import type { HttpAnswer } from './decode-body.ts'
 
 /**
- * Sends one request and takes its answer as a whole. Not with undici's `request`: the stream that it makes of every
- * body lets V8 collect pages only with the whole heap, and 64 MB of them lie about meanwhile.
+ * Sends one request and returns its complete answer. Not with undici's `request`: it makes a stream of every body, and V8
+ * then frees pages only when it collects the whole heap, with up to 64 MB of them waiting.
  *
- * @throws undici's errors, and what the signal's reason is
+ * @throws undici's errors, and the signal's reason
  */
 export async function exchange(
   dispatcher: Dispatcher,
@@ -25,7 +25,7 @@ export async function exchange(
   signal.addEventListener('abort', giveUp)
   dispatcher.dispatch(request, {
     onRequestStart(controller) {
-      // It may have waited for its connection longer than anybody wants its answer.
+      // The request may have been cancelled while it waited for a connection.
       if (signal.aborted) controller.abort(signal.reason)
       else abort = (reason) => controller.abort(reason)
     },

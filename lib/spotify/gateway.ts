@@ -12,31 +12,31 @@ import type { Pause } from './pause-policy.ts'
 import type { Permit, Permits } from './permit.ts'
 import { toPermits } from './permit.ts'
 
-/** What came of a request: an answer, with the pause that it led to, or the budget's refusal to send it. */
+/** The result of a request: an answer, with the pause that it led to, or the budget's refusal. */
 export type Asked =
   | { type: 'answered'; answer: Answer; pause: Pause | null }
   | { type: 'refused'; refusal: Refusal }
 
 /**
- * The only way to Spotify: every request of any kind is reserved in the shared budget, sent, classified,
- * and its answer acted on (a pause is stored, a row of pauses ended). A request that was reserved and not sent
- * goes back to the budget. Nothing here waits: callers learn how long a pause lasts.
+ * The only way to Spotify. Every request is reserved in the shared budget, sent and classified; then a pause is stored
+ * or a row of pauses ended, as the answer says. A permit that is not used can be refunded. No call waits for the end of
+ * a pause: it returns how long the pause lasts.
  */
 export interface Gateway extends Resource {
-  /** No request takes longer. */
+  /** The most that a request takes. */
   readonly timeoutMs: number
   /**
-   * Reserves requests ahead. Each permit is for one request; one that is not used must be refunded.
+   * Reserves requests ahead. Each permit is for one request; an unused one must be refunded.
    *
    * @param options.despitePause to find out whether the cause of the pause is gone
    */
   reserve(lane: RequestLane, count: number, options?: { despitePause: boolean }): Promise<Permits>
-  /** One GET of the Web API; without a permit it is reserved in the call's lane. */
+  /** One GET of the Web API; without a permit it reserves one in the call's lane. */
   get(call: ApiCall, permit?: Permit): Promise<Asked>
   /**
-   * One POST to the token endpoint; without a permit it is reserved in the lane `accounts`.
+   * One POST to the token endpoint; without a permit it reserves one in the lane `accounts`.
    *
-   * @param take keeps what the answer brought; the answer is acted on after that
+   * @param take stores the tokens of the answer; runs before a pause is stored
    */
   postToken(
     form: Record<string, string>,
@@ -49,7 +49,7 @@ export interface Gateway extends Resource {
 }
 
 /**
- * @param options.sql null if Postgres is away: then nothing is counted; for the doctor's two requests alone
+ * @param options.sql null if Postgres is away: then nothing is counted; only for the few requests of `songswap doctor`
  * @param options.connections most requests at a time per host
  */
 export function openGateway(options: {
@@ -65,9 +65,9 @@ export function openGateway(options: {
   })
 }
 
-/** A gateway over a client and a budget that exist. */
+/** Makes a gateway from a client and a budget. */
 export function gatewayOf({ client, budget }: { client: SpotifyClient; budget: Budget }): Gateway {
-  /** Answers that Postgres did not take yet: no request is reserved before it knows of them. */
+  /** Outcomes that are not stored yet, because Postgres was away; they are stored before the next reservation. */
   let unsettled: { lane: RequestLane; outcome: Outcome }[] = []
 
   async function settleLate(): Promise<void> {
@@ -83,7 +83,7 @@ export function gatewayOf({ client, budget }: { client: SpotifyClient; budget: B
     }
   }
 
-  /** An answer that is there is not lost because Postgres is away; what it asks for is stored later. */
+  /** Returns the answer also if Postgres is away; its pause is then stored later. */
   async function settle(lane: RequestLane, outcome: Outcome): Promise<Pause | null> {
     try {
       return await budget.settle(lane, outcome)
@@ -116,7 +116,7 @@ export function gatewayOf({ client, budget }: { client: SpotifyClient; budget: B
     }
     paid.spend()
     const answer = await request.send()
-    // A rotated token that waits in memory is lost if the process ends: it is stored before the pause is.
+    // Store a rotated token before the pause: in memory it would be lost if the process ended.
     await request.take?.(answer)
     return { type: 'answered', answer, pause: await settle(lane, answer.outcome) }
   }

@@ -7,20 +7,20 @@ import { decodeBody } from './decode-body.ts'
 import { exchange } from './exchange.ts'
 import type { Outcome } from './outcome.ts'
 
-/** What came of one request. */
+/** The result of one request. */
 export interface Answer {
   outcome: Outcome
   /** Null if there was no complete answer. */
   status: number | null
-  /** The body as received; empty when there was none. */
+  /** The body without content codings; empty if there was none. */
   body: Buffer
   /** When the answer was complete: Unix time in milliseconds. */
   fetchedAt: number
-  /** When it was given, by the other side's clock (`Date`), or null if it says nothing. */
+  /** The time of the answer by the server's clock (header `Date`), or null if it does not say. */
   serverDate: number | null
 }
 
-/** One request, and how its answer is to be read. */
+/** One request, and how to read its answer. */
 export interface Ask {
   kind: CallKind
   url: URL
@@ -30,18 +30,18 @@ export interface Ask {
   signal?: AbortSignal | undefined
 }
 
-/** Sends one request and classifies its answer, also of others than Spotify. @throws what the reason of `call.signal` is */
+/** Sends one request, to Spotify or another source, and classifies its answer. @throws the reason of `call.signal` */
 export async function answerOf(agent: Dispatcher, call: Ask): Promise<Answer> {
   const request = {
     origin: call.url.origin,
     path: call.url.pathname + call.url.search,
     method: call.form === undefined ? ('GET' as const) : ('POST' as const),
-    // Identity: the body is kept as it comes, so it must come as it is.
+    // The body is archived as received, so ask for it without a coding.
     headers: { accept: 'application/json', 'accept-encoding': 'identity', ...call.headers },
     body: call.form ?? null,
   }
   try {
-    // The agent's timeouts bound the time without a byte; a body that trickles needs a bound of its own.
+    // The agent's timeouts bound the time without a byte; a body that trickles in needs its own limit.
     const raw = await withDeadline(call.timeoutMs, (signal) => exchange(agent, request, signal), call.signal)
     const fetchedAt = Date.now()
     const answer = await decodeBody(raw, maxDecodedBytes)
@@ -54,7 +54,7 @@ export async function answerOf(agent: Dispatcher, call: Ask): Promise<Answer> {
   }
 }
 
-/** A body that was packed may be many times as large unpacked. */
+/** A compressed body may be many times larger after decoding. */
 const maxDecodedBytes = 32 * 1024 * 1024
 
 function dateOf({ headers }: HttpAnswer): number | null {

@@ -2,18 +2,18 @@ import type { EventType, Notice } from '../events.ts'
 import type { Sql } from '../postgres.ts'
 
 /**
- * Operational events that have a beginning and an end, over all processes and restarts: each is raised once
- * and resolved once. The event is published first and the row written after: a crash in between may repeat an event but never
- * loses one. Two processes that find the same at the same moment may both publish it.
+ * Operational events with a beginning and an end, over all processes and restarts: each is raised once and resolved
+ * once. The event is published first and the row written after it, so a crash in between may repeat an event but never
+ * loses one. Two processes that find the same thing at the same moment may both publish it.
  */
 export interface Incidents {
-  /** Publishes the notice unless it is known to be raised. @returns whether it was published */
+  /** Publishes the notice unless the incident is already raised. @returns whether it was published */
   raise(notice: Notice): Promise<boolean>
-  /** Publishes the end of an incident that was raised. */
+  /** Publishes the end of an incident if it is raised. @returns whether it was published */
   resolve(notice: Omit<Notice, 'severity' | 'state'>): Promise<boolean>
-  /** Types raised and not resolved of a subject. */
+  /** Types of the open incidents of a subject. */
   open(subject: string): Promise<Set<EventType>>
-  /** Subjects of which an event of the type was raised and not resolved. */
+  /** Subjects of the open incidents of a type. */
   subjects(type: EventType): Promise<string[]>
 }
 
@@ -46,7 +46,7 @@ export function openIncidents(sql: Sql, publish: (notice: Notice) => Promise<voi
     return true
   }
 
-  /** Requests in flight find the same thing at once: within a process one after the other looks. */
+  /** Concurrent requests may find the same thing: within a process they check one after the other. */
   function inTurn<T>(
     { type, subject }: Pick<Notice, 'type' | 'subject'>,
     work: () => Promise<T>,

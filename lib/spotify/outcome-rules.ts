@@ -1,20 +1,20 @@
 import type { EventType } from '../events.ts'
 import type { Outcome, OutcomeType } from './outcome.ts'
 
-/** What follows from one way in which a request for a user can end. */
+/** The consequences of one outcome of a request for a user. */
 export interface OutcomeRule {
-  /** The status of a user whose fault it surely is, or null if it parks nobody, however often it comes. */
+  /** The status of a parked user, once it is certain that the outcome is about them; null if it never parks. */
   parks: 'needs_reauth' | 'forbidden' | null
   /**
-   * How it counts when Spotify as a whole is judged: `works`; `fails`; `refuses`, which is an outage only while
-   * nobody is served, or null if it says nothing about Spotify.
+   * How it counts when Spotify as a whole is judged: `works`; `fails`; `refuses`, which is an outage only while no user
+   * is served; null if it says nothing about Spotify.
    */
   counts: 'works' | 'fails' | 'refuses' | null
-  /** The event that it raises: about the user where it parks, else about the app, or null if it raises none by itself. */
+  /** The event that it raises: about the user if it parks them, else about the app; null if none by itself. */
   event: EventType | null
-  /** When the user is asked for again: by the plan, after the stored pause, or with back-off. */
+  /** When the user is polled again: by the plan, after the stored pause, or with backoff. */
   again: 'plan' | 'pause' | 'backoff'
-  /** An answer came that cannot be read: when that lasts for an hour, somebody should look. */
+  /** Set if the answer cannot be read: after an hour of that, an operator should check. */
   isUnreadable?: true
 }
 
@@ -25,13 +25,13 @@ const forbids = { ...refuses, parks: 'forbidden', event: 'user_forbidden' } as c
 const reauth = { ...refuses, parks: 'needs_reauth', event: 'user_needs_reauth' } as const
 const pauses = { parks: null, counts: null, event: 'spotify_paused', again: 'pause' } as const
 
-/** The one table of what outcomes mean; who parks, counts, raises events or plans the next try reads it here. */
+/** The only table of the consequences of outcomes: parking, judging Spotify, events and the next try follow it. */
 export const outcomeRules: Readonly<Record<OutcomeType, OutcomeRule>> = {
   ok: { parks: null, counts: 'works', event: null, again: 'plan' },
-  // After the token was renewed.
+  // This means: also after the token was renewed.
   unauthorized: refuses,
   missing_scope: reauth,
-  // Words change: a user who is refused while others are served is refused for themselves.
+  // Spotify's wording changes. A user who is refused while others are served is refused because of themselves.
   gated: forbids,
   user_not_listed: forbids,
   refused: forbids,
@@ -45,7 +45,7 @@ export const outcomeRules: Readonly<Record<OutcomeType, OutcomeRule>> = {
   truncated_json: unreadable,
   not_json: unreadable,
   unexpected_status: unreadable,
-  // The accounts service is judged by itself, by the tokens that it renews.
+  // Not counted here: the accounts service is judged by the tokens that it renews.
   invalid_grant: { ...reauth, counts: null },
   invalid_client: { ...pauses, event: 'spotify_credentials' },
   token_refused: refuses,
@@ -54,14 +54,14 @@ export const outcomeRules: Readonly<Record<OutcomeType, OutcomeRule>> = {
   too_large: fails,
 }
 
-/** Whether an outcome is an outage: the same request may work later, and it says nothing about who was asked for. */
+/** Whether an outcome is an outage: the same request may succeed later, and the outcome says nothing about the user. */
 export function isOutage({ type }: Pick<Outcome, 'type'>): boolean {
   return outcomeRules[type].counts === 'fails'
 }
 
 const allTypes = Object.keys(outcomeRules) as OutcomeType[]
 
-/** Outcomes of the API that park a user when they are surely the user's. */
+/** Outcomes of the API that park a user once it is certain that they are about the user. */
 export const refusals: readonly OutcomeType[] = allTypes.filter(
   (type) => outcomeRules[type].parks !== null && outcomeRules[type].counts === 'refuses',
 )

@@ -29,7 +29,7 @@ export const outcomeTypes = {
 
 export type OutcomeType = keyof typeof outcomeTypes
 
-/** How a request ended, with what the caller needs to go on. */
+/** How a request ended, with the data that the caller needs. */
 export type Outcome =
   | { type: 'ok'; json: unknown }
   | { type: 'quota_exceeded' | 'rate_limited'; retryAfterMs: number | null }
@@ -43,7 +43,7 @@ export type RequestLane = 'polling' | 'enrichment' | 'accounts'
 
 export const lanes: readonly RequestLane[] = ['polling', 'enrichment', 'accounts']
 
-/** One line about an outcome, without any secret. */
+/** One line about an outcome, without secrets. */
 export function describeOutcome(outcome: Outcome): string {
   if (outcome.type === 'ok') return 'ok'
   if ('message' in outcome) return outcome.message ? `${outcome.type}: ${outcome.message}` : outcome.type

@@ -1,11 +1,11 @@
 import type { Outcome, RequestLane } from './outcome.ts'
 
-/** A pause to be stored. */
+/** A pause to store. */
 export interface Pause {
   lanes: readonly RequestLane[]
-  /** Length, or with `maxMs` its first length: doubled at each pause in a row. */
+  /** Its length. With `maxMs`, the length of the first pause in a row; each further one is twice as long. */
   ms: number
-  /** Null if `ms` is what Spotify asked for. */
+  /** The longest pause in a row, or null if Spotify asked for exactly `ms`. */
   maxMs: number | null
   reason: string
 }
@@ -13,20 +13,20 @@ export interface Pause {
 const second = 1_000
 const minute = 60 * second
 
-/** A wait up to this long is the rolling rate limit, which counts the whole app; a longer one is a penalty. */
+/** Up to this length a wait comes from the rolling rate limit, which counts the whole app; a longer one is a penalty. */
 const longWaitMs = minute
 
 const apiLanes: readonly RequestLane[] = ['polling', 'enrichment']
 
 /**
- * Which lanes an answer stops, and for how long, or null if none.
+ * Which lanes an answer pauses, and for how long; null if none.
  *
  * | answer | lanes | length |
  * |---|---|---|
  * | QUOTA_EXCEEDED | its own: quotas are counted per group of endpoints | Retry-After, else 10 min to 6 h |
  * | 429, Retry-After up to a minute | both of the API | Retry-After |
  * | 429, longer, while polling | both of the API | Retry-After |
- * | 429, longer, while enriching | its own: polling, which cannot wait, finds out by itself | Retry-After |
+ * | 429, longer, while enriching | its own: polling cannot wait, and finds its own limit | Retry-After |
  * | 429 without Retry-After | both of the API | 2 s to 10 min |
  * | Premium lapsed | both of the API | 10 min to 1 h |
  * | 429 of the token endpoint | accounts | Retry-After, else 2 s to 10 min |

@@ -1,7 +1,7 @@
 import type { Budget, Refusal, Reservation } from './budget.ts'
 import type { RequestLane } from './outcome.ts'
 
-/** The right to send one request, paid for in a lane. */
+/** The right to send one request, counted in a lane. */
 export interface Permit {
   readonly lane: RequestLane
   /** Marks the request as sent: it stays counted. @throws when the permit was used before */
@@ -10,7 +10,7 @@ export interface Permit {
   refund(): Promise<void>
 }
 
-/** Permits that were granted, fewer than asked for where there is a refusal. */
+/** Granted permits; fewer than requested if there is a refusal. */
 export interface Permits {
   permits: Permit[]
   refusal: Refusal | null
@@ -40,12 +40,12 @@ function toPermit(budget: Budget, lane: RequestLane, window: string): Permit {
   }
 }
 
-/** Does work that may send the request of a permit; gives the request back where it did not. */
+/** Runs work that may send the request of a permit, and refunds the permit if it did not. */
 export async function withPermit<T>(permit: Permit, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } finally {
-    // A refund that fails leaves the request counted: the budget is then short by it, and never exceeded.
+    // If the refund fails, the request stays counted: the budget is then too small by one, but never exceeded.
     await permit.refund().catch(() => undefined)
   }
 }

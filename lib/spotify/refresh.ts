@@ -16,37 +16,36 @@ import { expiryMarginMs, refreshTokens } from './tokens.ts'
 
 type RefreshResult =
   | { type: 'fresh'; accessToken: string }
-  /** Not now: somebody else refreshes this user or has just replaced the token, or the budget does not allow it. */
+  /** Not now: another process refreshes this user or has just replaced the token, or the budget does not allow it. */
   | { type: 'deferred'; retryAfterMs: number }
   | { type: 'no_tokens' }
   | { type: 'refused'; outcome: Outcome }
 
 export interface Refresher {
   /**
-   * Gives a user a new access token and stores it. One refresher per user at a time, over all processes.
+   * Gets a user a new access token and stores it. Over all processes, a user has one refresher at a time.
    *
-   * Runs to its end once Spotify was asked: an answer that is given up may hold the only living token.
+   * Once Spotify was asked, it runs to its end: an answer that is dropped may hold the only living token.
    *
-   * @param options.rejected the access token that was answered with 401; absent: it is about to expire
-   * @param options.early although the access token still lives
+   * @param options.rejected the access token that was answered with 401; absent if it is about to expire
+   * @param options.early refresh although the access token still lives
    * @throws UnreadableTokenError when the stored token cannot be opened
    */
   refresh(userId: number, options?: { rejected?: string; early?: boolean }): Promise<RefreshResult>
 }
 
-/** Another process that refreshes the user is done by then. */
+/** By then, another process that refreshes the user has ended. */
 const busy = { type: 'deferred', retryAfterMs: 5_000 } as const
 
 /**
- * Rotation is where a token can be lost: Spotify may kill the old refresh token when it answers with a new one.
- * So Spotify is asked only right after Postgres took the claim, which shows that it can store; and the answer is
- * stored at once, before anything else is done with it, and again and again until Postgres takes it or the
- * process ends. What remains is a process that ends, or an answer that is lost on its way, while Postgres is away
- * or within the request: then the old token is tried next, which works unless Spotify killed it; if it did, the
- * user is asked to connect again.
+ * A token can be lost in the rotation: Spotify may kill the old refresh token when it answers with a new one. So Spotify
+ * is asked only right after Postgres has stored the claim, which shows that Postgres works. The answer is stored before
+ * anything else is done with it, with retries until Postgres takes it or the process ends. A token is still lost if
+ * the process ends before that, or if the answer is lost on its way. Then the old token is tried next, which works
+ * unless Spotify has killed it; if it has, the user is asked to connect again.
  *
- * No transaction is held while Spotify is asked. The claim keeps others away, and the store compares the old
- * token: a refresher whose claim ran out while it waited cannot overwrite what came after it.
+ * No transaction is open while Spotify is asked. The claim keeps other refreshers away, and the update compares the old
+ * token: a refresher whose claim ran out cannot overwrite a newer token.
  */
 export function createRefresher(options: {
   gateway: Gateway
@@ -57,8 +56,8 @@ export function createRefresher(options: {
   log: Logger
 }): Refresher {
   const { gateway, clientId, sql, crypto, log } = options
-  // How long a refresher that died keeps the others away. One that lives is done by then, unless Postgres is
-  // away; but then nobody else can claim either.
+  // How long the claim of a dead refresher keeps the others away. A living one has ended by then, unless Postgres is
+  // away; but then no other process can claim either.
   const claimMs = gateway.timeoutMs + 5_000
 
   async function seal(old: string, used: StoredTokens, tokens: Tokens): Promise<SealedAnswer> {
@@ -77,7 +76,7 @@ export function createRefresher(options: {
     let usedSealed = used.refreshSealed
     let { refreshSealed } = fresh
     while (!(await storeRefreshed(sql, userId, { ...fresh, refreshSealed, usedSealed }))) {
-      // The row has another value: the same token under another key (keys were rotated), or a newer token.
+      // The row has another value: the same token under another key, after a rotation of keys, or a newer token.
       const current = await readTokens(sql, userId)
       if (!current || (await crypto.open(current.refreshSealed)) !== old) {
         log.warn({ userId }, 'token_replaced_meanwhile')
@@ -88,7 +87,7 @@ export function createRefresher(options: {
     }
   }
 
-  /** Any failure counts as Postgres being away: what is given up here may be the only living token. */
+  /** Retries nearly every failure as an outage of Postgres, because it may hold the only living token. */
   async function storeUntilTaken(userId: number, write: () => Promise<void>): Promise<void> {
     for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 3_000)) {
       try {
@@ -113,7 +112,7 @@ export function createRefresher(options: {
   ): Promise<RefreshResult> {
     if (!early && used.accessSealed && used.expiresInMs > expiryMarginMs) {
       const accessToken = await crypto.open(used.accessSealed)
-      // Another refresher was faster: its token is not the one that was rejected.
+      // Another refresher was faster: the stored token is not the rejected one.
       if (accessToken !== rejected) return { type: 'fresh', accessToken }
     }
     const old = await crypto.open(used.refreshSealed)
@@ -125,12 +124,12 @@ export function createRefresher(options: {
     const answer = await refreshTokens(gateway, old, { permit, keep })
     if (answer.type === 'deferred') return { type: 'deferred', retryAfterMs: answer.refusal.retryAfterMs }
     if (answer.type === 'tokens') return { type: 'fresh', accessToken: answer.tokens.accessToken }
-    // Dead is only the token that was asked with; the user may have connected again while it was.
+    // Only the old token is dead: the user may have connected again during the request.
     if (answer.outcome.type === 'invalid_grant' && (await wasReplaced(userId, old))) return busy
     return answer
   }
 
-  /** Nobody asks again with an access token that was answered with 401, whether or not there is a new one soon. */
+  /** Expires an access token that was answered with 401, so that no process uses it again, even if no new one comes. */
   async function forget(userId: number, rejected: string): Promise<void> {
     const accessSealed = (await readTokens(sql, userId))?.accessSealed
     if (!accessSealed || (await crypto.open(accessSealed)) !== rejected) return
@@ -150,7 +149,7 @@ export function createRefresher(options: {
   return {
     async refresh(userId, { rejected, early = false } = {}) {
       if (rejected !== undefined) await forget(userId, rejected)
-      // Before the claim: between it and the request Postgres is not needed.
+      // Reserve before the claim, so that Postgres is not needed between the claim and the request.
       const { permits, refusal } = await gateway.reserve('accounts', 1)
       const [permit] = permits
       if (!permit) return { type: 'deferred', retryAfterMs: refusal?.retryAfterMs ?? busy.retryAfterMs }
@@ -165,8 +164,8 @@ interface RefreshOrder {
   permit: Permit
 }
 
-/** What a refresh brought, sealed. */
+/** The sealed tokens of a refresh. */
 type SealedAnswer = Omit<Parameters<typeof storeRefreshed>[2], 'usedSealed'> & {
-  /** Spotify gave another refresh token. */
+  /** Whether Spotify gave a new refresh token. */
   isRotated: boolean
 }

@@ -2,7 +2,7 @@ import { CompactEncrypt, compactDecrypt, decodeProtectedHeader } from 'jose'
 import type { TokenKey } from '../config.ts'
 import { messageOf } from '../errors.ts'
 
-/** A stored token that the keys at hand cannot open: an operator's fault, not the user's. */
+/** A stored token that the configured keys cannot open: an operator's fault, not the user's. */
 export class UnreadableTokenError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options)
@@ -13,9 +13,9 @@ export class UnreadableTokenError extends Error {
 /** Seals users' tokens for the database: compact JWE, `dir` with A256GCM, the key's id in its header. */
 export interface TokenCrypto {
   seal(token: string): Promise<string>
-  /** @throws UnreadableTokenError for an unknown key id or a value that is damaged or no JWE */
+  /** @throws UnreadableTokenError for an unknown key id, or a value that is damaged or not a JWE */
   open(sealed: string): Promise<string>
-  /** Whether a sealed token uses the first key; the others are on their way out. */
+  /** Whether a sealed token uses the first key; the other keys are being retired. */
   isCurrent(sealed: string): boolean
 }
 

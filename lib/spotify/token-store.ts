@@ -4,7 +4,7 @@ import type { Sql } from '../postgres.ts'
 export interface StoredTokens {
   refreshSealed: string
   accessSealed: string | null
-  /** Of the access token, by the database's clock; 0 or less: expired. */
+  /** Of the access token, by the database's clock; 0 or less if it has expired. */
   expiresInMs: number
 }
 
@@ -17,7 +17,7 @@ interface TokenRow {
 const columns = `refresh_token, access_token,
   (extract(epoch from expires_at - now()) * 1000)::float8 as expires_in_ms`
 
-/** Null if the user has none. */
+/** A user's tokens, or null if the user has none. */
 export async function readTokens(sql: Sql, userId: number): Promise<StoredTokens | null> {
   const { rows } = await sql.query<TokenRow>(`select ${columns} from spotify_tokens where user_id = $1`, [
     userId,
@@ -28,14 +28,14 @@ export async function readTokens(sql: Sql, userId: number): Promise<StoredTokens
 /** The right to refresh a user's tokens, for a while. */
 export interface RefreshClaim {
   tokens: StoredTokens
-  /** Tells this claim from a later one. */
+  /** Distinguishes this claim from a later one. */
   until: string
 }
 
 /**
  * Makes the caller the user's only refresher for a while.
  *
- * @returns null if somebody else is at it, or the user has no tokens
+ * @returns null if another refresher has a claim, or the user has no tokens
  */
 export async function claimRefresh(sql: Sql, userId: number, forMs: number): Promise<RefreshClaim | null> {
   const { rows } = await sql.query<TokenRow & { until: string }>(
@@ -47,7 +47,7 @@ export async function claimRefresh(sql: Sql, userId: number, forMs: number): Pro
   return rows[0] ? { tokens: toStored(rows[0]), until: rows[0].until } : null
 }
 
-/** Makes an access token that was answered with 401 count as expired, so that nobody asks with it again. */
+/** Makes an access token that was answered with 401 count as expired, so that no process uses it again. */
 export async function expireAccess(sql: Sql, userId: number, accessSealed: string): Promise<void> {
   await sql.query('update spotify_tokens set expires_at = now() where user_id = $1 and access_token = $2', [
     userId,
@@ -55,7 +55,7 @@ export async function expireAccess(sql: Sql, userId: number, accessSealed: strin
   ])
 }
 
-/** Ends a claim; without effect on one that came after it. */
+/** Ends a claim; has no effect on a later one. */
 export async function releaseRefresh(sql: Sql, userId: number, claim: RefreshClaim): Promise<void> {
   await sql.query(
     'update spotify_tokens set refreshing_until = null where user_id = $1 and refreshing_until = $2::timestamptz',
@@ -64,8 +64,8 @@ export async function releaseRefresh(sql: Sql, userId: number, claim: RefreshCla
 }
 
 /**
- * Stores what a refresh brought, if the refresh token it was made with is still the stored one: whoever comes
- * late never overwrites a newer one.
+ * Stores the tokens of a refresh if the refresh token that it used is still the stored one: a late refresher never
+ * overwrites a newer token.
  *
  * @param tokens.usedSealed the stored value of the refresh token that was used
  * @returns whether it was stored
@@ -79,7 +79,7 @@ export async function storeRefreshed(
     accessSealed: string
     expiresInMs: number
     scope: string | null
-    /** The app that they belong to; absent: not known, unchanged. */
+    /** The app that they belong to; unchanged if absent. */
     clientId?: string
   },
 ): Promise<boolean> {
@@ -97,27 +97,26 @@ export async function storeRefreshed(
 /** A user and the tokens of their consent. */
 export interface Connection {
   spotifyId: string
-  /** Spotify's immutable id; null or absent: it gives none. */
+  /** Spotify's immutable id; null or absent if Spotify gives none. */
   accountId?: string | null
   displayName: string | null
   refreshSealed: string
-  /** null if it has to be fetched first. */
+  /** Null if it has to be fetched first. */
   accessSealed: string | null
   expiresInMs: number
   scope: string | null
-  /** The app that the tokens were given to; absent: not known. */
+  /** The app that the tokens were given to; absent if not known. */
   clientId?: string
-  /** When the user agreed, or null if not known; absent: now. */
+  /** When the user agreed: null if not known; default: now. */
   authorizedAt?: Date | null
 }
 
 /**
- * Stores a user who has just given consent: a new one, or one who comes back (a dead token is replaced, the
- * history goes on). They are polled next; a poll under way with the old token can no longer change their state.
- * Run it in a transaction.
+ * Stores a user who has just given consent: a new one, or one who comes back (a dead token is replaced, the history goes
+ * on). The user is due for a poll at once; a poll under way with the old token can no longer change their state.
  *
- * Known is who has the account id, or else the Spotify id and no other account id. The Spotify id of a known user
- * stays, also when Spotify shows another one now.
+ * A user is known if a row has the account id, or else the Spotify id and no account id. A known user keeps the stored
+ * Spotify id, even if Spotify now shows another one.
  *
  * @param sql a transaction
  * @returns the user's id
@@ -156,7 +155,7 @@ export async function connectUser(sql: Sql, user: Connection): Promise<number> {
 }
 
 /**
- * The user whom a connection belongs to, locked, or null if they are new.
+ * Finds the user that a connection belongs to, and locks the row; null if the user is new.
  *
  * @param sql a transaction
  */
@@ -173,7 +172,7 @@ export async function findUser(
   return rows[0]?.id ?? null
 }
 
-/** Another account may hold the Spotify id: then the account id stands in for it. */
+/** If another account has the Spotify id, the account id takes its place. */
 async function insertUser(sql: Sql, { accountId, spotifyId, displayName }: Connection): Promise<number> {
   const { rows } = await sql.query<{ id: number }>(
     `insert into users (spotify_id, display_name)
@@ -195,14 +194,14 @@ function toStored(row: TokenRow): StoredTokens {
   }
 }
 
-/** A user's sealed tokens, as {@link readSealed} gives them. */
+/** A user's sealed tokens. */
 export interface SealedTokens {
   userId: number
   refreshSealed: string
   accessSealed: string | null
 }
 
-/** Sealed tokens of users after an id, by id. */
+/** Reads the sealed tokens of the users after an id, by id. */
 export async function readSealed(sql: Sql, afterUserId: number, limit: number): Promise<SealedTokens[]> {
   const { rows } = await sql.query<SealedTokens>(
     `select user_id as "userId", refresh_token as "refreshSealed", access_token as "accessSealed"
@@ -213,10 +212,10 @@ export async function readSealed(sql: Sql, afterUserId: number, limit: number): 
 }
 
 /**
- * Puts the same tokens, sealed anew, in place of the sealed ones that were read. Not while somebody refreshes:
- * who does knows the stored value by its bytes, and would not be able to store what Spotify gave in exchange.
+ * Replaces sealed tokens that were read with the same tokens under another key. Not during a refresh: the refresher
+ * compares the stored bytes, and could not store the new token at once.
  *
- * @returns false: the tokens are other ones by now, or are being refreshed
+ * @returns false if the stored tokens have changed, or are being refreshed
  */
 export async function reseal(
   sql: Sql,

@@ -4,13 +4,13 @@ import type { Answer } from './http-answer.ts'
 import type { Outcome } from './outcome.ts'
 import type { Permit } from './permit.ts'
 
-/** What the token endpoint gave. */
+/** An answer of the token endpoint. */
 export interface Tokens {
   accessToken: string
   /** Null if Spotify sent none: the one that was used stays valid. */
   refreshToken: string | null
   expiresInMs: number
-  /** Space-separated, or null if not said: unchanged. */
+  /** Space-separated; null if Spotify sent none: it is unchanged. */
   scope: string | null
 }
 
@@ -21,9 +21,9 @@ export type TokenAnswer =
   | { type: 'deferred'; refusal: Refusal }
 
 /**
- * A new access token for a user. Spotify may rotate the refresh token.
+ * Requests a new access token for a user. Spotify may rotate the refresh token.
  *
- * @param options.keep stores what came, before Postgres is asked for anything else
+ * @param options.keep stores the tokens, before Postgres is used for anything else
  */
 export async function refreshTokens(
   gateway: Gateway,
@@ -40,7 +40,7 @@ export async function refreshTokens(
 }
 
 /**
- * First tokens of a user, for the code of the consent page (code flow with PKCE).
+ * Requests a user's first tokens, for the code of the consent page (code flow with PKCE).
  *
  * @param consent.verifier the PKCE code verifier whose challenge was in the consent address
  */
@@ -58,21 +58,21 @@ export async function exchangeCode(
   return toTokenAnswer(await gateway.postToken(form, permit))
 }
 
-/** The app's own access token (client credentials): serves metadata, no user involved. */
+/** The app's own access token (client credentials), for metadata. */
 export interface AppToken {
-  /** From memory while it has two minutes to live, else a new one; at most one request at a time. */
+  /** The token in memory if it lives for two more minutes, else a new one. At most one request is under way. */
   get(
     permit?: Permit,
   ): Promise<{ type: 'token'; accessToken: string } | Exclude<TokenAnswer, { type: 'tokens' }>>
-  /** Forgets a token that was answered with 401; without effect when it was replaced meanwhile. */
+  /** Forgets a token that was answered with 401; has no effect if it was replaced meanwhile. */
   invalidate(accessToken: string): void
 }
 
-/** Time before its expiry at which a token counts as expired. */
+/** A token counts as expired this long before its expiry. */
 export const expiryMarginMs = 2 * 60_000
 
 export function openAppToken(gateway: Gateway): AppToken {
-  /** `expiresAt` is of the monotonic clock. */
+  /** `expiresAt` is by the monotonic clock. */
   let current: { accessToken: string; expiresAt: number } | null = null
   let asking: Promise<TokenAnswer> | null = null
 
@@ -109,7 +109,7 @@ function toTokenAnswer(asked: Asked): TokenAnswer {
   return readTokens(asked.answer.outcome)
 }
 
-/** Reads a token body; one without an access token is an outage, whatever its status. */
+/** Reads the body of a token answer; one without an access token counts as an outage. */
 function readTokens(outcome: Outcome): Exclude<TokenAnswer, { type: 'deferred' }> {
   if (outcome.type !== 'ok') return { type: 'refused', outcome }
   const body = outcome.json as Partial<Record<string, unknown>> | null

@@ -18,8 +18,8 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the named settings from an environment. Pure, except that `NAME_FILE` may give the path to a file that holds the
- * setting, as with Docker secrets. An empty value counts as absent.
+ * Reads the named settings from an environment. Pure, except that `NAME_FILE` may give the path to a file that holds
+ * the setting, as with Docker secrets. An empty value counts as absent.
  *
  * @param shape environment name to zod schema
  * @throws ConfigError naming every fault

@@ -11,8 +11,8 @@ export interface HttpEndpoint extends Resource {
 }
 
 /**
- * Serves `/healthz` (200 while the process makes progress, else 503), `/readyz` (200 while it can do its work, else 503)
- * and `/metrics` (Prometheus text).
+ * Serves `/healthz` (200 while the process makes progress, else 503), `/readyz` (200 while it can do its work, else
+ * 503) and `/metrics` (Prometheus text).
  *
  * @throws the system's error, e.g. EADDRINUSE
  */

@@ -27,7 +27,8 @@ export interface MigrateDatabaseOptions {
 
 /**
  * Runs the missing migrations of `db/migrations`, each in its own transaction unless it says otherwise. One process
- * migrates while the others wait for it. When a table is busy, the migration is tried again; its readers are not held up.
+ * migrates while the others wait for it. When a table is busy, the migration is tried again; its readers are not held
+ * up.
  *
  * @returns names of the migrations that ran
  * @throws the server's error
@@ -59,8 +60,8 @@ async function untilNothingIsBusy(options: MigrateDatabaseOptions): Promise<stri
 }
 
 /**
- * The turn lasts as long as the transaction of this connection. A pooler in transaction mode may change the session with
- * every statement, and a session lock would stay behind without an owner; a transaction keeps its session.
+ * The turn lasts as long as the transaction of this connection. A pooler in transaction mode may change the session
+ * with every statement, and a session lock would stay behind without an owner; a transaction keeps its session.
  *
  * A waiting process polls for the turn, in a new transaction each time. `create index concurrently` waits for all
  * transactions that hold a snapshot, and a transaction that waits for the lock holds one. So does an idle transaction

@@ -10,8 +10,8 @@ const registeredWithinMs = 15_000
 const conflict = 409
 
 /**
- * Registers the schemas of topics that have one, and the compatibility that the registry enforces. Several processes may
- * run it at once: what another one registers meanwhile counts as done.
+ * Registers the schemas of topics that have one, and the compatibility that the registry enforces. Several processes
+ * may run it at once: what another one registers meanwhile counts as done.
  *
  * @returns subjects whose schema was not registered before
  * @throws RetriableError when the registry is away; Error with the registry's message when it refuses a schema

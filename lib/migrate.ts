@@ -37,8 +37,8 @@ export interface CheckedSettings {
 }
 
 /**
- * Brings Postgres, topics and registered schemas up to date. Safe at any time and in several processes at once: one runs
- * the migrations while the others wait for it; topics and schemas are created only where they are missing.
+ * Brings Postgres, topics and registered schemas up to date. Safe at any time and in several processes at once: one
+ * runs the migrations while the others wait for it; topics and schemas are created only where they are missing.
  *
  * @throws MigrationFault naming the step that failed
  */

@@ -7,9 +7,9 @@ type Strategies = NonNullable<RunnerOption['migrationLoaderStrategies']>
 const noTransaction = /^-- No transaction$/m
 
 /**
- * Reads migrations written in SQL. A file with `-- No transaction` runs statement by statement, waits for locks without
- * a limit (its statements do not hold up readers and writers of rows), and runs again from its beginning after a failure.
- * Its statements end with a semicolon at the end of a line.
+ * Reads migrations written in SQL. A file with `-- No transaction` runs statement by statement, waits for locks
+ * without a limit (its statements do not hold up readers and writers of rows), and runs again from its beginning
+ * after a failure. Its statements end with a semicolon at the end of a line.
  *
  * @param of.lockTimeoutMs the lock timeout of all other files, or null if none is set
  */

@@ -47,9 +47,9 @@ export interface OutagesOptions {
 }
 
 /**
- * How often a lasting outage is reported again. A process that is silent for three times as long counts as dead. A record
- * that holds up its partition has a longer time, because the partition's next member needs a quarter of an hour to
- * find it.
+ * How often a lasting outage is reported again. A process that is silent for three times as long counts as dead. A
+ * record that holds up its partition has a longer time, because the partition's next member needs a quarter of an
+ * hour to find it.
  */
 const repeatMs: Record<OutageType, number> = {
   dependency_down: 300_000,
@@ -61,9 +61,9 @@ const repeatMs: Record<OutageType, number> = {
 type End = 'works' | 'moved' | 'stopped'
 
 /**
- * The outages that this process waits out: of a server, of an unreadable partition, or of a partition that a record holds
- * up. Each is raised with one event when it has lasted, repeated while it lasts, and resolved with one event when it
- * ends, or when this process cannot see its end, because the process stops or the partition moves.
+ * The outages that this process waits out: of a server, of an unreadable partition, or of a partition that a record
+ * holds up. Each is raised with one event when it has lasted, repeated while it lasts, and resolved with one event
+ * when it ends, or when this process cannot see its end, because the process stops or the partition moves.
  *
  * An outage of a server ends when its last waiter works again. If the waiting partitions move away instead, an outage
  * that was raised stays so until some work succeeds.
@@ -112,7 +112,8 @@ export class Outages {
   /**
    * Called when the waiter no longer waits.
    *
-   * @param isProof whether it has done real work: this also ends an outage of a server whose waiters have all moved away
+   * @param isProof whether it has done real work: this also ends an outage of a server whose waiters have all moved
+   *   away
    */
   worked(waiter: Waiter, isProof = false): void {
     for (const outage of this.#outages.values()) {

@@ -9,8 +9,8 @@ const int8 = 20
 pg.types.setTypeParser(int8, Number)
 
 /**
- * Formats a list as a Postgres array of one dimension. pg does the same, but for thousands of values it takes longer than
- * Postgres takes for the statement.
+ * Formats a list as a Postgres array of one dimension. pg does the same, but for thousands of values it takes longer
+ * than Postgres takes for the statement.
  */
 export function toArray(values: readonly (string | number | null)[]): string {
   return `{${values.map(toElement).join(',')}}`

@@ -209,8 +209,8 @@ type PageStart = Pick<ListObjectsV2CommandInput, 'StartAfter' | 'ContinuationTok
 const afterAll = '\u{10FFFF}'
 
 /**
- * Where the next page begins, or null after the last one. Some stores say that a listing goes on but give no token: then
- * it goes on after the last key.
+ * Where the next page begins, or null after the last one. Some stores say that a listing goes on but give no token:
+ * then it goes on after the last key.
  *
  * @throws RetriableError when the listing would make no progress
  */

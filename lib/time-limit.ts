@@ -2,8 +2,8 @@
 export const late = Symbol('late')
 
 /**
- * The result of a promise, or {@link late} if it has not settled in time. The work behind it goes on; if it fails later,
- * the error is ignored.
+ * The result of a promise, or {@link late} if it has not settled in time. The work behind it goes on; if it fails
+ * later, the error is ignored.
  */
 export async function within<T>(ms: number, promise: Promise<T>): Promise<T | typeof late> {
   const { promise: over, resolve } = Promise.withResolvers<typeof late>()

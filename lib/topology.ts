@@ -17,10 +17,10 @@ export interface Topic<V = unknown> {
   /** Largest compressed batch of records. A page of 2 MB fits several times. */
   readonly maxMessageBytes: number
   /**
-   * For how long compaction keeps a record: the archiver or its object store may be away for that long, and the archiver
-   * still finds every answer. Seven days are enough for a long weekend and for a move to another store. They cost disk
-   * for the answers of seven days, about 3 kB each before compression: 300 MB if 100,000 entities are looked up in
-   * that time. `songswap doctor` warns when half of the time has passed. 0 where it does not matter.
+   * For how long compaction keeps a record: the archiver or its object store may be away for that long, and the
+   * archiver still finds every answer. Seven days are enough for a long weekend and for a move to another store. They
+   * cost disk for the answers of seven days, about 3 kB each before compression: 300 MB if 100,000 entities are
+   * looked up in that time. `songswap doctor` warns when half of the time has passed. 0 where it does not matter.
    */
   readonly minCompactionLagDays: number
   /** Never set; carries `V` to `publish` and `consume`. */

@@ -4,8 +4,8 @@ import type { AvroSchema } from '../topology.ts'
 import type { ArchiveKey } from './key.ts'
 
 /*
- * The format of an Avro object container file: a header (magic, metadata, sync marker), then blocks, each with the count
- * of its rows, its size in bytes, the compressed rows and the sync marker.
+ * The format of an Avro object container file: a header (magic, metadata, sync marker), then blocks, each with the
+ * count of its rows, its size in bytes, the compressed rows and the sync marker.
  * https://avro.apache.org/docs/1.12.0/specification/#object-container-files
  */
 

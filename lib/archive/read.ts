@@ -17,7 +17,10 @@ export interface ArchiveReader {
   schema: AvroSchema
   /** The summary in the header, for stores that lose metadata; null if the object was never rewritten. */
   summary: ObjectSummary | null
-  /** Rows in offset order, one block in memory at a time. @throws ArchiveFormatError if the bytes end early or are damaged */
+  /**
+   * Rows in offset order, one block in memory at a time.
+   * @throws ArchiveFormatError if the bytes end early or are damaged
+   */
   rows: AsyncIterable<ArchivedRecord>
 }
 

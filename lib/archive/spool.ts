@@ -8,8 +8,8 @@ const memoryBytes = 256 << 10
 const readBytes = 256 << 10
 
 /**
- * The bytes of an object that grows: first in memory, then in a file that is unlinked as soon as it is open, so a killed
- * process leaves nothing behind.
+ * The bytes of an object that grows: first in memory, then in a file that is unlinked as soon as it is open, so a
+ * killed process leaves nothing behind.
  */
 export class Spool {
   readonly #folder: string

@@ -3,7 +3,9 @@ import { compress, decompress } from '../zstd.ts'
 
 const { CompressionCodecs, CompressionTypes } = kafkajs
 
-/** The Java client writes snappy's blocks in the format of snappy-java, which begins with this name and two versions. */
+/**
+ * The Java client writes snappy's blocks in the format of snappy-java, which begins with this name and two versions.
+ */
 const snappyJava = Buffer.from('\x82SNAPPY\0', 'latin1')
 const snappyJavaHeaderBytes = snappyJava.length + 8
 /** Kafka has three bits for the codec. */

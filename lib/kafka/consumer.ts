@@ -130,9 +130,9 @@ export class Consumer<V> {
 
   #observe(): void {
     const { events } = this.#consumer
-    // The answer to JoinGroup carries the new generation. As soon as kafkajs has it, the broker would accept a commit of
-    // work from the old generation, although the partition may be another member's. So the work is fenced here, before
-    // kafkajs reads the answer; GROUP_JOIN comes later.
+    // The answer to JoinGroup carries the new generation. As soon as kafkajs has it, the broker would accept a commit
+    // of work from the old generation, although the partition may be another member's. So the work is fenced here,
+    // before kafkajs reads the answer; GROUP_JOIN comes later.
     this.#consumer.on(events.REQUEST, ({ payload }) => {
       if (payload.apiName !== 'JoinGroup') return
       this.#fence()

@@ -111,8 +111,8 @@ export class Delivery<V> {
    * Sends one request without a retry. kafkajs's own `commitOffsets` would repeat it after a rebalance, under the new
    * generation. Here the request takes the generation at the moment of the call, so the broker refuses a stale one.
    *
-   * A request can hang forever when a coordinator moves; sent late, it would move the offset back. So this consumer ends
-   * after the time limit, and the broker refuses what it still sends.
+   * A request can hang forever when a coordinator moves; sent late, it would move the offset back. So this consumer
+   * ends after the time limit, and the broker refuses what it still sends.
    */
   commit(position: CommittedPosition): Promise<void> {
     return calling(this.#o.server, () => this.#commit(position))

@@ -72,8 +72,8 @@ async function create(admin: kafkajs.Admin, topics: Topic[], replicationFactor: 
 }
 
 /**
- * Brokers learn of a new topic after a moment. kafkajs's own `waitForLeaders` takes "unknown topic" for an error in that
- * time.
+ * Brokers learn of a new topic after a moment. kafkajs's own `waitForLeaders` takes "unknown topic" for an error in
+ * that time.
  */
 async function waitForLeaders(admin: kafkajs.Admin, topics: Topic[]): Promise<void> {
   const begunAt = performance.now()

@@ -5,9 +5,9 @@ import type { RawRecord } from './record.ts'
 const probeWithinMs = 10_000
 
 /**
- * Finds the record that holds up a partition. When a batch fails for long although its server answers, its first half is
- * tried alone, then half of that, until the first record that fails by itself is found. Records before it are settled on
- * the way, records behind it wait.
+ * Finds the record that holds up a partition. When a batch fails for long although its server answers, its first half
+ * is tried alone, then half of that, until the first record that fails by itself is found. Records before it are
+ * settled on the way, records behind it wait.
  */
 export class HoldUp {
   #since: number | null = null

@@ -101,9 +101,9 @@ export function tellsTopicIds({ versions }: KafkajsBroker): boolean {
 }
 
 /**
- * Metadata, version 10, which answers with the ids of topics. It is a flexible version: lengths are varints of the length
- * plus one, and each structure ends with tagged fields, also the headers of request and answer. kafkajs writes older
- * headers without them, so here the tagged fields of the header are the first byte of each body.
+ * Metadata, version 10, which answers with the ids of topics. It is a flexible version: lengths are varints of the
+ * length plus one, and each structure ends with tagged fields, also the headers of request and answer. kafkajs writes
+ * older headers without them, so here the tagged fields of the header are the first byte of each body.
  */
 export function topicIdsMessage(topics: readonly string[]): ProtocolMessage<Map<string, string>> {
   type Class<T> = new (bytes?: Buffer) => T

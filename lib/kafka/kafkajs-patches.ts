@@ -137,10 +137,10 @@ interface OutMessage extends Omit<kafkajs.Message, 'headers'> {
 const logAppendTime = 1
 
 /**
- * kafkajs keeps headers in an object. That loses the order of names that alternate, puts names of digits first and takes
- * `__proto__` for the object's prototype; kafkajs also throws over a null when it writes one, or reads one beside
- * another value of the same name. With this patch headers are a list in both directions; kafkajs-record.ts puts it
- * where kafkajs's types expect an object.
+ * kafkajs keeps headers in an object. That loses the order of names that alternate, puts names of digits first and
+ * takes `__proto__` for the object's prototype; kafkajs also throws over a null when it writes one, or reads one
+ * beside another value of the same name. With this patch headers are a list in both directions; kafkajs-record.ts
+ * puts it where kafkajs's types expect an object.
  */
 function keepHeaders(): void {
   mend('protocol/recordBatch/record/v0/decoder.js', [
@@ -389,7 +389,9 @@ function waitBySteadyClock(): void {
   }
 }
 
-/** Defines a property that holds a moment of the wall clock. When read, it has moved as far as that clock has stepped. */
+/**
+ * Defines a property that holds a moment of the wall clock. When read, it has moved as far as that clock has stepped.
+ */
 function keepSteady(prototype: object, name: string): void {
   const kept = new WeakMap<object, number | null>()
   const wallMinusSteady = () => Date.now() - performance.now()

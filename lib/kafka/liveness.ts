@@ -1,4 +1,6 @@
-/** After this many session timeouts without an answer to a heartbeat, assume that the coordinator evicted the member. */
+/**
+ * After this many session timeouts without an answer to a heartbeat, assume that the coordinator evicted the member.
+ */
 const heartlessSessions = 2
 /** Connecting and joining take at most the rebalance timeout and a few tries. */
 const joinWithinMs = 90_000

@@ -33,8 +33,8 @@ export type Assignment = Readonly<Record<string, number[]>>
 
 /**
  * Knows which logs a group reads. An offset alone does not identify a log: a topic that is deleted and created again
- * begins at 0, and a broker that lost its tail assigns the same offsets again. So every commit holds the topic's id and a
- * mark of the record before the offset, and each generation begins with a check of both.
+ * begins at 0, and a broker that lost its tail assigns the same offsets again. So every commit holds the topic's id
+ * and a mark of the record before the offset, and each generation begins with a check of both.
  */
 export class LogGuard {
   readonly #group: string
@@ -108,8 +108,8 @@ export class LogGuard {
   }
 
   /**
-   * Whether records continue the log that was read before. A broker that lost its tail writes at the same offsets again,
-   * under a higher leader epoch. So when the epoch rises, the last record that was read must still be there.
+   * Whether records continue the log that was read before. A broker that lost its tail writes at the same offsets
+   * again, under a higher leader epoch. So when the epoch rises, the last record that was read must still be there.
    */
   async follows(log: AssignedLog, messages: readonly FetchedMessage[]): Promise<boolean> {
     const [first] = messages

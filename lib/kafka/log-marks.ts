@@ -8,8 +8,8 @@ export class LogMarks {
   #marks: LogMark[] = []
 
   /**
-   * Notes records. Those before `through` need no mark, because the next commit follows the record at `through` or a later
-   * one: so a sink that settles whole batches costs one checksum a batch.
+   * Notes records. Those before `through` need no mark, because the next commit follows the record at `through` or a
+   * later one: so a sink that settles whole batches costs one checksum a batch.
    *
    * @param records in offset order; those that are already noted are skipped
    * @param through the offset through which the sink has settled, or null if nothing new is settled

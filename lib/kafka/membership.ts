@@ -75,8 +75,8 @@ export class Membership<V> {
   }
 
   /**
-   * Checks, before anything is fetched, whether the logs are those that the group has read. Rewinds a position of another
-   * log to the earliest record; otherwise the records before the position would be skipped. Never rejects.
+   * Checks, before anything is fetched, whether the logs are those that the group has read. Rewinds a position of
+   * another log to the earliest record; otherwise the records before the position would be skipped. Never rejects.
    */
   async lookAtLogs(assignment: Assignment, commit: GroupCommit): Promise<void> {
     const { guard, onRead, crash } = this.#parts

@@ -16,11 +16,11 @@ export interface PendingRecord {
 const batchMaxBytes = 1 << 20
 
 /**
- * The records that wait for one partition. Only one batch is under way at a time, which keeps the order, and no record is
- * in two batches at once.
+ * The records that wait for one partition. Only one batch is under way at a time, which keeps the order, and no
+ * record is in two batches at once.
  *
- * States: idle → sending → idle, or → down when the batch was abandoned. A partition that is down sends its next batch
- * alone; when that is written, it is idle again.
+ * States: idle → sending → idle, or → down when the batch was abandoned. A partition that is down sends its next
+ * batch alone; when that is written, it is idle again.
  */
 export class PartitionQueue {
   readonly partition: number

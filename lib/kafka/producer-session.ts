@@ -5,9 +5,9 @@ import { within } from '../time-limit.ts'
 const disconnectWithinMs = 5_000
 
 /**
- * One producer of kafkajs, from its connection to its end. A broker recognises a repeated batch by the producer's id and
- * the batch's sequence number. So a batch that may have been stored is repeated in the session that it was sent in, and a
- * session lives until none of its batches may need a repetition.
+ * One producer of kafkajs, from its connection to its end. A broker recognises a repeated batch by the producer's id
+ * and the batch's sequence number. So a batch that may have been stored is repeated in the session that it was sent
+ * in, and a session lives until none of its batches may need a repetition.
  *
  * States: open → retired (takes no new batch) → disconnected (its last user has left).
  */

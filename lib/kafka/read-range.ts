@@ -24,7 +24,9 @@ export interface ReadRangeOptions extends ClientOptions {
   signal?: AbortSignal
   /** Most records of each partition; default: all of its range. */
   limit?: number
-  /** Most records of one call; default: 500. A heartbeat follows each call, so the call must take less than a minute. */
+  /**
+   * Most records of one call; default: 500. A heartbeat follows each call, so the call must take less than a minute.
+   */
   portion?: number
   /** Name of the temporary group; `kafka-consumer-groups` lists it during the read. */
   group: string
@@ -52,12 +54,12 @@ class BrokeOffError extends RetriableError {
 }
 
 /**
- * Reads ranges of a topic once, without moving the offsets of any consumer group. kafkajs cannot read without a group, so
- * this joins a temporary one, commits nothing, and removes it at the end. When kafkajs stops, it joins again; no record
- * is handed over twice.
+ * Reads ranges of a topic once, without moving the offsets of any consumer group. kafkajs cannot read without a
+ * group, so this joins a temporary one, commits nothing, and removes it at the end. When kafkajs stops, it joins
+ * again; no record is handed over twice.
  *
  * @throws errors of `onRecords`; kafkajs's error when it cannot connect; RetriableError when kafkajs stops after 15
- * seconds without a record, or when a batch cannot be read
+ *   seconds without a record, or when a batch cannot be read
  */
 export async function readRange(options: ReadRangeOptions): Promise<void> {
   const { ranges, limit = Number.POSITIVE_INFINITY, signal } = options

@@ -84,8 +84,8 @@ export class Sender implements Resource {
   }
 
   /**
-   * Sends one batch of one partition, with retries until `giveUpAt`. When this returns or throws, the batch has left its
-   * session.
+   * Sends one batch of one partition, with retries until `giveUpAt`. When this returns or throws, the batch has left
+   * its session.
    *
    * @throws an error that {@link isRecordFault} recognises, or a RetriableError for an outage
    */

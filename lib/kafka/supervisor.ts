@@ -10,13 +10,13 @@ import { guardGroup } from './kafkajs-patches.ts'
 import { LogGuard } from './log-guard.ts'
 
 /**
- * Keeps this process a member of a consumer group until it is closed. Each crash ends one {@link Consumer}, and the loop
- * opens another with backoff. kafkajs's own restart is off: it can revive a consumer that was disconnected, and it stops
- * at errors that it considers permanent.
+ * Keeps this process a member of a consumer group until it is closed. Each crash ends one {@link Consumer}, and the
+ * loop opens another with backoff. kafkajs's own restart is off: it can revive a consumer that was disconnected, and
+ * it stops at errors that it considers permanent.
  *
- * Fetching and handling are separate: kafkajs's loop only moves records into the partitions' queues. So heartbeats go on
- * during a long effect, and a slow partition does not hold up the others. A heartbeat therefore does not show progress:
- * `/healthz` fails when a batch has been in work for too long.
+ * Fetching and handling are separate: kafkajs's loop only moves records into the partitions' queues. So heartbeats go
+ * on during a long effect, and a slow partition does not hold up the others. A heartbeat therefore does not show
+ * progress: `/healthz` fails when a batch has been in work for too long.
  */
 export class ConsumerSupervisor<V> implements Resource {
   readonly #o: ConsumerOptions<V>

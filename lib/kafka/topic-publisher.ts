@@ -150,8 +150,8 @@ export class TopicPublisher {
   }
 
   /**
-   * A batch is tried until the time of the first of its records is over. Nothing of it is sent after that: the caller may
-   * have published the record again, or freed its memory.
+   * A batch is tried until the time of the first of its records is over. Nothing of it is sent after that: the caller
+   * may have published the record again, or freed its memory.
    */
   #toRequest(records: readonly PendingRecord[]) {
     return {

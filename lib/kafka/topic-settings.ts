@@ -6,8 +6,8 @@ const dayMs = 86_400_000
 const noLimitMs = '9223372036854775807'
 
 /**
- * How a value that differs is judged. An `exact` value is corrected. A `least` value is corrected only if it is smaller:
- * lowering a larger one would delete records that an operator wants to keep.
+ * How a value that differs is judged. An `exact` value is corrected. A `least` value is corrected only if it is
+ * smaller: lowering a larger one would delete records that an operator wants to keep.
  */
 type Comparison = 'exact' | 'least'
 
@@ -45,7 +45,10 @@ export interface SettingDifference {
   isMore: boolean
 }
 
-/** The settings of a topic that differ from what the topology wants. Leaves out settings that the broker does not list. */
+/**
+ * The settings of a topic that differ from what the topology wants. Leaves out settings that the broker does not
+ * list.
+ */
 export function differencesOf(topic: Topic, found: TopicDescription): SettingDifference[] {
   const replicas = Math.min(...found.partitions.map((p) => p.replicas))
   const all = { ...topicSettings(topic, replicas), ...newerSettings }

@@ -25,8 +25,8 @@ const preciseMs = 10 * second
 const preciseShare = 0.02
 
 /**
- * The age to ask for next, to find the age of the record at `next`; null once that is precise enough, or cannot be found
- * more precisely. Climbs the ladder, then halves the bracket.
+ * The age to ask for next, to find the age of the record at `next`; null once that is precise enough, or cannot be
+ * found more precisely. Climbs the ladder, then halves the bracket.
  *
  * @param next the group's position, where a record waits
  * @param past answers so far, in any order

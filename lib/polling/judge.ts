@@ -99,8 +99,8 @@ export interface PollingFacts extends Allowed {
 }
 
 /**
- * `polling`: a user was polled, or it is too early to judge; `idle`: no user is active; `not_allowed`: Spotify asked for
- * a pause or the budget is spent, which have their own events; `stopped`: none of these.
+ * `polling`: a user was polled, or it is too early to judge; `idle`: no user is active; `not_allowed`: Spotify asked
+ * for a pause or the budget is spent, which have their own events; `stopped`: none of these.
  */
 export type PollingVerdict = 'polling' | 'idle' | 'not_allowed' | 'stopped'
 

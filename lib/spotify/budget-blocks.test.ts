@@ -25,7 +25,7 @@ test('requests that are reserved together are all granted while the budget has s
   expect(out).toBe(12)
 })
 
-/** Lets other work go on for this many turns of the event loop. */
+/** Lets other work go on for this many microtasks. */
 async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await Promise.resolve()
 }

@@ -54,8 +54,8 @@ export interface Taken {
 const nothing: Taken = { granted: 0, window: null, windowEndsInMs: 0, isPaused: false }
 
 /**
- * `take` of `budget-rule.ts`, atomic over all processes. It first locks the rows of all lanes, always in the same order,
- * so it computes the grant from the newest sum.
+ * `take` of `budget-rule.ts`, atomic over all processes. It first locks the rows of all lanes, always in the same
+ * order, so it computes the grant from the newest sum.
  */
 export async function takeRequests(
   sql: Sql,

@@ -56,9 +56,9 @@ export interface BudgetState {
 }
 
 /**
- * The request budget and the pauses of one client id. They are kept in Postgres: all processes share them, the database's
- * clock measures them, and they survive a restart. No call waits for the end of a pause: it returns how long the pause
- * lasts, and the caller does something else.
+ * The request budget and the pauses of one client id. They are kept in Postgres: all processes share them, the
+ * database's clock measures them, and they survive a restart. No call waits for the end of a pause: it returns how
+ * long the pause lasts, and the caller does something else.
  */
 export interface Budget extends Resource {
   /**

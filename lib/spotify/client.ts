@@ -52,7 +52,7 @@ export function openSpotifyClient(config: SpotifyConfig, options: { connections:
     get(call) {
       const url = new URL(config.apiUrl + call.path)
       for (const [name, value] of Object.entries(call.query ?? {})) url.searchParams.set(name, String(value))
-      // undici would throw over a token that is not a valid header value; only printable ASCII tokens are stored.
+      // undici would throw over a token that is not a valid header value; tokens.ts accepts only printable ASCII.
       const headers = { authorization: `Bearer ${call.accessToken}` }
       return ask(agent, { url, headers, timeoutMs, ...call })
     },

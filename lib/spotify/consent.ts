@@ -1,5 +1,5 @@
 /**
- * Refresh tokens die six months after the consent, even if they are used or rotated
+ * Refresh tokens die six months after the consent, also if they are used
  * (https://developer.spotify.com/blog/2026-06-18-refresh-token-expiration); counted as 180 days.
  */
 const consentDays = 180

@@ -2,8 +2,8 @@ import type { Dispatcher } from 'undici'
 import type { HttpAnswer } from './decode-body.ts'
 
 /**
- * Sends one request and returns its complete answer. Not with undici's `request`: it makes a stream of every body, and V8
- * then frees pages only when it collects the whole heap, with up to 64 MB of them waiting.
+ * Sends one request and returns its complete answer. Not with undici's `request`: it makes a stream of every body,
+ * and V8 then frees pages only when it collects the whole heap, with up to 64 MB of them waiting.
  *
  * @throws undici's errors, and the signal's reason
  */

@@ -12,7 +12,7 @@ export interface Answer {
   outcome: Outcome
   /** Null if there was no complete answer. */
   status: number | null
-  /** The body without content codings; empty if there was none. */
+  /** The body, after {@link decodeBody}; empty if there was none. */
   body: Buffer
   /** When the answer was complete: Unix time in milliseconds. */
   fetchedAt: number
@@ -36,7 +36,7 @@ export async function answerOf(agent: Dispatcher, call: Ask): Promise<Answer> {
     origin: call.url.origin,
     path: call.url.pathname + call.url.search,
     method: call.form === undefined ? ('GET' as const) : ('POST' as const),
-    // The body is archived as received, so ask for it without a coding.
+    // The body is published as received, so ask for it without a coding.
     headers: { accept: 'application/json', 'accept-encoding': 'identity', ...call.headers },
     body: call.form ?? null,
   }

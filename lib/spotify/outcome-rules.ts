@@ -28,7 +28,7 @@ const pauses = { parks: null, counts: null, event: 'spotify_paused', again: 'pau
 /** The only table of the consequences of outcomes: parking, judging Spotify, events and the next try follow it. */
 export const outcomeRules: Readonly<Record<OutcomeType, OutcomeRule>> = {
   ok: { parks: null, counts: 'works', event: null, again: 'plan' },
-  // This means: also after the token was renewed.
+  // The answer stays the same after the token was renewed.
   unauthorized: refuses,
   missing_scope: reauth,
   // Spotify's wording changes. A user who is refused while others are served is refused because of themselves.

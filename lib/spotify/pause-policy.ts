@@ -13,7 +13,9 @@ export interface Pause {
 const second = 1_000
 const minute = 60 * second
 
-/** Up to this length a wait comes from the rolling rate limit, which counts the whole app; a longer one is a penalty. */
+/**
+ * Up to this length a wait comes from the rolling rate limit, which counts the whole app; a longer one is a penalty.
+ */
 const longWaitMs = minute
 
 const apiLanes: readonly RequestLane[] = ['polling', 'enrichment']

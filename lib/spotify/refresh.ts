@@ -38,14 +38,14 @@ export interface Refresher {
 const busy = { type: 'deferred', retryAfterMs: 5_000 } as const
 
 /**
- * A token can be lost in the rotation: Spotify may kill the old refresh token when it answers with a new one. So Spotify
- * is asked only right after Postgres has stored the claim, which shows that Postgres works. The answer is stored before
- * anything else is done with it, with retries until Postgres takes it or the process ends. A token is still lost if
- * the process ends before that, or if the answer is lost on its way. Then the old token is tried next, which works
- * unless Spotify has killed it; if it has, the user is asked to connect again.
+ * A token can be lost in the rotation: Spotify may kill the old refresh token when it answers with a new one. So
+ * Spotify is asked only right after Postgres has stored the claim, which shows that Postgres works. The answer is
+ * stored before anything else is done with it, with retries until Postgres takes it or the process ends. A token is
+ * still lost if the process ends before that, or if the answer is lost on its way. Then the old token is tried next,
+ * which works unless Spotify has killed it; if it has, the user is asked to connect again.
  *
- * No transaction is open while Spotify is asked. The claim keeps other refreshers away, and the update compares the old
- * token: a refresher whose claim ran out cannot overwrite a newer token.
+ * No transaction is open while Spotify is asked. The claim keeps other refreshers away, and the update compares the
+ * old token: a refresher whose claim ran out cannot overwrite a newer token.
  */
 export function createRefresher(options: {
   gateway: Gateway

@@ -112,11 +112,11 @@ export interface Connection {
 }
 
 /**
- * Stores a user who has just given consent: a new one, or one who comes back (a dead token is replaced, the history goes
- * on). The user is due for a poll at once; a poll under way with the old token can no longer change their state.
+ * Stores a user who has just given consent: a new one, or one who comes back (a dead token is replaced, the history
+ * goes on). The user is due for a poll at once; a poll under way with the old token can no longer change their state.
  *
- * A user is known if a row has the account id, or else the Spotify id and no account id. A known user keeps the stored
- * Spotify id, even if Spotify now shows another one.
+ * A user is known if a row has the account id, or else the Spotify id and no other account id. A known user keeps the
+ * stored Spotify id, even if Spotify now shows another one.
  *
  * @param sql a transaction
  * @returns the user's id

@@ -46,7 +46,7 @@ export interface OpenObject {
   metadata: Record<string, string>
 }
 
-/** One bucket. Every method throws a RetriableError when the store is away, busy or refuses us. */
+/** One bucket. Every method throws a RetriableError when the store is away, is busy or refuses the request. */
 export interface S3 extends Resource {
   /**
    * Puts an object unless one exists under its key; never overwrites. When the answer to a put is lost, this throws

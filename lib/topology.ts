@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** How a topic forgets: by age, by key, or both. */
+/** How a topic drops records: by age, by key, or both. */
 export type Cleanup = 'delete' | 'compact' | 'compact,delete'
 
 /**

@@ -39,7 +39,7 @@ export function missingOffsets(
   return [...between, ...atEnd]
 }
 
-/** @param to not included */
+/** @param to exclusive */
 function rangeOf(
   { topic, partition, incarnation }: Pick<ArchiveKey, 'topic' | 'partition' | 'incarnation'>,
   from: number,

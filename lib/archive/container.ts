@@ -11,7 +11,7 @@ import type { ArchiveKey } from './key.ts'
 
 export const magic = Buffer.from('Obj\u0001', 'latin1')
 export const syncBytes = 16
-/** Avro's name of zstd. */
+/** Avro's name for zstd. */
 export const codecName = 'zstandard'
 
 export const headerType = avsc.Type.forSchema({
@@ -55,7 +55,7 @@ export function readSummaryTexts(meta: Record<string, Buffer>): Record<string, s
   )
 }
 
-/** A block around its compressed rows. */
+/** Encodes a block of compressed rows. */
 export function encodeBlock(rows: number, compressed: Buffer, sync: Buffer): Buffer {
   return Buffer.concat([longType.toBuffer(rows), longType.toBuffer(compressed.length), compressed, sync])
 }

@@ -55,7 +55,7 @@ export class BatchDecoder<V> {
     }
   }
 
-  /** The batch is settled. */
+  /** Called when the batch is settled. */
   passed(): void {
     this.#buried = new Set()
   }

@@ -34,7 +34,7 @@ export class HoldUp {
     return this.#size
   }
 
-  /** The batch is settled. */
+  /** Called when the batch is settled. */
   passed(batch: readonly RawRecord[]): void {
     if ((batch.at(-1)?.offset ?? -1) < this.#through) this.#size *= 2
     else {

@@ -2,7 +2,7 @@
  * After this many session timeouts without an answer to a heartbeat, assume that the coordinator evicted the member.
  */
 const heartlessSessions = 2
-/** Connecting and joining take at most the rebalance timeout and a few tries. */
+/** Limit for connecting and the first join: the rebalance timeout (30 s by default) and a few tries. */
 const joinWithinMs = 90_000
 /** A consumer that gets no records counts as working after it has been reading for this long. */
 const provenAfterMs = 10_000

@@ -45,7 +45,7 @@ interface TakenBatch {
 export interface WorkerOptions<V> extends BatchDecoderOptions<V> {
   topic: string
   partition: number
-  /** The signal is aborted when the generation ends: the sink's unfinished work may be cut short. */
+  /** The signal is aborted when the generation ends: the sink may then cut its work short. */
   open: (signal: AbortSignal) => PartitionSink<V>
   batchMaxRecords: number
   batchMaxBytes: number

@@ -14,7 +14,7 @@ export type Handler<V> = (records: ValueRecord<V>[]) => Effect
  */
 export type Effect = (signal: AbortSignal) => Promise<DeadLetter[]>
 
-/** How far a sink has come. */
+/** What a sink has settled. */
 export interface Settled {
   /** Offset of the last record whose effect is durable, or null if nothing is new. */
   through: number | null

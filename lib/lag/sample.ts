@@ -52,7 +52,7 @@ export function toPlace({ topic, partition, position }: PartitionPosition): stri
 /** When the oldest waiting record of a partition began to wait (Unix ms), by {@link toPlace}. */
 export type Ages = ReadonlyMap<string, number>
 
-/** The means of {@link readAges}. */
+/** Options of {@link readAges}. */
 export interface AgeSource {
   admin: Pick<Admin, 'readOffsetsAt'>
   /** For a reader of dead letters, or null if their ages may stay unknown. */
@@ -110,7 +110,7 @@ async function searchAges(
     }
     const offsets = await admin.readOffsetsAt(topic, now - ageMs)
     for (const p of waiting) {
-      // A partition that the answer leaves out counts as found.
+      // If the answer leaves a partition out, its record counts as at most that old.
       past.set(p.partition, [...pastOf(p), { ageMs, offset: offsets.get(p.partition) ?? p.position }])
     }
   }

@@ -4,7 +4,7 @@ import type { RequestLane } from './outcome.ts'
 /** The right to send one request, counted in a lane. */
 export interface Permit {
   readonly lane: RequestLane
-  /** Marks the request as sent: it stays counted. @throws when the permit was used before */
+  /** Marks the request as sent: it stays counted. @throws when the permit was already used or refunded */
   spend(): void
   /** Gives the request back unless it was sent. */
   refund(): Promise<void>

@@ -49,7 +49,7 @@ const busy = { type: 'deferred', retryAfterMs: 5_000 } as const
  */
 export function createRefresher(options: {
   gateway: Gateway
-  /** Stored with the tokens: only this app can use them. */
+  /** Stored with the tokens, because only this app can use them. */
   clientId: string
   sql: Sql
   crypto: TokenCrypto

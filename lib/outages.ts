@@ -62,8 +62,9 @@ type End = 'works' | 'moved' | 'stopped'
 
 /**
  * The outages that this process waits out: of a server, of an unreadable partition, or of a partition that a record
- * holds up. Each is raised with one event when it has lasted, repeated while it lasts, and resolved with one event
- * when it ends, or when this process cannot see its end, because the process stops or the partition moves.
+ * holds up. Each is raised with one event when it has lasted for some minutes (a record at once), repeated while it
+ * lasts, and resolved with one event when it ends, or when this process cannot see its end, because the process stops
+ * or the partition moves.
  *
  * An outage of a server ends when its last waiter works again. If the waiting partitions move away instead, an outage
  * that was raised stays so until some work succeeds.

@@ -19,7 +19,8 @@ export interface WatchOptions {
 
 /**
  * Reports settings with which the promises of docs/guarantees.md cannot hold, at the start of a service and once an
- * hour. The service goes on, and an operator decides. Settings of the level `warn` are left to `songswap doctor`.
+ * hour. The service goes on, and an operator decides. `npm run migrate` and `songswap doctor` show those of the level
+ * `warn` too.
  */
 export function watchSettings(options: WatchOptions): Resource {
   const { subject, find, raise, resolve, log } = options

@@ -8,7 +8,7 @@ import { migrateAll } from '../lib/migrate.ts'
 import { MigrationFault } from '../lib/migrate-fault.ts'
 import { toSentence } from '../lib/server-settings/rules.ts'
 
-/** `npm run migrate`: brings Postgres, topics and schemas up to date, and says what it changed. */
+/** `npm run migrate`: brings Postgres, topics and schemas up to date, and prints what it changed. */
 async function main(env: Env): Promise<number> {
   const settings = parseEnv(
     { ...kafkaEnv, ...postgresEnv, LOG_LEVEL: serviceEnv.LOG_LEVEL.default('warn') },

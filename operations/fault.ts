@@ -7,12 +7,12 @@ import { scrub } from '../lib/log.ts'
  *
  * | code | means |
  * |---|---|
- * | `usage` | the request itself is wrong: asking again in the same way cannot help |
- * | `failed` | everything else: the hint says what to do next |
+ * | `usage` | the request itself is wrong, so repeating it cannot help |
+ * | `failed` | everything else; the hint says what to do next |
  */
 export type FaultCode = 'usage' | 'failed'
 
-/** An operation that cannot be done, and what the operator can do about it. */
+/** Why an operation failed, and what the operator can do about it. */
 export class OperatorFault extends Error {
   readonly code: FaultCode
   readonly hint: string
@@ -25,7 +25,7 @@ export class OperatorFault extends Error {
   }
 }
 
-/** SQLSTATEs of tables and columns that do not exist. */
+/** SQLSTATEs for tables and columns that do not exist. */
 const notMigrated = new Set(['42P01', '42703'])
 
 /** Whether the database is older than this version of the program. */
@@ -33,7 +33,7 @@ export function isNotMigrated(error: unknown): boolean {
   return error instanceof Error && 'code' in error && notMigrated.has(String(error.code))
 }
 
-/** One line on an error, with its cause, without secrets. */
+/** An error and its cause on one line, without secrets. */
 export function describe(error: unknown): string {
   if (error instanceof ConfigError) return error.faults.join('; ')
   if (isNotMigrated(error)) return 'the database is older than this version: npm run migrate'

@@ -5,11 +5,11 @@ import { OperatorFault } from './fault.ts'
 import type { Broker } from './operator.ts'
 
 /**
- * Groups by what the operator calls them, with the topics that each reads: the stream's own by the topology,
- * others (replays) by what they committed.
+ * Finds groups by the names that an operator uses, with the topics that each reads. The topology names the topics of
+ * the stream's own groups; other groups (replays) read the topics that they committed to.
  *
- * @param names empty: all of the stream's own
- * @throws OperatorFault when there is no such group
+ * @param names empty for all of the stream's own
+ * @throws OperatorFault when a group does not exist
  */
 export async function resolveGroups(
   { admin, client, topology }: Broker,
@@ -28,8 +28,8 @@ export async function resolveGroups(
 }
 
 /**
- * The group that an operator means. The stream's own come first: where installations share a cluster, the plain
- * name may be the physical one of somebody else's group.
+ * The group that an operator means. The stream's own groups come first: where installations share a cluster, the
+ * plain name may also be the physical name of another installation's group.
  */
 export function pickGroup(
   name: string,
@@ -38,7 +38,7 @@ export function pickGroup(
   return toPhysical(name, of.own, of.prefix) ?? toPhysical(name, of.foreign, of.prefix)
 }
 
-/** The one group that the operator named. */
+/** Like {@link resolveGroups}, for one name. */
 export async function resolveGroup(
   broker: Broker,
   name: string,
@@ -58,7 +58,7 @@ function unknownGroup(name: string, own: readonly string[]): OperatorFault {
   })
 }
 
-/** A topic or group as the operator may write it: the physical name, or the one without `KAFKA_PREFIX`. */
+/** The physical name of a topic or group that the operator wrote with or without `KAFKA_PREFIX`, or null if unknown. */
 export function toPhysical(name: string, known: readonly string[], prefix: string): string | null {
   return [name, prefix + name].find((n) => known.includes(n)) ?? null
 }

@@ -3,31 +3,31 @@ import { pause } from '../lib/backoff.ts'
 import type { Sql } from '../lib/postgres.ts'
 import { OperatorFault } from './fault.ts'
 
-/** What one operator does at a time. */
+/** Work that only one operator may do at a time, and the message for the second one. */
 const busy = {
-  /** Two who redrive the same dead letters would put their records back twice. */
+  /** Two redrives of the same dead letters would put their records back twice. */
   decide: 'Somebody else redrives or discards right now',
-  /** Two who write the same object of the archive again would undo one another. */
+  /** Two rewrites of the same archive object would undo one another. */
   erase: 'Somebody else is erasing a user right now',
 } as const
 
 const heldForSeconds = 20
 const renewedEveryMs = 2_000
-/** After this long without a renewal nothing more is written: the rest is for writes that are under way. */
+/** After this long without a renewal no write begins; the rest of the lease is for writes that are under way. */
 const trustedForMs = 10_000
 const askedEveryMs = 500
 
-/** The right to do something alone, as long as it is renewed. It outlives a connection that breaks. */
+/** The right to do something alone while it is renewed. It survives a broken connection. */
 export interface Lease {
-  /** @throws OperatorFault when the lease may be lost: somebody else may write now */
+  /** @throws OperatorFault when the lease may be lost, so that another operator may write */
   assertHeld(): void
 }
 
 /**
- * Takes a lease, works, and gives it back; where the database is away it runs out. Waits for a lease that runs out
- * because its holder is dead.
+ * Takes a lease, does the work, and releases the lease; if the database is away then, the lease expires. Waits for a
+ * lease whose holder no longer renews it.
  *
- * @throws OperatorFault when somebody else has the lease, or when the waiting is aborted
+ * @throws OperatorFault when another operator renews the lease, or when the wait is aborted
  */
 export async function withLease<T>(
   sql: Sql,
@@ -38,10 +38,10 @@ export async function withLease<T>(
   let renewedAt = await take(sql, own, signal)
   const renew = async () => {
     const askedAt = performance.now()
-    // Once it may have been lost it stays lost: somebody may have had it meanwhile.
+    // A lease that may have been lost stays lost: another operator may have held it meanwhile.
     if (askedAt - renewedAt < trustedForMs && (await extend(sql, own))) renewedAt = askedAt
   }
-  // A database that is away: the next renewal may come in time.
+  // A renewal may fail while the database is away: the next one may still be in time.
   const timer = setInterval(() => void renew().catch(() => undefined), renewedEveryMs)
   try {
     return await work({
@@ -66,7 +66,7 @@ interface Own {
   holder: string
 }
 
-/** @returns when it was asked for, a moment of `performance.now()` */
+/** @returns the moment before the request that took it, by `performance.now()` */
 async function take(sql: Sql, own: Own, signal: AbortSignal): Promise<number> {
   let seen: number | null = null
   for (;;) {
@@ -80,7 +80,7 @@ async function take(sql: Sql, own: Own, signal: AbortSignal): Promise<number> {
   }
 }
 
-/** Takes the lease or prolongs it; false if somebody else has it. */
+/** Takes or renews the lease; false if another operator holds it. */
 async function extend(sql: Sql, { name, holder }: Own): Promise<boolean> {
   const { rowCount } = await sql.query(
     `insert into operator_leases (name, holder, held_until) values ($1, $2, now() + make_interval(secs => $3))
@@ -91,7 +91,7 @@ async function extend(sql: Sql, { name, holder }: Own): Promise<boolean> {
   return rowCount === 1
 }
 
-/** Unix ms; null if nobody has it. */
+/** When the lease ends, in Unix ms; may be past. Null if there is no row. */
 async function readHeldUntil(sql: Sql, { name }: Own): Promise<number | null> {
   const { rows } = await sql.query<{ held_until: Date }>(
     'select held_until from operator_leases where name = $1',

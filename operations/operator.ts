@@ -49,10 +49,10 @@ export interface Spotify {
   gateway: Gateway
 }
 
-/** How far an operation is; `total` is null if that is not known. A count below the last one begins another pass. */
+/** The progress of an operation; `total` is null if unknown. A count below the last one begins another pass. */
 export type OnProgress = (done: number, total: number | null) => void
 
-/** What every operation that takes long is called with. */
+/** What every long operation is called with. */
 export interface Watch {
   /** When aborted, the operation finishes its current step, and its report covers what was reached. */
   signal: AbortSignal
@@ -60,9 +60,9 @@ export interface Watch {
 }
 
 /**
- * What every operation works with. Each server is connected when it is first asked for, once for all that ask, and
- * released by {@link Operator.close}. An Operator may live for one command or for as long as a process does: a
- * connection that failed is tried again by the next one who asks.
+ * What every operation works with. It connects to each server on first use, shares the connection, and releases it in
+ * {@link Operator.close}. It may live for one command or for the life of a process: after a failed connection the
+ * next use tries again.
  */
 export class Operator {
   readonly env: Env
@@ -99,7 +99,7 @@ export class Operator {
     })
   }
 
-  /** @throws ConfigError; whether the store answers shows itself at the first request */
+  /** @throws ConfigError; an object store that does not answer fails the first request */
   archive(): Promise<Archive> {
     return this.#once('s3', async () => {
       const config = s3Config(parseEnv(s3Env, this.env))
@@ -119,7 +119,7 @@ export class Operator {
     })
   }
 
-  /** Releases what was opened, last first. */
+  /** Releases what was opened, in reverse order. */
   close(): Promise<void> {
     return this.scope.close()
   }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Report } from './reports.ts'
 
-/** A report as JSON Schema: what `JSON.stringify` makes of it, in which a Date is text. */
+/** The JSON Schema of what `JSON.stringify` makes of a report; a Date is text there. */
 export function toJsonSchema(schema: z.ZodType): z.core.JSONSchema.BaseSchema {
   return z.toJSONSchema(schema, {
     unrepresentable: 'any',
@@ -21,7 +21,7 @@ that is said. Words for a person go to standard error. \`time\` is ISO 8601 in U
 \`npm run docs:json\` writes this page from the schemas in \`operations/\`.
 `
 
-/** The page docs/json.md: a section a command, with a table of its fields. */
+/** The page docs/json.md: for each command a section with a table of its fields. */
 export function toReportsPage(reports: readonly Report[]): string {
   return [introduction, ...reports.map(toSection)].join('\n')
 }

@@ -15,11 +15,11 @@ import { connectReport, enrolledUser, statusChange, usersReport } from './users/
 
 /** What a command prints with `--json`. */
 export interface Report {
-  /** As it is called: `dead-letters list`. */
+  /** As the operator types it: `dead-letters list`. */
   command: string
   description: string
   schema: z.ZodType
-  /** The command prints such a document for each thing it reports, each on a line of its own. */
+  /** The command prints several documents, each on a line of its own. */
   lines?: true
 }
 

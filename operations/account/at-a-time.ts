@@ -1,5 +1,5 @@
 /**
- * Does a work for each item, `n` at a time. After a failure nothing more begins, and what is under way ends first.
+ * Runs `work` for each item, `n` at a time. After a failure it starts nothing more and waits for what is under way.
  *
  * @throws the first failure
  */

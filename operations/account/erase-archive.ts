@@ -14,26 +14,26 @@ import { dropOrphans, listIndexed } from './user-index.ts'
 interface Erasing extends Watch {
   topic: string
   owner: Owner
-  /** null if nothing is to be changed. */
+  /** Null for a dry run. */
   lease: Lease | null
-  /** What the archiver has put into objects: by partition, the first offset after it. */
+  /** By partition, the first offset that the archiver has not put into an object. */
   readArchivedUpTo: () => Promise<ReadonlyMap<number, number>>
 }
 
 const objectsAtATime = 2
 const entriesAtATime = 16
-/** One finds, one confirms, one shows that nothing is left, and some are for objects that are put meanwhile. */
+/** One round erases, one confirms, one finds nothing left; the others are for objects that are put meanwhile. */
 const mostRounds = 6
 
 /**
- * Writes every object of a topic that holds records of a user again, without them. All partitions are looked at: a
- * key may have lain elsewhere when the topic had fewer. What the index says of an object is believed, and an object
- * that it does not name is opened.
+ * Rewrites every object of a topic that holds records of a user, without those records. It checks all partitions: a
+ * key may have lain in another one when the topic had fewer. It trusts the index where an object has an entry, and
+ * opens the object where not.
  *
- * Rounds of listing and looking go on until a listing shows nothing but objects that are known to be free of the
- * user: what was written again is read once more, and what was put meanwhile is looked at too.
+ * It lists and checks in rounds until a listing shows only objects that are known to be free of the user: it reads
+ * each rewritten object once more, and checks objects that were put meanwhile.
  *
- * @returns also what the archiver had put into objects before the last listing
+ * @returns also `archivedUpTo` as it was before the last listing
  */
 export async function eraseFromArchive(
   archive: Archive,
@@ -47,10 +47,10 @@ export async function eraseFromArchive(
   return { ...eraser.found(), confirmed: !isLeft && !erasing.signal.aborted }
 }
 
-/** What is known of an object. */
+/** What the eraser knows of an object. */
 interface Known {
   lastOffset: number
-  /** ETag of the version that is free of the user, or null if none is known to be. */
+  /** ETag of a version that is free of the user, or null if no version is known to be. */
   free: string | null
 }
 
@@ -78,7 +78,7 @@ class ArchiveEraser {
     const { topic, signal } = this.#e
     const archivedUpTo = this.#archivedUpTo
     const covered = this.#listed.map(({ key, path }, i) => {
-      // Of a damaged object it is only known that it ends before the next one begins.
+      // All that is known of a damaged object is that it ends before the next one begins.
       const next = this.#listed[i + 1]?.key
       const least = next && sameLog(key, next) ? next.firstOffset - 1 : key.firstOffset
       return { ...key, lastOffset: this.#known.get(path)?.lastOffset ?? least }
@@ -87,7 +87,7 @@ class ArchiveEraser {
     return { ...this.#counts, objects: this.#own.size, damaged: [...this.#damaged], missing, archivedUpTo }
   }
 
-  /** @returns whether there was anything that was not known to be free */
+  /** @returns whether the listing showed an object that was not known to be free */
   async round(): Promise<boolean> {
     const { topic, lease, signal } = this.#e
     this.#archivedUpTo = await this.#e.readArchivedUpTo()
@@ -104,7 +104,7 @@ class ArchiveEraser {
   async #look(object: IndexedObject): Promise<void> {
     if (this.#e.signal.aborted) return
     const { path, etag, entry } = object
-    // What was written again is read, also when its entry names other users only.
+    // A rewritten object is read again even if its entry does not name the user.
     const named = entry !== null && !this.#own.has(path) ? await readEntry(this.#archive.s3, entry) : null
     if (named && !named.users.has(this.#user)) {
       this.#counts.passed++

@@ -3,8 +3,8 @@ import type { Owner } from './report.ts'
 import type { TopicFindings } from './topics.ts'
 
 /**
- * Which notes of decisions on dead letters go: those on letters of the user, those that name the user, and those on
- * letters that the topic has forgotten, whose user nobody knows any more.
+ * Notes on dead letters that are removed: those on letters of the user, those that name the user, and those on letters
+ * that the topic has forgotten, because their user is unknown.
  */
 const own = `note is not null and (
   exists (select from jsonb_to_recordset($1::jsonb) as d (partition int, "offset" bigint)

@@ -10,20 +10,20 @@ import { userOf } from '../../lib/archive/user-index.ts'
 import { RetriableError } from '../../lib/errors.ts'
 import type { S3 } from '../../lib/s3.ts'
 
-/** An object as it was when it was read. */
+/** An object at the time of the read. */
 export interface ObjectContents {
-  /** Names the version that was read; empty: the store gives none. */
+  /** Names the version that was read; empty if the store gives none. */
   etag: string
   lastOffset: number
-  /** Users with rows in it. */
+  /** Users with rows in the object. */
   users: ReadonlySet<string>
-  /** All rows, those of the user who was looked for, and those that were taken out before. */
+  /** Counts of all rows, of the user's own rows, and of rows that earlier erasures removed. */
   rows: number
   own: number
   erased: number
 }
 
-/** Reads what an object holds, a block in memory at a time; null if it is damaged or gone. */
+/** Reads an object, one block in memory at a time; null if it is damaged or gone. */
 export async function readContents(
   s3: S3,
   path: string,
@@ -57,7 +57,7 @@ export async function readContents(
   }
 }
 
-/** An object whose rows of a user are to be taken out. */
+/** An object, and the user whose rows it loses. */
 interface ErasedObject {
   key: ArchiveKey
   path: string
@@ -66,12 +66,12 @@ interface ErasedObject {
 }
 
 /**
- * Writes an object again without a user, in place of the version that was read. Keys and first and last offsets stay
- * as they are, so that for the archiver the offsets are covered as before.
+ * Replaces the version of an object that was read with one without the user's rows. The key and the first and last
+ * offsets stay, so the archiver still counts the offsets as covered.
  *
- * @param assertAllowed called right before the object is replaced; throws when it must not be
+ * @param assertAllowed called right before the object is replaced; throws to prevent it
  * @returns the ETag of the new version
- * @throws RetriableError when somebody else has replaced it meanwhile
+ * @throws RetriableError when another process has replaced it meanwhile
  */
 export async function eraseFromObject(
   s3: S3,

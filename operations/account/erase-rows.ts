@@ -4,11 +4,11 @@ import type { Owner, RowCounts } from './report.ts'
 
 interface OwnRows {
   table: string
-  /** Which rows; $1 is the id. */
+  /** The condition on the rows; $1 is the id. */
   where: string
 }
 
-/** Rows that name a user otherwise than by a column `user_id`. `users` comes last: others refer to it. */
+/** Rows that name a user in another way than by a column `user_id`. `users` comes last: other tables refer to it. */
 const otherRows: readonly OwnRows[] = [
   { table: 'incidents', where: `subject = 'user:' || $1::bigint` },
   { table: 'reruns', where: `plan -> 'choice' ->> 'user' = ($1::bigint)::text` },
@@ -16,8 +16,8 @@ const otherRows: readonly OwnRows[] = [
 ]
 
 /**
- * Every table that holds something of a user. Those with a column `user_id` are asked from the catalogue, so that a
- * new table is not forgotten; the marks of erased users stay.
+ * Every table that holds something of a user. Postgres' catalogue lists those with a column `user_id`, so a new table
+ * is not forgotten. The marks of erased users stay.
  */
 async function readOwnRows(sql: Sql): Promise<OwnRows[]> {
   const { rows } = await sql.query<{ table: string }>(
@@ -39,18 +39,18 @@ export async function countRows(sql: Sql, owner: Owner): Promise<RowCounts> {
   return counts
 }
 
-/** Loaders that come meanwhile stand still for as long; then they go first. */
+/** Loaders queue behind the lock request for this long; then they go first. */
 const lockWithin = '2s'
 const lockTries = 30
 const betweenTriesMs = 500
 const lockNotAvailable = '55P03'
 
 /**
- * Sets the mark from which on no loader stores anything of a user. The table of marks is locked for a moment: a
- * loader that has looked into it before has committed by then, and what it stored is removed with the rest; one that
- * looks later sees the mark.
+ * Sets the mark that keeps loaders from storing anything more of a user. It locks the table of marks for a moment: a
+ * loader that read the table before has committed by then, and {@link removeRows} removes what it stored; a loader
+ * that reads it later sees the mark.
  *
- * @throws Postgres' own error 55P03 when a loader does not let go of the table for a minute
+ * @throws Postgres' own error 55P03 when loaders hold the table for more than a minute
  */
 export async function markErased(postgres: Postgres, owner: Owner, signal: AbortSignal): Promise<void> {
   for (let tries = 1; ; tries++) {
@@ -68,7 +68,7 @@ async function setMark(sql: Sql, { id }: Owner): Promise<void> {
   await sql.query(`set local lock_timeout = '${lockWithin}'`)
   await sql.query('lock table erased_users in access exclusive mode')
   await sql.query('insert into erased_users (user_id) values ($1) on conflict do nothing', [id])
-  // After a loss of the database ids begin again: this one must not be given to anybody else.
+  // After a loss of the database ids begin again: no other user may get this one.
   await sql.query(
     `select setval('users_id_seq', $1::bigint) from users_id_seq where last_value < $1::bigint`,
     [id],
@@ -76,10 +76,10 @@ async function setMark(sql: Sql, { id }: Owner): Promise<void> {
 }
 
 /**
- * Removes all rows of a user who is marked: nothing comes after them, so no lock is needed, and what a death leaves
- * is removed by the next run.
+ * Removes all rows of a marked user. No new rows come, so it needs no lock, and the next run removes what a killed one
+ * leaves.
  *
- * @returns also whether a poller was asking for a page of the user, which may still be on its way
+ * @returns also whether a poller held the lease on the user: a page may still be on its way
  */
 export async function removeRows(
   postgres: Postgres,
@@ -94,7 +94,7 @@ export async function removeRows(
     const { rowCount } = await postgres.query(`delete from ${table} where ${where}`, [owner.id])
     tables[table] = (tables[table] ?? 0) + (rowCount ?? 0)
   }
-  // An example may be anybody's, and nobody can say whose.
+  // Examples do not say whose they are, so all of them go.
   await postgres.query(
     `update reruns set tally = tally || '{"deadExamples": [], "removedExamples": []}'
      where coalesce(leased_until < now(), true)
@@ -105,7 +105,7 @@ export async function removeRows(
 
 const playsAtATime = 10_000
 
-/** In portions: years of plays are more than one statement may take its time for. */
+/** Removes in portions: years of plays would exceed the limit on a statement's time. */
 async function removePlays(sql: Sql, { id }: Owner): Promise<number> {
   for (let removed = 0; ; ) {
     const { rowCount } = await sql.query(

@@ -11,29 +11,29 @@ import type { Owner, Receipt } from './report.ts'
 import { findInTopics, readArchivedUpTo } from './topics.ts'
 
 interface EraseOptions {
-  /** Else the receipt says what would be removed. */
+  /** If false, the receipt says what would be removed. */
   execute: boolean
   signal: AbortSignal
-  /** Called before the first change. A run that is killed later leaves no receipt, and soon no Spotify id. */
+  /** Called before the first change: a run that is killed later leaves no receipt, and soon no Spotify id. */
   onBegin?: (owner: Owner) => void
-  /** Objects of the archive. */
+  /** Counts objects of the archive. */
   onObjects?: OnProgress
-  /** Records of the topics. */
+  /** Counts records of the topics. */
   onRecords?: OnProgress
 }
 
 /**
- * Erases a user from the tables and from the archive. The topics keep what they hold; the loader drops it.
+ * Erases a user from the tables and from the archive. The topics keep the user's records; the loader drops them.
  *
- * @param user an id, or else a Spotify id
- * @throws OperatorFault when there is nothing of such a user, or somebody else is erasing
+ * @param user an id or a Spotify id
+ * @throws OperatorFault when nothing of such a user exists, or another operator is erasing
  */
 export async function erase(operator: Operator, user: string, options: EraseOptions): Promise<Receipt> {
   const { execute, signal } = options
   const sql = await operator.postgres()
   const owner = await findOwner(sql, user)
   const of = { owner, options }
-  // An id that nobody had must not be marked: it may be given to somebody.
+  // An id that no user had must not be marked: a new user may get it.
   const isCertain = owner.spotifyId !== null || owner.erasedAt !== null
   if (!isCertain || !execute) {
     const found = await eraseAll(operator, of, null)
@@ -48,9 +48,9 @@ export async function erase(operator: Operator, user: string, options: EraseOpti
 }
 
 /**
- * Sets the mark first: from then on nothing of the user is loaded again.
+ * Sets the mark first: from then on loaders store nothing of the user.
  *
- * @param lease null if nothing is to be changed
+ * @param lease null for a dry run
  */
 async function eraseAll(
   operator: Operator,
@@ -65,7 +65,7 @@ async function eraseAll(
   const { signal, onObjects, onRecords } = options
   const at = new Date()
   if (lease) await markErased(sql, owner, signal)
-  // While the Spotify id is known: a run that goes on by the id does not know it.
+  // Notes may name the Spotify id, which is gone with the rows: a later run knows only the id.
   const named = lease ? await removeNotes(sql, owner, { dead: [], deadFrom: new Map() }) : 0
   const { tables, polling } = lease
     ? await removeRows(sql, owner)

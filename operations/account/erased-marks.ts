@@ -4,8 +4,8 @@ import type { Sql } from '../../lib/postgres.ts'
 import type { Archive } from '../operator.ts'
 
 /*
- * Who was erased stands in the database, and beside the archive as an empty object per user, named by the id alone:
- * a database that is lost and built again, from the archive or from a dump, must not bring them back.
+ * Each erased user has a row in the database and an empty object beside the archive, named by the id alone: a database
+ * that is lost and rebuilt, from the archive or from a dump, must not bring erased users back.
  */
 
 const folderOf = (prefix: string) => [prefix, 'erased/'].filter(Boolean).join('/')
@@ -22,7 +22,7 @@ export async function putErasedMark({ s3, prefix }: Archive, userId: number): Pr
   })
 }
 
-/** Brings the marks into the database, before anything is loaded. */
+/** Copies the marks into the database, before anything is loaded. */
 export async function restoreErasedMarks({ s3, prefix }: Archive, sql: Sql): Promise<void> {
   const folder = folderOf(prefix)
   const ids: number[] = []

@@ -6,10 +6,10 @@ import type { PlayLine, PlayRow } from './play-line.ts'
 import { toPlayLine } from './play-line.ts'
 
 /**
- * A user's plays, oldest first, in portions; `total` is how many there are at the beginning.
+ * Reads a user's plays, oldest first, in portions; `total` is their number at the beginning.
  *
- * @param user an id, or else a Spotify id
- * @throws OperatorFault when there is neither such a user nor a play of theirs
+ * @param user an id or a Spotify id
+ * @throws OperatorFault when neither the user nor a play of theirs exists
  */
 export async function exportPlays(
   operator: Operator,
@@ -29,7 +29,7 @@ export async function exportPlays(
 
 const rowsAtATime = 2_000
 
-/** By their time; what arrives meanwhile at the end is among them. */
+/** In the order of their time, so the plays that arrive at the end meanwhile are included. */
 async function* readPlays(sql: Postgres, userId: number): AsyncGenerator<PlayLine[]> {
   let after: { playedAt: Date; trackId: string } = { playedAt: new Date(0), trackId: '' }
   for (;;) {

@@ -9,18 +9,18 @@ import type { IndexedObject } from './user-index.ts'
 import { dropOrphans, listIndexed } from './user-index.ts'
 
 interface IndexOptions extends Watch {
-  /** Else the report says what would be done. */
+  /** If false, the report says what would be done. */
   execute: boolean
 }
 
-/** Writes the entries that objects of the archive lack, and drops those of objects that are gone. */
+/** Writes the index entries that archive objects lack, and drops those whose objects are gone. */
 export async function indexUsers(operator: Operator, options: IndexOptions): Promise<IndexReport> {
   if (!options.execute) return index(operator, options, null)
   const sql = await operator.postgres()
   return withLease(sql, { name: 'erase', signal: options.signal }, (lease) => index(operator, options, lease))
 }
 
-/** @param lease null if nothing is to be changed */
+/** @param lease null for a dry run */
 async function index(operator: Operator, options: IndexOptions, lease: Lease | null): Promise<IndexReport> {
   const { execute: executed, signal } = options
   const [{ topology }, archive] = await Promise.all([operator.broker(), operator.archive()])

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 
 /**
- * A line of an export: one play with all that is known of its track, in Spotify's own names, and the page that
- * showed it first. `songswap restore --from-file` reads it back.
+ * A line of an export: one play, what is known of its track under Spotify's own names, and the page that showed it
+ * first. `songswap restore --from-file` reads it back.
  */
 export const playLine = z.object({
   userId: z.string().regex(/^[1-9]\d{0,17}$/, 'is no user id'),
@@ -15,9 +15,9 @@ export const playLine = z.object({
   page: z.object({
     partition: z.int().min(0),
     offset: z.int().min(0),
-    /** When its record was made; absent: not known. */
+    /** When its record was made; absent if unknown. */
     timestamp: z.iso.datetime().optional(),
-    /** Of the partition's log; absent: the first one. */
+    /** Of the partition's log; absent for the first one. */
     incarnation: z.int().min(1).optional(),
   }),
   ingestedAt: z.iso.datetime(),
@@ -25,7 +25,7 @@ export const playLine = z.object({
 
 export type PlayLine = z.infer<typeof playLine>
 
-/** Reads a line; says what is wrong with it. */
+/** Reads a line, or says why it is not a play. */
 export function parsePlayLine(
   text: string,
 ): { type: 'play'; play: PlayLine } | { type: 'fault'; reason: string } {
@@ -42,8 +42,8 @@ export function parsePlayLine(
 }
 
 /**
- * `page_incarnation` of a row that was loaded from a file: the log that the line names, as a number below 0. No page
- * owns such a row: it may be of another user, or of another installation.
+ * `page_incarnation` of a row that was loaded from a file: the log that the line names, as a number below 0. Such a row
+ * belongs to no page of this installation: it may come from another user or another installation.
  */
 export function toFileLog(incarnation = 0): number {
   return ~incarnation
@@ -66,7 +66,7 @@ export interface PlayRow {
   timestamp: Date | null
   incarnation: number
   ingestedAt: Date
-  /** null if the track has no row, the epoch if only its id is known. */
+  /** Null if the track has no row; the epoch if only its id is known. */
   fetchedAt: Date | null
   name: string | null
   durationMs: number | null

@@ -10,7 +10,7 @@ const owner = z.object({
   erasedAt: z.date().nullable().describe('when the user was erased for the first time'),
 })
 
-/** Whose data are meant. What is left of one without a Spotify id goes by the id. */
+/** The user whose data are meant; after an erasure or a loss of the database, the id is all that is known. */
 export type Owner = z.infer<typeof owner>
 
 const rowCounts = z.record(z.string(), z.int())
@@ -36,7 +36,7 @@ const archiveErasure = z.object({
   confirmed: z.boolean().describe('a last listing showed only objects that are known to be free of the user'),
 })
 
-/** What of a user is, or was, in the archive. */
+/** What the archive holds of a user, or held before the erasure. */
 export type ArchiveErasure = z.infer<typeof archiveErasure>
 
 const heldRecords = z.object({
@@ -46,7 +46,7 @@ const heldRecords = z.object({
   until: z.date().nullable().describe('by then the topic has forgotten them'),
 })
 
-/** Records of a user that a topic holds and that nobody can remove one by one. */
+/** Records of a user that a topic holds. They cannot be removed one by one. */
 export type HeldRecords = z.infer<typeof heldRecords>
 
 export const receipt = z.object({
@@ -64,7 +64,7 @@ export const receipt = z.object({
   aborted: z.boolean(),
 })
 
-/** What was removed of a user, or would be, and what remains until when. */
+/** What was removed of a user, or would be, what remains, and until when. */
 export type Receipt = z.infer<typeof receipt>
 
 export const indexReport = z.object({

@@ -11,12 +11,12 @@ import type { RotationReport } from './report.ts'
 type Tally = Omit<RotationReport, 'executed' | 'aborted'>
 
 interface RotateOptions extends Watch {
-  /** Else the report says what would be done. */
+  /** If false, the report says what would be done. */
   execute: boolean
 }
 
 const batchSize = 500
-/** A refresh takes seconds: who was busy in one pass is tried again in the next. */
+/** A refresh takes seconds: users who were busy in one pass are tried again in the next. */
 const passes = 10
 const betweenPassesMs = 2_000
 
@@ -42,7 +42,7 @@ async function goThrough(sql: Postgres, crypto: TokenCrypto, options: RotateOpti
       users += batch.length
       options.onProgress?.(users, null)
     }
-    // Users whom an earlier pass has sealed are current in this one.
+    // Users whose tokens an earlier pass sealed count as current in this one.
     tally.current = seen.current - tally.sealed
     tally.sealed += seen.sealed
     tally.unreadable = seen.unreadable

@@ -4,7 +4,7 @@ import type { Topic } from '../../lib/topology.ts'
 import type { Broker, Watch } from '../operator.ts'
 import type { HeldRecords, Owner } from './report.ts'
 
-/** Where a dead letter lies. */
+/** The place of a dead letter. */
 interface DeadPlace {
   partition: number
   offset: number
@@ -22,12 +22,12 @@ export interface TopicFindings {
 
 const dayMs = 86_400_000
 /**
- * Kafka removes whole segments, and only when the newest record of the segment is old enough; a segment takes
- * records for seven days (log.roll.hours) at most.
+ * Kafka removes a whole segment once its newest record is old enough; a segment takes records for at most seven days
+ * (log.roll.hours).
  */
 export const segmentDays = 7
 
-/** Offsets of pages up to which the archiver has put everything into objects, by partition. */
+/** By partition, the first offset of a page that the archiver has not put into an object. */
 export async function readArchivedUpTo({ admin, topology }: Broker): Promise<ReadonlyMap<number, number>> {
   const committed = await admin.readCommitted(topology.groups.archiver)
   return new Map(
@@ -35,12 +35,12 @@ export async function readArchivedUpTo({ admin, topology }: Broker): Promise<Rea
   )
 }
 
-/** Reads the topics that know users, beside all groups, and finds what is of one user. */
+/** Reads the topics whose keys name users, without touching any group's offsets, and finds one user's records. */
 export async function findInTopics(
   broker: Broker,
   owner: Owner,
   options: Watch & {
-    /** As it was before the archive was listed: what came into objects meanwhile may not have been seen there. */
+    /** As read before the archive was listed: the listing may lack what came into objects after that. */
     archivedUpTo: ReadonlyMap<number, number>
   },
 ): Promise<TopicFindings> {

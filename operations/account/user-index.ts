@@ -8,22 +8,22 @@ import type { Archive } from '../operator.ts'
 export interface IndexedObject {
   key: ArchiveKey
   path: string
-  /** Empty: the store gives none, and nothing can be known of the object but by reading it. */
+  /** Empty if the store gives none: then only reading the object shows what it holds. */
   etag: string
   /** Key of its entry, or null if it has none. */
   entry: string | null
 }
 
 export interface IndexedListing {
-  /** By place. */
+  /** In the order of places. */
   objects: IndexedObject[]
-  /** Entries of versions that no object has any more. */
+  /** Entries whose version of an object no longer exists. */
   orphans: string[]
 }
 
 /**
- * All objects of a topic with their entries. Entries are listed first: the object of each is there when the objects
- * are listed. One that the listing leaves out is asked for by its name.
+ * All objects of a topic with their entries. Entries are listed first, so the object of each exists when the objects
+ * are listed. An object that the listing leaves out is read by its name.
  */
 export async function listIndexed({ s3, prefix }: Archive, topic: string): Promise<IndexedListing> {
   const entries = new Set<string>()
@@ -32,7 +32,7 @@ export async function listIndexed({ s3, prefix }: Archive, topic: string): Promi
   const listed = new Set<string>()
   for await (const { key: path, etag } of s3.objects(topicPrefix(prefix, topic))) {
     const key = parseObjectKey(path)
-    // A foreign file in the folder is not an object of the archive.
+    // Other files may lie in the folder.
     if (!key || path !== objectKey(prefix, key)) continue
     const entry = etag === '' ? '' : entryKey(prefix, key, etag)
     objects.push({ key, path, etag, entry: entries.delete(entry) ? entry : null })
@@ -51,7 +51,7 @@ export async function listIndexed({ s3, prefix }: Archive, topic: string): Promi
   return { objects: objects.sort((a, b) => byPlace(a.key, b.key)), orphans: [...entries] }
 }
 
-/** null if the object does not exist. */
+/** The ETag, or null if the object does not exist. */
 async function readEtag(s3: S3, path: string): Promise<string | null> {
   try {
     const { body, etag } = await s3.read(path)
@@ -63,7 +63,7 @@ async function readEtag(s3: S3, path: string): Promise<string | null> {
   }
 }
 
-/** Deletes entries that belong to no object: they may name users who were erased. */
+/** Deletes entries that belong to no object: they may name erased users. */
 export async function dropOrphans({ s3 }: Archive, { orphans }: IndexedListing): Promise<void> {
   for (const path of orphans) await s3.delete(path)
 }

@@ -2,8 +2,8 @@ import type { DropReason } from '../../services/loader/item.ts'
 import type { Account } from './report.ts'
 
 /**
- * Which record: `partition/offset@timestamp`, as places come again when a topic is made again. Of a page, where it lay
- * first; of a record, where it lies.
+ * Identifies a record as `partition/offset@timestamp`: a topic that is made again repeats its places. For a page it
+ * is where the page lay first; for a record, where it lies now.
  */
 export type Place = string
 
@@ -11,12 +11,12 @@ export function toPlace(of: { partition: number; offset: number; timestamp: numb
   return `${of.partition}/${of.offset}@${of.timestamp}`
 }
 
-/** The place as a person looks it up: `partition/offset`. */
+/** The place as an operator writes it: `partition/offset`. */
 function toWords(place: Place): string {
   return place.slice(0, place.indexOf('@'))
 }
 
-/** One play that a page holds. */
+/** A play that a page holds. */
 export interface PlayClaim {
   userId: string
   /** Unix time in milliseconds. */
@@ -24,26 +24,26 @@ export interface PlayClaim {
   trackId: string
 }
 
-/** One item that the loader must have rejected. */
+/** An item that the loader must have rejected. */
 export interface RejectClaim {
   userId: string
   digest: string
 }
 
-/** What a record of the topic must have become. */
+/** The outcome that a record of the topic must have had. */
 export interface Claims {
   place: Place
-  /** Place of the page; differs from the record's when it was restored from the archive. null: it is no page. */
+  /** The page, whose place differs from the record's if a restore put it back; null if the record is not a page. */
   page: PageClaim | null
-  /** Items of the body, counted in the body itself and not by the loader's rules. */
+  /** Number of items in the body, counted without the loader's rules. */
   items: number
-  /** Each play once. */
+  /** The distinct plays. */
   plays: PlayClaim[]
-  /** Items that are one of these plays once more. */
+  /** Number of items that repeat one of these plays. */
   repeats: number
   rejects: RejectClaim[]
   dropped: Partial<Record<DropReason, number>>
-  /** The record itself must be a dead letter: it cannot be decoded, or is no page. */
+  /** The record itself must be a dead letter: it cannot be decoded, or is not a page. */
   isDead: boolean
 }
 
@@ -53,35 +53,35 @@ export interface PageClaim {
   partition: number
   offset: number
   timestamp: number
-  /** Which log of its partition it was read from. */
+  /** The log of its partition that it was read from. */
   incarnation: number
 }
 
-/** A play as its row says it, with the page that the row names. */
+/** A stored play, with the page that its row names. */
 export interface NamedPlay extends PlayClaim {
   page: Place
 }
 
 /** Dead letters of the loader. */
 export interface DeadRecords {
-  /** Records that died as a whole: nothing of them is stored. */
+  /** Records that are dead letters as a whole: nothing of them is stored. */
   whole: ReadonlySet<Place>
-  /** Pages that are dead letters for some of their items; the others are stored. */
+  /** Pages that are dead letters for some of their items; their other items are stored. */
   inPart: ReadonlySet<Place>
 }
 
-/** What the database and the dead letters say of a batch of claims. */
+/** What the database and the dead letters say about a batch of claims. */
 export interface Evidence {
-  /** The page that stored each play, in the order of the claims; null: there is no such row. */
+  /** The page that stored each play, in the order of the claims, or null if it has no row. */
   storedBy: (Place | null)[]
-  /** Of plays without a row: whether the loader rejected the item when it came. */
+  /** The plays without a row whose item the loader rejected when it came. */
   wasRejected: ReadonlySet<PlayClaim>
-  /** The page that reported each rejected item; null: it is not remembered. */
+  /** The page that reported each rejected item, or null if the item is not remembered. */
   reportedBy: (Place | null)[]
   /** Rows that name the pages of this batch. */
   named: readonly NamedPlay[]
   dead: DeadRecords
-  /** Whether the record of a place is counted as well. */
+  /** Whether the audit also counts the record at a page's place. */
   isCounted: (place: PageClaim) => boolean
 }
 
@@ -102,7 +102,7 @@ export function emptyAccount(): Account {
   }
 }
 
-/** Faults kept in words: after a real loss there may be millions. */
+/** Most faults kept as text: after a real loss there may be millions. */
 export const maxFaults = 1_000
 
 function addFault(account: Account, place: Place, text: string): void {
@@ -148,7 +148,7 @@ function addPlay(
 ): void {
   const { page, place } = claims
   const own = page && toPlace(page)
-  // Of a page and its copy that a restore put back, the page has stored what both show.
+  // A restore may have put a copy of a page back: the original has then stored the plays that both show.
   const isCopy = page !== null && own !== place && isCounted(page)
   if (by === own && !isCopy) account.stored++
   else if (by !== null) account.duplicates++
@@ -170,7 +170,7 @@ function addReject(account: Account, { claims, by }: Finding, { whole, inPart }:
   }
 }
 
-/** The other way round: what rows say of the pages, whatever the pages show. */
+/** Checks the other direction: a row that names a page must be one of the plays that the page shows. */
 function addNamed(account: Account, batch: readonly Claims[], named: readonly NamedPlay[]): void {
   const shown = new Set(
     batch.flatMap(({ page, plays }) => (page ? plays.map((play) => keyOf(toPlace(page), play)) : [])),

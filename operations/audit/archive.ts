@@ -7,25 +7,25 @@ import type { OffsetRange } from '../../lib/kafka/read-range.ts'
 import type { Archive } from '../operator.ts'
 import type { Coverage } from './report.ts'
 
-/** A range of a partition, and what is known of it. */
+/** A range of a partition, and what the broker says about it. */
 export interface CoveredRange extends OffsetRange {
-  /** Offsets of a compacted topic have holes by themselves. */
+  /** Compaction leaves holes between offsets. */
   isCompacted: boolean
-  /** What the archiver will read next: all before it must be in objects; null: it never committed. */
+  /** The archiver's committed offset: all before it must be in objects. Null if it never committed. */
   committed: number | null
 }
 
-/** An object, and where a later log of the partition begins within it. */
+/** An object, and the offset at which a later log of the partition begins. */
 export interface CoveringObject extends ObjectSummary {
-  /** What it holds from this offset on is of another log; absent: all of it is of this one. */
+  /** Its rows from this offset on count for the later log; absent if there is no later log. */
   cutAt?: number
 }
 
 /**
- * Compares a range of a partition with the objects that cover it. What the archiver committed and no object has
- * is lost, be it in the middle or at the end.
+ * Compares a range of a partition with the objects that cover it. Offsets that the archiver committed and no object
+ * holds are lost, in the middle or at the end.
  *
- * @param objects by first offset
+ * @param objects in the order of their first offsets
  */
 export function toCoverage(objects: readonly CoveringObject[], range: CoveredRange): Coverage {
   const faults: string[] = []
@@ -49,7 +49,7 @@ export function toCoverage(objects: readonly CoveringObject[], range: CoveredRan
   return { archived, waiting: Math.max(0, to - Math.max(next, due)), faults }
 }
 
-/** What the archive holds of a range of the present log: of earlier ones only what both have. */
+/** How much of a range of the present log the archive holds. Objects of earlier logs count up to where it begins. */
 export async function readCoverage(
   archive: Archive,
   topic: string,
@@ -60,7 +60,7 @@ export async function readCoverage(
   const objects: CoveringObject[] = []
   const faults: string[] = []
   for (const [i, key] of keys.entries()) {
-    // It ends before the next one begins.
+    // An object ends before the next one begins.
     const following = keys[i + 1]
     if (key.firstOffset >= range.to || (following && following.firstOffset <= range.from)) continue
     const path = objectKey(archive.prefix, key)

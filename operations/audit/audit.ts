@@ -15,11 +15,11 @@ interface AuditWatch {
 }
 
 /**
- * Counts again what entered the stream and where it ended. Reads beside the live groups and moves nothing.
+ * Counts what entered the stream and where it ended. It touches no group's offsets and changes nothing.
  *
- * @param choice.since only records from then on, or null for all that the topics have
- * @param choice.archive whether the objects of the archive are looked at too
- * @returns null if it was ended early
+ * @param choice.since only records from then on, or null for all records of the topics
+ * @param choice.archive whether to check the objects of the archive too
+ * @returns null if it was aborted
  */
 export async function audit(
   operator: Operator,
@@ -52,7 +52,7 @@ export async function audit(
   return { ...counted, addsUp: addsUp(counted) }
 }
 
-/** What the topic has from a moment on. */
+/** The offsets of a topic from a moment on. */
 async function rangesOf({ admin }: Broker, topic: Topic, since: Date | null): Promise<OffsetRange[]> {
   const ends = (await admin.readEnds(topic.name)) ?? []
   const starts = since ? await admin.readOffsetsAt(topic.name, since.getTime()) : new Map<number, number>()
@@ -63,7 +63,7 @@ async function rangesOf({ admin }: Broker, topic: Topic, since: Date | null): Pr
   }))
 }
 
-/** Those of the ranges that the loader has come to. */
+/** The ranges, cut at the loader's committed offsets. */
 async function takenByLoader({ admin, topology }: Broker, all: OffsetRange[]): Promise<OffsetRange[]> {
   const { partitions } = await admin.readGroupLag(topology.groups.loaderHistory, [
     topology.recentlyPlayed.name,
@@ -75,7 +75,7 @@ async function takenByLoader({ admin, topology }: Broker, all: OffsetRange[]): P
   })
 }
 
-/** How much of a topic is in the archive. */
+/** How much of a topic the archive holds. */
 async function cover(
   broker: Broker,
   archive: Archive,

@@ -8,7 +8,7 @@ import { toHistory } from '../../services/loader/transform.ts'
 import type { Claims, PageClaim, PlayClaim } from './account.ts'
 import { toPlace } from './account.ts'
 
-/** What the loader knows beside the record. */
+/** What the loader knows in addition to the record. */
 interface LoaderState {
   group: string
   erased: ReadonlySet<string>
@@ -17,12 +17,14 @@ interface LoaderState {
 }
 
 /**
- * What a record must have become, by the loader's own pure rules; only the number of its items is read otherwise.
+ * The outcome that a record must have had, by the loader's own pure rules; only the number of items is counted without
+ * them.
  *
- * @param loader.group records redriven to another one are not its business
- * @param loader.erased users of whom it keeps nothing
- * @param loader.logs the present log of each partition; 0 where nothing is said
- * @param loader.sureTime a time that has surely come (Unix ms): a page of a clock that was behind shows no future
+ * @param loader.group ignores records that were redriven to another group
+ * @param loader.erased users whose plays are not stored
+ * @param loader.logs the present log of each partition; 0 for a partition that is absent
+ * @param loader.sureTime a time that has surely come (Unix ms): a play before it is not in the future, even if the
+ * clock that fetched its page was behind
  */
 export function toClaims(
   record: DecodedRecord<SpotifyResponse>,
@@ -54,7 +56,7 @@ function toPageClaim(
   return { userId, partition, offset, timestamp: page.timestamp ?? record.timestamp, incarnation }
 }
 
-/** Items of a page's body, whatever they are; none where it is no page. */
+/** The items of a page's body, unchecked; empty if it is not a page. */
 function itemsOf({ value }: ValueRecord<SpotifyResponse>): unknown[] {
   try {
     const { items } = JSON.parse(value.body.toString('utf8')) as { items?: unknown }
@@ -65,8 +67,8 @@ function itemsOf({ value }: ValueRecord<SpotifyResponse>): unknown[] {
 }
 
 /**
- * The digests under which the page's own reading rejects an item that is a play by now: the clock that fetched it was
- * behind. A rejection that another page reported says nothing of this one.
+ * The digests under which the loader rejects this play when it judges by the page's own `fetchedAt`: the clock that
+ * fetched the page may have been behind. Items of other pages do not count.
  */
 export function digestsOf(
   record: DecodedRecord<SpotifyResponse>,

@@ -6,15 +6,15 @@ import type { Broker } from '../operator.ts'
 import type { DeadRecords, NamedPlay, PageClaim, Place, PlayClaim, RejectClaim } from './account.ts'
 import { toPlace } from './account.ts'
 
-/** A claim and the page that makes it; null: none does. */
+/** A claim and the page that makes it, or null if its record is not a page. */
 interface OfPage<C> {
   claim: C
   page: PageClaim | null
 }
 
 /**
- * The place that a row names. An older row does not say when its page's record was made: the page is the one of the
- * claim where both are of one log, and the row is not older than that.
+ * SQL for the place that a row names. An older row lacks the time of its page's record: then the claim's page counts
+ * as its page if both are of one log and the row is not older than the record.
  */
 const placeSql = (row: string, storedAt: string, timestamp: string) => `
   ${row}.page_partition || '/' || ${row}.page_offset || '@' || coalesce(
@@ -23,7 +23,7 @@ const placeSql = (row: string, storedAt: string, timestamp: string) => `
 
 const rowTimestamp = `(extract(epoch from p.page_timestamp) * 1000)::bigint::text`
 
-/** The pages that stored these plays, in their order; null: no row. */
+/** The pages that stored these plays, in their order, or null for a play without a row. */
 export async function readStoredBy(sql: Sql, plays: readonly OfPage<PlayClaim>[]): Promise<(Place | null)[]> {
   const { rows } = await sql.query<{ page: Place | null }>(
     `select ${placeSql('p', 'p.ingested_at', rowTimestamp)} as page
@@ -41,7 +41,7 @@ export async function readStoredBy(sql: Sql, plays: readonly OfPage<PlayClaim>[]
   return rows.map((r) => r.page)
 }
 
-/** The pages that reported these items, in their order; null: not remembered. */
+/** The pages that reported these items, in their order, or null for an item that is not remembered. */
 export async function readReportedBy(
   sql: Sql,
   rejects: readonly OfPage<RejectClaim>[],
@@ -62,8 +62,8 @@ export async function readReportedBy(
 }
 
 /**
- * Plays that name one of these pages, of any user. Rows that were loaded from a file are of no page, and those that do
- * not say the time of their page are judged where they are of the page's user.
+ * Plays of any user that name one of these pages. Rows that were loaded from a file do not count; of the rows without
+ * the time of their page, only those of the page's user do.
  */
 export async function readNamed(sql: Sql, pages: readonly PageClaim[]): Promise<NamedPlay[]> {
   const { rows } = await sql.query<{ user_id: string; played_at: Date; track_id: string } & PageClaim>(
@@ -93,7 +93,7 @@ export async function readNamed(sql: Sql, pages: readonly PageClaim[]): Promise<
   }))
 }
 
-/** The present log of each partition of a topic, of those that are not the first one. */
+/** The present log of each partition of a topic; a partition that is absent has its first log, 0. */
 export async function readLogs(sql: Sql, topic: string): Promise<Map<number, number>> {
   const { rows } = await sql.query<{ partition: number; incarnation: number }>(
     'select partition, max(incarnation) as incarnation from log_incarnations where topic = $1 group by 1',
@@ -102,7 +102,7 @@ export async function readLogs(sql: Sql, topic: string): Promise<Map<number, num
   return new Map(rows.map((row) => [row.partition, row.incarnation]))
 }
 
-/** Records of a topic that died in a group. */
+/** Records of a topic that became dead letters of a group. */
 export async function readDead(
   broker: Broker,
   of: { topic: string; group: string; signal: AbortSignal },

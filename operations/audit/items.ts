@@ -11,7 +11,7 @@ import { digestsOf, toClaims } from './claims.ts'
 import { readDead, readLogs, readNamed, readReportedBy, readStoredBy } from './evidence.ts'
 import type { Account } from './report.ts'
 
-/** Counts the items of the pages in ranges of the topic, and looks for where each ended. */
+/** Counts the items of the pages in ranges of the topic, and finds where each ended. */
 export async function countItems(
   broker: Broker,
   sql: Sql,
@@ -63,7 +63,7 @@ async function readEvidence(
       batch.flatMap(({ page }) => page ?? []),
     ),
   ])
-  // Before an item is judged to be missing: what a page shows may have been rejected when it came.
+  // A play without a row is not missing if the loader rejected its item when it came.
   const doubted = plays
     .filter((_, i) => storedBy[i] === null)
     .flatMap(({ claim, page, record }) =>

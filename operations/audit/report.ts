@@ -4,7 +4,7 @@ const faults = z
   .array(z.string())
   .describe('what does not add up, a line each, with the place; the first 1,000')
 
-/** Every item counted once: `items` is the sum of stored, duplicates, dropped, rejected, deadLettered and missing. */
+/** Each item counts once: `items` is the sum of stored, duplicates, dropped, rejected, deadLettered and missing. */
 const account = z.object({
   records: z.int().describe('taken by the loader'),
   items: z.int(),

@@ -1,11 +1,11 @@
 import type { Account, AuditReport } from './report.ts'
 
-/** Whether everything ended once. */
+/** Whether there are no faults and each item ended exactly once. */
 export function addsUp(counted: Pick<AuditReport, 'account' | 'archive'>): boolean {
   return countFaults(counted) === 0 && countEnded(counted.account) === counted.account.items
 }
 
-/** Items whose end was found. */
+/** Number of items whose end was found. */
 export function countEnded({ stored, duplicates, dropped, rejected, deadLettered }: Account): number {
   return stored + duplicates + countDropped(dropped) + rejected + deadLettered
 }

@@ -8,7 +8,7 @@ import { toPhysical } from '../groups.ts'
 import type { Broker, Operator } from '../operator.ts'
 import type { BurialReport } from './report.ts'
 
-/** Where a record lies, and the group that cannot get past it. */
+/** The place of a record, and the group that cannot get past it. */
 interface Grave {
   group: string
   topic: string
@@ -17,10 +17,10 @@ interface Grave {
 }
 
 /**
- * Orders a group to give up a record: it makes it a dead letter at its next try, and goes on.
+ * Orders a group to bury a record: at its next try the group makes it a dead letter and goes on.
  *
  * @param place `TOPIC/PARTITION/OFFSET`
- * @throws OperatorFault when there is no such record, or when the group is past it
+ * @throws OperatorFault when the record does not exist, or when the group is past it
  */
 export async function bury(
   operator: Operator,
@@ -41,7 +41,7 @@ export async function bury(
   return { report: { executed: execute, ...grave, committed, timestamp: new Date(record.timestamp) }, record }
 }
 
-/** @throws OperatorFault for what is not a place of a topic that a group other than the archiver reads */
+/** @throws OperatorFault unless the text is a place in a topic that a group other than the archiver reads */
 function toGrave(text: string, { topology, client }: Broker): Grave {
   const readers = toReaders(topology)
   const match = /^(.+)\/(\d{1,9})\/(\d{1,15})$/.exec(text)
@@ -57,7 +57,7 @@ function toGrave(text: string, { topology, client }: Broker): Grave {
   return { group, topic, partition: Number(match[2]), offset: Number(match[3]) }
 }
 
-/** By topic the one group that buries records of it. */
+/** By topic, the one group that can bury its records. */
 function toReaders(topology: Topology): Map<string, string> {
   const groups = [...groupTopics(topology)].filter(([group]) => group !== topology.groups.archiver)
   return new Map(groups.flatMap(([group, topics]) => topics.map(({ name }) => [name, group] as const)))

@@ -8,15 +8,15 @@ import type { DecisionReport, LetterSummary } from './report.ts'
 import { allLetters, namedLetters, readLetters } from './source.ts'
 
 /**
- * Which dead letters are meant: those at these places, or the open ones that pass a filter. With `again` also those
- * that were redriven before, and discarded ones by their place.
+ * Chooses dead letters: those at these places, or the open ones that pass a filter. With `again` also those that were
+ * redriven before; discarded ones only by their place.
  */
 export type LetterChoice = ({ places: readonly string[] } | { filter: Omit<LetterFilter, 'state'> }) & {
   again?: boolean
 }
 
 export interface DecideOptions extends Watch {
-  /** Else the report says what would be done. */
+  /** If false, the report says what would be done. */
   execute: boolean
 }
 
@@ -26,17 +26,17 @@ export interface Failure {
   reason: string
 }
 
-/** What is done with the chosen letters. */
+/** The decision on the chosen letters. */
 export interface Decider {
-  /** Why a letter cannot be dealt with so, or null if it can. */
+  /** Why this decision is not possible for a letter, or null if it is. */
   refusal: (letter: Letter, topology: Topology) => string | null
-  /** Carries a decision out and notes it down; returns what could not be carried out. */
+  /** Carries the decision out and records it; returns the letters for which that failed. */
   carryOut: (letters: Letter[]) => Promise<Failure[]>
 }
 
 /**
- * Reads the chosen dead letters, and carries a decision out on each, in the order of the topic. Stops between two
- * portions when it is aborted.
+ * Reads the chosen dead letters and carries a decision out on each, in the order of the topic. When aborted, it stops
+ * between two portions.
  */
 export async function decideOn(
   operator: Operator,
@@ -72,7 +72,7 @@ class Decisions {
     this.#of = of
   }
 
-  /** @param lease null if nothing is to be changed */
+  /** @param lease null for a dry run */
   async take(letters: readonly Letter[], lease: Lease | null): Promise<void> {
     const open = this.#choose(letters)
     const refused = open.flatMap((letter) => {
@@ -103,7 +103,7 @@ class Decisions {
     const meant = isNamed ? letters : letters.filter((letter) => matches(letter, choice.filter, prefix))
     const isOpen = (letter: Letter) => {
       const state = stateOf(letter)
-      // What was discarded comes back only by its place: nobody means it by a filter.
+      // A discarded letter comes back only by its place: a filter does not mean it.
       return state === 'open' || (choice.again && (state === 'redriven' || isNamed))
     }
     if (isNamed) this.#decided.push(...meant.filter((letter) => !isOpen(letter)))

@@ -12,7 +12,7 @@ interface DecisionRow {
   note: string | null
 }
 
-/** The same letters with what was decided on each. */
+/** The same letters, each with its decision. */
 export async function withDecisions(sql: Sql, letters: readonly Letter[]): Promise<Letter[]> {
   const { rows } = await sql.query<DecisionRow>(
     `select d.* from dead_letter_decisions d
@@ -29,7 +29,7 @@ export async function withDecisions(sql: Sql, letters: readonly Letter[]): Promi
   })
 }
 
-/** Writes down what was decided; for letters that were redriven: once they are back on their topic. */
+/** Records a decision. For a redrive, call it only once the records are back on their topic. */
 export async function noteDecision(
   sql: Sql,
   letters: readonly Letter[],

@@ -5,7 +5,7 @@ import { noteDecision } from './decisions.ts'
 import type { Letter } from './letter.ts'
 import type { DecisionReport } from './report.ts'
 
-/** Notes that dead letters need no more care. */
+/** Records that dead letters need no more care. */
 export function discard(
   operator: Operator,
   choice: LetterChoice,

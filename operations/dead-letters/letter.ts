@@ -3,12 +3,12 @@ import { readOrigin } from '../../lib/kafka/dead-letter.ts'
 import type { RawRecord } from '../../lib/kafka/record.ts'
 import type { Decision, LetterState, LetterSummary, ListedLetter } from './report.ts'
 
-/** A record of the dead-letter topic and what is known of it. */
+/** A record of the dead-letter topic, with its origin and its decision. */
 export interface Letter {
   record: RawRecord
-  /** null if no service put the record there: it can be discarded, not redriven. */
+  /** Null if no service put the record there: it can be discarded, not redriven. */
   obituary: DeadLetterOrigin | null
-  /** Moment of its death; of a foreign record its timestamp. Unix ms. */
+  /** When it became a dead letter, in Unix ms; for a foreign record, its timestamp. */
   diedAt: number
   decision: Decision | null
 }
@@ -17,7 +17,7 @@ export interface LetterFilter {
   reason?: string
   group?: string
   topic?: string
-  /** Died at this moment or later. */
+  /** Only letters that died at this moment or later. */
   since?: Date
   state?: LetterState | 'all'
 }
@@ -42,11 +42,11 @@ export function toListed(letter: Letter): ListedLetter {
   return { partition, offset, state: stateOf(letter), diedAt: new Date(diedAt), obituary, decision }
 }
 
-/** Names what a foreign record lacks, in the place of a reason. */
+/** Stands for the reason of a record that no service put there. */
 export const foreign = 'not_ours'
 
 /**
- * Whether a letter is meant. Groups and topics may be named without the prefix of the installation.
+ * Whether a letter passes a filter. The filter may name groups and topics without `KAFKA_PREFIX`.
  */
 export function matches(letter: Letter, filter: LetterFilter, prefix: string): boolean {
   const { obituary } = letter
@@ -61,7 +61,7 @@ export function matches(letter: Letter, filter: LetterFilter, prefix: string): b
   )
 }
 
-/** One more letter in the summaries, by reason, group and topic; changes `summaries`. */
+/** Adds a letter to `summaries`, which are by reason, group and topic. */
 export function addLetter(summaries: Map<string, LetterSummary>, letter: Letter): void {
   const { reason = foreign, group = '-', topic = '-', message = '' } = letter.obituary ?? {}
   const key = JSON.stringify([reason, group, topic])
@@ -80,7 +80,7 @@ export function addLetter(summaries: Map<string, LetterSummary>, letter: Letter)
   summaries.set(key, known)
 }
 
-/** Reads `0/12`; null if it is not a partition and an offset. */
+/** Reads `PARTITION/OFFSET`, as in `0/12`, or null if it is something else. */
 export function parsePlace(text: string): { partition: number; offset: number } | null {
   const match = /^(\d{1,9})\/(\d{1,15})$/.exec(text)
   return match && { partition: Number(match[1]), offset: Number(match[2]) }

@@ -17,7 +17,7 @@ export async function summarizeLetters(
   return [...summaries.values()].sort((a, b) => b.lastAt.getTime() - a.lastAt.getTime())
 }
 
-/** Single dead letters, the latest first, `most` of them. */
+/** Single dead letters, the latest first, at most `most`. */
 export async function listLetters(
   operator: Operator,
   filter: LetterFilter & { most: number },

@@ -13,7 +13,7 @@ import type { DecisionReport } from './report.ts'
 
 /**
  * Puts the records of dead letters back on their topics, each for the group that failed. A process that is killed may
- * have put back up to 500 records that are not noted down yet: the next redrive puts them back again.
+ * leave up to 500 records that are put back but not recorded: the next redrive puts them back again.
  */
 export function redrive(
   operator: Operator,
@@ -24,7 +24,7 @@ export function redrive(
   return decideOn(operator, { refusal, carryOut }, { choice, options })
 }
 
-/** Why a letter cannot be put back, or null if it can. Headers come from anywhere: they name no topic but ours. */
+/** Why a letter cannot be put back, or null if it can. Any program can write headers: only our topics are accepted. */
 function refusal({ obituary }: Letter, topology: Topology): string | null {
   if (!obituary) return 'no service put it there'
   const topics = groupTopics(topology).get(obituary.group)
@@ -33,7 +33,7 @@ function refusal({ obituary }: Letter, topology: Topology): string | null {
   return `${obituary.group} does not read ${obituary.topic}`
 }
 
-/** A record that Kafka refuses does not hold up the others; what was published is noted down before an outage ends it. */
+/** A record that Kafka refuses does not stop the others. What was published is recorded before an outage is thrown. */
 async function putBack(operator: Operator, letters: readonly Letter[]): Promise<Failure[]> {
   const [producer, sql] = await Promise.all([operator.producer(), operator.postgres()])
   const outcomes = await Promise.allSettled(letters.map((letter) => publish(producer, letter)))

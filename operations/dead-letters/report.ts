@@ -4,7 +4,7 @@ import { shownValue } from './value.ts'
 
 const letterState = z.enum(['open', 'redriven', 'discarded']).describe('open until an operator decides')
 
-/** `open`: nobody has decided yet. */
+/** `open` until an operator decides. */
 export type LetterState = z.infer<typeof letterState>
 
 const decision = z.object({
@@ -14,7 +14,7 @@ const decision = z.object({
   note: z.string().nullable(),
 })
 
-/** What was decided on a dead letter. */
+/** An operator's decision on a dead letter. */
 export type Decision = z.infer<typeof decision>
 
 const obituary = z.object({

@@ -10,10 +10,10 @@ import type { ShownValue } from './value.ts'
 import { toShownValue } from './value.ts'
 
 /**
- * One dead letter, its value decoded with the schema that it was written with.
+ * Reads one dead letter, its value decoded with the schema that it was written with.
  *
  * @param place `PARTITION/OFFSET` in the dead-letter topic
- * @throws OperatorFault when there is none
+ * @throws OperatorFault when it does not exist
  */
 export async function showLetter(operator: Operator, place: string, watch: Watch): Promise<LetterReport> {
   const broker = await operator.broker()
@@ -38,7 +38,7 @@ export async function showLetter(operator: Operator, place: string, watch: Watch
   }
 }
 
-/** A registry that is away keeps nobody from seeing the rest. */
+/** While the registry is away, the other fields are shown and the value stays undecoded. */
 async function decodeValue({ bytes }: RawRecord, codec: Codec): Promise<ShownValue> {
   try {
     return toShownValue(bytes, await codec.decode(bytes))

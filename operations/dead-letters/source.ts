@@ -13,7 +13,7 @@ interface ReadLetters {
   watch: Watch
 }
 
-/** What the dead-letter topic holds at this moment. */
+/** The offsets that the dead-letter topic holds at this moment. */
 export async function allLetters({ admin, topology }: Broker): Promise<OffsetRange[]> {
   const ends = await admin.readEnds(topology.deadLetters.name)
   if (!ends)
@@ -23,7 +23,7 @@ export async function allLetters({ admin, topology }: Broker): Promise<OffsetRan
 
 /**
  * The ranges of single letters: `PARTITION/OFFSET`.
- * @throws OperatorFault for what is not a place, or lies outside of the topic
+ * @throws OperatorFault when a text is not a place, or the place is outside the topic
  */
 export async function namedLetters(broker: Broker, places: readonly string[]): Promise<OffsetRange[]> {
   const topic = await allLetters(broker)
@@ -45,7 +45,7 @@ export async function namedLetters(broker: Broker, places: readonly string[]): P
   })
 }
 
-/** Reads dead letters and what was decided on each. Every range by itself: several may be of one partition. */
+/** Reads dead letters and their decisions. Several ranges may be of one partition. */
 export async function readLetters(
   operator: Operator,
   { ranges, onLetters, watch: { signal, onProgress } }: ReadLetters,
@@ -67,7 +67,7 @@ export async function readLetters(
   }
 }
 
-/** Ranges of different partitions are read together. */
+/** Groups the ranges so that each round reads a partition once. */
 function toRounds(ranges: readonly OffsetRange[]): OffsetRange[][] {
   const rounds: OffsetRange[][] = []
   for (const range of ranges) {

@@ -22,7 +22,7 @@ export const shownValue = z.object({
   body: shownBytes.nullable().describe('the field body, if there is one'),
 })
 
-/** A value for a person to see. */
+/** A record's value in a readable form. */
 export type ShownValue = z.infer<typeof shownValue>
 
 export function toShownValue(bytes: Buffer | null, decoded: Decoded<unknown>): ShownValue {

@@ -5,7 +5,7 @@ import { describe, OperatorFault } from '../fault.ts'
 import type { Operator } from '../operator.ts'
 import type { CheckReport, Finding, State, UserTroubles } from './report.ts'
 
-/** Where a check writes what it finds, as it finds it. What it still writes when it is late goes nowhere: its report is out. */
+/** Collects the findings of a check. Once its report is made, findings of a check that is late are dropped. */
 export class Notes {
   readonly findings: Finding[] = []
   detail: UserTroubles | null = null
@@ -37,26 +37,26 @@ export class Notes {
   }
 }
 
-/** What an operator allows the checks. */
+/** What the operator allows the checks to do. */
 export interface Allowed {
-  /** Discord may be posted to. */
+  /** Post a message to Discord. */
   post: boolean
 }
 
 export interface Check {
   name: string
-  /** In words for docs/operations/doctor.md. */
+  /** Text for docs/operations/doctor.md. */
   looksAt: string
   withinMs: number
-  /** What to do when it fails as a whole. */
+  /** What to do when the check as a whole fails. */
   hint: string
-  /** Whatever it throws becomes a line. */
+  /** Anything that it throws becomes a finding. */
   run(operator: Operator, notes: Notes, allowed: Allowed): Promise<void>
 }
 
 /**
- * Runs one check. It ends within its time, and never throws: what went wrong is its last line, and what it found
- * before stays.
+ * Runs one check. It ends within its time and never throws: an error becomes the last finding, and the findings before
+ * it stay.
  */
 export async function runCheck(check: Check, operator: Operator, allowed: Allowed): Promise<CheckReport> {
   const begunAt = performance.now()
@@ -74,7 +74,7 @@ export async function runCheck(check: Check, operator: Operator, allowed: Allowe
   return { name: check.name, state: worst(findings.map((f) => f.state)), ms, findings, detail }
 }
 
-/** The worst of them; `ok` where there is none. */
+/** The worst of the states; `ok` if there are none. */
 export function worst(states: readonly State[]): State {
   return states.includes('fail') ? 'fail' : states.includes('warn') ? 'warn' : 'ok'
 }

@@ -11,16 +11,16 @@ import type { Finding } from './report.ts'
 export interface Reading {
   /** Unix ms. */
   theirs: number
-  /** Ours, before and after. */
+  /** Our clock, before and after the request. */
   asked: number
   answered: number
-  /** How far the reading itself may be behind. */
+  /** By how much `theirs` may be rounded down. */
   resolutionMs: number
 }
 
 const answerWithinMs = 5_000
 const notableMs = 2_000
-/** Access tokens are renewed two minutes before their end; half of that may be wrong without harm. */
+/** Access tokens are renewed two minutes before their end, so a clock may be wrong by half of that without harm. */
 const harmfulMs = 60_000
 
 export const clockCheck: Check = {
@@ -50,7 +50,7 @@ async function judgeClock(subject: string, read: () => Promise<Reading | null>):
   }
 }
 
-/** Tells how far two clocks are apart at the least. */
+/** Judges by how much two clocks differ at least. */
 export function judgeSkew({ theirs, asked, answered, resolutionMs }: Reading): Omit<Finding, 'subject'> {
   const aheadMs = Math.max(0, theirs - answered)
   const behindMs = Math.max(0, asked - (theirs + resolutionMs))
@@ -63,7 +63,7 @@ export function judgeSkew({ theirs, asked, answered, resolutionMs }: Reading): O
   }
 }
 
-/** Any answer of an HTTP server carries its time, in whole seconds; nothing is asked for that would count. */
+/** Any answer of an HTTP server carries its time in whole seconds; this request does not count in a budget. */
 async function readDate(address: string): Promise<Reading | null> {
   const asked = Date.now()
   const { headers, body } = await request(address, {

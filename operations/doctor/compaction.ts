@@ -4,14 +4,14 @@ import { toSpan } from '../../lib/words.ts'
 import type { Broker } from '../operator.ts'
 import type { Finding } from './report.ts'
 
-/** What waits for the archiver in a compacted topic. */
+/** The archiver's lag in a compacted topic. */
 interface Waiting {
   records: number
-  /** Age of the oldest of them; null: not known, or none waits. */
+  /** Age of the oldest of them, or null if it is unknown or none waits. */
   oldestMs: number | null
 }
 
-/** Compares what waits for the archiver with the time after which compaction may remove it. */
+/** Compares the age of what waits for the archiver with the time after which compaction may remove it. */
 export async function checkCompaction(
   { admin, client, topology }: Broker,
   { topic, settings }: TopicDescription,

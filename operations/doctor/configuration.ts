@@ -13,7 +13,7 @@ import type { Check, Notes } from './check.ts'
 import { judgeBudget } from './poll-budget.ts'
 import { findWeaknesses, secretNames } from './weak-secrets.ts'
 
-/** Whose settings are checked; the environment here stands for theirs. */
+/** The services whose settings are checked, by this process's environment. */
 const services: readonly [string, (env: Env) => unknown][] = [
   ['poller', readPoller],
   ['archiver', readArchiver],
@@ -63,7 +63,7 @@ function noteSecrets(env: Env, notes: Notes): void {
   if (weaknesses.length === 0) notes.ok('secrets', 'none is a known default or easily guessed')
 }
 
-/** A setting as it was given; a file that cannot be read is told with the settings. */
+/** A setting's text. `noteFaults` reports a file that cannot be read. */
 function readText(env: Env, name: string): string | undefined {
   try {
     return parseEnv({ [name]: z.string().optional() }, env)[name]

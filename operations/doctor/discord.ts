@@ -35,7 +35,7 @@ export const discordCheck: Check = {
   },
 }
 
-/** Looks at the webhook; this posts nothing. */
+/** Reads the webhook without posting. */
 async function noteWebhook(discord: Discord, notes: Notes): Promise<boolean> {
   const seen = await discord.look()
   if (seen.type === 'exists') notes.ok('webhook', `it exists: ${seen.name}`)
@@ -48,7 +48,7 @@ async function noteWebhook(discord: Discord, notes: Notes): Promise<boolean> {
   return seen.type === 'exists'
 }
 
-/** What the alerter met: that a channel takes no alert shows in a post alone. */
+/** Reports a refusal that the alerter met: only a post shows that a channel refuses alerts. */
 async function noteDelivery(operator: Operator, notes: Notes): Promise<void> {
   try {
     const refusal = await readRefusal(await operator.postgres())

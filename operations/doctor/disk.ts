@@ -15,7 +15,7 @@ export const diskCheck: Check = {
   hint: 'Look at it with df -h.',
   async run({ env }, notes) {
     const dataDir = resolve(root, env.STACK_DATA_DIR || '.data')
-    // Where nothing was ever started (a container, an operator's laptop) there are no data.
+    // A container or an operator's laptop may have no local servers, and so no data folder.
     if (await exists(dataDir)) await noteSpace('data folder', dataDir, notes)
     await noteSpace('spool folder', env.ARCHIVE_SPOOL_DIR || tmpdir(), notes)
   },
@@ -46,7 +46,7 @@ async function noteSpace(subject: string, folder: string, notes: Notes): Promise
   notes.add({ ...verdict, subject, text: `${folder}: ${verdict.text}` })
 }
 
-/** Numbers of a file system; some have no limit of files and count none. */
+/** Numbers of a file system. One without a limit of files counts 0 files. */
 export interface Space {
   freeBytes: number
   totalBytes: number
@@ -57,7 +57,7 @@ export interface Space {
 const warnBelow = 0.1
 const failBelow = 0.02
 
-/** Below a tenth it is time to look, below a fiftieth the next segment or object may not fit. */
+/** Warns below a tenth; below a fiftieth the next segment or object may not fit. */
 export function judgeSpace({
   freeBytes,
   totalBytes,

@@ -14,7 +14,7 @@ import { s3Check } from './s3.ts'
 import { spotifyCheck } from './spotify.ts'
 import { usersCheck } from './users.ts'
 
-/** In the order in which an operator would look. */
+/** In the order in which an operator would check them. */
 export const checks: readonly Check[] = [
   configurationCheck,
   brokerCheck,
@@ -30,10 +30,10 @@ export const checks: readonly Check[] = [
 ]
 
 /**
- * Runs checks side by side; each has a time of its own, and none stops another.
+ * Runs checks concurrently; each has its own time limit, and none stops another.
  *
- * @param choice.only names of checks; absent: all
- * @param onCheck called for each check, in their order, as soon as it and all before it have ended
+ * @param choice.only names of checks; absent for all
+ * @param onCheck called for each check in order, as soon as it and all before it have ended
  */
 export async function examine(
   operator: Operator,

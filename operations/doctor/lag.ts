@@ -25,7 +25,7 @@ const states: Record<Verdict, State> = {
   stop: 'fail',
 }
 
-/** What the verdict on a group says to an operator. */
+/** The verdict on a group as a finding. */
 export function judgeGroup({ group, lag, lagMs, verdict }: GroupStanding): Finding {
   const oldest = lagMs === null || lag === 0 ? '' : `, the oldest for ${toSpan(lagMs)}`
   const text = `${verdict}: ${toPlural(lag, 'record')} waiting${oldest}`

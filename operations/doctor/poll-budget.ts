@@ -7,12 +7,12 @@ import {
 import { toCount, toPlural, toSpan } from '../../lib/words.ts'
 import type { State } from './report.ts'
 
-/** In this time 50 plays of three minutes pass: who is polled more rarely loses plays by listening as people do. */
+/** 50 plays of three minutes take this long: a user who is polled more rarely loses plays by ordinary listening. */
 export const usualPageMs = 50 * 3 * 60_000
 
 /**
- * Whether a day's requests can poll every active user often enough: `warn` when only somebody who skips would
- * lose plays, `fail` when everybody who listens on does.
+ * Whether a day's requests can poll every active user often enough: `warn` if only users who skip tracks would lose
+ * plays, `fail` if every user who listens without a pause would.
  */
 export function judgeBudget(options: { activeUsers: number; dailyRequests: number }): {
   state: State

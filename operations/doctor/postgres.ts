@@ -25,7 +25,7 @@ export const postgresCheck: Check = {
   },
 }
 
-/** Settings whose lines have words of their own. */
+/** Settings that share one finding. */
 const durability = ['fsync', 'full_page_writes', 'synchronous_commit']
 const version = 'server_version_num'
 
@@ -60,7 +60,7 @@ async function noteConnections(sql: Sql, notes: Notes): Promise<void> {
   else notes.ok('connections', text)
 }
 
-/** @returns whether the tables are there as this version knows them */
+/** @returns whether all migrations of this version have run */
 async function noteMigrations(sql: Sql, notes: Notes): Promise<boolean> {
   const files = (await readdir(migrationsDir)).filter((file) => file.endsWith('.sql'))
   const known = files.map((file) => file.replace(/\.sql$/, '')).sort()

@@ -1,9 +1,9 @@
 /**
- * What Spotify says against a redirect address, by its rules since 2025-11-27: https, or http on a loopback
- * address written as a number; never `localhost`, no fragment.
+ * Why Spotify refuses a redirect address, by its rules since 2025-11-27: https, or http on a loopback address
+ * written as a number; never `localhost`, and without a fragment.
  * https://developer.spotify.com/documentation/web-api/concepts/redirect_uri
  *
- * @returns null: nothing
+ * @returns the fault, or null if the address is allowed
  */
 export function redirectFault(address: string): string | null {
   if (!URL.canParse(address)) return 'it is no address'

@@ -41,7 +41,7 @@ export const registryCheck: Check = {
   },
 }
 
-/** One `ok` when all is as it should be. @throws RetriableError for answers of another kind */
+/** @returns one `ok` if the subject is right @throws RetriableError for an unexpected answer */
 async function judgeSubject(
   registry: Registry,
   { subject, schema }: { subject: string; schema: AvroSchema },
@@ -67,10 +67,10 @@ async function judgeSubject(
   return findings.length > 0 ? findings : [{ state: 'ok', subject, text, hint: null }]
 }
 
-/** Codes of the Confluent API. */
+/** Error code of the Confluent API. */
 const schemaNotFound = 40403
 
-/** Of the subject, or else the one for all subjects. */
+/** The compatibility level of the subject, or the global one if it has none. */
 async function readLevel(registry: Registry, subject: string): Promise<string> {
   const own = await registry.ask('GET', `/config/${subject}`)
   const answer = own.status === 404 ? await registry.ask('GET', '/config') : own
@@ -79,7 +79,7 @@ async function readLevel(registry: Registry, subject: string): Promise<string> {
   return level
 }
 
-/** Asks only; nothing is registered. */
+/** Tests the schema's compatibility; does not register it. */
 async function wouldTake(registry: Registry, subject: string, schema: object): Promise<boolean> {
   const path = `/compatibility/subjects/${subject}/versions/latest`
   const answer = await registry.ask('POST', path, toBody(schema))
@@ -88,7 +88,7 @@ async function wouldTake(registry: Registry, subject: string, schema: object): P
   return isCompatible
 }
 
-/** A field without a default: a reader with this schema could read nothing that was written before. */
+/** Adds a field without a default: a reader with this schema cannot read older records. */
 function toIncompatible(schema: AvroSchema): object {
   return { ...schema, fields: [...schema.fields, { name: 'probe_of_doctor', type: 'string' }] }
 }

@@ -5,7 +5,7 @@ const state = z
   .enum(['ok', 'warn', 'fail'])
   .describe('warn: it works, but somebody should look; fail: something does not work, or plays get lost')
 
-/** One line of a check. */
+/** One result of a check. */
 const finding = z.object({
   state,
   subject: z.string().describe('what was looked at'),

@@ -23,7 +23,7 @@ export const s3Check: Check = {
     try {
       await put(s3, key, body)
     } catch (error) {
-      // The object is there when its answer alone was lost.
+      // If only the answer was lost, the object exists.
       if (await s3.head(key).catch(() => null)) await noteDelete(s3, key, notes)
       throw error
     }
@@ -49,7 +49,7 @@ function put(s3: S3, key: string, body: Buffer): Promise<'put' | 'exists'> {
   })
 }
 
-/** On this alone rests that the archive is never overwritten, whoever is late. */
+/** Only conditional puts keep a late archiver from overwriting an object of the archive. */
 async function noteConditional(s3: S3, key: string, notes: Notes): Promise<void> {
   const second = await put(s3, key, randomBytes(1024))
   if (second === 'exists') notes.ok('conditional put', 'the second put of the same key was refused with 412')

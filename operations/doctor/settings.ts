@@ -2,7 +2,7 @@ import type { UnsafeSetting } from '../../lib/server-settings/rules.ts'
 import { describe } from '../fault.ts'
 import type { Notes } from './check.ts'
 
-/** A line for each unsafe setting, or one that all is well, or one that it is not known. */
+/** Notes a finding for each unsafe setting, or one that all are safe, or one that they are unknown. */
 export async function noteSettings(
   notes: Notes,
   subject: string,
@@ -25,7 +25,7 @@ export async function noteSettings(
   }
 }
 
-/** With a capital letter first, unless it begins with code. */
+/** The text with its first letter as a capital. */
 export function toSentenceCase(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }

@@ -12,10 +12,10 @@ import { openCapabilityStore } from '../../services/enricher/capability-store.ts
 import type { Notes } from './check.ts'
 import type { Finding } from './report.ts'
 
-/** What the probe reads and writes in Postgres. */
+/** What the probe needs from Postgres. */
 export interface Books {
   sql: Postgres
-  /** As it was before the probe. */
+  /** The budget before the probe. */
   state: BudgetState
   activeUsers: number
 }
@@ -23,21 +23,21 @@ export interface Books {
 interface Probe {
   gateway: Gateway
   config: SpotifyConfig
-  /** null: Postgres is away, nothing is counted or remembered. */
+  /** Null if Postgres is away: then requests are not counted and answers are not remembered. */
   books: Books | null
   notes: Notes
 }
 
-/** Two artists that are likely to stay; batches of one would be answered differently. */
+/** Two artists that are likely to stay. Spotify may answer a batch of one where it refuses larger ones. */
 const artists = ['0OdUWJ0sBjDrqHygGUXeCF', '4Z8W4fKeB5YxbusRsdQVPb']
-/** Reasons of pauses during which a request makes things worse. */
+/** Reasons for pauses during which a request makes things worse. */
 const limits = new Set(['rate_limited', 'quota_exceeded'])
 
 /**
- * Asks for an app token, and with it for two artists in one request: Spotify refuses that to apps in Development
- * Mode, and everything to apps whose owner's Premium has lapsed.
+ * Requests an app token, and with it two artists in one batch. Spotify refuses the batch to apps in Development Mode,
+ * and every request to apps whose owner's Premium has lapsed.
  *
- * @returns how many requests were made
+ * @returns the number of requests made
  */
 export async function probeSpotify(probe: Probe): Promise<number> {
   const { gateway, notes } = probe
@@ -69,8 +69,8 @@ export async function probeSpotify(probe: Probe): Promise<number> {
 }
 
 /**
- * Reserves a request, as one of accounts: what is kept for polling must not stop the doctor, nor may
- * a pause for credentials or a Premium that somebody may have mended meanwhile.
+ * Reserves a request in the lane of accounts, so that the share reserved for polling does not stop the doctor. It
+ * ignores pauses for credentials or Premium: an operator may have fixed the cause.
  */
 async function permitTo(
   { gateway, books, config, notes }: Probe,
@@ -106,14 +106,14 @@ async function remember({ books, config }: Probe, outcome: Outcome): Promise<voi
   await store.remember('artists.batch', outcome.type === 'ok')
 }
 
-/** Premium that was renewed counts for the services at once: their pause for it would last up to an hour. */
+/** Lifts the services' pause for a lapsed Premium once it is renewed; it would last up to an hour. */
 async function liftPremium({ books, config, notes }: Probe, outcome: Outcome): Promise<void> {
   if (!books || (outcome.type !== 'ok' && outcome.type !== 'gated')) return
   const lifted = await liftPauses(books.sql, config.clientId, 'premium_lapsed')
   if (lifted > 0) notes.ok('premium', 'Spotify answers again: the pause for the lapsed Premium is lifted')
 }
 
-/** What the answer to the token request says. */
+/** Judges the answer to the token request. */
 export function judgeCredentials(outcome: Outcome): Finding {
   const subject = 'credentials'
   if (outcome.type === 'ok')
@@ -126,7 +126,7 @@ export function judgeCredentials(outcome: Outcome): Finding {
   return { state: limits.has(outcome.type) ? 'warn' : 'fail', subject, text, hint }
 }
 
-/** What the answer to the batch request says. */
+/** Judges the answer to the batch request. */
 export function judgeApp(outcome: Outcome): Finding {
   const subject = 'app'
   switch (outcome.type) {

@@ -37,7 +37,7 @@ export const spotifyCheck: Check = {
   },
 }
 
-/** null where Postgres is away: what the probe does then is not counted. */
+/** Postgres, or null if it is away: the probe's requests are not counted then. */
 async function openDatabase(operator: Operator, notes: Notes): Promise<Postgres | null> {
   try {
     const sql = await operator.postgres()
@@ -70,7 +70,7 @@ function noteBudget({ state, activeUsers }: Books, notes: Notes): void {
   }
 }
 
-/** The address that `users connect` really waits at, and one that is set and that nothing here uses. */
+/** Checks the address that `users connect` waits at, and SPOTIFY_REDIRECT, which songswap does not use. */
 function noteRedirect(env: Env, notes: Notes): void {
   const port = toPort(env.SPOTIFY_REDIRECT_PORT ?? '')
   const example = toRedirectAddress(defaultPort)

@@ -9,11 +9,11 @@ const migrate = 'npm run migrate brings it back; safe at any time.'
 const keeps = 'Nothing is lost by it. It stays until you change it: kafka-configs --alter.'
 
 /**
- * Compares a topic with the topology. What loses records or keeps them out fails; what is only less, or not what
- * was asked for, warns.
+ * Compares a topic with the topology. A difference that loses or refuses records fails; a harmless one, such as longer
+ * retention or a missing in-sync replica, warns.
  *
- * @param found undefined: the topic does not exist
- * @returns one `ok` when all is as it should be
+ * @param found undefined if the topic does not exist
+ * @returns one `ok` if there are no faults
  */
 export function judgeTopic(
   wanted: Topic,

@@ -5,27 +5,27 @@ import type { UserRow } from '../users/report.ts'
 import { usualPageMs } from './poll-budget.ts'
 import type { TroubledUser } from './report.ts'
 
-/** A user as the doctor sees them. */
+/** A user's state, as far as the doctor judges it. */
 export type UserState = Pick<
   UserRow,
   'id' | 'spotifyId' | 'displayName' | 'status' | 'statusReason' | 'authorizedAt' | 'lastOkAt'
 > & {
   failures: number
   lastError: string | null
-  /** null: the user has no tokens; empty: Spotify never told. */
+  /** Null if the user has no tokens; empty if Spotify never reported it. */
   scope: string | null
-  /** The app that the tokens were given to, where it is not the one that is set; null: it is, or nobody knows. */
+  /** The app that got the tokens if it is not SPOTIFY_CLIENT_ID; null if it is the same, or unknown. */
   otherApp: string | null
   openGaps: number
 }
 
 const dayMs = 86_400_000
 const warnedDays = 30
-/** A few failures in a row are Spotify's daily life. */
+/** A few failures in a row are normal with Spotify. */
 const manyFailures = 5
 
 /**
- * What is wrong with a user; null: nothing. A user whom the operator paused is let be, but for open gaps.
+ * A user's troubles, or null if there are none. For a user whom an operator paused, only open gaps count.
  */
 export function toTrouble(user: UserState, now: Date): TroubledUser | null {
   const daysLeft = consentDaysLeft(user.authorizedAt, now)
@@ -66,7 +66,7 @@ function ofConsent({ scope, status, otherApp }: UserState, daysLeft: number | nu
   ]
 }
 
-/** A user who was just connected has not been polled yet. */
+/** A user who was just connected has not been polled yet: then the time counts from the consent. */
 function ofPolling({ lastOkAt, authorizedAt, failures, lastError }: UserState, now: Date): string[] {
   const since = lastOkAt ?? authorizedAt
   const silentMs = since === null ? 0 : now.getTime() - since.getTime()

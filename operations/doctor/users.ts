@@ -34,7 +34,7 @@ export const usersCheck: Check = {
   },
 }
 
-/** @param clientId null: it is not set, which the check of the configuration says */
+/** @param clientId null if it is not set, which the check of the configuration reports */
 async function readUserStates(sql: Sql, clientId: string | null): Promise<UserState[]> {
   const { rows } = await sql.query<UserState>(
     `select u.id, u.spotify_id as "spotifyId", u.display_name as "displayName", u.status,
@@ -59,7 +59,7 @@ function noteStatuses(users: readonly UserState[], notes: Notes): void {
   else notes.fail('status', `nobody is polled: ${text}`, 'songswap users connect, or users resume')
 }
 
-/** One token of each key, not each token: a header tells the key, and opening shows that it is the right one. */
+/** Opens one token for each key: the token's header names its key, and opening it proves that the key is right. */
 async function noteKeys(sql: Sql, env: Env, notes: Notes): Promise<void> {
   const crypto = createTokenCrypto(parseEnv(tokenKeysEnv, env).TOKEN_ENCRYPTION_KEYS)
   const { rows } = await sql.query<{ sealed: string; count: number }>(
@@ -81,7 +81,7 @@ async function noteKeys(sql: Sql, env: Env, notes: Notes): Promise<void> {
   if (faults.length === 0) notes.ok('tokens', `${toPlural(rows.length, 'key')} in use, at hand`)
 }
 
-/** Users who cannot be polled: no other app than the one that got their tokens can renew them. */
+/** Reports users who cannot be polled because another app got their tokens, and only that app can renew them. */
 function noteOtherApps(users: readonly UserState[], notes: Notes): void {
   for (const [app, some] of Map.groupBy(users, (user) => user.otherApp)) {
     if (app === null) continue
@@ -93,7 +93,7 @@ function noteOtherApps(users: readonly UserState[], notes: Notes): void {
   }
 }
 
-/** Whether a poller runs, and whether it gets through to everybody. */
+/** Checks that a poller runs and that it polls every user who is due. */
 async function notePolling(sql: Sql, env: Env, notes: Notes): Promise<void> {
   const standing = await readPolling(sql, readPollingConfig(env))
   const { state, detail } = toPollerStatus(await readTraces(sql), standing, new Date())

@@ -1,4 +1,4 @@
-/** Settings that are looked at together. */
+/** Settings that `findWeaknesses` reads. */
 export const secretNames = [
   'TOKEN_ENCRYPTION_KEYS',
   'DATABASE_URL',
@@ -27,10 +27,10 @@ const wellKnown = new Set(
 )
 const leastLength = 12
 const keyBytes = 32
-/** 32 random bytes hold about 30 different ones; fewer than 20 do not happen. */
+/** 32 random bytes hold about 30 different values, and practically never fewer than 20. */
 const leastDifferentBytes = 20
 
-/** Secrets that protect little: well-known, short, not random, or sent in the clear. Tells none of them. */
+/** Secrets that protect little: well-known, short, not random, or sent in the clear. The text never contains one. */
 export function findWeaknesses(settings: Settings): Weakness[] {
   return [
     ...ofTokenKeys(settings.TOKEN_ENCRYPTION_KEYS),
@@ -49,7 +49,7 @@ function ofTokenKeys(ring: string | undefined): Weakness[] {
     return key ? [{ kid, bytes: Buffer.from(key, 'base64url') }] : []
   })
   const name = 'TOKEN_ENCRYPTION_KEYS'
-  // One of another length is told with the settings.
+  // The check of the settings reports a key of another length.
   const weak = keys.filter(
     ({ bytes }) => bytes.length === keyBytes && new Set(bytes).size < leastDifferentBytes,
   )
@@ -74,7 +74,7 @@ function passwordOf(address: string | undefined): string | undefined {
   return toDecoded(password || searchParams.get('password') || '')
 }
 
-/** A percent sign may also be one: the driver takes such a password as it is written. */
+/** A percent sign may be a literal one: the driver then takes the password as it is written. */
 function toDecoded(text: string): string {
   try {
     return decodeURIComponent(text)
@@ -108,7 +108,7 @@ function ofClientSecret({ SPOTIFY_CLIENT_SECRET: secret, SPOTIFY_API_URL: api }:
 function ofWebhook(address: string | undefined): Weakness[] {
   if (!address || !URL.canParse(address)) return []
   const { protocol, hostname } = new URL(address)
-  // A name without a dot is a container's.
+  // A name without a dot belongs to a container.
   if (protocol !== 'http:' || hostname.startsWith('127.') || !hostname.includes('.')) return []
   const text = 'it is not https: whoever listens can post as this webhook'
   return [{ name: 'DISCORD_WEBHOOK_URL', text, hint: 'Use the https address that Discord shows.' }]

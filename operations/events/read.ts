@@ -9,7 +9,7 @@ import type { EventReport } from './report.ts'
 
 export interface EventChoice {
   since: Date
-  /** Empty: of every type. */
+  /** Absent or empty for all types. */
   types?: readonly string[]
   subject?: string
 }
@@ -19,18 +19,18 @@ export interface Reading {
   onEvent: (event: EventReport) => void
 }
 
-/** Before a follower that lost Kafka tries again. */
+/** Pause of a follower between two tries while Kafka is away. */
 const retryMs = 2_000
 
-/** Reads operational events in the order of the topic, up to its present end. */
+/** Reads operational events in the order of the topic, up to its end at this moment. */
 export function readEvents(broker: Broker, choice: EventChoice, reading: Reading): Promise<void> {
   return readFrom(broker, choice, { ...reading, positions: new Map(), follow: false })
 }
 
 /**
- * As {@link readEvents}, and goes on with what comes, until the signal.
+ * Like {@link readEvents}, but goes on with new events until the signal aborts.
  *
- * @param onOutage gets words when Kafka is away; the reading goes on where it broke off
+ * @param onOutage gets the reason when Kafka is away; the reading then resumes at its position
  */
 export async function followEvents(
   broker: Broker,
@@ -52,7 +52,7 @@ export async function followEvents(
 
 interface Position extends Reading {
   follow: boolean
-  /** Next offset by partition, moved while it reads. */
+  /** By partition the offset that is read next; moves with the reading. */
   positions: Map<number, number>
 }
 

@@ -1,7 +1,7 @@
 import type { EventType } from '../../lib/events.ts'
 import type { Event } from '../events/report.ts'
 
-/** A stretch of time, in Unix ms; `to` is null while it lasts. */
+/** An incident from its beginning to its end, in Unix ms; `to` is null while it lasts. */
 export interface Episode {
   type: string
   subject: string
@@ -10,7 +10,7 @@ export interface Episode {
   to: number | null
 }
 
-/** Events that keep one user, or all, from being polled often enough. */
+/** Events that explain why one user, or all users, were not polled often enough. */
 const causes: ReadonlySet<string> = new Set<EventType>([
   'user_needs_reauth',
   'user_forbidden',
@@ -26,7 +26,7 @@ const causes: ReadonlySet<string> = new Set<EventType>([
 
 type CauseEvent = Pick<Event, 'type' | 'subject' | 'state' | 'message' | 'at'>
 
-/** From raised to resolved, in the order of their beginnings; an end without a beginning began before all. */
+/** Incidents from raised to resolved, in the order of their beginnings; an end without a beginning is left out. */
 export function toEpisodes(events: readonly CauseEvent[]): Episode[] {
   const episodes: Episode[] = []
   const running = new Map<string, Episode>()
@@ -47,18 +47,18 @@ export function toEpisodes(events: readonly CauseEvent[]): Episode[] {
   return episodes
 }
 
-/** What is known of the time in which plays were lost. */
+/** What is known about the time in which plays were lost. */
 export interface Circumstances {
   userId: number
-  /** The newest play known before, and when the gap was found; Unix ms. */
+  /** When the newest play before the gap was played, and when the gap was found, in Unix ms. */
   from: number
   to: number
   episodes: readonly Episode[]
-  /** The longest stretch without a page of any user, or null if none is long enough, or it is not known. */
+  /** The longest stretch without a page of any user, or null if none is long enough or it is unknown. */
   silence: { from: number; to: number } | null
 }
 
-/** Why plays were lost, in words; never empty. */
+/** Sentences on why plays were lost; never empty. */
 export function toCauses({ userId, from, to, episodes, silence }: Circumstances): string[] {
   const subjects = new Set([`user:${userId}`, 'app', 'accounts'])
   const raised = episodes
@@ -78,13 +78,13 @@ export function toCauses({ userId, from, to, episodes, silence }: Circumstances)
   ]
 }
 
-/** A shorter part of the time explains nothing. */
+/** A silence explains a gap only if it is at least this share of the time. */
 const leastPart = 1 / 3
 
 /**
- * The longest stretch in which a topic did not grow.
+ * The longest stretch in which a topic did not grow, or null if it is too short.
  *
- * @param points moments (Unix ms) in order, and the records that the topic had had by then
+ * @param points moments (Unix ms) in order, with the sum of the topic's offsets at each
  */
 export function longestSilence(
   points: readonly { at: number; records: number }[],

@@ -7,14 +7,14 @@ import { longestSilence, toCauses, toEpisodes } from './cause.ts'
 import { isUser, readClosingPages, readGaps } from './gap-store.ts'
 import type { GapsOfUserReport } from './report.ts'
 
-/** Gaps shown, the newest ones. */
+/** At most this many gaps, the newest ones. */
 const shownMax = 20
 
 /**
- * The newest gaps of a user: why plays were lost, and what closed them.
+ * The newest gaps of a user, why plays were lost in each, and which pages closed it.
  *
  * @param user an id or a Spotify id
- * @throws OperatorFault when there is no such user, nor a gap of theirs
+ * @throws OperatorFault when neither the user nor a gap of theirs exists
  */
 export async function explainGaps(
   operator: Operator,
@@ -58,10 +58,10 @@ async function collectEvents(broker: Broker, since: number, signal: AbortSignal)
 
 const points = 24
 
-/** Compares the ends of the topic at moments spread over the time, which bounds the precision of the answer. */
+/** Compares the topic's offsets at 25 moments spread over the gap, so the answer is as coarse as their distance. */
 async function readSilence({ admin, topology }: Broker, gap: { from: number; to: number }) {
   const { name, retentionDays } = topology.recentlyPlayed
-  // What the topic has forgotten would look like silence.
+  // Records that the topic has forgotten would look like silence.
   const { to } = gap
   const from = Math.max(gap.from, Date.now() - (retentionDays ?? 0) * dayMs)
   if (to <= from || (await admin.readEnds(name)) === null) return null

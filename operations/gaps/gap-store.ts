@@ -4,7 +4,7 @@ import type { ClosingPage, Gap } from './report.ts'
 /**
  * Gaps, the newest first.
  *
- * @param user an id, or else a Spotify id; or null for all users
+ * @param user an id or a Spotify id, or null for all users
  */
 export async function readGaps(
   sql: Sql,
@@ -27,13 +27,13 @@ export async function readGaps(
   return rows
 }
 
-/** Whether there is a user of this id or Spotify id. */
+/** Whether a user has this id or Spotify id. */
 export async function isUser(sql: Sql, user: string): Promise<boolean> {
   const { rowCount } = await sql.query('select 1 from users where id::text = $1 or spotify_id = $1', [user])
   return (rowCount ?? 0) > 0
 }
 
-/** Pages that closed a gap: the one that connected both sides, and those that brought plays into it just then. */
+/** Pages that closed a gap: the one that connected both sides, and those that added plays to it at the same moment. */
 export async function readClosingPages(sql: Sql, gap: Gap): Promise<ClosingPage[]> {
   const pages = await readBringers(sql, gap)
   const closing = gap.closedByPage
@@ -42,7 +42,7 @@ export async function readClosingPages(sql: Sql, gap: Gap): Promise<ClosingPage[
   return [{ ...closing, plays: 0 }, ...pages]
 }
 
-/** The loader closes a gap in the transaction that stores the plays: both bear the same time. */
+/** The loader closes a gap in the transaction that stores the plays, so both have the same time. */
 async function readBringers(sql: Sql, gap: Gap): Promise<ClosingPage[]> {
   const { rows } = await sql.query<ClosingPage>(
     `select p.source, p.page_partition as partition, p.page_offset as offset, count(*) as plays

@@ -6,7 +6,7 @@ import type { GapsReport } from './report.ts'
  * Gaps, the newest first.
  *
  * @param choice.user an id or a Spotify id, or null for all users
- * @param choice.all closed ones as well
+ * @param choice.all closed gaps too
  */
 export async function listGaps(
   operator: Operator,

@@ -8,17 +8,17 @@ import type { Broker } from '../operator.ts'
 import type { LagReport } from './report.ts'
 
 export interface LagChoice {
-  /** Empty: all of the stream's own. */
+  /** Absent or empty for all of the stream's own groups. */
   groups?: readonly string[]
-  /** Two are the least that tells a group that works from one that is stuck. */
+  /** At least two are needed to distinguish a group that works from one that is stuck. */
   samples?: number
   apartMs?: number
-  /** false: how long dead letters wait stays unknown, because reading them takes seconds. */
+  /** False saves the seconds that reading dead letters takes; how long they wait stays unknown then. */
   readsDeadLetters?: boolean
   signal?: AbortSignal
 }
 
-/** Judges groups by a few samples; an aborted signal ends the sampling early. */
+/** Judges groups by a few samples; aborting the signal ends the sampling early. */
 export async function judgeLag(broker: Broker, choice: LagChoice = {}): Promise<LagReport> {
   const { samples = 2, apartMs = 2_000, signal } = choice
   const watch = await openWatch(broker, choice)
@@ -29,7 +29,7 @@ export async function judgeLag(broker: Broker, choice: LagChoice = {}): Promise<
   return readReport(watch, !signal?.aborted)
 }
 
-/** Judges groups at an interval until the signal; yields in words why a sample could not be taken. */
+/** Judges groups at an interval until the signal aborts; when a sample fails, yields the reason as text. */
 export async function* followLag(
   broker: Broker,
   { apartMs, signal, ...choice }: LagChoice & Required<Pick<LagChoice, 'apartMs' | 'signal'>>,

@@ -5,7 +5,7 @@ export function toCsv(lines: readonly PartitionOffset[]): string {
   return lines.map((l) => `${l.topic},${l.partition},${l.offset}\n`).join('')
 }
 
-/** Reads the CSV back; faults name their line. Topic names hold no comma and no quote. */
+/** Reads the CSV back; each fault names its line. Topic names contain neither commas nor quotes. */
 export function parseCsv(text: string): { lines: PartitionOffset[]; faults: string[] } {
   const lines: PartitionOffset[] = []
   const faults: string[] = []

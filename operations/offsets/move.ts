@@ -11,19 +11,19 @@ import type { MoveReport } from './report.ts'
 /** `topic` or `topic:0,1,2`. */
 export interface TopicChoice {
   topic: string
-  /** Or null for all of them. */
+  /** Null for all partitions. */
   partitions: number[] | null
 }
 
 export interface MoveChoice {
   group: string
-  /** Empty: all topics that the group reads. */
+  /** Empty for all topics that the group reads. */
   topics: readonly TopicChoice[]
   target: Target
 }
 
 /**
- * Plans a move of a group, and with `execute` commits it.
+ * Plans a move of a group's offsets, and with `execute` commits it.
  *
  * @throws OperatorFault when the group has members, or the plan cannot be made
  */

@@ -2,12 +2,12 @@ import type { PartitionLag } from '../../lib/kafka/admin.ts'
 import type { PartitionOffset } from '../../lib/kafka/group-admin.ts'
 import type { Move } from './report.ts'
 
-/** Where to move a group; the words of `kafka-consumer-groups --reset-offsets`. */
+/** Where to move a group, in the terms of `kafka-consumer-groups --reset-offsets`. */
 export type Target =
   | { type: 'earliest' }
   | { type: 'latest' }
   | { type: 'current' }
-  /** Unix time in milliseconds; both datetime and duration become one. */
+  /** Unix time in milliseconds; a duration becomes one too. */
   | { type: 'datetime'; at: number }
   | { type: 'shift'; by: number }
   | { type: 'offset'; offset: number }
@@ -24,10 +24,10 @@ export function toPlace({ topic, partition }: { topic: string; partition: number
 }
 
 /**
- * Plans a move of a group. Every offset is brought into what the topic has, as kafka-consumer-groups does.
+ * Plans a move of a group. Offsets are clamped to those that the partition has, as kafka-consumer-groups does.
  *
- * @param partitions the partitions to be moved, as the group stands in them
- * @param atTime for a datetime: first offset not older than it, by {@link toPlace}
+ * @param partitions the partitions to move, with the group's offsets
+ * @param atTime for a datetime, the first offset that is not older, by {@link toPlace}
  */
 export function planMoves(
   partitions: readonly PartitionLag[],
@@ -64,7 +64,7 @@ function planOffsets(
   }
 }
 
-/** The offset that is asked for, or null if there is nothing to do. */
+/** The offset that the target asks for, or null if there is nothing to do. */
 function toWanted(
   p: PartitionLag,
   target: Exclude<Target, { type: 'offsets' }>,

@@ -3,9 +3,9 @@ import type { Operator } from '../operator.ts'
 import type { CommittedOffsets, OffsetsReport } from './report.ts'
 
 /**
- * Where groups stand in every partition of their topics.
+ * The offsets of groups in every partition of their topics.
  *
- * @param names empty: all of the stream's own groups
+ * @param names empty for all of the stream's own groups
  */
 export async function showOffsets(operator: Operator, names: readonly string[]): Promise<OffsetsReport> {
   const broker = await operator.broker()
@@ -13,7 +13,7 @@ export async function showOffsets(operator: Operator, names: readonly string[]):
   return Promise.all([...groups].map(([group, topics]) => broker.admin.readGroupLag(group, topics)))
 }
 
-/** What a group has committed, over all topics that it ever committed to. */
+/** A group's committed offsets, in all topics that it ever committed to. */
 export async function exportOffsets(operator: Operator, name: string): Promise<CommittedOffsets> {
   const broker = await operator.broker()
   const { group } = await resolveGroup(broker, name)

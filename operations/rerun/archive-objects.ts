@@ -28,15 +28,15 @@ export async function listTopic({ s3, prefix }: Archive, topic: string): Promise
   const keys: ArchiveKey[] = []
   for await (const path of s3.list(topicPrefix(prefix, topic))) {
     const key = parseObjectKey(path)
-    // A foreign file in the folder is no object.
+    // Other files may lie in the folder.
     if (key && path === objectKey(prefix, key)) keys.push(key)
   }
   return keys.sort(byPlace)
 }
 
 /**
- * Objects that may hold chosen records. Times are known by the dates of first records alone, so a day is left on
- * both sides: what a producer's clock put further away lies elsewhere.
+ * Objects that may hold chosen records. Only the date of an object's first record is known, so it allows a day on both
+ * sides: a record whose timestamp is further off is not found.
  *
  * @param keys of one topic, by partition, incarnation and first offset
  */
@@ -54,8 +54,8 @@ export function chooseObjects(keys: readonly ArchiveKey[], choice: Choice): Arch
 }
 
 /**
- * What chosen objects cover. Each ends where the next one of its log begins, so only the last of a log has to be
- * asked: an archive of a year has a million objects.
+ * The offsets that chosen objects cover. Each object ends where the next one of its log begins, so only the last of a
+ * log is read: an archive of a year has a million objects.
  *
  * @param chosen of `keys`
  * @param keys all of the topic, by partition, incarnation and first offset
@@ -77,8 +77,8 @@ export async function coverOffsets(
 }
 
 /**
- * Offset of an object's last row. The rows tell it where a tool that copied the archive has dropped the metadata; of
- * a damaged object, the last one that can be read.
+ * Offset of an object's last row, or of the last readable one if the object is damaged. It comes from the metadata, or
+ * from the rows if a tool that copied the archive dropped the metadata.
  */
 async function readLast(s3: S3, object: ArchiveKey & { path: string }): Promise<number> {
   const known = parseSummary((await s3.head(object.path))?.metadata ?? {})

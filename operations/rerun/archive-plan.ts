@@ -7,7 +7,7 @@ import { chooseObjects, coverOffsets, listTopic } from './archive-objects.ts'
 import type { Choice } from './bounds.ts'
 import type { Stretch } from './journal.ts'
 
-/** What to read from the archive; kept in the journal, so plain JSON. */
+/** What to read from the archive. The journal keeps it, so it is plain JSON. */
 export interface ArchiveChoice extends Choice {
   topics: readonly string[]
   user: number | null
@@ -27,7 +27,7 @@ export function resolveTopic(name: string, topology: Topology): Topic<SpotifyRes
   )
 }
 
-/** The objects that may hold chosen records, by place, with what they cover. */
+/** The objects that may hold chosen records, in the order of places, with the offsets that they cover. */
 export async function chooseFromArchive(archive: Archive, choice: ArchiveChoice): Promise<ArchiveObject[]> {
   const chosen: ArchiveObject[] = []
   for (const topic of choice.topics) {
@@ -37,7 +37,7 @@ export async function chooseFromArchive(archive: Archive, choice: ArchiveChoice)
   return chosen
 }
 
-/** Objects with offsets that the stretches of a run have not read. */
+/** Objects with offsets that a run has not read yet. */
 export function leftOf(objects: readonly ArchiveObject[], stretches: readonly Stretch[]): ArchiveObject[] {
   return objects.filter((object) => {
     const stretch = stretches.find((s) => sameLog(s, object))
@@ -45,7 +45,7 @@ export function leftOf(objects: readonly ArchiveObject[], stretches: readonly St
   })
 }
 
-/** For each log the offsets that its objects span. */
+/** For each log, the offsets from its first object to its last. */
 export function toStretches(objects: readonly ArchiveObject[]): Stretch[] {
   const logs = Map.groupBy(objects, (o) => `${o.topic}/${o.partition}/${o.incarnation ?? 0}`)
   return [...logs.values()].map(toStretch)

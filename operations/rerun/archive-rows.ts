@@ -9,7 +9,7 @@ import type { AvroSchema, SpotifyResponse } from '../../lib/topology.ts'
 
 export type Row = ArchivedRecord<SpotifyResponse>
 
-/** The object cannot be read, or not to its end. */
+/** An object cannot be read, or not to its end. */
 export class DamagedObjectError extends Error {
   override name = 'DamagedObjectError'
 }
@@ -17,7 +17,7 @@ export class DamagedObjectError extends Error {
 /**
  * Reads an object's rows in portions.
  *
- * @throws DamagedObjectError after the last portion that could be read; an outage of the store as it is
+ * @throws DamagedObjectError after the last readable portion; an outage of the store unchanged
  */
 export async function* readPortions(
   s3: S3,
@@ -45,8 +45,8 @@ export async function* readPortions(
 }
 
 /**
- * Rows as they are, checked against the object's name: one that was copied from elsewhere, or written by another
- * program, would put plays under places that are not theirs, or none at all without a word.
+ * Checks the rows against the object's name: an object that was copied from elsewhere or written by another program
+ * could store plays under wrong places, or silently none.
  */
 async function* ownRows(
   rows: AsyncIterable<ArchivedRecord>,
@@ -62,7 +62,7 @@ async function* ownRows(
   }
 }
 
-/** Whatever is wrong with the bytes is damage; the store being away is not. */
+/** Any fault of the bytes is damage; an outage of the store is not. */
 function rethrow(error: unknown): never {
   if (isKnownOutage(error) || error instanceof DamagedObjectError) throw error
   const name = error instanceof Error && error.name === 'NoSuchKey' ? 'it is gone' : messageOf(error)
@@ -70,9 +70,9 @@ function rethrow(error: unknown): never {
 }
 
 /**
- * A row as the record that it was; what could not be decoded when it was archived may be decodable by now.
+ * Turns a row back into its record. A value that could not be decoded when it was archived is decoded again.
  *
- * @param log the incarnation that the row's object belongs to
+ * @param object.incarnation the log that the row's object belongs to
  */
 export async function toRecord(
   row: Row,

@@ -12,10 +12,10 @@ import type { Sinks } from './run.ts'
 import type { Tally } from './tally.ts'
 
 const objectBytes = 64 << 20
-/** By the clock below, which `ripen` alone moves. */
+/** By the clock below, which only `ripen` moves. */
 const objectAgeMs = 1
 
-/** Sinks of the archiver: records that no object holds become objects, all others stay as they are. */
+/** The archiver's sinks: records that no object holds become objects; existing objects stay unchanged. */
 export async function archiveSinks(
   { s3, prefix }: Archive,
   of: { topics: readonly Topic[]; tally: Tally; log: Logger },
@@ -37,7 +37,7 @@ export async function archiveSinks(
     },
   }
   const formats = new RowFormats(of.topics)
-  // A clock that stands still while records come: objects close by their size, or where others begin.
+  // The clock stands still while records come: an object closes when it is full, or where an existing one begins.
   let time = 0
   const now = () => time
   const limits = { objectBytes, objectAgeMs, spoolDir: tmpdir() }

@@ -14,15 +14,15 @@ import { addMissing, emptyTally } from './tally.ts'
 interface ArchiveSourceOptions {
   archive: Archive
   broker: Broker
-  /** By place. */
+  /** In the order of places. */
   objects: readonly ArchiveObject[]
-  /** Gives a row of a topic its value's bytes, where they are wanted. */
+  /** Makes the bytes of a row's value; absent if the sinks do not need them. */
   toBytes?: ((row: Row, schema: AvroSchema) => Promise<Buffer | null>) | undefined
-  /** Notes what is damaged or missing. */
+  /** Counts damaged objects and missing offsets. */
   tally: Tally
 }
 
-/** Reads records from the objects of the archive, several partitions at once. */
+/** Reads records from the objects of the archive, several partitions concurrently. */
 export function archiveSource(options: ArchiveSourceOptions): Source {
   return {
     async read(stretches, reading) {
@@ -30,7 +30,7 @@ export function archiveSource(options: ArchiveSourceOptions): Source {
       const partitions = [...byPartition.values()].map(async (logs) => {
         for (const stretch of logs) await readLog(options, stretch, reading)
       })
-      // All of them end before their sinks are closed, whichever failed first.
+      // Wait for all, also after a failure: then the caller may close their sinks.
       const failed = (await Promise.allSettled(partitions)).find((p) => p.status === 'rejected')
       if (failed) throw failed.reason
     },
@@ -76,13 +76,13 @@ async function readObject(
   if (missing) addMissing(tally, [missing])
 }
 
-/** Clocks that are behind may say of a page that it is older than what it shows. */
+/** A clock that is behind may date a page before the plays that it shows. */
 const clockMs = 30 * 86_400_000
 
 /**
- * All pages that the archive holds from a time on.
+ * All archived pages that may show plays from a time on.
  *
- * @param since of the plays that are looked for, Unix ms
+ * @param since the earliest time of the plays, in Unix ms
  */
 export async function* pagesInArchive(
   { archive, broker }: Pick<ArchiveSourceOptions, 'archive' | 'broker'>,

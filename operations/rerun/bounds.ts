@@ -13,17 +13,17 @@ export const bound = z.union([
 
 export type Bound = z.infer<typeof bound>
 
-/** What to run again of a topic. */
+/** The part of a topic to run again. */
 export interface Choice {
-  /** null: from its first record. */
+  /** Null for its first record. */
   from: Bound | null
-  /** null: up to its end. */
+  /** Null for its end. */
   to: Bound | null
-  /** null: all. */
+  /** Null for all partitions. */
   partitions: readonly number[] | null
 }
 
-/** First offset not older than a bound's time, by partition; absent for bounds that are no times. */
+/** By partition, the first offset not older than a bound's time; absent for other bounds. */
 export interface OffsetsAtTimes {
   from?: ReadonlyMap<number, number>
   to?: ReadonlyMap<number, number>
@@ -36,7 +36,7 @@ export interface Range {
   to: number
 }
 
-/** The chosen ranges within what the partitions have; those without a record are left out. */
+/** The chosen ranges, cut to what the partitions have; empty ones are left out. */
 export function toRanges(ends: readonly PartitionEnds[], choice: Choice, at: OffsetsAtTimes): Range[] {
   return ends
     .filter(({ partition }) => choice.partitions?.includes(partition) ?? true)
@@ -54,7 +54,7 @@ export interface Limits {
   times: { from: number; to: number }
 }
 
-/** The limits of a partition; null: it is not chosen at all. */
+/** The limits of a partition, or null if the partition is not chosen. */
 export function toLimits(choice: Choice, partition: number): Limits | null {
   const { from, to } = choice
   if (!(choice.partitions?.includes(partition) ?? true)) return null
@@ -76,7 +76,7 @@ export function isWithin({ offsets, times }: Limits, record: { offset: number; t
   return offset >= offsets.from && offset < offsets.to && timestamp >= times.from && timestamp < times.to
 }
 
-/** Whether one of these says offsets, which are those of a single topic. */
+/** Whether one of the bounds names offsets, which make sense for one topic only. */
 export function sayOffsets(...bounds: (Bound | null | undefined)[]): boolean {
   return bounds.some((b) => b?.type === 'offset' || b?.type === 'offsets')
 }

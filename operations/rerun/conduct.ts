@@ -10,7 +10,7 @@ import type { Rerun, RerunOptions, RerunReport } from './run.ts'
 import { carryOut } from './run.ts'
 import { emptyTally } from './tally.ts'
 
-/** A broker that is away does not hold the report up. */
+/** Closing waits no longer than this, so a broker that is away does not delay the report. */
 const closeWithinMs = 1_000
 
 export interface Opening {
@@ -18,22 +18,22 @@ export interface Opening {
   verdicts: Verdicts | undefined
 }
 
-/** What differs between a replay and a restore. */
+/** The steps in which a replay and a restore differ. */
 export interface Conducted<P> {
   name: RunName
   resume: Resume
   plan: () => Promise<Plan>
-  /** What of the run may remove plays; null: nothing. */
+  /** The part of the run that may remove plays, or null if none can. */
   judge: (run: Run) => Promise<Judged | null>
-  /** What a run would do. */
+  /** Reports what a run would do. */
   show: (run: Run, of: { unfinished: OpenRun[]; unclaimed: Removals | null }) => Promise<P>
-  /** Opens what carries the run out; it ends with the scope. */
+  /** Opens what the run needs; the scope closes it. */
   open: (run: Run, of: Opening) => Promise<Omit<Rerun, 'run' | 'name'>>
 }
 
 /**
- * Plans a rerun or takes up one that was cut short, judges what it would remove, and carries it out where it is to be
- * executed. The run is noted down only then: what is refused leaves nothing behind.
+ * Plans a rerun or resumes one that was cut short, judges which plays it would remove, and with `execute` carries it
+ * out. Only then does it write the run to the journal, so a refused run leaves no trace.
  */
 export async function conduct<P>(
   operator: Operator,

@@ -13,16 +13,16 @@ import { addDeadLetters } from './tally.ts'
 export interface DeadLetterPublisherOptions {
   broker: Broker
   scope: Scope
-  /** Group in whose name the records die. */
+  /** The group that the dead letters name. */
   group: string
-  /** false: they are counted and named only. */
+  /** If false, dead letters are only counted and listed. */
   publish: boolean
   tally: Tally
 }
 
 /**
- * Publishes dead letters as the live group does, behind the same flood valve. What lies in their topic already is
- * counted, and not reported again.
+ * Publishes dead letters as the live group does, behind the same flood valve. Letters that are in their topic already
+ * are counted but not published again.
  */
 export function deadLetterPublisher(options: DeadLetterPublisherOptions): FeederOptions['onDeadLetters'] {
   const { broker, scope, group, publish, tally } = options

@@ -5,44 +5,44 @@ import type { OpenSink, PartitionSink, Settled } from '../../lib/kafka/sink.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { Stretch } from './journal.ts'
 
-/** Records of one partition in offset order, after those that were fed before. */
+/** The next records of a partition, in offset order. */
 export interface Portion {
   stretch: Stretch
-  /** Those that are wanted. */
+  /** Only those that are wanted. */
   records: DecodedRecord<SpotifyResponse>[]
-  /** Records that were read for this portion, wanted or not, and the offset of the last of them. */
+  /** The number of records read for this portion, wanted or not, and the offset of the last. */
   read: number
   through: number
 }
 
 export interface FeederOptions {
   openSink: OpenSink<SpotifyResponse>
-  /** Makes the dead letters of records of one partition durable, before their place is noted down. */
+  /** Makes the dead letters of one partition's records durable, before `stretch.next` moves past them. */
   onDeadLetters: (letters: DeadLetter[], of: { place: string; records: Portion['records'] }) => Promise<void>
-  /** So many more records, of which so many were wanted, have their effect. */
+  /** Called with the number of further records whose effect is durable: all that were read, and the wanted ones. */
   onSettled: (settled: { read: number; wanted: number }) => void
   signal: AbortSignal
 }
 
-/** As many partitions at a time as the loader itself works on. */
+/** As many as the batches that the loader works on at a time. */
 const partitionsAtATime = 3
 const portionsWaiting = 6
-/** A sink may need several: what a twin's object lacks goes into another one. */
+/** A sink may need several rounds: records that another archiver's object lacks go into one more object. */
 const mostRounds = 1_000
 
 interface PartitionFeed {
   /** `topic/partition`. */
   place: string
   sink: PartitionSink<SpotifyResponse>
-  /** Ends when all portions of the partition so far have. */
+  /** Resolves when all portions of the partition so far are written. */
   tail: Promise<void>
-  /** Portions whose effect is not durable yet. Without their records: an object may take a million of them. */
+  /** Portions whose effect is not durable yet, without their records: an object may hold a million. */
   held: Held[]
 }
 
 interface Held {
   stretch: Stretch
-  /** Offset of the last record that was wanted; null: none was. */
+  /** Offset of the last wanted record, or null if none was wanted. */
   last: number | null
   through: number
   read: number
@@ -50,13 +50,14 @@ interface Held {
 }
 
 /**
- * Feeds sinks as the live consumer does: one call at a time for a partition, several partitions at once; effect,
- * dead letters, and only then the place (`stretch.next`). After a failure nothing more is written.
+ * Feeds sinks as the live consumer does: one call at a time for a partition, several partitions concurrently. The
+ * effect comes first, then the dead letters, and only then the place (`stretch.next`). After a failure it writes
+ * nothing more.
  */
 export class Feeder {
   readonly #o: FeederOptions
   readonly #limit = pLimit(partitionsAtATime)
-  /** By topic and partition: logs of one partition come one after the other. */
+  /** By topic and partition; the logs of a partition share a feed, one after the other. */
   readonly #feeds = new Map<string, PartitionFeed>()
   #waiting = 0
   #wake: (() => void)[] = []
@@ -66,7 +67,7 @@ export class Feeder {
     this.#o = options
   }
 
-  /** Resolves when there is room for more. @throws what a sink threw meanwhile */
+  /** Resolves when there is room for more. @throws the first error of a sink */
   async feed(portion: Portion): Promise<void> {
     const feed = this.#feedOf(portion.stretch)
     this.#waiting++
@@ -86,9 +87,9 @@ export class Feeder {
   }
 
   /**
-   * Waits until the effect of all that was fed is durable.
+   * Waits until the effect of all portions is durable.
    *
-   * @param ripen says that no record follows, to sinks that hold some back until their clock moves
+   * @param ripen moves the clock of sinks that hold records back, because no record follows
    */
   async finish(ripen: () => void = () => undefined): Promise<void> {
     await Promise.all([...this.#feeds.values()].map((feed) => feed.tail))
@@ -123,7 +124,7 @@ export class Feeder {
     const { stretch, records, through, read } = portion
     feed.held.push({ stretch, last: records.at(-1)?.offset ?? null, through, read, wanted: records.length })
     if (records.length === 0) {
-      // Nothing wanted, so nothing to wait for; but not before what the sink may hold.
+      // The portion needs no effect, but settles only after the earlier ones that the sink may hold.
       await this.#settle(feed, { through: null, deadLetters: [], records })
       return
     }

@@ -8,7 +8,7 @@ import type { Broker } from '../operator.ts'
 import { resolveTopic } from './archive-plan.ts'
 import type { Row } from './archive-rows.ts'
 
-/** The framing of rows of several topics. */
+/** Makes the bytes of rows of several topics. */
 export function rowFraming({ client, topology }: Broker, topics: readonly string[]): Framing['toBytes'] {
   const framings = new Map(
     topics.map((topic) => {
@@ -18,7 +18,7 @@ export function rowFraming({ client, topology }: Broker, topics: readonly string
   return async (row, schema) => (await framings.get(row.topic)?.toBytes(row, schema)) ?? null
 }
 
-/** Gives rows their value's bytes as they lay in the topic: schema id and Avro binary. */
+/** Makes the bytes of a row's value as they lay in the topic: schema id and Avro binary. */
 export interface Framing {
   /** @param schema of the object that holds the row */
   toBytes(row: Row, schema: AvroSchema): Promise<Buffer | null>
@@ -31,8 +31,8 @@ interface Writer {
 }
 
 /**
- * The archive keeps the schema, not its id, and without its comments: the id is that of the version of the subject
- * which is the same but for them.
+ * The archive keeps the writer's schema without its id and its comments. The id is that of the subject's version with
+ * the same schema, comments aside.
  *
  * @param registryUrl the Confluent API
  */
@@ -46,7 +46,7 @@ export function openFraming(registryUrl: string, subject: string): Framing {
       const key = JSON.stringify(own)
       const known = writers.get(key) ?? findWriter(registry, subject, own)
       writers.set(key, known)
-      // A look-up that failed is made again: it says nothing of the next one.
+      // A lookup that failed may succeed for the next row.
       known.catch(() => writers.delete(key))
       const { head, type } = await known
       return Buffer.concat([head, type.toBuffer(row.value)])
@@ -54,7 +54,7 @@ export function openFraming(registryUrl: string, subject: string): Framing {
   }
 }
 
-/** The schema of the values within the schema of the rows. */
+/** The schema of the values, out of the schema of the rows. */
 function valueSchema(schema: AvroSchema): AvroSchema {
   const union = schema.fields.find((f) => f.name === 'value')?.type
   const own = Array.isArray(union) ? union.find((t) => typeof t === 'object' && t !== null) : null
@@ -82,7 +82,7 @@ async function findWriter(registry: Registry, subject: string, own: AvroSchema):
   )
 }
 
-/** A schema without comments, in one form. */
+/** The schema without comments, in a canonical form. */
 function toForm(schema: object): string {
   return JSON.stringify(avsc.Type.forSchema(schema as avsc.Schema).schema({ exportAttrs: true }))
 }

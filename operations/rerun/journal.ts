@@ -4,7 +4,7 @@ import { OperatorFault } from '../fault.ts'
 import type { Tally } from './tally.ts'
 import { emptyTally } from './tally.ts'
 
-/** One partition of a rerun, or one log of it in the archive, and how far it has come. */
+/** A partition of a rerun, or one of its logs in the archive, and how far the run has come in it. */
 export const stretch = z.object({
   topic: z.string(),
   partition: z.int(),
@@ -19,14 +19,14 @@ export const stretch = z.object({
 
 export type Stretch = z.infer<typeof stretch>
 
-/** What a rerun does: enough to go on with it. */
+/** What a rerun does; enough to resume it. */
 export interface Plan {
   stretches: Stretch[]
-  /** The command's own choices, as it wants them back. */
+  /** The command's own choices, in its own form. */
   choice: Record<string, unknown>
 }
 
-/** A run of a command, as its row tells. */
+/** A run of a command, as its row holds it. */
 export interface Run {
   id: number
   plan: Plan
@@ -35,19 +35,19 @@ export interface Run {
 
 export interface RunName {
   command: 'replay' | 'restore' | 'restore --to-topic'
-  /** The group or the topics. */
+  /** The group of a replay; `archive` for a restore. */
   subject: string
 }
 
-/** The run to go on with: its id, or the latest that was cut short; null: a new one. */
+/** The run to resume: its id, or the latest that was cut short; null for a new run. */
 export type Resume = number | 'latest' | null
 
-/** The command that goes on with a run. */
+/** The command line that resumes a run. */
 export function toResume({ command, subject }: RunName, id: number): string {
   return `songswap ${command}${command === 'replay' ? ` ${subject}` : ''} --resume ${id} --execute`
 }
 
-/** Longer than the pauses between two notes: a run whose process was killed is free again after as long. */
+/** Longer than the interval between two saves. A run whose process was killed can be resumed after this time. */
 const leaseSeconds = 10
 const lease = `now() + interval '${leaseSeconds} seconds'`
 
@@ -60,7 +60,7 @@ export async function beginRun(sql: Sql, name: RunName, run: Omit<Run, 'id'>): P
   return { plan: run.plan, tally: run.tally, id: rows[0]?.id ?? 0 }
 }
 
-/** Notes that rows were loaded from a file: that run ends with its process, and no replay is a rebuild after it. */
+/** Records that rows were loaded from a file, after which no replay is a rebuild. Such a run cannot be resumed. */
 export async function noteFile(sql: Sql): Promise<void> {
   await sql.query(
     `insert into reruns (command, subject, plan, tally, finished_at)
@@ -70,10 +70,10 @@ export async function noteFile(sql: Sql): Promise<void> {
 }
 
 /**
- * The run to go on with.
+ * Reads the run to resume.
  *
- * @param of.execute it is taken over: nobody else can, until it ends
- * @throws OperatorFault when there is none, or when its process is still at work
+ * @param of.execute takes the run's lease too, so that no other process can resume it meanwhile
+ * @throws OperatorFault when there is no such run, or when its process is still at work
  */
 export async function resumeRun(
   sql: Sql,
@@ -94,7 +94,7 @@ export async function resumeRun(
      returning id, plan, tally`,
     [known.id, of.execute],
   )
-  // A run of an older version counts less.
+  // The tally of a run of an older version may lack some counts.
   if (rows[0]) return { ...rows[0], tally: { ...emptyTally(), ...rows[0].tally } }
   throw new OperatorFault(
     `Run ${known.id} is at work`,
@@ -102,7 +102,7 @@ export async function resumeRun(
   )
 }
 
-/** Notes down how far a run has come. Whoever resumes it does again what came after the last note. */
+/** Saves how far a run has come. A process that resumes it repeats what came after the last save. */
 async function saveRun(sql: Sql, run: Run, state: 'going' | 'stopped' | 'finished'): Promise<void> {
   await sql.query(
     `update reruns set plan = $2, tally = $3, updated_at = now(),
@@ -131,7 +131,7 @@ export async function openRuns(sql: Sql, name: RunName): Promise<OpenRun[]> {
   return rows
 }
 
-/** Records that are left to be read, by offsets. */
+/** How many offsets are left to read. */
 export function recordsLeft(stretches: readonly Stretch[]): number {
   return stretches.reduce((sum, s) => sum + Math.max(0, s.to - s.next), 0)
 }
@@ -139,14 +139,14 @@ export function recordsLeft(stretches: readonly Stretch[]): number {
 const savedEveryMs = 2_000
 
 /**
- * Notes a run down every two seconds until its end. A database that is away keeps the last note that it got: what
- * came after it is done again by whoever resumes.
+ * Saves a run every two seconds until its end. If the database is away, its row keeps the last save, and a process that
+ * resumes the run repeats what came after it.
  */
 export function keepNotes(sql: Sql, run: Run): { end: (finished: boolean) => Promise<void> } {
   const save = (state: Parameters<typeof saveRun>[2]) => saveRun(sql, run, state).catch(() => undefined)
   let saving: Promise<void> | null = null
   const timer = setInterval(() => {
-    // While the database hangs, notes do not queue up: the end would have to wait for all of them.
+    // While the database hangs, saves do not queue up: the end would wait for all of them.
     saving ??= save('going').finally(() => {
       saving = null
     })

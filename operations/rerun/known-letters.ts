@@ -4,10 +4,10 @@ import { readRange } from '../../lib/kafka/read-range.ts'
 import type { Broker } from '../operator.ts'
 import { readerGroup } from './topic-source.ts'
 
-/** Dead letters that lie in their topic, by {@link letterKey}. */
+/** The {@link letterKey}s of dead letters that are in their topic. */
 export type KnownLetters = Set<string>
 
-/** Two deaths of one record for one reason are one: what an operator does about them is the same. */
+/** Two dead letters of one record for one reason count as one: an operator treats them alike. */
 export function letterKey(of: {
   group: DeadLetterInfo['group']
   reason: string
@@ -17,7 +17,7 @@ export function letterKey(of: {
   return [of.group, topic, partition, offset, timestamp, of.reason].join(' ')
 }
 
-/** Reads all dead letters of a group that their topic still holds. */
+/** Reads the dead letters of a group that their topic still holds. */
 export async function readKnownLetters(broker: Broker, group: string): Promise<KnownLetters> {
   const { admin, client, topology } = broker
   const { name } = topology.deadLetters

@@ -11,10 +11,10 @@ import type { Rebuild } from '../../services/loader/rebuild.ts'
 import type { Tally } from './tally.ts'
 import { addRemoved } from './tally.ts'
 
-/** Records of one transaction; as many as the loader takes. */
+/** Most records of a transaction; as many as the loader takes. */
 export const loaderPortion = 100
 
-/** Sinks of one of the loader's groups: its own handlers, which count what they do. */
+/** Sinks with the handler of one of the loader's groups, which counts what it does in `tally`. */
 export function loaderSinks(of: {
   group: string
   topology: Topology
@@ -24,7 +24,7 @@ export function loaderSinks(of: {
   rerun: Rerun
 }): OpenSink<SpotifyResponse> {
   const { group, topology, sql, log, tally, rerun } = of
-  // What the commit leaves to be published is said by the rows: the loader's outbox finds it at its next sweep.
+  // The rows say what is left to publish after a commit: the loader's outbox finds it at its next sweep.
   const parts = { postgres: sql, memory: new Memory(), onCommitted: () => undefined, log }
   const handler =
     group === topology.groups.loaderHistory
@@ -58,13 +58,13 @@ export function loaderSinks(of: {
   return (_topic, _partition, signal) => handlerSink({ group, handler, log, signal })
 }
 
-/** The clock of Postgres: by it a play is judged that was ahead of the clock that fetched its page. */
+/** The time of Postgres, in Unix ms. It decides on plays that are ahead of the clock that fetched their page. */
 export async function readSureTime(sql: Sql): Promise<number> {
   const { rows } = await sql.query<{ now: Date }>('select now()')
   return rows[0]?.now.getTime() ?? 0
 }
 
-/** Sets to null what no page has said, once all of them were read. */
+/** Sets facts that no page has stated to null, once all pages were read. */
 export async function finishRebuild(sql: Postgres, rebuild: Rebuild, tally: Tally): Promise<void> {
   const { judged, rows } = await sql.transaction((sql) => rebuild.finish(sql))
   tally.unjudged = Math.max(0, tally.unjudged - judged)

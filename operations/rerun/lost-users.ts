@@ -10,8 +10,8 @@ interface Orphan {
 const shown = 10
 
 /**
- * The loader counts a partition's logs on from those that were restored: a database that was lost knows none. Which
- * topic the latest was read from is for the loader to find.
+ * Records the logs that were restored: a new database knows none, and the loader numbers the next log of a partition
+ * after them. The loader fills in the topic's id.
  */
 export async function noteLogs(sql: Sql, stretches: readonly Stretch[]): Promise<void> {
   const later = stretches.filter((s) => s.incarnation)
@@ -23,8 +23,8 @@ export async function noteLogs(sql: Sql, stretches: readonly Stretch[]): Promise
 }
 
 /**
- * After a loss of the database the users are gone, and ids would be given from 1 again, to people whose plays are
- * somebody else's: new ids begin after the highest one that anybody had.
+ * After a loss of the database, ids would begin at 1 again, and new users would get the plays of earlier ones. So new
+ * ids begin after the highest id in the plays and among erased users.
  */
 export async function continueUserIds(sql: Sql): Promise<void> {
   await sql.query(
@@ -36,8 +36,8 @@ export async function continueUserIds(sql: Sql): Promise<void> {
 }
 
 /**
- * Ids with plays and without a user, in order. Goes from one id to the next by the primary key: reading all plays would
- * take longer than a statement may.
+ * Ids with plays and without a user, in order. It goes from id to id along the primary key: reading all plays would
+ * exceed the limit on a statement's time.
  */
 const orphansSql = `
   with recursive holder (user_id) as (
@@ -52,13 +52,13 @@ const orphansSql = `
     and not exists (select from erased_users e where e.user_id = h.user_id)
   limit $1`
 
-/** More than these are not counted. */
+/** At most this many are counted. */
 const mostOrphans = 10_000
 
 /** Ids with plays and without an account. */
 export interface Orphans {
   ids: number
-  /** false: there may be more. */
+  /** If false, there may be more. */
   isAll: boolean
   /** The first ten. */
   first: Orphan[]
@@ -75,8 +75,8 @@ export async function readOrphans(sql: Sql): Promise<Orphans> {
 }
 
 /**
- * Users who were erased and of whom something is in the database again: the loader was quicker than the restore, or an
- * old dump was loaded.
+ * Erased users of whom something is in the database again: the loader was quicker than the restore, or an old dump was
+ * loaded.
  */
 export async function readReturned(sql: Sql): Promise<number[]> {
   const { rows } = await sql.query<{ id: number }>(

@@ -9,8 +9,8 @@ import type { ArchiveChoice } from './archive-plan.ts'
 import { resolveTopic } from './archive-plan.ts'
 
 /**
- * What lies between the last row of an object and the next object, and is in neither: the listing left an object out,
- * or the archive has a hole. Rows of erased users are missing lawfully: the object itself says how far it reaches.
+ * Offsets between an object's last row and the next object that are in neither: the listing left an object out, or the
+ * archive has a hole. Rows of erased users do not count as missing: the object says how far it reaches.
  */
 export async function missingAfter(
   s3: S3,
@@ -28,10 +28,10 @@ export async function missingAfter(
 }
 
 /**
- * What the archiver has committed and no listed object holds, at the ends of partitions that are to be restored to
- * their ends.
+ * Offsets at the end of partitions that the archiver has committed and no listed object holds. It returns none if the
+ * choice ends earlier.
  *
- * @param objects chosen ones
+ * @param objects the chosen ones
  */
 export async function missingAtEnd(
   { admin, topology }: Broker,
@@ -48,12 +48,12 @@ export async function missingAtEnd(
     const ends = committed.filter((c) => c.topic === topic && isChosen(c.partition))
     const ahead = new Map(ends.map((c) => [c.partition, c.offset]))
     const missing = missingOffsets(own, topic, ahead)
-    // Between objects it is known only when they are read.
+    // Holes between objects show only when the objects are read.
     return missing.filter(({ partition, to }) => to + 1 === ahead.get(partition))
   })
 }
 
-/** Whether holes between offsets mean anything: compaction makes them by itself. */
+/** Whether a hole between offsets means a loss; compaction leaves holes too. */
 export function isWholeLog({ topology }: Broker, topic: string): boolean {
   return !resolveTopic(topic, topology).cleanup.includes('compact')
 }

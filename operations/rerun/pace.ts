@@ -1,14 +1,14 @@
 import { pause } from '../../lib/backoff.ts'
 
-/** Keeps to a rate. */
+/** Limits a rate. */
 export interface Pace {
-  /** Most records to be handed over in one go, so that the pace is even. */
+  /** Most records for one call, so that the pace is even. */
   readonly portion: number
-  /** Waits until so many more records are due; returns at once when aborted. */
+  /** Waits until this many more records are due; returns at once when aborted. */
   wait(records: number): Promise<void>
 }
 
-/** @param perSecond records; null: as fast as it goes */
+/** @param perSecond records a second, or null for no limit */
 export function openPace(perSecond: number | null, options: { portion: number; signal: AbortSignal }): Pace {
   const { signal } = options
   if (perSecond === null) return { portion: options.portion, wait: async () => undefined }
@@ -18,7 +18,7 @@ export function openPace(perSecond: number | null, options: { portion: number; s
     async wait(records) {
       const now = performance.now()
       const ms = dueAt - now
-      // Time that passed unused is not made up for: the rate is what the database is to be spared from.
+      // A slow phase is not made up for: the rate protects the database from peaks.
       dueAt = Math.max(dueAt, now) + (records * 1000) / perSecond
       if (ms > 0) await pause(ms, signal)
     },

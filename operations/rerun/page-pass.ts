@@ -13,16 +13,16 @@ import { withPatience } from './patience.ts'
 import type { RerunOptions, Source, Wanted } from './run.ts'
 import { feed } from './run.ts'
 
-/** Pages to be read without any effect. */
+/** Pages to read without any effect. */
 export interface PagePass {
-  /** Of one topic; they stay as they are. */
+  /** Of one topic; not modified. */
   stretches: readonly Stretch[]
   source: Source
   wanted: Wanted
   rate: number | null
 }
 
-/** Reads pages as the loader does and hands over what they are: nothing is written. */
+/** Parses pages as the loader does and passes them to `onPages`; writes nothing. */
 export async function passOver(
   operator: Operator,
   { stretches, source, wanted, rate }: PagePass,

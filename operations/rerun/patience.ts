@@ -3,16 +3,16 @@ import { isKnownOutage } from '../../lib/errors.ts'
 import { FloodError } from '../../lib/kafka/flood-valve.ts'
 import { describe } from '../fault.ts'
 
-/** Without any progress for this long a command gives up; what it did is noted down. */
+/** A command stops after this long without progress; its journal keeps what it did. */
 const patienceMs = 5 * 60_000
 const firstPauseMs = 1_000
 const longestPauseMs = 15_000
 
 /**
- * Does a work that goes on where it stood, again after each outage, as long as it gets on between them.
+ * Runs resumable work, and runs it again after each outage while it makes progress.
  *
- * @param options.progress grows with what was done
- * @throws what is no outage at once, and the outage that outlasts the patience
+ * @param options.progress a count that grows with the work
+ * @throws any other error at once, and an outage that outlasts the patience
  */
 export async function withPatience(
   work: () => Promise<void>,
@@ -26,7 +26,7 @@ export async function withPatience(
       return await work()
     } catch (error) {
       if (signal.aborted) return
-      // A flood of dead letters does not go away by waiting: the parser is what it is.
+      // Waiting does not end a flood of dead letters: the same records fail again.
       if (!isKnownOutage(error) || error instanceof FloodError) throw error
       if (progress() > seen) {
         seen = progress()

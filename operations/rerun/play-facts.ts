@@ -6,9 +6,8 @@ import { Sightings } from '../../services/loader/sightings.ts'
 import type { PlayLine } from '../account/play-line.ts'
 
 /**
- * What exported plays say of their tracks, as of the time at which that was fetched: facts that were old when they
- * were exported are old here too, and newer ones stay. A line from before that time was exported says nothing later
- * than the play itself.
+ * The facts about tracks in exported plays, dated by the time at which they were fetched, so that newer facts in the
+ * catalogue stay. In older exports, which lack that time, they are dated by the play.
  */
 export function toFacts(plays: readonly PlayLine[]): Catalogue {
   const sightings = new Sightings()

@@ -5,14 +5,14 @@ import type { PlayLine } from '../account/play-line.ts'
 import { toFileLog } from '../account/play-line.ts'
 
 /**
- * Fewer than Spotify's window of 50. Between plays that one page showed there may be others which the page before had
- * shown, so these pages are marked as excerpts too: they reveal no gap.
+ * Fewer than Spotify's window of 50. Between two plays of a page there may be plays that an earlier page showed first,
+ * so these pages also carry the excerpt header: they reveal no gap.
  */
 const largestPage = 49
 
 /**
- * Exported plays as the pages that showed them, as far as they lie side by side. Of tracks they show the ids alone:
- * what is said of them has a time of its own, see {@link toFacts}.
+ * Groups neighbouring exported plays into the pages that showed them. The pages contain only the ids of tracks: the
+ * facts about tracks have times of their own, see {@link toFacts}.
  */
 export function toPages(plays: readonly PlayLine[], topic: string): DecodedRecord<SpotifyResponse>[] {
   const pages: PlayLine[][] = []
@@ -40,7 +40,7 @@ function samePage(a: PlayLine, b: PlayLine): boolean {
 function toPage(plays: readonly PlayLine[], topic: string): DecodedRecord<SpotifyResponse> {
   const [first] = plays
   if (!first) throw new TypeError('A page has at least one play')
-  // When the page was fetched is not exported; it was stored right after.
+  // The export lacks the time of the fetch; the page was stored right after it.
   const fetchedAt = Date.parse(first.ingestedAt)
   const timestamp = first.page.timestamp === undefined ? null : Date.parse(first.page.timestamp)
   const headers = [{ name: excerptHeader, value: Buffer.from('1') }]

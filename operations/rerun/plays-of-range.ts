@@ -2,10 +2,10 @@ import type { Sql } from '../../lib/postgres.ts'
 import { readLogNumber } from '../../services/loader/log-number.ts'
 import type { Stretch } from './journal.ts'
 
-/** Offsets whose plays are counted by one statement: no statement may take longer than a minute. */
+/** Offsets whose plays one statement counts, so that it stays below the limit of a minute. */
 const offsetsAtATime = 1_000_000
 
-/** Whether there are any plays that a page may own: a lost database has none to be judged. */
+/** Whether any play belongs to a page; a new database has none to judge. */
 export async function holdsPlays(sql: Sql): Promise<boolean> {
   const { rows } = await sql.query<{ found: boolean }>(
     'select exists (select from plays where page_incarnation >= 0) as found',
@@ -13,14 +13,14 @@ export async function holdsPlays(sql: Sql): Promise<boolean> {
   return rows[0]?.found ?? true
 }
 
-/** Counts the plays that are stored as those of pages of a range. */
+/** Counts the plays that name pages of the stretches. */
 export async function countPlays(
   sql: Sql,
   { stretches, user }: { stretches: readonly Stretch[]; user: number | null },
 ): Promise<number> {
   let plays = 0
   for (const { topic, partition, incarnation, from, to } of stretches) {
-    // A stretch of the topic is of its latest log.
+    // A stretch of a topic belongs to the partition's latest log.
     const log = incarnation ?? (await readLogNumber(sql, { topic, partition }))
     for (let first = from; first < to; first += offsetsAtATime) {
       const { rows } = await sql.query<{ n: number }>(

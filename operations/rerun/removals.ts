@@ -10,9 +10,9 @@ import { passOver } from './page-pass.ts'
 import { countPlays, holdsPlays } from './plays-of-range.ts'
 import type { RerunOptions, Source, Wanted } from './run.ts'
 
-/** Without `allowedPercent`, so many percent of the plays of the range may be removed, … */
+/** Without `allowedPercent`, this percentage of the plays of the range may be removed. */
 const allowedByDefault = 1
-/** … and always the plays of one page: a bug that shows on one page alone is mended without a question. */
+/** The plays of one page may always be removed: repairing a fault of a single page needs no confirmation. */
 const alwaysAllowed = 50
 const shown = 5
 
@@ -42,26 +42,25 @@ export const removals = z.object({
 
 export type Removals = z.infer<typeof removals>
 
-/** What is read to judge plays. */
+/** What to read to judge plays. */
 export interface Judged {
-  /** The stretches of pages that are to be run again; they stay as they are. */
+  /** The stretches of pages to run again; not modified. */
   stretches: readonly Stretch[]
   source: Source
   wanted: Wanted
   user: number | null
   rate: number | null
-  /** null: as by default. */
+  /** Null for the default. */
   allowedPercent: number | null
-  /** Plays that the run has removed before it was resumed. */
+  /** Number of plays that the run removed before it was resumed. */
   removedBefore: number
-  /** All pages that may claim plays of these users, which were played at this time (Unix ms) or later. */
+  /** All pages that may claim plays from this time (Unix ms) on. */
   otherPages: (since: number) => AsyncIterable<{ source: Source; stretches: Stretch[] }>
 }
 
 /**
- * Finds the plays that a rerun would remove: those that their own page does not claim, by what the parser makes of it
- * now, and no other page does. The range is read once; the other pages of the users are read only where there are such
- * plays. Changes nothing.
+ * Finds the plays that a rerun would remove: as the parser reads the pages now, neither their own page nor another one
+ * claims them. It reads the range once, and the users' other pages only if needed. It changes nothing.
  */
 export async function judgePlays(
   operator: Operator,
@@ -99,7 +98,7 @@ export async function judgePlays(
   return { removals: found, verdicts }
 }
 
-/** Rows of other pages that claim plays, by key: the first page that is found. */
+/** By play key, the row of the first other page that claims the play. */
 async function findClaims(
   operator: Operator,
   of: { unclaimed: ReadonlyMap<string, UnclaimedPlay>; judged: Judged; options: RerunOptions },
@@ -128,7 +127,7 @@ async function findClaims(
   return claims
 }
 
-/** @throws OperatorFault when a run would remove more than it may */
+/** @throws OperatorFault when a run would remove more plays than allowed */
 export function refuseMany({ plays, ofPlays, needsPercent }: Removals): void {
   if (needsPercent === null) return
   throw new OperatorFault(

@@ -26,15 +26,15 @@ import { pagesOf } from './wanted.ts'
 import { isWhole } from './whole.ts'
 
 export interface ReplayChoice extends Choice {
-  /** As the operator calls it. */
+  /** By the name that the operator uses. */
   group: string
   user: number | null
-  /** Records a second; null: as fast as it goes. */
+  /** Records a second, or null for no limit. */
   rate: number | null
-  /** false: dead letters are counted, and none is published. */
+  /** If false, dead letters are counted but not published. */
   deadLetters: boolean
   resume: Resume
-  /** Percent of the plays of the range that may be removed; null: the default. */
+  /** Percentage of the plays of the range that may be removed, or null for the default. */
   allowedPercent: number | null
 }
 
@@ -53,11 +53,10 @@ export type ReplayPlan = z.infer<typeof replayPlan>
 export type ReplayReport = z.infer<typeof replayReport>
 
 /**
- * Runs a group's handler again over a range of its topic, beside the live group. Rows that a wrong parser wrote are
- * brought to what the parser makes of the same records now.
+ * Runs a group's handler again over a range of its topic, beside the live group. It corrects rows that an earlier
+ * parser wrote to what the present parser makes of the same records.
  *
- * @throws OperatorFault for a choice that makes no sense, when too many plays would be removed, and for a flood of
- * dead letters
+ * @throws OperatorFault for an invalid choice, when it would remove too many plays, and for a flood of dead letters
  */
 export async function replay(
   operator: Operator,
@@ -104,7 +103,7 @@ async function planReplay(
 ): Promise<Plan> {
   const planned = []
   for (const topic of topics) planned.push(...(await planTopic(broker, topic, choice)))
-  // What the live archiver has not put yet is its own: a second object would only get into its way.
+  // Records after the live archiver's offset are left to it: a second object would get in its way.
   const stretches = kind === 'archive' ? await upToCommitted(broker, group, planned) : planned
   return { stretches, choice: { user: choice.user } }
 }
@@ -153,7 +152,7 @@ async function toRerun(
     total: recordsLeft(plan.stretches),
     source: topicSource(broker, tally),
     pace: openPace(choice.rate, { portion: loaderPortion, signal }),
-    // The archiver leaves nothing out: its objects have no holes.
+    // The archiver needs every record: its objects have no holes.
     openWanted: async () => (kind === 'archive' ? () => true : pagesOf(sql, { user: userOf(plan) })),
     openSinks: async () => ({ ...sinks, onDeadLetters }),
     async finish() {

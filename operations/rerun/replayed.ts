@@ -5,11 +5,11 @@ import { OperatorFault } from '../fault.ts'
 import { resolveGroup } from '../groups.ts'
 import type { Broker } from '../operator.ts'
 
-/** The group whose handler is to run again. */
+/** The group whose handler runs again. */
 export interface Replayed {
   group: string
   topics: readonly Topic[]
-  /** The loader's handlers settle at once and may pass records over; the archiver's do neither. */
+  /** The loader's handlers settle at once and may skip records; the archiver's sinks do neither. */
   kind: 'history' | 'metadata' | 'archive'
 }
 
@@ -29,7 +29,7 @@ export async function resolveReplayed(broker: Broker, name: string): Promise<Rep
   throw new OperatorFault(`${group} cannot be replayed`, why, { code: 'usage' })
 }
 
-/** Users who were erased and whose pages the topics may still hold: a new object has them again. */
+/** Erased users whose pages the topics may still hold: new objects may contain them again. */
 export async function readErasedOf(sql: Sql, { topics }: Replayed): Promise<number[]> {
   const keptDays = Math.max(...topics.map((t) => t.retentionDays ?? 0))
   const { rows } = await sql.query<{ user_id: number }>(

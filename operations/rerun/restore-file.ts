@@ -20,15 +20,15 @@ import { addDeadLetters, emptyTally } from './tally.ts'
 const playsAtATime = 2_000
 
 export interface FileChoice {
-  /** Opens the lines of `songswap account export`. */
+  /** Opens the output of `songswap account export`. */
   open: () => Readable
-  /** Only the plays of this user; null: all. */
+  /** Only the plays of this user, or null for all. */
   user: number | null
-  /** Loads them as the plays of this user; null: of the user that each line names. */
+  /** Loads the plays as this user's, or if null as those of the user that each line names. */
   as: number | null
 }
 
-/** Loads plays from an export. @returns also the lines that are no plays, and whether it was read to its end */
+/** Loads plays from an export. @returns also faulty lines, and whether the export was read to its end */
 export async function restoreFile(
   operator: Operator,
   choice: FileChoice,
@@ -57,7 +57,7 @@ export async function restoreFile(
   return { report, faults, isWhole }
 }
 
-/** Loads plays by the handler of the loader, and waits outages out. */
+/** Returns a function that loads plays by the loader's handler and waits outages out. */
 async function openLoad(
   operator: Operator,
   tally: Tally,
@@ -83,7 +83,7 @@ async function openLoad(
 }
 
 /**
- * Reads lines until their end or the abort; what is no play is named in `faults`, with its number.
+ * Reads lines until their end or the abort; adds lines that are not plays to `faults`, with their number.
  *
  * @throws OperatorFault when the file cannot be read
  */
@@ -108,7 +108,7 @@ async function* readPortions(
 }
 
 async function* readLines(source: Readable, signal: AbortSignal): AsyncGenerator<string> {
-  // A terminal on which nobody types would hold a Ctrl-C up.
+  // A read from an idle terminal would otherwise delay Ctrl-C.
   signal.addEventListener('abort', () => source.destroy(), { once: true })
   try {
     let rest = ''

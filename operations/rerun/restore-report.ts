@@ -8,7 +8,7 @@ import { removals } from './removals.ts'
 import { rerunReport } from './run.ts'
 import { missingOffsets } from './tally.ts'
 
-/** One topic of a restore, as it would be read. */
+/** What a restore would read of one topic. */
 export const topicSum = z.object({
   topic: z.string(),
   objects: z.int(),
@@ -58,7 +58,7 @@ export async function sumTopic(
   const held = (object: ArchiveObject) => {
     const { partition, firstOffset, lastOffset } = object
     const end = ends.get(partition)
-    // What an earlier log held is there no more, at whatever offsets.
+    // The topic no longer holds the records of an earlier log, even where offsets match.
     const isPresent = !own.some((o) => o.partition === partition && incarnationOf(o) > incarnationOf(object))
     if (!end || !isPresent) return 0
     return Math.max(0, Math.min(lastOffset + 1, end.end) - Math.max(firstOffset, end.start))

@@ -17,7 +17,7 @@ interface RestoreSinkOptions extends Opening {
   deadLetters: boolean
 }
 
-/** Where archived records go, by topic: to the handlers of the loader, or back into the topic. */
+/** By topic, the sinks of a restore: the loader's handlers, or the topic itself. */
 export async function restoreSinks(options: RestoreSinkOptions): Promise<(topic: string) => Promise<Sinks>> {
   const { operator, broker, tally, scope, verdicts, deadLetters } = options
   const { log } = operator

@@ -26,17 +26,17 @@ import { pagesInTopic } from './topic-source.ts'
 import { inRange, pagesOf } from './wanted.ts'
 
 export interface RestoreChoice extends Choice {
-  /** As the operator calls them; null: pages, then metadata. */
+  /** By the names that the operator uses, or null for pages, then metadata. */
   topics: readonly string[] | null
   user: number | null
-  /** Records a second; null: as fast as it goes. */
+  /** Records a second, or null for no limit. */
   rate: number | null
-  /** false: dead letters are counted, and none is published. */
+  /** If false, dead letters are counted but not published. */
   deadLetters: boolean
-  /** Puts the records back into their topic; else the loader's handlers store them. */
+  /** If true, the records go back into their topic; else the loader's handlers store them. */
   toTopic: boolean
   resume: Resume
-  /** Percent of the plays of the range that may be removed; null: the default. */
+  /** Percentage of the plays of the range that may be removed, or null for the default. */
   allowedPercent: number | null
 }
 
@@ -49,10 +49,9 @@ interface Going {
 }
 
 /**
- * Loads records from the archive by the handlers of the loader, or puts them back into their topic.
+ * Loads records from the archive by the loader's handlers, or puts them back into their topic.
  *
- * @throws OperatorFault for a choice that makes no sense, when too many plays would be removed, and for a flood of
- * dead letters
+ * @throws OperatorFault for an invalid choice, when it would remove too many plays, and for a flood of dead letters
  */
 export async function restore(
   operator: Operator,
@@ -104,7 +103,7 @@ function toChoice(
   )
   const byOffset = sayOffsets(from, to) || partitions
   if (byOffset && named.length > 1) throw usage('Partitions and offsets are those of one --topic')
-  // A user has pages alone: metadata belong to nobody.
+  // Only pages belong to a user; metadata do not.
   const own = user === null ? named : named.filter((t) => t === topology.recentlyPlayed.name)
   if (own.length === 0) throw usage('--user goes with spotify.recently-played alone')
   return { topics: own, from, to, partitions, user }
@@ -116,7 +115,7 @@ function usage(what: string): OperatorFault {
 
 interface Listed {
   choice: ArchiveChoice
-  /** Objects that may hold chosen records, and those of them that are not read yet. */
+  /** Objects that may hold chosen records, and those of them that the run has not read yet. */
   chosen: readonly ArchiveObject[]
   objects: readonly ArchiveObject[]
 }

@@ -13,7 +13,7 @@ import { tally } from './tally.ts'
 
 /** Where the records of a rerun come from: a topic or the archive. */
 export interface Source {
-  /** Reads what is left of stretches of one topic; the logs of a partition come one after the other. */
+  /** Reads the rest of stretches of one topic; the logs of a partition come one after the other. */
   read(stretches: readonly Stretch[], reading: Reading): Promise<void>
 }
 
@@ -21,18 +21,18 @@ export interface Reading {
   wanted: Wanted
   pace: Pace
   signal: AbortSignal
-  /** Takes what was read next of a stretch; resolves when there is room for more. */
+  /** Takes the next portion of a stretch; resolves when there is room for more. */
   take: (portion: Portion) => Promise<void>
 }
 
-/** Whether the sinks get a record; the others are only counted. */
+/** Whether the sinks get a record; other records are only counted. */
 export type Wanted = (
   record: Pick<RawRecord, 'key' | 'headers' | 'partition' | 'offset' | 'timestamp'>,
 ) => boolean
 
 /** Where the records go: rows of the loader, objects of the archive, or a topic. */
 export interface Sinks extends Pick<FeederOptions, 'openSink' | 'onDeadLetters'> {
-  /** Says that no record follows, to sinks that hold some back until their clock moves. */
+  /** Moves the clock of sinks that hold records back, because no record follows. */
   ripen?: () => void
 }
 
@@ -41,7 +41,7 @@ export interface Feeding extends Omit<Reading, 'take'>, Pick<FeederOptions, 'onS
   sinks: Sinks
 }
 
-/** Reads what is left of stretches of one topic into sinks; may be called again after an outage. */
+/** Feeds the rest of stretches of one topic to sinks; may be called again after an outage. */
 export async function feed(stretches: readonly Stretch[], feeding: Feeding): Promise<void> {
   const { source, sinks, onSettled, signal } = feeding
   const feeder = new Feeder({ ...sinks, onSettled, signal })
@@ -49,20 +49,19 @@ export async function feed(stretches: readonly Stretch[], feeding: Feeding): Pro
     const left = stretches.filter((s) => s.next < s.to)
     await source.read(left, { ...feeding, take: (portion) => feeder.feed(portion) })
     await feeder.finish(sinks.ripen)
-    // The last offsets of a range may be gone: compaction and an erasure leave them out.
+    // The last offsets of a range may be missing after compaction or an erasure.
     if (!signal.aborted) for (const s of stretches) s.next = s.to
   } finally {
     await feeder.close()
   }
 }
 
-/** How a rerun is watched and stopped. */
-/** What is left when a run is aborted is left for a later one. Progress counts the records that were read. */
+/** An aborted run can be resumed later. Progress counts the records read. */
 export interface RerunOptions extends Watch {
   execute: boolean
-  /** An outage is waited for. */
+  /** Called when the run waits for the end of an outage. */
   onWait?: (why: string) => void
-  /** The run ends with an error; `resume` is the command that goes on with it. */
+  /** Called when the run ends with an error; `resume` is the command line that resumes it. */
   onCutShort?: (run: number, resume: string) => void
 }
 
@@ -70,7 +69,7 @@ export interface Rerun {
   name: RunName
   run: Run
   topics: readonly string[]
-  /** Records to be read. */
+  /** Number of records to read. */
   total: number
   source: Source
   pace: Pace
@@ -78,7 +77,7 @@ export interface Rerun {
   prepare?: () => Promise<void>
   openWanted: (topic: string) => Promise<Wanted>
   openSinks: (topic: string) => Promise<Sinks>
-  /** Runs after the last record, or after the one at which the run was stopped. */
+  /** Runs after the last record, also when the run was stopped. */
   finish?: () => Promise<void>
 }
 
@@ -93,9 +92,9 @@ export const rerunReport = z.object({
 export type RerunReport = z.infer<typeof rerunReport>
 
 /**
- * Carries a run out to its end or its interruption: waits outages out, and notes down how far it comes.
+ * Carries a run out until its end or an abort. It waits outages out and keeps saving how far it has come.
  *
- * @throws OperatorFault for a flood of dead letters; anything else that stopped it, as it is
+ * @throws OperatorFault for a flood of dead letters; any other error unchanged
  */
 export async function carryOut(
   operator: Operator,

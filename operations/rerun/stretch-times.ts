@@ -5,13 +5,13 @@ import { readerGroup } from './topic-source.ts'
 
 const readWithinMs = 15_000
 
-/** Times of the first and of the last record of a stretch; null where they could not be read in time. */
+/** Times of the first and the last record of a stretch; null if it could not be read in time. */
 export interface StretchTimes {
   firstAt: Date | null
   lastAt: Date | null
 }
 
-/** Reads one record at each end of what is left of each stretch of the topic. */
+/** Reads the first and the last record of the rest of each stretch. */
 export async function readTimes(
   broker: Broker,
   stretches: readonly Stretch[],

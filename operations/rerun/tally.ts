@@ -13,7 +13,7 @@ export const missingOffsets = z.object({
   to: z.int().describe('included'),
 })
 
-/** What became of the records of a rerun. Kept in the journal, so plain JSON. */
+/** How the records of a rerun ended. The journal keeps it, so it is plain JSON. */
 export const tally = z.object({
   read: z.int().describe('records read within the range'),
   passedOver: z.int().describe('of these, records of other users or times, or of users who were erased'),
@@ -80,14 +80,14 @@ export function addDeadLetters(tally: Tally, letters: readonly DeadLetter[]): vo
   }
 }
 
-/** Counts plays that were removed, and keeps the first ones by name. */
+/** Counts removed plays, and keeps the first ones as examples. */
 export function addRemoved(tally: Tally, plays: readonly UnclaimedPlay[]): void {
   tally.removed += plays.length
   const left = examplesKept - tally.removedExamples.length
   tally.removedExamples.push(...plays.slice(0, left).map(toUnclaimedText))
 }
 
-/** Notes offsets that are in no object, once. */
+/** Adds offsets that no object holds, each range once. */
 export function addMissing(tally: Tally, found: readonly MissingOffsets[]): void {
   for (const range of found) {
     const text = toMissingText(range)

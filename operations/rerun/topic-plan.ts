@@ -21,7 +21,7 @@ async function offsetsAt({ admin }: Broker, topic: Topic, bound: Bound | null) {
   return bound?.type === 'time' ? admin.readOffsetsAt(topic.name, bound.at) : null
 }
 
-/** Stretches up to what a group has committed: what follows is its own. */
+/** Cuts stretches at a group's committed offsets: later records are left to the group. */
 export async function upToCommitted(
   { admin }: Broker,
   group: string,

@@ -8,7 +8,7 @@ import type { Tally } from './tally.ts'
 
 const origins = ['topic', 'partition', 'offset', 'timestamp'] as const
 
-/** Sinks that put records back into their partition, with their time, key and headers, and where they were. */
+/** Sinks that put records back into their partition, with their time, key, headers and original place. */
 export function topicSinks(producer: Producer, tally: Tally): OpenSink<SpotifyResponse> {
   return () => ({
     async write(records) {
@@ -32,7 +32,7 @@ export function topicSinks(producer: Producer, tally: Tally): OpenSink<SpotifyRe
   })
 }
 
-/** Whether a record was put there by a restore: its original lies elsewhere. */
+/** Whether a restore put the record there: its original lies elsewhere. */
 export function isCopy(record: Pick<RawRecord, 'headers'>): boolean {
   return headerText(record, restoreHeaders.offset) !== null
 }

@@ -7,12 +7,12 @@ import type { Reading, Source } from './run.ts'
 import type { Tally } from './tally.ts'
 import { planTopic } from './topic-plan.ts'
 
-/** Name of a temporary group that reads beside the live ones. */
+/** Name of a temporary group. */
 export function readerGroup({ client }: Broker): string {
   return `${client.config.prefix}songswap-replay-${crypto.randomUUID()}`
 }
 
-/** Reads records from Kafka, beside all groups. */
+/** Reads records from Kafka without touching the offsets of live groups. */
 export function topicSource(broker: Broker, tally: Pick<Tally, 'forgotten'>): Source {
   return {
     async read(stretches, reading) {
@@ -58,7 +58,7 @@ async function readTopic(
   })
 }
 
-/** What retention has removed since the plan was made will not come. */
+/** Counts records that retention removed after the plan was made, and moves the stretches past them. */
 async function skipForgotten(
   { admin }: Broker,
   stretches: readonly Stretch[],

@@ -4,7 +4,7 @@ import { isWithin, toLimits } from './bounds.ts'
 import { readErasedUsers } from './erased.ts'
 import type { Wanted } from './run.ts'
 
-/** Pages of the chosen user and range. Nothing of users who were erased, whatever is still held of them. */
+/** Pages of the chosen user and range, but never those of erased users. */
 export async function pagesOf(
   sql: Sql,
   { user, within }: { user: number | null; within?: Choice },

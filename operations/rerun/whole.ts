@@ -2,12 +2,12 @@ import type { Postgres } from '../../lib/postgres.ts'
 import type { Broker } from '../operator.ts'
 import type { Run, Stretch } from './journal.ts'
 
-/** Whether a run reads all pages that there ever were, in one go, so that it knows what no page has said. */
+/** Whether a run reads all pages that ever existed without a break, so that it knows which facts no page states. */
 export async function isWhole(broker: Broker, sql: Postgres, { plan, tally }: Run): Promise<boolean> {
   const { recentlyPlayed } = broker.topology
   if (typeof plan.choice.user === 'number') return false
   if (tally.read > 0 || plan.stretches.some(({ from }) => from > 0)) return false
-  // Pages of an earlier log are in the archive alone.
+  // Pages of an earlier log are only in the archive.
   const { rowCount } = await sql.query('select from log_incarnations where topic = $1 and incarnation > 0', [
     recentlyPlayed.name,
   ])
@@ -20,8 +20,8 @@ export async function isWhole(broker: Broker, sql: Postgres, { plan, tally }: Ru
 }
 
 /**
- * Whether the tables may say what other pages have said: a restore has loaded rows, from the archive or from a file, or
- * a play names a page outside the range.
+ * Whether the tables may hold facts from pages outside the range: a restore has loaded rows, from the archive or a
+ * file, or a play names a page outside the range.
  */
 async function readElsewhere(sql: Postgres, stretches: readonly Stretch[]): Promise<boolean> {
   const { rows } = await sql.query<{ found: boolean }>(

@@ -9,7 +9,7 @@ import type { KafkaParts, TopicEnds } from './read-kafka.ts'
 import type { BudgetStatus, GroupStatus, StatusReport, TopicStatus, UserSummary } from './report.ts'
 import { toConsumerStatus, toPollerStatus } from './services.ts'
 
-/** Judges what was read. */
+/** Judges the parts that were read. */
 export function toReport(parts: DatabaseParts & KafkaParts, now: Date): StatusReport {
   const topics = readValue(parts.topics)?.map(toTopicStatus) ?? null
   const groups = readValue(parts.groups)
@@ -61,7 +61,7 @@ function readValue<T>(part: Part<T>): T | null {
   return part.type === 'read' ? part.value : null
 }
 
-/** Parts that fail for one reason (their server is away) become one line. */
+/** Parts that fail for the same reason, such as a server that is away, become one line. */
 function toUnreadable(parts: DatabaseParts & KafkaParts): StatusReport['unreadable'] {
   const { users, plays, gaps, decided, traces, polling, budget, alerts, topics, groups } = parts
   const byError = new Map<string, string[]>()
@@ -75,7 +75,7 @@ function toUnreadable(parts: DatabaseParts & KafkaParts): StatusReport['unreadab
     const names = byError.get(part.error) ?? []
     byError.set(part.error, names.includes(name) ? names : [...names, name])
   }
-  // It says nothing more where Postgres is away.
+  // Where Postgres is away, the alerts fail with an error that is listed already.
   if (alerts.type === 'unreadable' && !byError.has(alerts.error)) byError.set(alerts.error, ['alerts'])
   return [...byError].map(([error, names]) => ({ part: names.join(', '), error }))
 }
@@ -85,7 +85,7 @@ function toTopicStatus(topic: TopicEnds): TopicStatus {
   return { ...topic, records }
 }
 
-/** That polling has stopped, and users who have not been polled for days: as the doctor fails on them. */
+/** Stopped polling, and users who were not polled for more than a day. The doctor fails on the same. */
 function toPollingProblems({ verdict, lastOkAt, now, unpolled }: PollingStanding): string[] {
   const last = lastOkAt === null ? 'ever' : `for ${toSpan(now - lastOkAt)}`
   const stopped = `polling has stopped: nobody has been polled ${last}, though users are due`
@@ -94,7 +94,7 @@ function toPollingProblems({ verdict, lastOkAt, now, unpolled }: PollingStanding
   return [...(verdict === 'stopped' ? [stopped] : []), ...(forDays.length > 0 ? [many] : [])]
 }
 
-/** That no user is active. Before the first user there is nothing to poll yet. */
+/** A problem if users exist and none is active. */
 function toUserProblems(users: UserSummary | null): string[] {
   if (!users) return []
   const count = Object.values(users.byStatus).reduce((sum, n) => sum + n, 0)
@@ -103,7 +103,7 @@ function toUserProblems(users: UserSummary | null): string[] {
     : []
 }
 
-/** A group without members is a service that is down; one that lags is shown, and no more. */
+/** Only stalls are problems: a group without members shows as a service that is down, and other lag is no problem. */
 function toStalls(groups: readonly GroupStatus[]): string[] {
   return groups
     .filter((g) => g.verdict === 'stall')

@@ -1,16 +1,16 @@
 import { late, within } from '../../lib/time-limit.ts'
 import { describe } from '../fault.ts'
 
-/** One part of the status, or why it cannot be read. */
+/** A part of the status, or why it cannot be read. */
 export type Part<T> = { type: 'read'; value: T } | { type: 'unreadable'; error: string }
 
-/** Bound of the reading of one part. */
+/** Time limit for one part. */
 const readWithinMs = 5_000
 
 /**
- * Reads one part. A fault of its own leaves the other parts alone.
+ * Reads one part. Its failure does not affect the other parts.
  *
- * @param who named when no answer comes in time
+ * @param who named in the error when no answer comes in time
  */
 export async function readPart<T>(read: () => Promise<T>, who = ''): Promise<Part<T>> {
   try {
@@ -23,7 +23,7 @@ export async function readPart<T>(read: () => Promise<T>, who = ''): Promise<Par
   }
 }
 
-/** Reads what needs `first`: without it, it is unreadable for the same reason. */
+/** Reads a part that needs `first`. If `first` is unreadable, so is the part, for the same reason. */
 export async function readAfter<A, T>(first: Part<A>, read: (value: A) => Promise<T>): Promise<Part<T>> {
   return first.type === 'read' ? readPart(() => read(first.value)) : first
 }

@@ -8,7 +8,7 @@ import type { AlertStatus } from './report.ts'
 
 const answerWithinMs = 4_000
 
-/** What the alerter met last, and whether the webhook is there. */
+/** The refusal that the alerter met, or else whether the webhook exists. */
 export async function readAlerts(sql: Sql, env: Env): Promise<AlertStatus> {
   const refusal = await readRefusal(sql)
   if (refusal) return { state: 'refused', ...refusal }

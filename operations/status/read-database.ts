@@ -20,10 +20,10 @@ export interface DatabaseParts {
   users: Part<UserSummary>
   plays: Part<PlaySummary>
   gaps: Part<{ open: number; users: number }>
-  /** Dead letters that an operator has decided on: by partition and offset in their topic. */
+  /** Partition and offset of the dead letters that an operator has decided on. */
   decided: Part<{ partition: number; offset: number }[]>
   traces: Part<PollingTraces>
-  /** Whether users are polled, by the judge of the alerter. */
+  /** Whether users are polled, as the alerter judges it. */
   polling: Part<PollingStanding>
   budget: Part<BudgetState>
   alerts: Part<AlertStatus>
@@ -76,7 +76,7 @@ async function readConsentsEnding(sql: Sql, now: Date): Promise<UserSummary['con
   }))
 }
 
-/** Up to this many plays are counted one by one. */
+/** Up to this many plays are counted exactly. */
 const countedPlays = 1_000_000
 
 async function readPlays(sql: Sql): Promise<PlaySummary> {
@@ -84,7 +84,7 @@ async function readPlays(sql: Sql): Promise<PlaySummary> {
   return { ...count, newestPlayedAt: newest }
 }
 
-/** A large table is not read for its count: the planner's estimate will do, once it has one. */
+/** For a large table the planner's estimate stands in for a count, which would read the whole table. */
 async function countPlays(sql: Sql): Promise<{ count: number; exact: boolean }> {
   const estimate = await sql.query<{ count: number }>(
     `select reltuples::float8 as count from pg_class where oid = 'plays'::regclass`,
@@ -99,7 +99,7 @@ async function countPlays(sql: Sql): Promise<{ count: number; exact: boolean }> 
   return { count, exact: count <= countedPlays }
 }
 
-/** From user to user along the primary key: as many index look-ups as there are users, however many plays. */
+/** Goes from user to user along the primary key: the cost depends on the number of users, not of plays. */
 async function readNewestPlay(sql: Sql): Promise<Date | null> {
   const { rows } = await sql.query<{ newest: Date | null }>(
     `with recursive player (id) as (
@@ -126,7 +126,7 @@ async function readDecided(sql: Sql): Promise<{ partition: number; offset: numbe
   return rows
 }
 
-/** Of the client id that is set; else, for an operator who has no credentials at hand, of the one last used. */
+/** The budget of SPOTIFY_CLIENT_ID or, where the operator has no credentials, of the client id used last. */
 async function readBudget(sql: Sql, env: Env): Promise<BudgetState> {
   const { SPOTIFY_DAILY_REQUESTS: dailyRequests } = parseEnv(
     { SPOTIFY_DAILY_REQUESTS: spotifyEnv.SPOTIFY_DAILY_REQUESTS },

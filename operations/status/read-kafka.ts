@@ -8,7 +8,7 @@ import type { GroupStatus, TopicStatus } from './report.ts'
 export type TopicEnds = Pick<TopicStatus, 'topic' | 'partitions'>
 
 export interface KafkaParts {
-  /** Names as they are without a broker. */
+  /** Known without a broker. */
   names: { deadLetters: string; groups: ReturnType<typeof topology>['groups'] }
   topics: Part<TopicEnds[]>
   groups: Part<GroupStatus[]>
@@ -29,7 +29,7 @@ export async function readKafkaParts(operator: Operator): Promise<KafkaParts> {
   return { names: { deadLetters: t.deadLetters.name, groups: t.groups }, topics, groups }
 }
 
-/** Without the ages of dead letters, whose reading takes longer than a part may. */
+/** Leaves out the ages of dead letters: reading them may exceed the time limit of a part. */
 async function readGroups(broker: Broker): Promise<GroupStatus[]> {
   const { groups } = await judgeLag(broker, { readsDeadLetters: false })
   return groups.map((g) => ({ ...g, members: g.members.length }))

@@ -1,22 +1,21 @@
 import type { Sql } from '../../lib/postgres.ts'
 
-/** What Postgres knows of the pollers. */
+/** Signs of life that pollers leave in Postgres. */
 export interface PollingTraces {
   /** Connections that pollers hold. */
   sessions: number
   /** Users who are being polled right now. */
   leases: number
-  /** When a poll last ended, well or badly. */
+  /** When the latest poll ended, successful or not. */
   lastPollAt: Date | null
-  /** Active users whose poll is late, and since when the latest of them waits. */
+  /** Active users whose poll is late, and since when the first of them waits. */
   overdue: number
   overdueSince: Date | null
 }
 
-/** A poller takes a due user within seconds; one who waits for longer is late. */
+/** A poller takes a due user within seconds, so one who waits for this long is late. */
 const lateAfterSeconds = 120
 
-/** What pollers leave behind in Postgres. */
 export async function readTraces(sql: Sql): Promise<PollingTraces> {
   const { rows } = await sql.query<PollingTraces>(
     `select

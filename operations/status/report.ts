@@ -99,7 +99,7 @@ const pollingStanding = z.object({
     .describe('active users who should have been polled and were not, longest first; at most 200'),
 })
 
-/** What needs mending, and how everything stands. What cannot be read is null. */
+/** Problems that need action, and the state of every part. A part that cannot be read is null. */
 export const statusReport = z.object({
   at: z.date(),
   healthy: z.boolean().describe('true if there are no problems'),

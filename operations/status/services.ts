@@ -18,8 +18,8 @@ export function toConsumerStatus(
 const recentMs = 60_000
 
 /**
- * The poller has no consumer group. Signs of life: a session in Postgres, a lease, a poll within the last minute.
- * Signs of death: none of these while users wait for their poll and polling is allowed. Otherwise it is unknown.
+ * The poller has no consumer group. It is alive if it has a session in Postgres, a lease, or a poll within the last
+ * minute. It is down if it has none of these while polls are overdue and polling is allowed. Else it is unknown.
  *
  * @param polling null if it cannot be read
  */

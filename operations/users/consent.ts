@@ -1,23 +1,23 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { SpotifyConfig } from '../../lib/config.ts'
 
-/** The one scope that the poller needs. */
+/** The only scope that the poller needs. */
 export const neededScope = 'user-read-recently-played'
 
-/** What the callback address says. */
+/** The meaning of an address that the browser called. */
 export type Callback =
   | { type: 'code'; code: string }
   | { type: 'declined'; error: string }
-  /** Another attempt's answer, or somebody else's: never to be used. */
+  /** The answer to another attempt, or a forged one: never used. */
   | { type: 'wrong_state' }
   | { type: 'not_a_callback' }
 
-/** PKCE (RFC 7636): the S256 challenge of a verifier. */
+/** The S256 challenge of a verifier, by PKCE (RFC 7636). */
 export function toChallenge(verifier: string): string {
   return createHash('sha256').update(verifier).digest('base64url')
 }
 
-/** What ties an answer to the attempt that asked for it; the verifier is shown to Spotify alone. */
+/** Ties an answer to the attempt that asked for it. Only Spotify gets the verifier. */
 interface Attempt {
   state: string
   verifier: string
@@ -27,7 +27,7 @@ export function newAttempt(): Attempt {
   return { state: randomBytes(24).toString('base64url'), verifier: randomBytes(48).toString('base64url') }
 }
 
-/** Spotify's consent page for one attempt; always shown, so that another account can be chosen on it. */
+/** The address of Spotify's consent page for one attempt. It always shows, so the user can choose another account. */
 export function toConsentAddress(
   { accountsUrl, clientId }: Pick<SpotifyConfig, 'accountsUrl' | 'clientId'>,
   { redirectUri, state, verifier }: Attempt & { redirectUri: string },
@@ -47,8 +47,8 @@ export function toConsentAddress(
 }
 
 /**
- * Reads the address that Spotify sent the browser to. State is looked at first: what does not carry the
- * attempt's own says nothing, neither a code nor a refusal.
+ * Reads the address that Spotify sent the browser to. An answer without the attempt's own state counts neither as a
+ * code nor as a refusal.
  */
 export function readCallback(address: string, expected: { redirectUri: string; state: string }): Callback {
   const text = address.trim()

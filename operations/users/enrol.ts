@@ -13,11 +13,11 @@ import { toTokenFault } from './refusal.ts'
 import type { EnrolledUser } from './report.ts'
 
 interface Reporting {
-  /** Called when the database does not take the tokens, which are then kept in memory alone and tried again. */
+  /** Called when the database does not take the tokens. They are then only in memory while storing is retried. */
   onWaiting: (reason: string) => void
 }
 
-/** Takes in a user by the code of a consent that was given now. @throws OperatorFault */
+/** Connects a user by the code of a fresh consent. @throws OperatorFault */
 export function enrolByCode(
   enrolment: Enrolment,
   consent: { code: string; verifier: string; redirectUri: string },
@@ -32,9 +32,9 @@ export function enrolByCode(
 }
 
 /**
- * Takes in a user by a refresh token.
+ * Connects a user by a refresh token.
  *
- * @param given.authorizedAt when the user agreed, or null if that is not known
+ * @param given.authorizedAt when the user agreed, or null if unknown
  * @throws OperatorFault
  */
 export function enrolByToken(
@@ -51,20 +51,20 @@ export function enrolByToken(
   })
 }
 
-/** Tokens that Spotify gave, and where they come from. */
+/** Tokens from Spotify, and how they were obtained. */
 interface Given extends Reporting {
   tokens: Tokens
-  /** The refresh token that they were got with, which stays valid when there is no new one. */
+  /** The refresh token that was used to get them. It stays valid if Spotify sends no new one. */
   usedToken: string | null
-  /** When the user agreed; absent: now; null: not known. */
+  /** When the user agreed; absent for now, or null if unknown. */
   authorizedAt?: Date | null
 }
 
 /**
- * Asks whose the tokens are and stores them, sealed.
+ * Asks Spotify whose the tokens are and stores them sealed.
  *
- * @param permit for the first question
- * @throws OperatorFault when they are of no use or Spotify does not say whose they are
+ * @param permit for the first request
+ * @throws OperatorFault when the tokens are unusable or Spotify does not say whose they are
  */
 async function enrol(enrolment: Enrolment, given: Given, permit: Permit): Promise<EnrolledUser> {
   const { gateway, crypto, postgres } = enrolment
@@ -105,7 +105,7 @@ async function enrol(enrolment: Enrolment, given: Given, permit: Permit): Promis
 
 const storePauseMs = 1_000
 
-/** A rotated token exists nowhere else: it is stored as soon as the database takes it, or the person gives up. */
+/** A rotated token exists nowhere else, so it retries until the database takes it or the operator ends the process. */
 async function storeUntilTaken<T>(store: () => Promise<T>, onWaiting: Reporting['onWaiting']): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {

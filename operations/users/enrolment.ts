@@ -9,17 +9,17 @@ import { createTokenCrypto } from '../../lib/spotify/token-crypto.ts'
 import type { Operator, Spotify } from '../operator.ts'
 import { toBudgetFault } from './refusal.ts'
 
-/** What taking in tokens needs. */
+/** What connecting a user needs. */
 export interface Enrolment extends Spotify {
   postgres: Postgres
   crypto: TokenCrypto
 }
 
 /**
- * Opens all that an enrolment needs, the database first: tokens that were asked for and cannot be stored are
- * lost, and may have replaced others.
+ * Opens all that an enrolment needs, the database first: tokens that cannot be stored are lost, and may already have
+ * replaced others.
  *
- * @throws ConfigError, or what the database throws while its tables are not there
+ * @throws ConfigError, or the database's error while its tables do not exist
  */
 export async function openEnrolment(operator: Operator): Promise<Enrolment> {
   const settings = parseEnv({ ...postgresEnv, ...spotifyEnv, ...tokenKeysEnv }, operator.env)
@@ -29,16 +29,16 @@ export async function openEnrolment(operator: Operator): Promise<Enrolment> {
   return { ...(await operator.spotify()), postgres, crypto }
 }
 
-/** The two requests of an enrolment, reserved before the first: tokens that nobody may ask about are lost. */
+/** The permits for both requests. They are reserved before the first: without the profile, the tokens are lost. */
 export interface EnrolmentPermits {
   token: Permit
   profile: Permit
 }
 
 /**
- * Reserves the requests of an enrolment and does it; what it does not send goes back to the budget.
+ * Reserves the requests of an enrolment and runs it; permits that it does not use go back to the budget.
  *
- * @throws OperatorFault when Spotify may not be asked now; nothing is used up then
+ * @throws OperatorFault when the budget or a pause forbids requests now; no code or token is used up then
  */
 export async function withEnrolmentPermits<T>(
   gateway: Pick<Gateway, 'reserve'>,
@@ -58,8 +58,8 @@ export async function withEnrolmentPermits<T>(
 }
 
 /**
- * The pause of an outage is the pollers' conclusion from refused tokens, and a new consent may be the cure. A pause
- * that Spotify asked for is kept.
+ * Ignores a pause for an outage: the pollers set it because Spotify refused tokens, and a new consent may end it. Obeys
+ * a pause that Spotify asked for.
  */
 async function reserveOne(gateway: Pick<Gateway, 'reserve'>, lane: RequestLane): Promise<Permits> {
   const reserved = await gateway.reserve(lane, 1)

@@ -7,12 +7,12 @@ import type { Permit } from '../../lib/spotify/permit.ts'
 import { OperatorFault } from '../fault.ts'
 import { toBudgetFault } from './refusal.ts'
 
-/** Who a user is. */
+/** A user's identity at Spotify. */
 export interface Profile {
   spotifyId: string
-  /** The id that never changes; null: Spotify gives none. */
+  /** The id that never changes, or null if Spotify gives none. */
   accountId: string | null
-  /** null: Spotify shows none. */
+  /** Null if Spotify shows none. */
   displayName: string | null
 }
 
@@ -21,8 +21,8 @@ const pauseMs = 1_000
 const longestWaitMs = 10_000
 
 /**
- * Asks Spotify whose an access token is. Outages are waited out for some seconds: the token that led here may
- * have replaced another one, and is lost when nobody can say whose it is.
+ * Asks Spotify whose an access token is. It retries for some seconds in an outage: the refresh token may have replaced
+ * an older one, and is lost if its user stays unknown.
  *
  * @param permit for the first request
  * @throws OperatorFault with what to do
@@ -44,7 +44,7 @@ export async function readProfile(gateway: Gateway, accessToken: string, permit:
   }
 }
 
-/** How long to wait before the same request may work; null: it will not, or not soon. */
+/** How long to wait before the same request may succeed, or null if it will not, or not soon. */
 function toWait(outcome: Outcome, attempt: number): number | null {
   const backoffMs = exponentialMs(attempt, { firstMs: pauseMs, longestMs: longestWaitMs })
   if (isOutage(outcome)) return backoffMs
@@ -53,7 +53,7 @@ function toWait(outcome: Outcome, attempt: number): number | null {
   return waitMs <= longestWaitMs ? waitMs : null
 }
 
-/** @throws OperatorFault for every answer that names nobody */
+/** @throws OperatorFault for every answer that does not name a user */
 export function toProfile(outcome: Outcome): Profile {
   if (outcome.type !== 'ok') {
     throw new OperatorFault(

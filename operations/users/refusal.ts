@@ -10,14 +10,14 @@ const deadHints = {
   code: 'A code works once and for some minutes. Start again: songswap users connect',
 } as const
 
-/** What to say when Spotify may not be asked now: nothing was sent, so nothing is used up. */
+/** The fault for a request that the budget refused: nothing was sent, so nothing is used up. */
 export function toBudgetFault({ reason, detail, retryAfterMs }: Refusal): OperatorFault {
   const what =
     reason === 'paused' ? `Spotify asked for a pause (${detail})` : `The request budget is spent (${detail})`
   return new OperatorFault(what, `Nothing was asked. Try again in ${toSpan(retryAfterMs)}.`)
 }
 
-/** What to say when there are no tokens for what the token endpoint was shown. */
+/** The fault for a code or refresh token that the token endpoint gave no tokens for. */
 export function toTokenFault(
   shown: keyof typeof deadHints,
   answer: Exclude<TokenAnswer, { type: 'tokens' }>,

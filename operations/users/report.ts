@@ -18,7 +18,7 @@ export const usersReport = z.array(
   }),
 )
 
-/** What a change of status found and left. */
+/** A user's status before and after a change. */
 export const statusChange = z.object({
   id: z.int(),
   spotifyId: z.string(),
@@ -27,7 +27,7 @@ export const statusChange = z.object({
   status: userStatus,
 })
 
-/** Where a user gives the consent, and where Spotify sends the browser then. */
+/** The address of the consent page, and the one that Spotify then sends the browser to. */
 const consentRequest = z.object({ consentAddress: z.string(), redirectUri: z.string() })
 
 export const enrolledUser = z.object({
@@ -37,7 +37,7 @@ export const enrolledUser = z.object({
   known: z.boolean().describe('true if the new tokens replaced those of a user who was known'),
 })
 
-/** What `users connect` prints, one after the other. */
+/** `users connect` prints these one after the other. */
 export const connectReport = z.union([consentRequest, enrolledUser])
 
 export type UserStatus = z.infer<typeof userStatus>

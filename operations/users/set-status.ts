@@ -3,10 +3,10 @@ import type { Operator } from '../operator.ts'
 import type { StatusChange, UserStatus } from './report.ts'
 
 /**
- * Sets a user's status; the trigger on users moves the polling with it.
+ * Sets a user's status; the trigger on `users` adapts the polling.
  *
- * @param user an id, or else a Spotify id
- * @throws OperatorFault when there is no such user
+ * @param user an id or a Spotify id
+ * @throws OperatorFault when the user does not exist
  */
 export async function setStatus(
   operator: Operator,

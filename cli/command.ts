@@ -9,24 +9,24 @@ import { openOutput } from './terminal/output.ts'
 import { ProgressLine } from './terminal/progress.ts'
 import type { Terminal } from './terminal/terminal.ts'
 
-/** A command as the help lists it; its file is loaded when it is called. */
+/** A command as the help lists it. Its file is loaded only when the command is called. */
 export type Entry = {
   /** Name and arguments, e.g. `pause <user>`. */
   usage: string
   summary: string
 } & ({ load: () => Promise<{ define: Define }> } | Group)
 
-/** Gives a command its description, options and work. */
+/** Defines the description, the options and the work of a command. */
 export type Define = (command: Command, run: Run) => void
 
-/** A command that only holds others. */
+/** A command that only contains others. */
 export interface Group {
   commands: readonly Entry[]
   examples: readonly string[]
   notes?: readonly string[]
 }
 
-/** The run of the program that a command belongs to: where it speaks, and how it ended. */
+/** A run of the program: its terminal and its exit code. */
 export interface Run {
   terminal: Terminal
   exitCode: number
@@ -38,24 +38,24 @@ export interface CliContext {
   out: Output
   terminal: Terminal
   /**
-   * Aborted by Ctrl-C or SIGTERM, so that a command finishes its current step and reports how far it came. A second
-   * Ctrl-C ends the process at once, as without this.
+   * Aborted by Ctrl-C or SIGTERM, so that a command finishes its current step and reports how far it came. The second
+   * Ctrl-C ends the process at once, as does the first one if the command never called this.
    */
   interruption(): AbortSignal
-  /** Shows what an operation reports of how far it is. `unit` is in the plural: `records`. */
+  /** Shows the progress of an operation. `unit` is in the plural: `records`. */
   onProgress(unit: string): OnProgress
 }
 
 /**
- * Does the command's work; returns an exit code.
- * @throws what `explain` words: an {@link OperatorFault} where the command knows what to do next
+ * Does the command's work and returns an exit code.
+ * @throws errors for `explain`: an {@link OperatorFault} where the command knows what to do next
  */
 export type Work<O> = (context: CliContext, options: O, ...args: string[]) => Promise<number>
 
-/** Bound of the release at the end; by then the command has reported everything. */
+/** Time limit for closing connections; by then the command has reported everything. */
 const closeWithinMs = 1_000
 
-/** Adds commands to their parent; only those that the command line names are loaded. */
+/** Adds commands to their parent, and loads only those that the command line names. */
 export async function addCommands(
   parent: Command,
   { entries, argv, run }: { entries: readonly Entry[]; argv: readonly string[]; run: Run },
@@ -72,12 +72,12 @@ export async function addCommands(
   }
 }
 
-/** Gives a command its work, and `--json`. */
+/** Sets the work of a command, and adds `--json`. */
 export function act<O extends object>(command: Command, run: Run, work: Work<O>): void {
   command.option('--json', 'machine-readable output').action(async () => {
     const options = command.opts<O & { json?: true }>()
     const { terminal } = run
-    // A fault is reported once, to a person, by the error path; not in log lines beside it.
+    // The error path reports a fault once, so nothing is logged.
     const operator = new Operator({ env: terminal.env, log: openLog('songswap', 'silent') })
     const line = new ProgressLine(terminal.stderr)
     const context: CliContext = {
@@ -101,7 +101,7 @@ export function act<O extends object>(command: Command, run: Run, work: Work<O>)
   })
 }
 
-/** Columns of the help. */
+/** Width of the help, in columns. */
 export const helpWidth = 80
 
 /** Adds paragraphs to the end of a command's help. */

@@ -1,6 +1,6 @@
 import type { Entry } from './command.ts'
 
-/** The commands in the order of the help; each is a file of its own, loaded when called. */
+/** The commands in the order of the help. Each has its own file, which is loaded when the command is called. */
 export const commands: readonly Entry[] = [
   {
     usage: 'status',

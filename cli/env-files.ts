@@ -5,9 +5,8 @@ import { describe, OperatorFault } from '../operations/fault.ts'
 const root = join(import.meta.dirname, '..')
 
 /**
- * Reads the settings files of the project's folder where they are present. What is set already stays: the real
- * environment wins over `.env`, an operator's `.env` over the addresses of the local stack, which lie where
- * STACK_DATA_DIR puts its data.
+ * Loads the settings files of the project's folder that exist. A variable that is set already stays: the environment
+ * wins over `.env`, and `.env` over the addresses of the local stack, in `infra.env` below STACK_DATA_DIR.
  */
 export function loadEnvFiles(): void {
   loadIfPresent(join(root, '.env'))

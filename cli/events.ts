@@ -67,7 +67,7 @@ const severityStyle: Record<string, 'red' | 'yellow' | 'dim'> = {
 }
 const indent = '  '
 
-/** A line that can be scanned, and the message below it. */
+/** A line of fixed columns, and the message below it. */
 export function toEventLines(event: Event, out: Pick<Output, 'style' | 'width'>): string[] {
   const resolved = event.state === 'resolved'
   const word = toPrintable(resolved ? 'resolved' : event.severity)

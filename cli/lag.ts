@@ -68,7 +68,7 @@ interface Following {
   detail: Parameters<typeof toLagLines>[1]['detail']
 }
 
-/** One screen that changes, on a terminal; else one after the other. */
+/** Redraws one screen on a terminal; elsewhere prints one report after the other. */
 async function follow(
   reports: AsyncIterable<LagReport | string>,
   { context, detail }: Following,

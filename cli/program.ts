@@ -36,7 +36,7 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
     await program.parseAsync([...argv], { from: 'user' })
     return run.exitCode
   } catch (error) {
-    // Commander has said what was wrong by then.
+    // Commander has printed the fault already.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.stopped : exitCodes.usage
     const { text, exitCode } = explain(error)
     terminal.stderr.write(`${text}\n`)

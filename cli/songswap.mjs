@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The `songswap` command. Plain JavaScript, so that the machine's own Node may be older than the 24 that the
- * program needs: then the project's Node (node_modules/.bin/node) runs it.
+ * The `songswap` command. It is plain JavaScript, because the machine's own Node may be older than the 24 that the
+ * program needs; then the project's Node (node_modules/.bin/node) runs the program.
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -26,7 +26,7 @@ if (Number.parseInt(process.versions.node, 10) >= neededMajor) {
   process.exitCode = 1
 }
 
-/** The child shares the terminal: Ctrl-C reaches it without us, and it decides when both end. */
+/** The child shares the terminal, so it gets Ctrl-C itself, and this process ends when the child does. */
 function runUnder(node) {
   const env = { NODE_COMPILE_CACHE: codeCache, ...process.env }
   const child = spawn(node, [program, ...process.argv.slice(2)], { stdio: 'inherit', env })

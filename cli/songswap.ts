@@ -16,10 +16,10 @@ async function main(argv: string[]): Promise<number> {
   return runProgram(argv, ownTerminal())
 }
 
-// A reader that had enough (head, less) closes the pipe: that is no fault.
+// A reader such as head or less may close the pipe early, which is not a fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? exitCodes.stopped : exitCodes.fault)
 })
 
-// A client that reconnects may still hold the process after the command gave up waiting for it: it ends here.
+// A client that still reconnects would keep the process alive after the command has ended.
 main(process.argv.slice(2)).then((code) => process.exit(code))

@@ -3,7 +3,7 @@ import { toCount, toPlural, toUtc } from '../../lib/words.ts'
 import type { Receipt } from '../../operations/account/report.ts'
 import { toTable, wrap } from '../terminal/table.ts'
 
-/** The receipt in words. */
+/** The receipt as lines for a person. */
 export function toReceiptLines(receipt: Receipt, width: number): string[] {
   const { user, executed, at, tables, archive, topics } = receipt
   const who = `user ${user.id}${user.spotifyId === null ? '' : ` (Spotify id ${user.spotifyId})`}`
@@ -54,7 +54,7 @@ function toEnding(receipt: Receipt): string[] {
 
 const rangesNamed = 10
 
-/** Why something of the user may be left, a line for each reason. */
+/** A line for each reason why something of the user may be left. */
 export function toIncomplete({ executed, archive, topics, polling }: Receipt): string[] {
   const reasons: string[] = []
   if (topics.unarchived > 0 && executed) {

@@ -3,10 +3,10 @@ import type { AuditReport } from '../../operations/audit/report.ts'
 import { countDropped, countEnded, countFaults } from '../../operations/audit/verdict.ts'
 import { toTable, wrap } from '../terminal/table.ts'
 
-/** Most faults that are shown one by one. */
+/** At most this many faults are shown. */
 const faultsShown = 20
 
-/** Whether everything ended once, in one line. */
+/** Whether everything adds up, on one line. */
 function toVerdict({ account, archive, addsUp }: AuditReport): string {
   const { items, stored, duplicates, dropped, rejected, deadLettered } = account
   const missing = items - countEnded(account)
@@ -16,7 +16,7 @@ function toVerdict({ account, archive, addsUp }: AuditReport): string {
   return `It does not add up (${faults}): ${parts}${missing === 0 ? '' : ` + ${toCount(missing)} missing`}.`
 }
 
-/** The counts, what does not add up, and the verdict. */
+/** The counts, the faults and the verdict. */
 export function toAuditLines(audit: AuditReport, width: number): string[] {
   const { account, archive } = audit
   const rows: [string, number | null, number | null][] = [

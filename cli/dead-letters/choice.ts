@@ -6,14 +6,14 @@ import { parseMoment } from '../terminal/moment.ts'
 
 export type FilterOptions = Omit<LetterFilter, 'state'>
 
-/** Options that say which dead letters are meant, and whether it is done. */
+/** Options that choose dead letters, and `--execute`. */
 export interface ChoiceOptions extends FilterOptions {
   all?: true
   again?: true
   execute?: true
 }
 
-/** Options that choose among dead letters, alike in every command. */
+/** Adds the options that filter dead letters; they are the same in every command. */
 export function addFilters(command: Command): Command {
   return command
     .option('--reason <reason>', 'only those that died for it, e.g. invalid_page')
@@ -27,10 +27,10 @@ export function addChoice(command: Command): Command {
 }
 
 /**
- * What the command line chooses.
+ * The dead letters that the command line chooses.
  *
- * @param verb names the command whose help explains the choice
- * @throws OperatorFault unless it chooses in exactly one way
+ * @param verb the command whose help explains the choice
+ * @throws OperatorFault unless it names places, a filter or `--all`, and only one of these
  */
 export function toChoice(verb: string, places: readonly string[], options: ChoiceOptions): LetterChoice {
   const { reason, group, topic, since, all, again = false } = options

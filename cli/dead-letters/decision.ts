@@ -7,7 +7,7 @@ import { toGroupTable } from './groups.ts'
 
 const failuresShown = 10
 
-/** Prints what was decided, or would be; returns the exit code. */
+/** Prints a decision that was made or planned; returns the exit code. */
 export function reportDecision(
   out: Output,
   report: DecisionReport,

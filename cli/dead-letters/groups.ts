@@ -3,9 +3,9 @@ import type { LetterSummary } from '../../operations/dead-letters/report.ts'
 import { toTable } from '../terminal/table.ts'
 
 /**
- * Counts of each group of dead letters, and when the first and the last of it died.
+ * A table of groups of dead letters: their counts, and when the first and the last letter died.
  *
- * @param counts by state, or of those that a command has chosen
+ * @param counts by state, or only of the letters that a command has chosen
  */
 export function toGroupTable(
   groups: readonly LetterSummary[],

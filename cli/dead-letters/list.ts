@@ -17,7 +17,7 @@ interface Options extends FilterOptions {
   each?: true
 }
 
-/** Most letters that --each shows. */
+/** At most this many letters are shown with --each. */
 const eachMax = 1_000
 
 export function define(command: Command, run: Run): void {
@@ -61,7 +61,7 @@ function toNothing(state: Options['state']): string {
   return `There are no ${state === 'all' ? '' : `${state} `}dead letters of this kind.`
 }
 
-/** The table, and what the latest of each group says. */
+/** The table, and the message of the latest letter of each group. */
 function toGroupLines(groups: readonly LetterSummary[], width: number): string[] {
   const open = groups.reduce((sum, g) => sum + g.open, 0)
   return [

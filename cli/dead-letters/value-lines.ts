@@ -1,9 +1,9 @@
 import type { ShownBytes, ShownValue } from '../../operations/dead-letters/value.ts'
 import { toPrintable } from '../terminal/table.ts'
 
-/** Most bytes that are shown where they are not text. */
+/** At most this many bytes are shown in hexadecimal. */
 const hexMax = 256
-/** Times are fields whose name ends so, in Unix ms. */
+/** Fields with such a name hold times in Unix ms. */
 const timeField = /At$/
 
 export function toValueLines(value: ShownValue): string[] {

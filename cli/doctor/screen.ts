@@ -9,7 +9,7 @@ const textColumn = 8
 
 type Painter = Pick<Output, 'style' | 'width'>
 
-/** A check as lines for a person. */
+/** A check's report as lines for a person. */
 export function toCheckLines(report: CheckReport, out: Painter): string[] {
   const { name, findings, detail } = report
   const at = { now: new Date(), width: out.width - textColumn }
@@ -22,7 +22,7 @@ export function toCheckLines(report: CheckReport, out: Painter): string[] {
   ]
 }
 
-/** The last line. */
+/** The last line of the output: how many findings failed or warn. */
 export function toVerdict(reports: readonly CheckReport[], out: Painter): string {
   const count = (state: State) =>
     reports.reduce((sum, { findings }) => sum + findings.filter((f) => f.state === state).length, 0)

@@ -6,7 +6,7 @@ const toDays = (days: number | null): string => (days === null ? '?' : `${days}d
 
 const rowsShown = 20
 
-/** The table of those in trouble; the first ones of many. */
+/** A table of the first users in trouble, and how many more there are. */
 export function toTroubleLines(
   troubled: readonly TroubledUser[],
   { now, width }: { now: Date; width: number },

@@ -35,7 +35,7 @@ async function list(context: CliContext, options: Options): Promise<number> {
   return exitCodes.stopped
 }
 
-/** A table; times are UTC, to the minute. */
+/** Gaps as a table; times are in UTC, to the minute. */
 export function toGapLines(gaps: GapsReport, { now, width }: { now: Date; width: number }): string[] {
   return toTable(
     [

@@ -29,10 +29,10 @@ const partitionColumns: Column[] = [
 ]
 
 /**
- * Groups, then partitions, as lines for a person.
+ * Groups, their members and partitions as lines for a person.
  *
- * @param detail.all every partition, else those where records wait
- * @param detail.members who consumes what
+ * @param detail.all shows every partition, else only those where records wait
+ * @param detail.members shows which member has which partitions
  */
 export function toLagLines(
   groups: readonly GroupStanding[],
@@ -94,7 +94,7 @@ function toAssigned({ assigned }: GroupStanding['members'][number]): string {
   return texts.map((a) => `${a.topic}:${toRanges(a.partitions)}`).join(' ') || 'no partition'
 }
 
-/** `0-2,5`: numbers in order, runs of them shortened. */
+/** Shortens ascending numbers to runs, as in `0-2,5`. */
 export function toRanges(numbers: readonly number[]): string {
   const runs: [first: number, last: number][] = []
   for (const n of numbers) {
@@ -118,7 +118,7 @@ const styles: Partial<Record<Verdict, Parameters<Output['style']>[0]>> = {
   unknown: 'dim',
 }
 
-/** Colours the verdicts, which end the lines; after the layout, which does not know of colours. */
+/** Colours the verdicts at the ends of the lines. It runs after the layout, which cannot measure colour codes. */
 function paint(table: readonly string[], rows: readonly { verdict: Verdict }[], out: Painter): string[] {
   return table.map((line, i) => {
     const verdict = rows[i - 1]?.verdict

@@ -6,9 +6,9 @@ import type { CliContext } from '../command.ts'
 import { toTable } from '../terminal/table.ts'
 
 /**
- * Shows a move that was planned or made.
+ * Prints a move that was planned or made.
  *
- * @param csv the new offsets as CSV in place of a table
+ * @param csv prints the new offsets as CSV instead of a table
  */
 export function showMove({ out, terminal }: CliContext, report: MoveReport, { csv = false } = {}): number {
   const { moves } = report

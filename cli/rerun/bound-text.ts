@@ -3,9 +3,9 @@ import type { Bound } from '../../operations/rerun/bounds.ts'
 import { toMoment } from '../terminal/moment.ts'
 
 /**
- * `7d`, `-90m`, `2026-11-24T08:15`, `1200`, `0:1200,3:40`.
+ * Reads a bound such as `7d`, `-90m`, `2026-11-24T08:15`, `1200` or `0:1200,3:40`.
  *
- * @returns null: it is none of these
+ * @returns null if the text is not a bound
  */
 export function toBound(text: string, now: Date): Bound | null {
   if (/^\d{1,15}$/.test(text)) return { type: 'offset', offset: Number(text) }
@@ -17,13 +17,13 @@ export function toBound(text: string, now: Date): Bound | null {
   return at && { type: 'time', at: at.getTime() }
 }
 
-/** For `--from`; null: from the first record. */
+/** Parses `--from`; null stands for the first record. */
 export const parseFrom = (text: string): Bound | null => parseBound(text, 'earliest')
 
-/** For `--to`; null: up to the end. */
+/** Parses `--to`; null stands for the end. */
 export const parseTo = (text: string): Bound | null => parseBound(text, 'latest')
 
-/** `--to earliest` is no slip that may mean everything. */
+/** Only the matching word leaves a side open: `--to earliest` must not mean everything. */
 function parseBound(text: string, open: 'earliest' | 'latest'): Bound | null {
   if (text === open) return null
   const bound = toBound(text, new Date())
@@ -33,7 +33,7 @@ function parseBound(text: string, open: 'earliest' | 'latest'): Bound | null {
   )
 }
 
-/** For an option of commander's: `0` or `0,3,4`. */
+/** Parses an option of commander's: `0` or `0,3,4`. */
 export function parsePartitions(text: string): number[] {
   if (/^\d{1,9}(,\d{1,9})*$/.test(text)) return text.split(',').map(Number)
   throw new InvalidArgumentError('Give a partition, or several: 0,3,4.')

@@ -5,10 +5,10 @@ import type { RerunReport } from '../../operations/rerun/run.ts'
 import type { Output } from '../terminal/output.ts'
 import { cut, toPrintable, toTable } from '../terminal/table.ts'
 
-/** What a rerun makes: rows of Postgres, objects of the archive, or records of a topic. */
+/** What a rerun writes: rows of Postgres, objects of the archive, or records of a topic. */
 type RerunKind = 'rows' | 'archive' | 'topic'
 
-/** Says how a rerun ended: the reconciliation, and what to do next where it was cut short. */
+/** Prints the counts of a rerun and, if it was cut short, how to go on. */
 export function showDone(
   out: Output,
   report: RerunReport,
@@ -47,7 +47,7 @@ function toRemovedLines({ removed, removedExamples }: RerunReport): string[] {
 
 const rangesNamed = 10
 
-/** What no object holds, in words. */
+/** The first ranges of offsets that no object holds, as lines for a person. */
 export function toMissingLines(missing: readonly MissingOffsets[]): string[] {
   if (missing.length === 0) return []
   const named = missing
@@ -61,7 +61,7 @@ export function toMissingLines(missing: readonly MissingOffsets[]): string[] {
   ]
 }
 
-/** `0.4s` as long as it is short, else as any span. */
+/** Below 10 seconds with a decimal (`0.4s`), else like any span. */
 function toTook(seconds: number): string {
   return seconds < 10 ? `${seconds.toFixed(1)}s` : toSpan(seconds * 1000)
 }

@@ -1,7 +1,7 @@
 import { toPlural, toUtc } from '../../lib/words.ts'
 import type { Orphans } from '../../operations/rerun/lost-users.ts'
 
-/** Names the ids that wait for their user. */
+/** Lines on the user ids that have plays but no account. */
 export function toOrphanLines({ ids, isAll, first }: Orphans): string[] {
   if (ids === 0) return []
   const known = isAll ? toPlural(ids, 'user id') : `${ids} user ids or more`
@@ -15,7 +15,7 @@ export function toOrphanLines({ ids, isAll, first }: Orphans): string[] {
   ]
 }
 
-/** Names those who were erased and are there again. */
+/** Lines on erased users of whom something is in the database again. */
 export function toReturnedLines(users: readonly number[]): string[] {
   if (users.length === 0) return []
   return [

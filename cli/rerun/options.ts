@@ -5,7 +5,7 @@ import type { Resume } from '../../operations/rerun/journal.ts'
 import { parseWhole } from '../terminal/numbers.ts'
 import { parseFrom, parsePartitions, parseTo } from './bound-text.ts'
 
-/** What replay and restore are asked alike. */
+/** The options that replay and restore share. */
 export interface RerunOptions {
   from?: Bound | null
   to?: Bound | null
@@ -13,7 +13,7 @@ export interface RerunOptions {
   user?: number
   rate?: number
   allowRemoval?: number
-  /** true: the latest run that was cut short. */
+  /** `true` for the latest run that was cut short. */
   resume?: number | true
   execute?: true
 }
@@ -26,7 +26,7 @@ export function defineRange(command: Command): Command {
     .option('--partition <list>', 'only these: 0,3', parsePartitions)
 }
 
-/** Defines how fast a run may go, and how much it may remove. */
+/** Defines the options for the rate of a run and for how many plays it may remove. */
 export function defineLimits(command: Command): Command {
   return command
     .option('--rate <n>', 'at most so many records a second', parseRate)
@@ -37,7 +37,7 @@ export function defineLimits(command: Command): Command {
     )
 }
 
-/** The options as both operations take them. */
+/** The part of the choice that both operations share. */
 export function toChoice(
   options: RerunOptions,
 ): Choice & { user: number | null; rate: number | null; allowedPercent: number | null; resume: Resume } {

@@ -4,7 +4,7 @@ import type { Removals } from '../../operations/rerun/removals.ts'
 import { toUnclaimedText } from '../../services/loader/claim-store.ts'
 import { cut, toPrintable } from '../terminal/table.ts'
 
-/** A line on each unfinished run. */
+/** A line for each unfinished run. */
 export function toOpenRunLines(runs: readonly OpenRun[], now: Date): string[] {
   return runs.map(({ id, updatedAt, isGoing }) =>
     isGoing
@@ -13,7 +13,7 @@ export function toOpenRunLines(runs: readonly OpenRun[], now: Date): string[] {
   )
 }
 
-/** What a run would remove, and whether it would stop for that. */
+/** The plays that a run would remove, and whether it would stop because of them. */
 export function toUnclaimedLines(unclaimed: Removals | null, width: number): string[] {
   if (!unclaimed) return []
   const { plays, examples, finished, kept, ofPlays, needsPercent } = unclaimed

@@ -4,7 +4,7 @@ import type { Output } from '../terminal/output.ts'
 import { toTable } from '../terminal/table.ts'
 import { toOpenRunLines, toUnclaimedLines } from './plan-lines.ts'
 
-/** Shows what a replay would do. */
+/** Prints what a replay would do. */
 export function showPlan(out: Output, plan: ReplayPlan): void {
   const { group, records, stretches, unfinished, unclaimed, user } = plan
   const rows = stretches.map((s) => {

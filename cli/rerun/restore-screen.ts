@@ -9,9 +9,9 @@ import { toOpenRunLines, toUnclaimedLines } from './plan-lines.ts'
 const dayMs = 86_400_000
 
 /**
- * Shows what a restore would do.
+ * Prints what a restore would do.
  *
- * @param retentionOf where records go back into their topic; null where they are loaded
+ * @param retentionOf the retention of a topic if records go back into it, or null if they are loaded
  */
 export function showRestore(out: Output, plan: RestorePlan, retentionOf: RetentionOf | null): void {
   const { topics, objects, choice, unfinished, missing, unclaimed } = plan
@@ -36,7 +36,7 @@ export function showRestore(out: Output, plan: RestorePlan, retentionOf: Retenti
   )
 }
 
-/** Days that a topic keeps records; null: for good. */
+/** The number of days that a topic keeps records, or null if it keeps them for good. */
 type RetentionOf = (topic: string) => number | null
 
 const columns: readonly Column[] = [

@@ -1,7 +1,7 @@
 import type { RerunOptions } from '../../operations/rerun/run.ts'
 import type { CliContext } from '../command.ts'
 
-/** How a rerun is watched: Ctrl-C stops it, and a line reports how far it is. */
+/** The options of a rerun from the terminal: Ctrl-C stops it, and a line shows its progress. */
 export function watched(
   context: CliContext,
   { execute, unit }: { execute: boolean; unit: string },

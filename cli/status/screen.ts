@@ -87,7 +87,7 @@ function sumOf(numbers: readonly number[]): number {
   return numbers.reduce((sum, n) => sum + n, 0)
 }
 
-/** What follows the tables, by label. */
+/** The lines after the tables, each with its label. */
 function toFacts(report: StatusReport): [string, string][] {
   const facts: [string, string | null][] = [
     ['plays', toPlays(report)],
@@ -192,7 +192,7 @@ function toUnreadableLines(part: string, error: string, out: Painter): string[] 
   return [first.replace('unreadable', out.style('red', 'unreadable')), ...rest]
 }
 
-/** A label and its text, wrapped within the width and indented. */
+/** A label and its text, wrapped to the width and indented. */
 function toLines(label: string, text: string, width: number): string[] {
   const lines = new Help().boxWrap(text, width - labelWidth).split('\n')
   return lines.map((line, i) => `${(i === 0 ? label : '').padEnd(labelWidth)}${line}`.trimEnd())

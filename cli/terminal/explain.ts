@@ -5,7 +5,7 @@ import { scrub } from '../../lib/log.ts'
 import { describe, isNotMigrated, OperatorFault } from '../../operations/fault.ts'
 import { toPrintable } from './table.ts'
 
-/** Words for an error that ended a command, without secrets, and its exit code. */
+/** The message for an error that ended a command, without secrets, and the exit code. */
 export function explain(error: unknown): { text: string; exitCode: number } {
   if (error instanceof OperatorFault) {
     return worded(error.message, error.hint, error.code === 'usage' ? exitCodes.usage : exitCodes.fault)

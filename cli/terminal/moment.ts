@@ -3,10 +3,10 @@ import { InvalidArgumentError } from 'commander'
 const unitMs: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
 
 /**
- * A moment as an operator writes it: `7d`, `-90m` (before now), or `2026-11-24`, `2026-11-24T08:15:00`
- * (UTC unless it names a zone).
+ * Reads a moment as an operator writes it: `7d` or `-90m` (before now), or `2026-11-24` or `2026-11-24T08:15:00` (UTC
+ * unless it names a zone).
  *
- * @returns null: it is neither
+ * @returns null if the text is neither
  */
 export function toMoment(text: string, now: Date): Date | null {
   const ago = /^-?(\d{1,9})([smhdw])$/.exec(text)
@@ -14,7 +14,7 @@ export function toMoment(text: string, now: Date): Date | null {
   return toValid(new Date(now.getTime() - Number(ago[1]) * (unitMs[ago[2] ?? ''] ?? 0)))
 }
 
-/** An ISO date, with or without a time and a zone; without one it is UTC. */
+/** Reads an ISO date, with or without a time and a zone; without a zone it is UTC. */
 export function toInstant(text: string): Date | null {
   const iso = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:[.,]\d{1,3})?)?)(Z|[+-]\d\d:?\d\d)?)?$/.exec(
     text,
@@ -27,7 +27,7 @@ function toValid(at: Date): Date | null {
   return Number.isNaN(at.getTime()) ? null : at
 }
 
-/** For an option of commander's. */
+/** Parses an option of commander's. */
 export function parseMoment(text: string): Date {
   const at = toMoment(text, new Date())
   if (!at) throw new InvalidArgumentError('Give a span (90m, 7d) or a date (2026-11-24T08:15:00).')

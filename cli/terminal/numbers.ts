@@ -2,7 +2,7 @@ import { InvalidArgumentError } from 'commander'
 
 const most = 86_400
 
-/** For an option of commander's: seconds, also parts of one, up to a day. */
+/** Parses an option of commander's: seconds, with decimals, up to a day. */
 export function parseSeconds(least: number): (text: string) => number {
   return (text) => {
     const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN
@@ -11,7 +11,7 @@ export function parseSeconds(least: number): (text: string) => number {
   }
 }
 
-/** For an option of commander's: a whole number. */
+/** Parses an option of commander's: a whole number. */
 export function parseWhole(text: string): number {
   const n = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
   if (!Number.isNaN(n)) return n

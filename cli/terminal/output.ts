@@ -4,24 +4,24 @@ import type { Screen, Terminal } from './terminal.ts'
 
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow'
 
-/** Where a command speaks: results on standard output, words beside them on standard error. */
+/** The output of a command: results go to standard output, other messages to standard error. */
 export interface Output {
-  /** `--json` was given: standard output then holds JSON alone. */
+  /** Whether `--json` was given: then standard output holds only JSON. */
   readonly json: boolean
-  /** Columns that a line may take: the terminal's, else 80. */
+  /** Width of a line in columns: the terminal's, but at least 80. */
   readonly width: number
   print(text: string): void
   printJson(value: unknown): void
-  /** One document on one line, for commands that report several things one after another. */
+  /** Prints a document on one line, for commands that report several things one after another. */
   printJsonLine(value: unknown): void
   say(text: string): void
-  /** Coloured on a terminal, never with NO_COLOR. */
+  /** Styles the text on a terminal, but never with NO_COLOR. */
   style(style: Style, text: string): string
 }
 
 const leastWidth = 80
 
-/** @param line taken away before anything is written */
+/** @param line cleared before anything is written */
 export function openOutput(
   { stdout, stderr }: Terminal,
   { json, line }: { json: boolean; line: ProgressLine },

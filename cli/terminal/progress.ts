@@ -6,8 +6,8 @@ const silentMs = 2_000
 const everyMs = 500
 
 /**
- * The line on standard error that shows how far long work is. It comes from the third second on, and only where
- * somebody looks.
+ * The line on standard error that shows the progress of long work. It appears after two seconds, and only on a
+ * terminal.
  */
 export class ProgressLine {
   readonly #stderr: Screen
@@ -17,7 +17,7 @@ export class ProgressLine {
     this.#stderr = stderr
   }
 
-  /** Draws what an operation reports. */
+  /** Returns a function that draws the progress of an operation. */
   of(unit: string): OnProgress {
     let [startedAt, last] = [performance.now(), 0]
     return (done, total) => {
@@ -32,7 +32,7 @@ export class ProgressLine {
     }
   }
 
-  /** Takes the line away until the next report. */
+  /** Clears the line until the next report. */
   clear(): void {
     if (this.#drawnAt !== null) this.#stderr.write('\r\u001b[K')
     this.#drawnAt = null

@@ -2,10 +2,10 @@ import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import type { Terminal } from './terminal.ts'
 
-/** No refresh token is that long; whatever else is piped in must not fill the memory. */
+/** Refresh tokens are shorter than this; other input must not fill the memory. */
 const mostCharacters = 16_384
 
-/** Reads one secret from standard input: asked for, and not echoed, on a terminal; else all that is piped in. */
+/** Reads a secret from standard input: on a terminal with a prompt and without an echo, else all piped input. */
 export function readSecret({ stdin, stderr }: Terminal, prompt: string): Promise<string> {
   return stdin.isTTY ? ask({ stdin, stderr, prompt }) : readAll(stdin)
 }
@@ -25,7 +25,7 @@ function ask({
   stderr,
   prompt,
 }: Pick<Terminal, 'stdin' | 'stderr'> & { prompt: string }): Promise<string> {
-  // readline echoes to its output: to nowhere. It also puts the terminal back as it was.
+  // readline echoes to its output, so that goes nowhere. On close it restores the terminal.
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
   const lines = createInterface({ input: stdin, output: nowhere, terminal: true })
   stderr.write(prompt)

@@ -3,7 +3,7 @@ import stringWidth from 'string-width'
 
 export interface Column {
   title: string
-  /** Numbers stand to the right. */
+  /** Numbers are aligned to the right. */
   align?: 'left' | 'right'
   /** May be cut, with an ellipsis, when the table is too wide. */
   shrinks?: boolean
@@ -13,8 +13,8 @@ const gap = 2
 const leastShrunk = 6
 
 /**
- * A table whose columns line up, within `width` columns of the terminal as far as its shrinking columns allow.
- * What comes from outside is made printable.
+ * A table with aligned columns, at most `width` wide as far as its shrinking columns allow. It makes the cells
+ * printable.
  *
  * @returns lines without a newline; the first one holds the titles
  */
@@ -39,7 +39,7 @@ export function toTable(
   )
 }
 
-/** Takes from the widest shrinking column first, so that short ones stay whole. */
+/** Shrinks the widest shrinking column first, so that short ones stay whole. */
 function toWidths(columns: readonly { width: number; shrinks: boolean }[], width: number): number[] {
   const widths = columns.map((c) => c.width)
   const total = () => widths.reduce((sum, w) => sum + w, 0) + gap * (widths.length - 1)
@@ -63,7 +63,7 @@ function pad(text: string, width: number, align: 'left' | 'right'): string {
 
 const segmenter = new Intl.Segmenter()
 
-/** At most `width` columns of a text; an ellipsis stands for what is missing. */
+/** Cuts a text to `width` columns; an ellipsis stands for the rest. */
 export function cut(text: string, width: number): string {
   if (stringWidth(text) <= width) return text
   let kept = ''
@@ -74,14 +74,14 @@ export function cut(text: string, width: number): string {
   return `${kept}…`
 }
 
-/** Text from outside on a terminal: no control characters, no line ends, nothing that turns the writing. */
+/** Makes foreign text safe for a terminal: replaces control characters, line ends and changes of writing direction. */
 export function toPrintable(text: string): string {
   return text
     .replace(/[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '\u{fffd}')
     .toWellFormed()
 }
 
-/** Text as lines of so many columns; words that are longer than a line (addresses) are cut across lines. */
+/** Wraps text into lines of `width` columns; longer words, such as addresses, continue on the next line. */
 export function wrap(text: string, width: number): string[] {
   if (text === '') return []
   const lines = new Help().boxWrap(toPrintable(text), width).split('\n')

@@ -1,21 +1,21 @@
 import type { Readable } from 'node:stream'
 import type { Env } from '../../lib/config.ts'
 
-/** What a command is run from: a process, or a test. */
+/** Where a command runs: a process, or a test. */
 export interface Terminal {
   readonly env: Env
   readonly stdin: Readable & { isTTY?: boolean }
   readonly stdout: Screen
   readonly stderr: Screen
   /**
-   * Calls back at Ctrl-C and SIGTERM, once; a second one ends a process.
+   * Calls back once, at Ctrl-C or SIGTERM; a second signal ends the process.
    *
-   * @returns stops listening
+   * @returns a function that stops listening
    */
   onInterrupt(listener: () => void): () => void
 }
 
-/** An output of a terminal, or of a pipe. */
+/** An output: a terminal or a pipe. */
 export type Screen = NodeJS.WritableStream & { isTTY?: boolean; columns?: number }
 
 /** The terminal of this process. */

@@ -37,7 +37,7 @@ function toPast(text: string): Date {
 }
 
 async function add({ operator, terminal, out }: CliContext, options: Options): Promise<number> {
-  // Before the token is asked for: whoever types one in should not do so in vain.
+  // Comes before the prompt, so that a person does not type a token that cannot be stored.
   const enrolment = await openEnrolment(operator)
   const refreshToken = await readSecret(terminal, 'Refresh token: ')
   if (refreshToken === '' || /\s/.test(refreshToken)) {

@@ -5,7 +5,7 @@ import { escapeHtml } from '../../lib/html.ts'
 import type { Resource } from '../../lib/scope.ts'
 import { describe, OperatorFault } from '../../operations/fault.ts'
 
-/** What the browser is shown. */
+/** The page that the browser shows. */
 export interface BrowserPage {
   status: number
   text: string
@@ -21,8 +21,8 @@ const path = '/callback'
 /**
  * Listens on loopback for the browser that Spotify sends back.
  *
- * @param port 0: any free one; Spotify allows that when the redirect address is registered without a port
- * @param answer what to show for the full address that was called
+ * @param port 0 for any free one, which Spotify allows if the redirect address is registered without a port
+ * @param answer makes the page for the full address that the browser called
  * @throws OperatorFault when the port is taken
  */
 export async function openCallbackServer(

@@ -2,7 +2,7 @@ import type { StatusChange } from '../../operations/users/report.ts'
 import type { Output } from '../terminal/output.ts'
 import { toPrintable } from '../terminal/table.ts'
 
-/** @param words what became of the user, after the name */
+/** @param words follow the user's name and say what has changed */
 export function printChange(out: Output, change: StatusChange, words: string): void {
   const { id, displayName, spotifyId } = change
   if (out.json) out.printJson(change)

@@ -3,30 +3,30 @@ import { readCallback } from '../../operations/users/consent.ts'
 import { toPrintable } from '../terminal/table.ts'
 import type { BrowserPage } from './callback-server.ts'
 
-/** Takes in Spotify's answer, whichever way it comes: by the browser's call, or pasted. */
+/** Receives Spotify's answer from the browser's call or from a pasted line. */
 export interface ConsentDesk {
-  /** From now on answers to this redirect address are taken. */
+  /** Accepts answers to this redirect address from now on. */
   open(redirectUri: string): void
-  /** The code of the first answer that carries the attempt's state; rejects when the user declined. */
+  /** The code of the first answer with the attempt's state; rejects if the user declined or Spotify refused. */
   code: Promise<string>
-  /** An address that the browser called; resolves to what it shows, for the code when {@link close} says. */
+  /** Takes an address that the browser called; resolves to its page, for a code the page of {@link close}. */
   offer(address: string): Promise<BrowserPage>
-  /** A line that a person pasted. */
+  /** Takes a line that a person pasted. */
   paste(line: string): void
-  /** What came of the code. */
+  /** Sets the page for the browser that brought the code. */
   close(page: BrowserPage): void
 }
 
 /**
- * Answers with another state are told and passed over: an old tab must not end the attempt, nor may a page that
- * guesses the loopback address.
+ * Reports and ignores answers with another state: neither an old tab nor a page that guesses the loopback address may
+ * end the attempt.
  *
- * @param say words for the person at the terminal
+ * @param say prints a message for the person at the terminal
  */
 export function openConsentDesk(state: string, say: (text: string) => void): ConsentDesk {
   const code = Promise.withResolvers<string>()
   const result = Promise.withResolvers<BrowserPage>()
-  // A refusal before anybody waits for the code is no unhandled rejection.
+  // A refusal may come before anything awaits the code: this keeps it from being an unhandled rejection.
   code.promise.catch(() => undefined)
   let redirectUri = ''
   let taken = false

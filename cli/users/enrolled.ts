@@ -2,7 +2,7 @@ import type { EnrolledUser } from '../../operations/users/report.ts'
 import type { Output } from '../terminal/output.ts'
 import { toPrintable } from '../terminal/table.ts'
 
-/** Words beside, and the id alone on standard output. */
+/** Prints a message on standard error, and only the id on standard output. */
 export function printEnrolled(out: Output, enrolled: EnrolledUser): void {
   if (out.json) out.printJsonLine(enrolled)
   else {
@@ -11,7 +11,7 @@ export function printEnrolled(out: Output, enrolled: EnrolledUser): void {
   }
 }
 
-/** What a person reads about a user who was just stored. */
+/** The message for a person about a user who was just stored. */
 export function toEnrolledText({ id, spotifyId, displayName, known }: EnrolledUser): string {
   const name = toPrintable(displayName ?? spotifyId)
   return known
@@ -19,7 +19,7 @@ export function toEnrolledText({ id, spotifyId, displayName, known }: EnrolledUs
     : `${name} is user ${id}, and is polled from now on.`
 }
 
-/** Says why the tokens are not stored yet. */
+/** Returns a function that reports why the tokens are not stored yet. */
 export function sayWaiting(out: Output): (reason: string) => void {
   return (reason) =>
     out.say(`The database does not take the tokens (${reason}). Trying on; Ctrl-C would lose them.`)

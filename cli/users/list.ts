@@ -23,7 +23,7 @@ async function list({ operator, out }: CliContext): Promise<number> {
   return exitCodes.stopped
 }
 
-/** The table of users and, below it, why some are not polled. */
+/** A table of users and, below it, why some are parked. */
 export function toUserLines(
   users: readonly UserRow[],
   { now, width }: { now: Date; width: number },
@@ -55,7 +55,7 @@ export function toUserLines(
   return parked.length > 0 ? [...table, '', ...parked] : table
 }
 
-/** One line on why a user is not polled. */
+/** A line on why a user is parked. */
 export function toReason(user: Pick<UserRow, 'id' | 'status' | 'statusReason' | 'statusChangedAt'>): string {
   const reason = user.statusReason ? toPrintable(user.statusReason) : 'no reason given'
   return `user ${user.id}: ${user.status} since ${toUtc(user.statusChangedAt)}: ${reason}`

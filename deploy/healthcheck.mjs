@@ -1,6 +1,6 @@
 /**
- * A container's health check: exits with 0 when this container answers 200 under the given path, `/healthz` by
- * default. Plain JavaScript and nothing but `node:http`: it starts every few seconds in every container.
+ * A container's health check: exits with 0 if this container answers 200 on the given path, `/healthz` by default. It
+ * is plain JavaScript and imports only `node:http`, because it starts every few seconds in every container.
  */
 import { get } from 'node:http'
 

@@ -3,16 +3,16 @@ import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * The one-shot that makes the passwords and keys of a new installation, each once and into a file of its own:
- * `services` holds what the services read through `*_FILE`, `servers` what Kafka's neighbours read, which never
- * see the keys that encrypt users' tokens. What is there stays; nothing is printed.
+ * The one-shot that makes the passwords and keys of a new installation, each in its own file. `services` holds the
+ * files that the services read through `*_FILE`; `servers` holds those of Postgres, the registry and the object store,
+ * which never see the keys that encrypt users' tokens. Existing secrets stay; nothing is printed.
  */
 const folders = { services: '/secrets/services', servers: '/secrets/servers' }
 
 const user = 'songswap'
 const bucketKey = 'songswap'
 
-/** Both sides of a password must be written or neither: the one that clients wait for comes last. */
+/** The clients' side of a password comes last: if it is missing after a crash, the next run makes both sides again. */
 function makePostgresPassword(): void {
   const password = randomBytes(24).toString('base64url')
   write(folders.servers, 'postgres-password', password)
@@ -39,7 +39,7 @@ function makeTokenKeys(): void {
   write(folders.services, 'token-encryption-keys', `first:${randomBytes(32).toString('base64url')}`)
 }
 
-/** Readable by every user of the containers that mount the folder: their ids are the images' business. */
+/** Any user in the containers that mount the folder may read the file: the images choose the user ids. */
 function write(folder: string, name: string, text: string): void {
   mkdirSync(folder, { recursive: true })
   const file = join(folder, name)

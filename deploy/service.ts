@@ -6,8 +6,8 @@ import { withSimulators } from '../simulators/stand-in.ts'
 const services = join(import.meta.dirname, '..', 'services')
 
 /**
- * `npm run service -- NAME`: runs one service with the environment as it is. In the containers' demo it is
- * pointed at the simulators, and says so.
+ * `npm run service -- NAME` runs one service with the process's environment. In the containers' demo it points the
+ * service at the simulators, and logs that.
  */
 const names = readdirSync(services).filter((name) => existsSync(join(services, name, 'main.ts')))
 const [name] = process.argv.slice(2)

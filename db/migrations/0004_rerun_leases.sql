@@ -1,4 +1,4 @@
 -- Up Migration
 
--- Until then the run is somebody's: nobody resumes it. Its process prolongs it every two seconds; null: stopped.
+-- Until then no other process resumes the run. Its process renews the lease every two seconds; null if it has stopped.
 alter table reruns add column leased_until timestamptz;

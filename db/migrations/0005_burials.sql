@@ -1,5 +1,5 @@
--- Records that operators have given up because they hold up their partition: the consumer group reads the mark when
--- it tries the record again, and makes it a dead letter. The time of the record says that it is the same one.
+-- Records that operators bury because they hold up their partition: when the consumer group tries the record again, it
+-- reads this row and makes the record a dead letter. The record's time shows that it is the same record.
 create table burials (
   consumer_group text not null,
   topic text not null,

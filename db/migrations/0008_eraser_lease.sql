@@ -1,7 +1,7 @@
 -- Up Migration
 
--- One eraser at a time: two that write the same object of the archive again would undo one another. Held by time and
--- not by a connection: an eraser whose connection breaks goes on, and one that is dead holds it for seconds.
+-- Only one eraser at a time: two rewrites of the same archive object would undo one another. The lease is bound to time
+-- and not to a connection: an eraser whose connection breaks goes on, and a dead one keeps it only for seconds.
 create table eraser_lease (
   only_row boolean primary key default true check (only_row),
   holder uuid not null,

@@ -1,18 +1,18 @@
 -- Up Migration
 
--- Spotify's immutable id; the older spotify_id stays what it was when the user first came.
+-- Spotify's immutable id; spotify_id stays as it was when the user first connected.
 alter table users add column account_id text unique;
--- null: not known, as of a token that was got elsewhere.
+-- Null if unknown, as for a token that was obtained elsewhere.
 alter table users alter column authorized_at drop not null;
 
--- The app that the tokens were given to; null: stored before this was.
+-- The app that the tokens were given to; null if they were stored before this column existed.
 alter table spotify_tokens add column client_id text;
 
 alter table poll_state
-  -- Since when, and how often, the failures in a row have been this one.
+  -- Since when, and how often, consecutive failures had this error.
   add column error_since timestamptz,
   add column error_count integer not null default 0,
-  -- Probes of a parked user that failed.
+  -- Failed probes of a parked user.
   add column probes integer not null default 0;
 create index poll_state_failing on poll_state (last_failed_at) where failures > 0;
 
@@ -28,11 +28,11 @@ begin
   return null;
 end $$;
 
--- One poller at a time counts all users; the others read what it found.
+-- Only one poller at a time counts all users; the others read its result.
 create table poller_upkeep (
   only_row boolean primary key default true check (only_row),
   holder uuid not null,
   held_until timestamptz not null,
-  -- null: not counted yet.
+  -- Null if not counted yet.
   active_users bigint
 );

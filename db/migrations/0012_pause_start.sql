@@ -1,5 +1,5 @@
 -- Up Migration
 
--- When the pause began; one that follows another within minutes, with no success between, goes on with it. null: not
--- known, or never paused.
+-- When the pause began. A pause that follows another within minutes, without a success in between, continues it. Null
+-- if unknown or never paused.
 alter table api_pauses add column paused_from timestamptz;

@@ -1,7 +1,7 @@
 -- Up Migration
 
--- Metadata that failed again and again: remembered here, so that their requests free their partitions. A lookup that
--- is due is taken for a while; whoever took it and died frees it by that.
+-- Lookups that failed repeatedly. They are kept here, so that their requests do not hold up their partitions. A process
+-- takes a due lookup for a limited time, so a dead process releases it.
 create table deferred_lookups (
   kind text not null,
   id text collate "C" not null,

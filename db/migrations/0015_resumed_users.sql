@@ -1,7 +1,7 @@
 -- Up Migration
 
--- An operator's resume, or a new consent, begins without a past. Who was parked in an outage (reason `outage`) keeps
--- what is known of their failures: it is what shows that the outage lasts.
+-- An operator's resume or a new consent clears the record of failures. A user who was parked in an outage (reason
+-- `outage`) keeps the last error and when it began: they show that the outage lasts.
 create or replace function follow_user_status() returns trigger language plpgsql as $$
 begin
   if new.status = 'paused' then

@@ -1,8 +1,8 @@
 -- Up Migration
 
--- What one operator does at a time, by name: two that write the same object of the archive again would undo one
--- another, and two that redrive the same dead letter would do it twice. Held by time and not by a connection: whose
--- connection breaks goes on, and one that is dead holds it for seconds.
+-- Work that only one operator may do at a time, by name: two rewrites of the same archive object would undo one
+-- another, and two redrives of the same dead letter would put it back twice. A lease is bound to time and not to a
+-- connection: a process whose connection breaks goes on, and a dead one keeps it only for seconds.
 drop table eraser_lease;
 create table operator_leases (
   name text primary key,

@@ -16,7 +16,7 @@ interface Erasing extends Watch {
   owner: Owner
   /** Null for a dry run. */
   lease: Lease | null
-  /** By partition, the first offset that the archiver has not put into an object. */
+  /** The archiver's committed offset by partition: all records before it are in objects. */
   readArchivedUpTo: () => Promise<ReadonlyMap<number, number>>
 }
 
@@ -27,8 +27,8 @@ const mostRounds = 6
 
 /**
  * Rewrites every object of a topic that holds records of a user, without those records. It checks all partitions: a
- * key may have lain in another one when the topic had fewer. It trusts the index where an object has an entry, and
- * opens the object where not.
+ * key may have lain in another one when the topic had fewer. It trusts the index entry of an object, and opens an
+ * object without one.
  *
  * It lists and checks in rounds until a listing shows only objects that are known to be free of the user: it reads
  * each rewritten object once more, and checks objects that were put meanwhile.

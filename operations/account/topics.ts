@@ -27,7 +27,7 @@ const dayMs = 86_400_000
  */
 export const segmentDays = 7
 
-/** By partition, the first offset of a page that the archiver has not put into an object. */
+/** The archiver's committed offset by partition: all pages before it are in objects. */
 export async function readArchivedUpTo({ admin, topology }: Broker): Promise<ReadonlyMap<number, number>> {
   const committed = await admin.readCommitted(topology.groups.archiver)
   return new Map(

@@ -22,8 +22,8 @@ export interface IndexedListing {
 }
 
 /**
- * All objects of a topic with their entries. Entries are listed first, so the object of each exists when the objects
- * are listed. An object that the listing leaves out is read by its name.
+ * All objects of a topic with their entries. Entries are listed first: an entry is written after its object, so the
+ * later listing should have the object. An object that it leaves out is read by its name.
  */
 export async function listIndexed({ s3, prefix }: Archive, topic: string): Promise<IndexedListing> {
   const entries = new Set<string>()

@@ -8,9 +8,12 @@ export interface Answer {
 }
 
 /**
- * How an answer reaches the client: `whole`; `truncated` (half the body, as if it were all of it); `slow` (in
- * pieces over some seconds); `cut_off` (half the body, then a reset); `reset` (before the first byte); `hang`
- * (nothing, for a long time).
+ * How an answer reaches the client:
+ * - `truncated`: half the body, with a content-length that fits it
+ * - `slow`: in pieces, over `slowBodyMs`
+ * - `cut_off`: half the body, then a reset
+ * - `reset`: a reset before the first byte
+ * - `hang`: nothing for `hangMs`, then a reset
  */
 export type Delivery = 'whole' | 'truncated' | 'slow' | 'cut_off' | 'reset' | 'hang'
 
@@ -36,12 +39,12 @@ export function html(status: number, body: string, headers: Record<string, strin
 }
 
 /**
- * Sends an answer. `delivered` is called once the operating system took the last byte of a complete body, and
- * never for a body that was truncated, cut off or not sent at all, or whose client left before that.
+ * Sends an answer. `delivered` is called when the operating system has taken the last byte of a complete body.
+ * It is not called for a body that is truncated, cut off or never sent, or whose client leaves before the end.
  *
- * The callback of the write tells this exactly: `finish` is emitted for aborted answers too, and by then the
- * socket of an answered request may already be closed. The callback comes in the same turn of the event loop
- * as the write itself, so whoever has read the whole body finds it counted.
+ * Only the callback of the write is exact: `finish` is emitted for aborted answers too, and comes when the socket
+ * may already be closed. The callback runs in the same turn of the event loop as the write, so a client that has
+ * read the whole body finds it counted.
  */
 export function send(
   reply: FastifyReply,

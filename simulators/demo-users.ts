@@ -11,12 +11,11 @@ const listenersAnswer = z.object({
   ),
 })
 
-/** More than any demo has: the simulator gives those that it has. */
+/** More than any demo has; the simulator returns fewer. */
 const mostListeners = 1_000
 
 /**
- * Makes every simulated listener a user, as though each had consented. Those that are users already stay
- * as they are.
+ * Makes every simulated listener a user, as if each had consented. Existing users stay as they are.
  *
  * @param spotifyUrl the simulator's address
  * @param env names the database and the keys that encrypt the tokens
@@ -47,8 +46,8 @@ export async function addSimulatedUsers(spotifyUrl: string, env: Env): Promise<n
 }
 
 /**
- * Gives the first listener a play that cannot be told, an item without played_at: so that each run shows
- * what becomes of bad data. Its page is dead-lettered, its neighbours are stored, Discord hears of it.
+ * Gives the first listener an item without played_at, so that each run shows how bad data is handled: its page
+ * becomes a dead letter, the other plays of the page are stored, and Discord gets an alert.
  */
 export async function showDeadLetter(spotifyUrl: string): Promise<void> {
   await fetch(`${spotifyUrl}/_sim/listeners/0/plays`, {

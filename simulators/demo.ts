@@ -7,7 +7,7 @@ import { readSimulatorAddresses, simulatorEnv } from './stand-in.ts'
 
 const answersWithinMs = 60_000
 
-/** Adds the simulator's listeners as users, once it answers; those of earlier runs stay as they are. */
+/** Adds the simulator's listeners as users once it answers. Users of earlier runs stay as they are. */
 async function addDemoUsers(spotifyUrl: string, env: Env): Promise<number> {
   const deadline = performance.now() + answersWithinMs
   while (!(await answers(`${spotifyUrl}/_sim/stats`)) && performance.now() < deadline) await sleep(200)
@@ -25,7 +25,7 @@ async function answers(url: string): Promise<boolean> {
 
 /**
  * The demo's containers: `spotify`, `discord`, `users`. Each ends at once with exit code 0 when real credentials
- * make it needless.
+ * replace it.
  */
 async function main(part: string | undefined, env: Env): Promise<void> {
   const log = openLog(`demo-${part}`, 'info')

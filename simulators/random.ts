@@ -1,6 +1,5 @@
 /**
- * Random choices that are pure functions of their seed: the same numbers give the same choices on every
- * machine and after every restart, in any order of asking.
+ * Random choices from a seed: the same seed gives the same sequence on every machine and after every restart.
  */
 export interface Random {
   /** A number in [0, 1). */
@@ -24,12 +23,12 @@ export function hash32(...parts: readonly number[]): number {
   return hash >>> 0
 }
 
-/** A fraction in [0, 1) that belongs to these numbers. */
+/** A fraction in [0, 1), a pure function of these numbers. */
 export function fraction(...parts: readonly number[]): number {
   return hash32(...parts) / 2 ** 32
 }
 
-/** A stream of choices (mulberry32) started from these numbers. */
+/** A sequence of choices (mulberry32), seeded by these numbers. */
 export function createRandom(...parts: readonly number[]): Random {
   let state = hash32(...parts)
   const next = (): number => {
@@ -50,7 +49,7 @@ export function createRandom(...parts: readonly number[]): Random {
 
 /**
  * An index in [0, size) from a fraction, by Zipf's law with exponent 1: the n-th choice is taken about 1/n as
- * often as the first. The inverse of the logarithmic distribution function, exact enough and without a table.
+ * often as the first. An approximation by the inverse of a logarithmic distribution function, without a table.
  */
 export function zipfIndex(uniform: number, size: number): number {
   return Math.min(size - 1, Math.floor(Math.exp(uniform * Math.log(size + 1))) - 1)

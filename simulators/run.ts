@@ -4,8 +4,8 @@ import { exitCodes } from '../lib/lifecycle.ts'
 import { openLog } from '../lib/log.ts'
 
 /**
- * Runs a simulator as a process: JSON log lines; SIGTERM and SIGINT stop it. Faults of the configuration, all
- * of them, and a taken port end it with a line each.
+ * Runs a simulator as a process that logs JSON lines; SIGTERM and SIGINT stop it. A wrong configuration (all its
+ * faults at once) or a taken port is reported and sets the exit code.
  */
 export async function runSimulator<Options extends { host: string; port: number }>(simulator: {
   name: string

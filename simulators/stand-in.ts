@@ -11,7 +11,7 @@ const webhook = { id: '1', token: 'simulated' }
 /** Thirty listeners whose day passes in twelve minutes. */
 const size = { SIM_LISTENERS: '30', SIM_SPEED: '120' }
 
-/** Much happens quickly, as there is no real budget to spare. */
+/** A short pace, as no real budget is spent. */
 const quick = {
   SPOTIFY_DAILY_REQUESTS: '1000000',
   POLL_MIN_INTERVAL_SECONDS: '5',
@@ -21,8 +21,8 @@ const quick = {
 }
 
 /**
- * What points services and commands at the simulators. A quick setting that the environment has itself stays as
- * it is, and so does a real Discord webhook.
+ * Settings that point services and commands at the simulators. A setting of `quick` that the environment has
+ * stays as it is, and so does a real Discord webhook.
  */
 export function standInEnv(env: Env, at: SimulatorAddresses): Record<string, string> {
   const own = Object.entries(quick).map(([name, value]) => [name, env[name] || value])
@@ -40,23 +40,23 @@ export function standInEnv(env: Env, at: SimulatorAddresses): Record<string, str
   }
 }
 
-/** Settings of the simulators' own processes, the environment's included. */
+/** The environment of the simulators' own processes. */
 export function simulatorEnv(env: Env): Env {
   return { ...size, ...env, SIM_WEBHOOK_ID: webhook.id, SIM_WEBHOOK_TOKEN: webhook.token }
 }
 
 /**
- * Where the containers look for simulators: named by SPOTIFY_SIMULATOR_URL and DISCORD_SIMULATOR_URL, and used
- * until SPOTIFY_CLIENT_ID is set.
+ * Where the containers find the simulators: SPOTIFY_SIMULATOR_URL and DISCORD_SIMULATOR_URL, used until
+ * SPOTIFY_CLIENT_ID is set.
  *
- * @returns null: this is no demo
+ * @returns null if this is not a demo
  */
 export function readSimulatorAddresses(env: Env): SimulatorAddresses | null {
   const { SPOTIFY_CLIENT_ID, SPOTIFY_SIMULATOR_URL: spotify, DISCORD_SIMULATOR_URL: discord } = env
   return !SPOTIFY_CLIENT_ID && spotify && discord ? { spotify, discord } : null
 }
 
-/** The environment of a service in a container: as it is, or pointed at the simulators while this is a demo. */
+/** The environment of a service in a container, pointed at the simulators if this is a demo. */
 export function withSimulators(env: Env): Env {
   const at = readSimulatorAddresses(env)
   return at ? { ...env, ...standInEnv(env, at) } : env

@@ -15,7 +15,7 @@ import { watchCounters } from './view/counter-watch.ts'
 import { toInfraLine, toSeconds } from './view/infra-line.ts'
 import type { View } from './view/view.ts'
 
-/** What runs and is to be stopped. */
+/** A running part of the stack. */
 export interface Part {
   stop(): Promise<void>
   kill(): Promise<void>
@@ -24,18 +24,18 @@ export interface Part {
 export interface Launch {
   settings: StackSettings
   view: View
-  /** Filled in the order of the starts; to be stopped in reverse. */
+  /** In the order of their starts; stop them in reverse. */
   parts: Part[]
-  /** Aborted when all of it shall end. */
+  /** Aborted when the whole stack must end. */
   signal: AbortSignal
-  /** Makes all of it end, with this fault. */
+  /** Ends the whole stack with this fault. */
   fail: (fault: StackFault) => void
 }
 
 /**
- * Starts one thing after the other and resolves when all are up.
+ * Starts one part after the other and resolves when all are up.
  *
- * @throws StackFault, or anything once the signal is aborted; what runs by then is in `parts`.
+ * @throws StackFault, or any error after the signal is aborted; the parts that run by then are in `parts`.
  */
 export async function bringUp(launch: Launch): Promise<void> {
   const { view, settings } = launch
@@ -67,7 +67,7 @@ function introduction(simulation: Simulation | null): string {
     : 'SPOTIFY_CLIENT_ID is set: this is the real Spotify. Add yourself with `npx songswap users connect`.'
 }
 
-/** Returns the environment of the services; it is in `.data/infra.env` as well. */
+/** Starts the servers; returns the environment of the services, and writes it to `.data/infra.env` as well. */
 async function startServers(
   { settings, view, parts, signal, fail }: Launch,
   processes: NodeProcess[],

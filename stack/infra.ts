@@ -7,7 +7,7 @@ import { readStackSettings } from './settings.ts'
 import { describeInfra } from './view/addresses.ts'
 import { toInfraLine } from './view/infra-line.ts'
 
-/** `npm run infra`: the four servers in the foreground, until Ctrl-C or until one of them ends. */
+/** `npm run infra`: the four servers in the foreground, until Ctrl-C or the end of one of them. */
 await reportingFaults(async () => {
   const settings = readStackSettings()
   let infra: Infra | undefined

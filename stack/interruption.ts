@@ -1,16 +1,16 @@
 /**
- * The wish of the person at the terminal that all of it end: the first Ctrl-C (or SIGTERM, or the
- * terminal closing) aborts the signal, the next one calls `onImpatience`.
+ * The request of the person at the terminal to end the stack: the first Ctrl-C (or SIGTERM, or the end of the
+ * terminal) aborts the signal, the next one calls `onImpatience`.
  */
 export interface Interruption {
   signal: AbortSignal
-  /** Resolves at the first one. */
+  /** Resolves at the first request. */
   happened: Promise<void>
-  /** Stops listening: from then on a signal ends the process in the usual way. */
+  /** Stops listening: after it a signal ends the process as usual. */
   release(): void
 }
 
-/** One Ctrl-C comes twice, from the terminal and from npm, where npm's shell has made way for us. */
+/** One Ctrl-C may arrive twice, from the terminal and from npm; a second signal within this time is ignored. */
 const echoMs = 500
 const parentCheckMs = 500
 
@@ -31,7 +31,7 @@ export function watchForInterruption(onImpatience: () => void): Interruption {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   for (const name of signals) process.on(name, onSignal)
   const stopWatchingParent = watchNpm(interrupt)
-  // When the terminal is gone its output is too; stopping in order matters more than telling of it.
+  // Output fails after the terminal has closed; the stack still stops in order.
   process.stdout.on('error', () => {})
   process.stderr.on('error', () => {})
   return {
@@ -44,7 +44,7 @@ export function watchForInterruption(onImpatience: () => void): Interruption {
   }
 }
 
-/** A SIGTERM to npm reaches only the shell between npm and us: that shell's end is our sign. */
+/** A SIGTERM to npm reaches only the shell between npm and us, so we watch for that shell's end. */
 function watchNpm(onEnd: () => void): () => void {
   if (!process.env.npm_lifecycle_event) return () => {}
   const parent = process.ppid

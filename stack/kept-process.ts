@@ -14,11 +14,11 @@ export interface KeptProcessEvents {
   starting(name: string): void
   up(name: string, tookMs: number): void
   down(name: string, fault: StackFault, againInMs: number): void
-  /** It says that its configuration is wrong (exit code 2): it is not started again. */
+  /** Its exit code (2) says that its configuration is wrong: it is not started again. */
   misconfigured(fault: StackFault): void
 }
 
-/** Backoff: 1 s, 2 s, 4 s … 30 s; from the start again once it has run for a minute. */
+/** Backoff: 1 s, 2 s, 4 s … 30 s; it begins again after a run of more than a minute. */
 const backoff = { firstMs: 1_000, longestMs: 30_000 }
 const ranWellMs = 60_000
 const wrongConfiguration = 2
@@ -28,7 +28,7 @@ function keepRunning(spec: Omit<ServerSpec, 'onCrash'>, events: KeptProcessEvent
   const { promise: firstUp, resolve: onFirstUp } = Promise.withResolvers<void>()
   let server: Server | undefined
 
-  /** One life of the process, from its start to its end. */
+  /** Runs the process once, from its start to its end. */
   const live = async (): Promise<StackFault> => {
     const { promise: crashed, resolve: onCrash } = Promise.withResolvers<StackFault>()
     server = createServer({ ...spec, onCrash })
@@ -72,7 +72,7 @@ function keepRunning(spec: Omit<ServerSpec, 'onCrash'>, events: KeptProcessEvent
   }
 }
 
-/** Several at once: up when all are up. */
+/** Several processes as one, which is up when all are up. */
 export function keepAllRunning(specs: Omit<ServerSpec, 'onCrash'>[], events: KeptProcessEvents): KeptProcess {
   const kept = specs.map((spec) => keepRunning(spec, events))
   const together = async (each: (one: KeptProcess) => Promise<void>) => {

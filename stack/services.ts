@@ -3,13 +3,13 @@ import { nodeEnv, nodeFlags } from '../services/node-flags.ts'
 import { portSetting, type RequiredPort } from './infra/ports.ts'
 import type { ServerSpec } from './infra/server.ts'
 
-/** A Node process of the stack and the port that it listens on, on loopback. */
+/** A Node process of the stack and its port on loopback. */
 export interface NodeProcess {
   name: string
   /** Relative to the repository. */
   entry: string
   port: number
-  /** The variable that names another port. */
+  /** Name of the variable that sets another port. */
   setting: string
   /** It is up when this answers with 200. */
   readyPath: string
@@ -24,12 +24,10 @@ export function serviceProcesses(env: NodeJS.ProcessEnv): NodeProcess[] {
   })
 }
 
-/** For the check that its port is free. */
 export function toRequiredPort({ name, port, setting }: NodeProcess): RequiredPort {
   return { port, what: name, setting }
 }
 
-/** How to run it. */
 export function toSpec(
   { name, entry, port, readyPath }: NodeProcess,
   options: { root: string; dataDir: string; env: NodeJS.ProcessEnv },
@@ -40,7 +38,7 @@ export function toSpec(
     command: process.execPath,
     args: [...nodeFlags, join(options.root, entry)],
     cwd: options.root,
-    // Compiled once: a second start is faster, and the compiler of TypeScript stays out of memory.
+    // Compiled once: later starts are faster and do not load the TypeScript compiler.
     env: { ...nodeEnv, NODE_COMPILE_CACHE: join(options.dataDir, 'compile-cache'), ...options.env },
     stopSignal: 'SIGTERM',
     isReady: async () => (await fetch(`http://127.0.0.1:${port}${readyPath}`)).ok,

@@ -11,18 +11,18 @@ export interface StackSettings {
   /** STACK_DATA_DIR, default `.data`. */
   dataDir: string
   /**
-   * What the servers store. What is simulated lives in a folder of its own: the day that real
-   * credentials are set begins with an empty history, and no simulated track is looked up at Spotify.
+   * Data of the servers. Simulated data have a folder of their own: with real credentials the history begins
+   * empty, and no simulated track is looked up at Spotify.
    */
   storeDir: string
   jarsDir: string
-  /** Addresses and credentials for services and commands. */
+  /** File with addresses and credentials for services and commands. */
   infraEnvFile: string
-  /** No SPOTIFY_CLIENT_ID is set. */
+  /** True without SPOTIFY_CLIENT_ID. */
   simulated: boolean
 }
 
-/** Reads `.env` into the environment, which wins over it, and tells where things are. */
+/** Reads `.env` into the environment, which takes precedence, and returns the stack's settings. */
 export function readStackSettings(): StackSettings {
   try {
     loadEnvFile(join(root, '.env'))

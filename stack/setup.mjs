@@ -1,10 +1,10 @@
 /**
- * Installs what a fresh clone lacks: npm packages, then the Java servers of the local stack. Plain
- * JavaScript that any Node from 20 on runs with nothing installed: `npm start`, `npm run infra` and
- * `npm test` come through here first, so it must cost milliseconds once all is there.
+ * Installs what a fresh clone lacks: npm packages, then the Java servers of the local stack. Plain JavaScript that
+ * Node 20 or newer runs without packages. `npm start`, `npm run infra` and `npm test` run it first, so it must take
+ * milliseconds when everything is installed.
  *
- * What is half done never counts as done: npm writes its hidden lockfile last, and the jars are
- * gathered in a folder of their own that gets its final name by a rename, when all are there.
+ * A half-finished installation never counts: npm writes its hidden lockfile last, and the folder of the jars gets
+ * its final name by a rename when all are there.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -30,7 +30,7 @@ const jars = join(data, 'jars')
 const pom = join(root, 'stack', 'pom.xml')
 const maven = process.platform === 'win32' ? 'mvn.cmd' : 'mvn'
 
-/** A fault that the person at the terminal can mend: printed as one line, without a stack. */
+/** A fault that the person at the terminal can fix: printed as one line, without a stack trace. */
 class Fault extends Error {}
 
 const hashOf = (file) => createHash('sha256').update(readFileSync(file)).digest('hex')
@@ -59,7 +59,7 @@ function checkJava() {
     throw new Fault(`Java 17 or newer is needed, \`${java}\` is ${major || 'unknown'}: ${hint}`)
 }
 
-/** Before the minute that npm takes, not after it. */
+/** Runs before npm, which takes a minute. */
 function checkMaven() {
   if (jarsAreComplete() || !spawnSync(maven, ['--version']).error) return
   throw new Fault(`Maven is needed and \`mvn\` was not found: ${installHint('maven', 'maven')}`)
@@ -80,8 +80,8 @@ function checkWritable() {
 }
 
 /**
- * True when node_modules holds what the lockfile says. Either npm finished after the lockfile last
- * changed, or the stamp of an earlier look names exactly this lockfile and this installation.
+ * True if node_modules is what the lockfile says: npm finished after the lockfile last changed, or the stamp of an
+ * earlier check names exactly this lockfile and this installation.
  */
 function packagesAreCurrent() {
   const lockfile = join(root, 'package-lock.json')
@@ -100,8 +100,8 @@ function packagesAreCurrent() {
 }
 
 /**
- * Runs a command to its end and hands each line of its output to `onLine`. While it runs, `status()` is
- * what the terminal shows: redrawn in place, or every ten seconds where there is no terminal.
+ * Runs a command to its end and passes each line of its output to `onLine`. Meanwhile it shows `status()`: redrawn
+ * in place on a terminal, else every ten seconds.
  */
 async function run(command, args, { status, onLine = () => {} }) {
   const live = process.stdout.isTTY
@@ -129,8 +129,8 @@ async function run(command, args, { status, onLine = () => {} }) {
 }
 
 /**
- * `npm ci` refuses a lockfile that was written where the packages of other platforms could not be had;
- * `npm install --no-save` installs from the same lockfile what this platform needs.
+ * `npm ci` refuses a lockfile that lacks packages of this platform; then `npm install --no-save` installs from the
+ * same lockfile and adds them.
  */
 async function installPackages() {
   if (packagesAreCurrent()) return
@@ -176,7 +176,7 @@ function inventory(folder) {
   )
 }
 
-/** True when the folder was completed for this very pom.xml and nothing has gone from it since. */
+/** True if the folder was completed for this pom.xml and no file is missing since. */
 function jarsAreComplete() {
   try {
     const { pomHash, files } = JSON.parse(readFileSync(join(jars, 'complete.json'), 'utf8'))
@@ -187,7 +187,7 @@ function jarsAreComplete() {
   }
 }
 
-/** Leftovers of a download whose process is gone; those of a running one are left to it. */
+/** Removes the partial downloads of processes that have ended. */
 function removeAbandonedDownloads() {
   for (const name of readdirSync(data)) {
     const pid = Number(/^jars\.partial-(\d+)$/.exec(name)?.[1])
@@ -200,7 +200,7 @@ function removeAbandonedDownloads() {
   }
 }
 
-/** Runs Maven; resolves with its exit code and the lines of its output that tell what went wrong. */
+/** Runs Maven; resolves with its exit code and the error lines of its output. */
 async function runMaven(folder) {
   let files = 0
   let current = ''
@@ -238,7 +238,7 @@ async function downloadJars() {
     join(partial, 'complete.json'),
     JSON.stringify({ pomHash: hashOf(pom), files: inventory(partial) }),
   )
-  // Somebody else's set-up may have finished meanwhile; then theirs stays, servers may run from it.
+  // If another set-up has finished meanwhile, its folder stays: servers may run from it.
   if (!jarsAreComplete()) {
     rmSync(jars, { recursive: true, force: true })
     renameSync(partial, jars)

@@ -5,19 +5,19 @@ import type { NodeProcess } from './services.ts'
 /** The simulators that stand in for what has no credentials. */
 export interface Simulation {
   spotify: NodeProcess
-  /** Undefined when a real webhook is set. */
+  /** Undefined if DISCORD_WEBHOOK_URL is set. */
   discord: NodeProcess | undefined
-  /** Address of the simulated Spotify. */
+  /** Address of the Spotify simulator. */
   url: string
-  /** Settings of the simulators' processes, the environment's own included. */
+  /** The environment of the simulators' processes. */
   simulatorEnv: NodeJS.ProcessEnv
-  /** What points services and commands at the simulators. */
+  /** Settings that point services and commands at the simulators. */
   env: Record<string, string>
 }
 
 /**
- * Reads the simulation's settings. A setting of the services or simulators that the environment has stays
- * as it is; by default much happens quickly, as there is no real budget to spare.
+ * Reads the simulation's settings. By default the stream runs at a short pace, as no real budget is spent; the
+ * environment may set another one.
  */
 export function readSimulation(env: NodeJS.ProcessEnv): Simulation {
   const spotify = {

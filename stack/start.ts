@@ -6,8 +6,8 @@ import { readStackSettings } from './settings.ts'
 import { openView } from './view/view.ts'
 
 /**
- * `npm start`: the servers, the migration, simulators where there are no credentials, the services; until
- * Ctrl-C or until a server ends. A second Ctrl-C does not wait for anything to end in good order.
+ * `npm start`: starts the servers, migrates, starts simulators (without credentials) and the services; runs until
+ * Ctrl-C or the end of a server. A second Ctrl-C kills everything at once.
  */
 await reportingFaults(async () => {
   const settings = readStackSettings()
@@ -22,7 +22,7 @@ await reportingFaults(async () => {
     await bringUp({ settings, view, parts, signal, fail: (fault) => failure.abort(fault) })
     if (!signal.aborted) await once(signal, 'abort')
   } catch (error) {
-    // What was under way when the end came fails because of it.
+    // After an abort, an error is only its consequence.
     if (!signal.aborted) throw error
   } finally {
     if (parts.length > 0) view.note('Stopping …')

@@ -1,4 +1,4 @@
-/** A number of requests per window that begins with the first of them. */
+/** Requests allowed in a window, which begins with the first of them. */
 export interface Window {
   limit: number
   lengthMs: number
@@ -11,7 +11,7 @@ export interface Reading {
   resetAfterMs: number
 }
 
-/** Counts requests by key, a fixed window each. A refused request does not count. */
+/** Counts requests by key, each in fixed windows of its own. A refused request does not count. */
 export function createBuckets({ limit, lengthMs }: Window): { take(key: string, now: number): Reading } {
   const windows = new Map<string, { start: number; used: number }>()
   return {

@@ -21,7 +21,7 @@ function toArticle(message: PostedMessage): string {
 <time>${time} UTC</time></header>${content}${firstOfEachUrl(message.embeds).map(toSection).join('')}</article>`
 }
 
-/** Of several embeds with one url Discord shows the first only. */
+/** Discord shows only the first of several embeds with the same url. */
 function firstOfEachUrl(embeds: readonly Embed[]): Embed[] {
   return embeds.filter(({ url }, place) => {
     return url === undefined || embeds.findIndex((embed) => embed.url === url) === place
@@ -49,7 +49,7 @@ function part(tag: string, text: string | undefined): string {
   return text === undefined ? '' : `<${tag}>${escapeHtml(text)}</${tag}>`
 }
 
-/** Bold, code and line breaks of Discord's markdown; all else is text. */
+/** Renders bold, code and line breaks of Discord's markdown; everything else stays text. */
 function toMarkup(text: string): string {
   return escapeHtml(text)
     .replace(/```\n?([\s\S]+?)```/g, '<pre>$1</pre>')

@@ -11,7 +11,7 @@ export interface DiscordSimulatorOptions {
   webhookToken: string
   /** Default 5 per 2 s: shown in the headers. */
   bucket: Window
-  /** Default 30 per minute: shown nowhere before it is exceeded. */
+  /** Default 30 per minute: no header shows it before it is exceeded. */
   channel: Window
   /** How many messages to keep. Default 1,000. */
   keepMessages: number
@@ -57,7 +57,7 @@ export interface Channel {
   kind: 'text' | 'forum'
   /** Threads of a forum: name by id. */
   threads: Map<string, string>
-  /** Messages that hold this text are refused, as by Discord's own moderation; null refuses none. */
+  /** Messages with this text are refused, as by Discord's own moderation; null refuses none. */
   blocked: string | null
   bucket: ReturnType<typeof createBuckets>
   channelBucket: ReturnType<typeof createBuckets>
@@ -104,7 +104,7 @@ export function openThread(channel: Channel, name: string): string {
   return id
 }
 
-/** Scripts strike in their order. */
+/** The fault of the oldest script that is not used up, or null. */
 export function nextFault(channel: Channel): DiscordFaultEffect | null {
   const next = channel.scripts[0]
   if (next === undefined) return null

@@ -5,12 +5,12 @@ export interface DiscordFaultEffect {
   delivery?: Delivery
 }
 
-/** Every fault of Discord's; `retryAfterSeconds` is the wait where there is one. */
+/** Discord's faults by name; the argument is the retry-after of those that have one. */
 export const discordFaults = {
   rate_limited: (seconds) => ({ answer: rateLimited(seconds, { scope: 'user', global: false }) }),
   rate_limited_shared: (seconds) => ({ answer: rateLimited(seconds, { scope: 'shared', global: false }) }),
   rate_limited_global: (seconds) => ({ answer: rateLimited(seconds, { scope: 'global', global: true }) }),
-  /** The proxy before Discord: no JSON, only the header helps. */
+  /** From the proxy before Discord: no JSON, so only the header has the wait. */
   rate_limited_html: (seconds) => ({ answer: html(429, blockedPage, retryAfter(seconds)) }),
   unknown_webhook: () => ({ answer: unknownWebhook }),
   invalid_token: () => ({ answer: invalidToken }),

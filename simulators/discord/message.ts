@@ -1,4 +1,4 @@
-/** What a webhook was asked to post, as far as Discord reads it. */
+/** The parts of a posted message that Discord reads. */
 export interface WebhookMessage {
   content: string
   username: string | null
@@ -36,7 +36,7 @@ const mentionKinds: readonly unknown[] = ['users', 'roles', 'everyone']
 
 /**
  * Checks a posted body against every documented limit and names all violations. Text is trimmed first, as
- * Discord does. Lengths are UTF-16 units, never less than what Discord counts: what passes here passes there.
+ * Discord does. Lengths are UTF-16 units, never fewer than Discord counts, so Discord accepts what passes here.
  */
 export function checkMessage(body: unknown): CheckedMessage {
   const check = new Check()
@@ -56,7 +56,7 @@ export function checkMessage(body: unknown): CheckedMessage {
   return { type: 'message', message: { content, username: username === '' ? null : username, embeds, pings } }
 }
 
-/** What counts towards the 6,000 characters of all embeds together. */
+/** Characters that count towards the 6,000 of all embeds together. */
 function embedLength(embed: Embed): number {
   const texts = [embed.title, embed.description, embed.footer, embed.author]
   const fields = embed.fields.flatMap(({ name, value }) => [name, value])
@@ -112,7 +112,7 @@ function toField(check: Check, value: unknown, path: string): Embed['fields'][nu
   }
 }
 
-/** Webhooks notify users unless told otherwise. */
+/** Without `allowed_mentions` a webhook notifies users. */
 function toPings(check: Check, value: unknown): string[] {
   if (value === undefined || value === null) return ['users']
   const { parse = [] } = check.object(value, 'allowed_mentions')

@@ -10,15 +10,15 @@ import {
 import { controlRoutes } from './control-routes.ts'
 import { webhookRoutes } from './webhook-routes.ts'
 
-/** A running simulator; what `/_sim` does over HTTP is here as a method. */
+/** A running simulator. Everything that `/_sim` does over HTTP is here as a method. */
 export interface DiscordSimulator {
   /** The page that shows the channel. */
   url: string
   /** A secret at Discord: never log it. */
   webhookUrl: string
-  /** What was posted, oldest first. */
+  /** Posted messages, oldest first. */
   messages: readonly PostedMessage[]
-  /** How often each status was answered; `POST 404` and the like. */
+  /** Count of answers by method and status, e.g. `POST 404`. */
   answers: Readonly<Record<string, number>>
   scriptFault(script: DiscordFaultScript): void
   clearFaults(): void
@@ -27,10 +27,10 @@ export interface DiscordSimulator {
   restoreWebhook(): void
   /** Threads of a forum: name by id. */
   threads: ReadonlyMap<string, string>
-  /** What the webhook posts to: a forum takes messages in threads alone. */
+  /** Changes what the webhook posts to; a forum takes messages only in threads. */
   become(kind: 'text' | 'forum'): void
   deleteThreads(): void
-  /** Refuses messages that hold this text, as Discord's moderation does; null refuses none. */
+  /** Refuses messages with this text, as Discord's moderation does; null refuses none. */
   block(text: string | null): void
   stop(): Promise<void>
 }

@@ -15,7 +15,7 @@ import { invalidToken, rateLimited, unknownWebhook } from './faults.ts'
 import { checkMessage, toErrorBody } from './message.ts'
 import { toPlace } from './place.ts'
 
-/** discord.com/api/webhooks: look at a webhook, post through it. */
+/** discord.com/api/webhooks: read a webhook, post through it. */
 export function webhookRoutes(app: FastifyInstance, channel: Channel): void {
   app.get('/api/webhooks/:id/:token', (request, reply) => {
     const answer = toRefusal(channel, request) ?? json(200, toWebhook(channel.options))

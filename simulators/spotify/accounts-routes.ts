@@ -20,7 +20,7 @@ interface Code {
 
 interface TokenResult {
   answer: Answer
-  /** What becomes true once the answer is out completely: a rotation whose answer was lost did not happen. */
+  /** Runs once the whole answer is sent: a rotation whose answer is lost does not happen. */
   delivered?: () => void
 }
 
@@ -65,7 +65,7 @@ function whole(world: World) {
   return { delivery: 'whole', times: world.options } as const
 }
 
-/** Null when the request is in order. Such faults are shown to the user; nothing is sent to the redirect URI. */
+/** Text of a refusal that the user sees instead of a redirect, or null if the request is in order. */
 function toAuthorizeRefusal(world: World, query: Form): string | null {
   const { client } = world.options
   if (textOf(query.client_id) === '') return 'Missing required parameter: client_id'
@@ -135,7 +135,7 @@ function grant(
 
 interface Client {
   id: string
-  /** Null: a public client, which proves itself by PKCE. */
+  /** Null for a public client, which proves itself by PKCE. */
   secret: string | null
 }
 
@@ -203,7 +203,7 @@ function grantRefresh(world: World, call: { client: Client; token: string }): To
   }
 }
 
-/** A generation newer than the known one is from before a restart, and good. */
+/** A generation newer than the known one was issued before a restart and is valid. */
 function toRefreshFault(world: World, listener: Listener, token: RefreshToken): string | null {
   const { consentEnded } = listener
   if (consentEnded && token.authorizedAt <= consentEnded.until) return `Refresh token ${consentEnded.reason}`

@@ -16,7 +16,7 @@ interface Call {
   page: PageOddity | null
 }
 
-/** `items`: the plays that count as delivered once the body is out completely. */
+/** `items` count as delivered once the whole body is sent. */
 interface Result {
   answer: Answer
   items?: readonly PageItem[]
@@ -26,7 +26,7 @@ type Handler = (call: Call) => Result
 
 const batchSizes = { tracks: 50, artists: 50, 'audio-features': 100 } as const
 const appRemoved: Answer = apiError(403, 'Forbidden')
-/** As seen: no message. */
+/** Spotify sends this without a message. */
 const featuresRemoved: Answer = json(403, { error: { status: 403 } })
 
 /** api.spotify.com: the calls that songswap-stream makes, under `/v1`. */
@@ -102,7 +102,7 @@ function answerOwn(
   return handler({ ...call, token })
 }
 
-/** An app's own token reaches the catalogue, not what belongs to a user. */
+/** An app's own token opens the catalogue, not a user's data. */
 function forApp(
   call: Omit<Call, 'token'>,
   own: { token: AccessToken; endpoint: Endpoint; handler: Handler },
@@ -151,7 +151,7 @@ function featuresOf(world: World, id: string): string | null {
   return JSON.stringify(toAudioFeatures(world.options.seed, world.catalogue.track(index)))
 }
 
-/** Unknown ids come back as null in their place. */
+/** An unknown id is answered with null in its place. */
 function batch({ world, request }: Call, kind: keyof typeof batchSizes, lookup: Lookup): Result {
   if (world.options.mode === 'development') return { answer: appRemoved }
   const ids = idsOf(request)

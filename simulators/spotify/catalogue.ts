@@ -3,9 +3,9 @@ import { toId, toIndex } from './ids.ts'
 import { toArtistName, toGenres, toTitle } from './names.ts'
 
 /**
- * What there is to play. Every entity is a pure function of (seed, index): nothing is stored, a restart gives
- * the same catalogue. Tracks come in blocks of twelve by one artist; a block is an album, an album and
- * singles, or two EPs. A low index is a popular one.
+ * The simulated catalogue. Every entity is a pure function of (seed, index): nothing is stored, and a restart
+ * gives the same catalogue. Tracks come in blocks of twelve by one artist; a block is an album, an album and
+ * singles, or two EPs. A low index means a popular track.
  */
 export interface Track {
   index: number
@@ -136,7 +136,7 @@ function toAlbum(seed: number, album: { firstTrack: number; totalTracks: number;
   }
 }
 
-/** Older releases are often known to the month or the year only. */
+/** A fifth of the releases are known only to the month or the year. */
 function toReleaseDate(chance: number, age: number): Pick<Album, 'releaseDate' | 'releaseDatePrecision'> {
   const from = Date.UTC(1962, 0, 1)
   const to = Date.UTC(2026, 0, 1)
@@ -146,7 +146,7 @@ function toReleaseDate(chance: number, age: number): Pick<Album, 'releaseDate' |
   return { releaseDate: date.slice(0, 4), releaseDatePrecision: 'year' }
 }
 
-/** Between 40 seconds and 12 minutes, most of them near three and a half minutes. */
+/** Between 40 seconds and 12 minutes, mostly near three and a half. */
 function toDurationMs(seed: number, track: number): number {
   const random = createRandom(seed, salts.duration, track)
   if (random.chance(0.03)) return Math.floor(random.between(420_000, 720_000))

@@ -1,7 +1,7 @@
 import { escapeHtml } from '../../lib/html.ts'
 import type { World } from './world.ts'
 
-/** The page on which a person picks which simulated listener says yes. */
+/** The page on which a person picks the simulated listener who consents. */
 export function toConsentPage(world: World, query: Record<string, unknown>): string {
   const parameters = new URLSearchParams()
   for (const [name, value] of Object.entries(query)) parameters.set(name, String(value))

@@ -51,7 +51,7 @@ const rangeQuery = z.object({
   limit: z.coerce.number().int().default(100),
 })
 
-/** The simulator's own API under `/_sim`: what it knows, and how to provoke what tests need. */
+/** The simulator's own API under `/_sim`: reads its state and scripts faults and plays. */
 export function controlRoutes(app: FastifyInstance, world: World): void {
   app.get('/_sim/stats', async () => toStats(world))
   app.get('/_sim/listeners', async (request) => {
@@ -143,7 +143,7 @@ function* toLines(values: Iterable<unknown>): Generator<string> {
 
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> }
 
-/** An absent field and an undefined one are the same in JSON, not in exact optional types. */
+/** JSON does not distinguish an absent field from an undefined one; exactOptionalPropertyTypes does. */
 function withoutUndefined<T extends object>(value: T): Defined<T> {
   return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as Defined<T>
 }

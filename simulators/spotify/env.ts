@@ -72,8 +72,8 @@ const shape = {
 }
 
 /**
- * A list such as `reset=0.01,transient=0.005`: names, or groups of names, with probabilities. A later entry
- * overrides an earlier one.
+ * A list such as `reset=0.01,transient=0.005`: names or groups of names with probabilities. Later entries
+ * override earlier ones.
  */
 function shares<Name extends string>(names: readonly Name[], groups: Record<string, readonly Name[]>) {
   return z.string().transform((list, context): Partial<Record<Name, number>> => {

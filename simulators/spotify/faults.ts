@@ -15,7 +15,7 @@ export const endpoints = [
 ] as const
 export type Endpoint = (typeof endpoints)[number]
 
-/** What a fault does: an answer of its own, another way of delivery, or an oddity of the page. */
+/** A fault's effect: an answer of its own, another delivery, or an odd page. */
 interface FaultEffect {
   answer?: Answer
   delivery?: Delivery
@@ -23,12 +23,12 @@ interface FaultEffect {
 }
 
 interface FaultKind {
-  /** Where chance may strike; a script may put any fault anywhere. */
+  /** Endpoints at which it occurs by chance; a script may put any fault anywhere. */
   at: readonly Endpoint[]
   effect(settings: FaultSettings): FaultEffect
 }
 
-/** `retryAfterSeconds`: overrides the fault's own; null leaves the header out. */
+/** `retryAfterSeconds` overrides the fault's own; null omits the header. */
 export interface FaultSettings {
   largeRetryAfterSeconds: number
   retryAfterSeconds?: number | null
@@ -38,7 +38,7 @@ const userCalls = ['me', 'recently-played'] as const
 const metadataCalls = ['tracks', 'track', 'artists', 'artist', 'audio-features'] as const
 const apiCalls = [...userCalls, ...metadataCalls] as const
 
-/** Every fault with the body and headers that were seen of it. */
+/** Every fault with the body and headers that Spotify or ReccoBeats sends. */
 export const faultKinds = {
   expired_token: answering(apiCalls, () => unauthorized('The access token expired')),
   invalid_token: answering(apiCalls, () => unauthorized('Invalid access token')),
@@ -76,7 +76,7 @@ export type FaultName = keyof typeof faultKinds
 
 export const faultNames = Object.keys(faultKinds).filter(isFaultName)
 
-/** Faults that heal when the same client asks again: no user is parked and no day is lost by them. */
+/** Faults that end when the client asks again: they park no user and cost no day. */
 export const transientFaults = faultNames.filter(
   (name) => !/^(forbidden_|quota_|false_|huge_|empty_)/.test(name),
 )
@@ -85,10 +85,10 @@ export function isFaultName(name: string): name is FaultName {
   return Object.hasOwn(faultKinds, name)
 }
 
-/** "The next `count` requests that match get this": tests' way of provoking an answer. */
+/** The next `count` matching requests (default 1) get this fault or answer. */
 export interface FaultScript {
   fault?: FaultName
-  /** In place of a known fault: any answer at all. */
+  /** Any answer, in place of a known fault. */
   answer?: Answer
   count?: number
   endpoint?: Endpoint
@@ -100,7 +100,7 @@ export interface FaultPlan {
   script(script: FaultScript): void
   setShares(shares: Partial<Record<FaultName, number>>): void
   clear(): void
-  /** The effect on this request, or null. Scripts come first, in their order; then chance. */
+  /** The fault of this request, or null. Scripts come first, in their order; then chance. */
   next(request: { endpoint: Endpoint; listener: number | null }): { name: string; effect: FaultEffect } | null
 }
 

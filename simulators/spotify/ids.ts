@@ -3,19 +3,19 @@ import { hash32 } from '../random.ts'
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const tailLength = 4
 const modulus = 62 ** tailLength
-/** Odd and no multiple of 31, so multiplying by it modulo 62^4 can be undone. */
+/** Coprime to 62, so multiplication by it modulo 62^4 has an inverse. */
 const multiplier = 7_654_321
 const inverse = modularInverse(multiplier, modulus)
 
 export const idKinds = { track: 1, album: 2, artist: 3, playlist: 4, account: 5 } as const
 export type IdKind = keyof typeof idKinds
 
-/** Entities of one kind that ids can tell apart. */
+/** Entities of one kind that ids can distinguish. */
 export const maxEntities = modulus
 
 /**
  * The Spotify id (22 characters of base62, below 2^128) of the n-th entity of a kind. Its last four characters
- * hold the scrambled index, so that an id finds its entity without any table.
+ * hold the scrambled index, so an id leads to its entity without a table.
  */
 export function toId(seed: number, kind: IdKind, index: number): string {
   let text = alphabet.charAt(hash32(seed, idKinds[kind], index, 0) % 7)
@@ -26,7 +26,7 @@ export function toId(seed: number, kind: IdKind, index: number): string {
   return text.slice(0, 22 - tailLength) + toBase62(scrambled, tailLength)
 }
 
-/** The index behind an id of that kind, or null for an id that this seed never gave out. */
+/** The index behind an id of that kind, or null if the id is not of this seed and kind. */
 export function toIndex(seed: number, kind: IdKind, id: string): number | null {
   if (!isWellFormedId(id)) return null
   let scrambled = 0

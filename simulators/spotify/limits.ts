@@ -1,4 +1,4 @@
-/** Requests of each client id: a rolling window of 30 seconds, and a quota that ends a day after it began. */
+/** Limits per client id: a rolling window of 30 seconds, and a quota whose window begins with its first request. */
 export interface LimitOptions {
   requestsPer30Seconds: number
   dailyRequests: number
@@ -11,7 +11,7 @@ export type LimitVerdict =
   | { type: 'quota-exceeded'; retryAfterSeconds: number }
 
 interface Usage {
-  /** Requests per second of the clock, the last 30 seconds of them. */
+  /** Requests by second of the clock, for the last 30 seconds. */
   seconds: Map<number, number>
   quotaStart: number
   quotaUsed: number

@@ -2,17 +2,17 @@ import { createRandom, type Random, zipfIndex } from '../random.ts'
 import type { Catalogue } from './catalogue.ts'
 
 /**
- * What one listener plays on one day: a pure function of (seed, listener, day), so any day can be had at any
- * time without remembering the days before it. Times are milliseconds of the simulated day.
+ * One play of a listener's day. A day is a pure function of (seed, listener, day), so any day can be computed
+ * without the days before it. Times are milliseconds of the simulated day.
  *
- * A day has sessions (more in the evening, few at night; some days none). A session follows an album, a
- * playlist, an artist or nothing; tracks are repeated, skipped, stopped and resumed. A skip within 30 seconds
- * is no play, as at Spotify. Some sessions are offline: their plays arrive hours later, under their old times.
+ * A day has sessions: more in the evening, few at night, on some days none. A session follows an album, a
+ * playlist, an artist or nothing; tracks are repeated, skipped, stopped and resumed. As at Spotify, a skip within
+ * 30 seconds makes no play. Some sessions are offline: their plays arrive up to hours later, with their old times.
  */
 export interface DayPlay {
-  /** When the play ended: today's meaning of `played_at`. */
+  /** When the play ended, as in `played_at`. */
   endMs: number
-  /** When Spotify's answers start to show it; may lie beyond the end of the day. */
+  /** When Spotify's answers begin to show it; may be after the end of the day. */
   availableMs: number
   track: number
   context: Context | null
@@ -27,10 +27,10 @@ export interface Context {
 export const dayMs = 86_400_000
 const minutes = 60_000
 const hours = 3_600_000
-/** What is heard for less than this is no play. */
+/** A track heard for less than this makes no play. */
 export const minimumHeardMs = 30_000
 
-/** Chance that a session starts in an hour of the day, relative to the others. */
+/** Relative chance that a session starts in each hour of the day. */
 const hourWeights = [
   1, 0.5, 0.3, 0.2, 0.2, 0.5, 2, 5, 7, 6, 5, 5, 6, 5, 5, 5, 6, 8, 8, 8, 8, 8, 6, 3,
 ] as const
@@ -122,13 +122,13 @@ function toSession(listening: Listening, startMs: number): DayPlay[] {
   }))
 }
 
-/** When an offline session's plays arrive; null for a session whose plays show at once. */
+/** When a late session's plays arrive, or null if they show at once. */
 function toArrival(random: Random, habits: Habits, endMs: number): number | null {
   if (random.chance(habits.offline)) return Math.floor(endMs + random.between(0.3, 8) * hours)
   return random.chance(0.01) ? Math.floor(endMs + random.between(0.2, 3) * hours) : null
 }
 
-/** Heard whole, skipped, or stopped and taken up again (which Spotify lists as two plays). */
+/** Heard whole, skipped, or stopped and resumed (two plays at Spotify). */
 function toHeardParts(random: Random, durationMs: number, skips: number) {
   const pauseMs = random.chance(0.05) ? random.between(5_000, 4 * minutes) : random.between(0, 2_000)
   if (random.chance(skips)) return [{ heardMs: durationMs * random.next() ** 1.5, pauseMs: 0 }]
@@ -166,7 +166,7 @@ function toSource(listening: Listening): Source {
   return { context: null, next: () => toTaste(listening) }
 }
 
-/** One of the listener's sixty favourites, or what everybody plays; both by Zipf's law. */
+/** One of the listener's sixty favourites, or any track of the catalogue; both by Zipf's law. */
 function toTaste({ catalogue, listener, habits, random }: Listening): number {
   if (!random.chance(habits.favourites)) return zipfIndex(random.next(), catalogue.trackCount)
   const favourite = createRandom(catalogue.seed, salts.favourites, listener, zipfIndex(random.next(), 60))

@@ -3,29 +3,29 @@ import { toId } from './ids.ts'
 import { toArtistName } from './names.ts'
 import { type Play, type Timeline, windowSize } from './timeline.ts'
 
-/** What a test, or a listener of flesh and blood, can change about an account. */
+/** Changes that a test or a user makes to an account. */
 export interface ListenerChanges {
-  /** The refresh token is dead: the user took the app's access away, or six months are over. */
+  /** `revoked`: the user withdrew the app's access; `expired`: the consent has ended. */
   refreshToken?: 'valid' | 'revoked' | 'expired'
-  /** False: not on the app's list of users (Development Mode). */
+  /** False if the app's list of users (Development Mode) lacks the account. */
   listed?: boolean
   displayName?: string | null
   /** False stops the plays that happen from now on; true starts them again. */
   listening?: boolean
-  /** Access tokens given out before now answer 401. */
+  /** Access tokens issued before now answer 401. */
   expireAccessTokens?: true
 }
 
 export interface Listener {
   index: number
   spotifyId: string
-  /** Consents given up to `until` (Unix ms) are void; a later one revives the account. */
+  /** Consents up to `until` (Unix ms) are void; a later one is valid. */
   consentEnded: { reason: 'revoked' | 'expired'; until: number } | null
   listed: boolean
   displayName: string | null
   /** Refresh tokens below this generation are dead. */
   generation: number
-  /** Access tokens given out before (Unix ms) are dead. */
+  /** Access tokens issued before this (Unix ms) are dead. */
   accessTokensFrom: number
   /** Silent stretches [from, to). */
   silences: { from: number; to: number }[]
@@ -40,9 +40,12 @@ export interface Listeners {
   find(text: string): Listener | null
   change(index: number, changes: ListenerChanges, now: number): Listener | null
   give(index: number, plays: readonly Play[]): void
-  /** What a page can show now: generated and given plays, newest first, 50 at most. */
+  /** The plays that a page can show now, generated and given: newest first, 50 at most. */
   window(index: number, now: number): Play[]
-  /** Plays with since < playedAt <= now, seen by anybody or not: given ones first, else oldest first. */
+  /**
+   * Plays after `since`, shown by a page or not, each group oldest first: given ones, also of the future, then
+   * generated ones up to `now`.
+   */
   happened(index: number, range: { now: number; since: number }): Generator<Play>
 }
 
@@ -50,11 +53,11 @@ export interface ListenersOptions {
   seed: number
   count: number
   timeline: Timeline
-  /** Plays before this are none, Unix ms; null: nobody plays anything but what tests give. */
+  /** Unix ms: generated plays begin here; null if there are only the plays that tests give. */
   playsSince: number | null
 }
 
-/** State is made on the first touch of a listener: tens of thousands cost nothing until they are asked for. */
+/** A listener's state is made on first use, so tens of thousands of idle ones cost nothing. */
 export function createListeners(options: ListenersOptions): Listeners {
   const { count, timeline, playsSince } = options
   const touched = new Map<number, Listener>()
@@ -126,7 +129,7 @@ function applyChanges(listener: Listener, changes: ListenerChanges, now: number)
   if (listening === true && silence && silent) silence.to = now
 }
 
-/** Stable: of two plays at one time the one given first stays first. */
+/** Stable: two plays of one time keep their order. */
 function byNewest(plays: readonly Play[]): Play[] {
   return plays.toSorted((a, b) => b.playedAt - a.playedAt)
 }

@@ -1,13 +1,13 @@
 import { fraction } from '../random.ts'
 
 /**
- * Odd things that Spotify's answers have held, or may hold. A track oddity belongs to the track wherever it is
- * shown, a play oddity to the one play on every page that shows it: pages stay the same byte for byte.
+ * Odd data that Spotify's answers have held, or may hold. A track oddity belongs to the track wherever it is
+ * shown, a play oddity to one play on every page that shows it, so repeated items are the same byte for byte.
  */
 export const trackOddities = [
   /** A NUL character inside the name; JSON escapes it, Postgres cannot hold it. */
   'nul_in_name',
-  /** Half of a surrogate pair inside the name; no UTF-8 exists for it. */
+  /** Half of a surrogate pair inside the name; UTF-8 cannot encode it. */
   'lone_surrogate_in_name',
   /** A name of 400 characters. */
   'long_name',
@@ -24,7 +24,7 @@ export const playOddities = [
   'null_track',
   /** `track.id` is null and `track.uri` starts with `spotify:local:`. */
   'local_file',
-  /** A second play, of another track, at the very same millisecond. */
+  /** A second play, of another track, in the same millisecond. */
   'same_millisecond',
   /** The same track as in the play before it. */
   'repeated_track',
@@ -35,7 +35,7 @@ export const playOddities = [
 ] as const
 
 const pageOddities = [
-  /** A page of two megabytes, by a field that nobody knows. */
+  /** A page of two megabytes, by an unknown field. */
   'huge_page',
   /** No items and no cursors, although there are plays. */
   'empty_page',
@@ -58,8 +58,7 @@ export const oddities: readonly Oddity[] = [
 export type OddityShares = Partial<Record<Oddity, number>>
 
 /**
- * The oddity out of `names` that belongs to the thing with these numbers, or null. Names are tried in order,
- * each with its own share.
+ * The oddity that these numbers have, or null. Names are tried in order, each with its own share.
  */
 export function oddityOf<Name extends Oddity>(
   names: readonly Name[],

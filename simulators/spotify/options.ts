@@ -14,33 +14,33 @@ export interface SpotifySimulatorOptions {
   listeners: number
   /** Size of the catalogue. Default 20,000. */
   tracks: number
-  /** Simulated time runs so many times faster; 1 to 10,000. Default 1. */
+  /** Factor by which simulated time runs faster; 1 to 10,000. Default 1. */
   speed: number
   /** Default `development`. */
   mode: Mode
-  /** `days`: listeners have their days (and had them before the start); `none`: only plays given by tests. */
+  /** `days`: plays are generated, also before the start; `none`: only plays given by tests. */
   plays: 'days' | 'none'
-  /** Plays before this (Unix ms) never were. Default: no limit, so the first page is full. */
+  /** Unix ms: generated plays begin here. Default 0, so the first page is full. */
   playsSince: number
   /** The clock's first reading, Unix ms; start in the past to `advance` it later. Default: now. */
   startAt: number | null
-  /** A stopped clock moves only by `advance`. Default `running`. */
+  /** A stopped clock moves only through `advance`. Default `running`. */
   clock: 'running' | 'stopped'
-  /** The one registered app. Default null: any id and secret will do. */
+  /** The only registered app. Default null: any id and secret are accepted. */
   client: { id: string; secret: string; redirectUris: readonly string[] } | null
   /** `/authorize` sends back a code at once instead of showing a page. Default false. */
   autoApprove: boolean
   accessTokenSeconds: number
-  /** Six months at Spotify, from the user's consent. */
+  /** Counted from the user's consent. Default 180 days; six months at Spotify. */
   refreshTokenSeconds: number
   /** Whether a refresh answers with a new refresh token, which kills the old one. Default `never`. */
   refreshTokenRotation: 'never' | 'rarely' | 'always'
   /** Probability of each fault per request. */
   faults: Partial<Record<FaultName, number>>
   oddities: OddityShares
-  /** The Retry-After of `quota_exceeded`. Default 49,861: half a day. */
+  /** Retry-After of `quota_exceeded`. Default 49,861: nearly 14 hours. */
   largeRetryAfterSeconds: number
-  /** Per client id; default without limit. */
+  /** Per client id. Default: no limit. */
   requestsPer30Seconds: number
   dailyRequests: number
   quotaWindowMs: number
@@ -48,7 +48,7 @@ export interface SpotifySimulatorOptions {
   latencyMs: number
   hangMs: number
   slowBodyMs: number
-  /** The share of tracks that ReccoBeats knows. Default 0.67. */
+  /** Share of tracks that ReccoBeats knows. Default 0.67. */
   reccobeatsCoverage: number
   /** Default `full`. */
   truth: TruthDepth

@@ -2,17 +2,17 @@ import type { Context } from './listener-day.ts'
 import type { PageOddity, PlayOddity, TrackOddity } from './oddities.ts'
 
 /**
- * One item of a recently-played page: its JSON as sent (bytes, so that a page is copied together without being
- * encoded again), and what identifies the play.
+ * One item of a recently-played page: its JSON as sent (bytes, so a page is joined without encoding again), and
+ * the fields that identify the play.
  */
 export interface PageItem {
   json: Buffer
-  /** As the item says it; null where it has none. */
+  /** As in the item, or null if it has none. */
   playedAt: string | null
   trackId: string | null
   trackUri: string | null
   oddity: PlayOddity | TrackOddity | 'given' | null
-  /** The play's true time, Unix ms: what cursors compare with. */
+  /** The play's true time, Unix ms; cursors compare with it. */
   at: number
 }
 
@@ -25,7 +25,7 @@ export interface PageQuery {
 
 export type PageQueryResult = { type: 'query'; query: PageQuery } | { type: 'invalid'; message: string }
 
-/** Reads `limit`, `after` and `before`. Cursors in seconds are accepted and mean 1970, as at Spotify. */
+/** Reads `limit`, `after` and `before`. As at Spotify, cursors in seconds are accepted and mean 1970. */
 export function toPageQuery(raw: Record<string, unknown>): PageQueryResult {
   const limit = toInteger(raw.limit ?? '20')
   if (limit === null || limit < 1 || limit > 50) return { type: 'invalid', message: 'Invalid limit' }
@@ -40,9 +40,9 @@ export function toPageQuery(raw: Record<string, unknown>): PageQueryResult {
 }
 
 /**
- * The slice of the window (newest first) that a query asks for. Cursors only slice the window: nothing behind
- * its 50th play can be had. With `after` and more newer plays than `limit`, the newest are returned; what
- * Spotify does there is not established, and this is the harder case for a client that relies on it.
+ * The slice of the window (newest first) that a query asks for. Cursors only slice the window: plays behind its
+ * 50th are out of reach. With `after` and more newer plays than `limit`, the newest are returned. What Spotify
+ * does there is not known; this is the harder case for a client.
  */
 export function sliceWindow<Item extends { at: number }>(window: readonly Item[], query: PageQuery): Item[] {
   const { limit, after, before } = query
@@ -83,7 +83,7 @@ export function toContextObject(context: Context, id: string) {
   }
 }
 
-/** Forward in time after an `after` query, else back. */
+/** Forward in time for an `after` query, else back. */
 function toNext(base: string, query: PageQuery, cursors: { after: string; before: string }): string {
   if (query.after !== null) return `${base}?after=${cursors.after}&limit=${query.limit}`
   return `${base}?before=${cursors.before}&limit=${query.limit}`

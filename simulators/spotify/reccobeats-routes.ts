@@ -6,12 +6,12 @@ import type { Track } from './catalogue.ts'
 import { toAudioFeatures } from './shapes.ts'
 import type { World } from './world.ts'
 
-/** More ids than this are dropped without a word. */
+/** Further ids are ignored. */
 const batchSize = 40
 
 /**
- * api.reccobeats.com under `/reccobeats/v1`: part of the catalogue only, unknown ids left out, in an order of
- * its own, without `time_signature`.
+ * api.reccobeats.com under `/reccobeats/v1`. It knows only a part of the catalogue, omits unknown ids, answers in
+ * an order of its own and has no `time_signature`.
  */
 export function reccobeatsRoutes(app: FastifyInstance, world: World): void {
   app.get('/reccobeats/v1/audio-features', async (request, reply) => {

@@ -5,8 +5,8 @@ const insecure = 'INVALID_CLIENT: Insecure redirect URI'
  * Spotify's rules of November 2025: HTTPS, or plain HTTP to a loopback address; `localhost` is refused. The
  * match with a registered URI is exact, but a loopback URI registered without a port allows any port.
  *
- * @param registered null: nothing is registered, only the rules of form apply
- * @returns what Spotify's page says, or null when the URI is in order
+ * @param registered null if nothing is registered: then only the rules of form apply
+ * @returns the text of Spotify's page, or null if the URI is in order
  */
 export function redirectFault(uri: string, registered: readonly string[] | null): string | null {
   if (!URL.canParse(uri)) return invalid

@@ -17,7 +17,7 @@ import type { Play } from './timeline.ts'
 const aDayMs = 86_400_000
 const itemStart = Buffer.from('{"track":')
 
-/** Makes JSON of catalogue entries and plays, and keeps that of popular tracks: most plays are theirs. */
+/** Makes the JSON of catalogue entries and plays. It caches that of tracks, as most plays are of popular ones. */
 export interface Renderer {
   trackJson(index: number): Buffer
   artistJson(index: number): string

@@ -3,7 +3,7 @@ import type { Album, Artist, Catalogue, Track } from './catalogue.ts'
 import { markets } from './names.ts'
 import type { ArtistOddity, TrackOddity } from './oddities.ts'
 
-/** What an app may see: `development` lacks the endpoints and fields that were removed in February 2026. */
+/** An app's access: `development` lacks the endpoints and fields that were removed in February 2026. */
 export type Mode = 'development' | 'extended'
 
 const api = 'https://api.spotify.com/v1'
@@ -86,7 +86,7 @@ export function toArtistObject(artist: Artist, view: { mode: Mode; oddity: Artis
   return object
 }
 
-/** The twelve numbers of `/audio-features`, each within its documented range. */
+/** The object of `/audio-features`; each number is within its documented range. */
 export function toAudioFeatures(seed: number, track: Track) {
   const random = createRandom(seed, 31, track.index)
   const unit = () => Number(random.next().toFixed(3))

@@ -15,7 +15,7 @@ import { createWorld, type GivenPlay, type World } from './world.ts'
 
 /** A running simulator. Everything that `/_sim` does over HTTP is here as a method. */
 export interface SpotifySimulator {
-  /** `http://host:port`, the accounts service; the API is at `/v1` below it. */
+  /** `http://host:port`: the accounts service; the API is below it at `/v1`. */
   url: string
   /** The settings that point a service here. */
   env: { SPOTIFY_API_URL: string; SPOTIFY_ACCOUNTS_URL: string; RECCOBEATS_URL: string }
@@ -25,7 +25,7 @@ export interface SpotifySimulator {
   stats(): ReturnType<typeof toStats>
   /** A refresh token as a listener's consent would give it; `listener` counts from 0. */
   refreshToken(listener: number): string
-  /** Every play after `since` (Unix ms; default: the start) up to now, seen or not. */
+  /** Plays after `since` (Unix ms; default: the start), shown or not: given ones, then generated ones up to now. */
   happened(listener: number, since?: number): Generator<Play>
   givePlay(listener: number, play?: GivenPlay): Play[]
   changeListener(listener: number, changes: ListenerChanges): void

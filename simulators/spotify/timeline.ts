@@ -8,7 +8,7 @@ import { type OddityShares, oddityOf, type PlayOddity, playOddities } from './od
 export interface Play {
   /** When it ended, Unix ms. */
   playedAt: number
-  /** From when on Spotify's answers hold it, Unix ms; late for offline plays. */
+  /** When Spotify's answers begin to show it, Unix ms; late for offline plays. */
   availableAt: number
   track: number
   context: Context | null
@@ -20,18 +20,16 @@ export interface Play {
 /** The number of plays that Spotify ever shows. */
 export const windowSize = 50
 
-/** How many simulated days without a play are looked through before a listener counts as new. */
+/** Simulated days in which plays for a page are searched. */
 const lookBackDays = 60
 
-/** Day 0 of the simulated calendar; fixed, so that a restarted simulator shows the plays it showed before. */
+/** Day 0 of the simulated calendar; fixed, so that a restarted simulator shows the same plays. */
 const epoch = Date.UTC(2026, 0, 1)
 
 export interface Timeline {
-  /**
-   * The up to 50 newest plays that can be seen at `now`, are newer than `since` and are audible, newest first.
-   */
+  /** The up to 50 newest audible plays after `since` that a page can show at `now`, newest first. */
   recent(listener: number, range: Range & { isAudible?: (play: Play) => boolean }): Play[]
-  /** Every play with since < playedAt <= now, oldest first, seen by anybody or not. */
+  /** Every play with since < playedAt <= now, oldest first, shown by a page or not. */
   happened(listener: number, range: Range): Generator<Play>
 }
 
@@ -42,15 +40,15 @@ interface Range {
 }
 
 /**
- * Maps simulated days onto the wall clock. At speed s a simulated day passes in 24 h / s, and a track of three
- * minutes in 180 s / s: `played_at` is always a plausible, past, real time. At speed 1 days are days of the listener's own time zone.
+ * Maps simulated days onto the wall clock. At speed s a simulated day lasts 24 h / s and a track of three minutes
+ * 180 s / s, so `played_at` is always a real time. At speed 1 a day is one of the listener's own time zone.
  */
 export function createTimeline(
   catalogue: Catalogue,
   pace: { speed: number; oddities: OddityShares },
 ): Timeline {
   const days = new LRUCache<string, Play[]>({ max: 1_000 })
-  // Listeners live all over the world: it is always evening somewhere.
+  // Listeners live in all time zones: it is always evening somewhere.
   const aheadMs = (listener: number) => Math.floor(fraction(catalogue.seed, listener, 77) * dayMs)
   const toWall = (listener: number, simulatedMs: number) =>
     epoch + Math.ceil((simulatedMs - aheadMs(listener)) / pace.speed)

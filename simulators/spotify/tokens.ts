@@ -1,8 +1,8 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
 /**
- * Tokens carry what they mean and a seal, so that the simulator stores none and those given out before a
- * restart stay valid, as Spotify's do.
+ * Tokens carry their content and a seal: the simulator stores none, and those issued before a restart stay
+ * valid, as Spotify's do.
  */
 export interface AccessToken {
   kind: 'access'
@@ -17,7 +17,7 @@ export interface AccessToken {
 export interface RefreshToken {
   kind: 'refresh'
   listener: number
-  /** Null: any client may use it. */
+  /** Null if any client may use it. */
   client: string | null
   scope: string
   /** Rotation counts up; an older generation is dead. */
@@ -32,7 +32,7 @@ export function sealToken(seed: number, token: AccessToken | RefreshToken): stri
   return `${prefixes[token.kind]}${payload}-${seal(seed, payload)}`
 }
 
-/** The meaning of an access token, or null when it was not given out by this simulator (or is expired: see it). */
+/** The content of an access token, expired or not, or null if this simulator did not issue it. */
 export function openAccessToken(seed: number, token: string): AccessToken | null {
   const content: AccessToken | RefreshToken | null = open(seed, token)
   return content?.kind === 'access' ? content : null

@@ -2,25 +2,25 @@ import { createHash } from 'node:crypto'
 import type { PageItem } from './page.ts'
 
 /**
- * The source of truth: what was delivered, that is, held by a page whose 200 answer went out completely.
- * `full` remembers every play, `count` only how many there were (and the newest few of each listener, to tell
- * new plays from old): enough for a load of tens of thousands of listeners.
+ * How much the simulator remembers of delivered plays: those of a page whose 200 answer was sent completely.
+ * `full` remembers every play. `count` remembers their number and the newest few times of each listener, to
+ * recognise repeated plays; it serves loads of tens of thousands of listeners.
  */
 export type TruthDepth = 'full' | 'count'
 
-/** At depth `count`: more than a window, so that late plays do not bring forgotten ones back. */
+/** At depth `count`: more than a window, so that late plays do not make old ones count again. */
 const rememberedPlays = 64
 
 interface DeliveredPlay {
   listener: number
-  /** The item's own `played_at`; null where it had none. */
+  /** The item's own `played_at`, or null if it had none. */
   playedAt: string | null
   trackId: string | null
   trackUri: string | null
   oddity: PageItem['oddity']
   /** Unix ms of the first delivery. */
   deliveredAt: number
-  /** In how many delivered pages the play was. */
+  /** Number of delivered pages that showed the play. */
   times: number
 }
 
@@ -44,7 +44,7 @@ export interface Truth {
   deliver(page: { listener: number; at: number; items: readonly PageItem[]; body: Buffer }): void
   /** Empty at depth `count`. */
   delivered(listener?: number): DeliveredPlay[]
-  /** The last pages, oldest first; as many as were asked to be kept. */
+  /** The last `keepPages` pages, oldest first. */
   pages(): readonly DeliveredPage[]
   counts(): TruthCounts
 }
@@ -95,14 +95,14 @@ export function createTruth(options: { depth: TruthDepth; keepPages: number }): 
   }
 }
 
-/** Two plays of one millisecond are always delivered together, so the times tell old plays from new ones. */
+/** Takes plays of one millisecond to be delivered together, so a known time means a known play. */
 function toNewest(known: Float64Array, fresh: readonly number[]): Float64Array {
   return Float64Array.from([...known, ...fresh])
     .sort()
     .slice(-rememberedPlays)
 }
 
-/** (played_at, track id or uri); an item that lacks one of the two is known by its JSON. */
+/** played_at and track id or uri; the whole JSON for an item that lacks one of the two. */
 function toPlayKey(item: PageItem): string {
   const track = item.trackId ?? item.trackUri
   return item.playedAt === null || track === null ? item.json.toString() : `${item.playedAt} ${track}`

@@ -17,20 +17,20 @@ import { createTimeline, type Play, toOddPlays } from './timeline.ts'
 import { sealToken } from './tokens.ts'
 import { createTruth, type Truth } from './truth.ts'
 
-/** A play given by a test. All of it may be left out: a track that nobody else plays, now, without context. */
+/** A play given by a test. Without any field: a rarely played track, now, without context. */
 export interface GivenPlay {
   /** Unix ms; default now. */
   playedAt?: number
-  /** When pages start to show it; default `playedAt`. */
+  /** When pages begin to show it; default `playedAt`, now at the latest. */
   availableAt?: number
   /** Index in the catalogue. */
   track?: number
   oddity?: PlayOddity | TrackOddity
-  /** The item as pages shall show it, in place of one made from the catalogue. */
+  /** The item as pages show it, in place of one made from the catalogue. */
   item?: unknown
 }
 
-/** All that the routes work on. */
+/** The state that the routes share. */
 export interface World {
   options: SpotifySimulatorOptions
   catalogue: Catalogue
@@ -46,11 +46,11 @@ export interface World {
   advance(ms: number): void
   givePlay(listener: number, play: GivenPlay): Play[]
   makeArtistOdd(artist: number, oddity: ArtistOddity): void
-  /** A refresh token as a user's consent to any client would have given. */
+  /** A refresh token as from a user's consent, valid for any client. */
   refreshToken(listener: number): string
 }
 
-/** What was answered, by endpoint and status, and which faults struck. */
+/** Counts of answers by endpoint and status, and of faults by name. */
 interface Tally {
   answers: Record<string, number>
   faults: Record<string, number>

@@ -4,8 +4,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { StackFault } from './stack-fault.ts'
 
 /**
- * Makes this process the only launcher of a data folder until it releases the lock or ends, however it
- * ends: the lock is the operating system's lock on a SQLite file, so none is ever left behind.
+ * Makes this process the only launcher of a data folder until it releases the lock or ends. It is the operating
+ * system's lock on a SQLite file, so even a killed process leaves none behind.
  *
  * @throws StackFault naming the other launcher's pid.
  */

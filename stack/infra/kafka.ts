@@ -17,7 +17,7 @@ export interface KafkaOptions {
   onCrash: (fault: StackFault) => void
 }
 
-/** Clients reach the brokers through something else, e.g. proxies that break; the brokers reach one another directly. */
+/** For clients that reach the brokers through proxies; the brokers reach one another directly. */
 export interface BrokerLinks {
   /** Ports that clients are told to connect to, one per broker. */
   advertisedPorts: number[]
@@ -25,20 +25,18 @@ export interface BrokerLinks {
   replicationPorts: number[]
 }
 
-/** Any 16 bytes; a cluster of one folder is never joined with that of another. */
+/** Any 16 bytes: clusters of two folders never meet. */
 const clusterId = 'c29uZ3N3YXAtc3RyZWFtMQ'
 
-/** A page is up to 2 MB before compression; what limits records must never be the broker. */
+/** Above any page (up to 2 MB before compression): the broker must never limit records. */
 const maxRecordBytes = 16 * 1024 * 1024
 
-/** One server per port, node ids from 1 on, not yet started. */
+/** One broker per port, with node ids from 1, not yet started. */
 export function createKafka(options: KafkaOptions): Server[] {
   return options.ports.map((_, index) => createBroker(options, index + 1))
 }
 
-/**
- * The quorum is given statically, not kept in the metadata log: so the same data come up on other ports.
- */
+/** The quorum is static, not in the metadata log, so that the same data can start on other ports. */
 function createBroker(options: KafkaOptions, nodeId: number): Server {
   const { dataDir, storeDir, jarsDir, ports } = options
   const folder = join(storeDir, ports.length === 1 ? 'kafka' : `kafka-${nodeId}`)
@@ -120,7 +118,7 @@ function listenerSettings(at: {
   }
 }
 
-/** Makes the folder a member of the cluster, once: the marker stands only after the tool has finished. */
+/** Formats the folder once: the marker is written only after the tool has finished. */
 async function format(run: string[], folder: string, propertiesFile: string): Promise<void> {
   const marker = join(folder, 'formatted')
   if (existsSync(marker)) return

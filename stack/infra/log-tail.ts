@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
 const mostBytes = 256 * 1024
 
-/** What a log holds from a byte offset on, at most its last 256 KiB; empty when there is no log. */
+/** The text of a log from a byte offset on, at most the last 256 KiB; empty if there is no log. */
 export function readLogFrom(file: string, offset: number): string {
   let descriptor: number
   try {

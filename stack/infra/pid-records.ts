@@ -4,16 +4,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { processIdentity } from './process-identity.ts'
 
 /**
- * The children of a launcher, one file each in `<dataDir>/run`: so that after the launcher was killed
- * the next one finds what it left running. A record holds the pid and the process' identity, so a
- * stranger that got the same pid later is never touched.
+ * One child of a launcher, a file in `<dataDir>/run`. After the launcher is killed, the next one finds there
+ * what still runs. The identity protects another process that has got the same pid since.
  */
 interface PidRecord {
   pid: number
   identity: string
 }
 
-/** Grace between the polite signal and SIGKILL for what a killed launcher left behind. */
+/** Time between SIGINT and SIGKILL for processes that a killed launcher left. */
 const orphanGraceMs = 10_000
 
 const recordFile = (dataDir: string, name: string) => join(dataDir, 'run', `${name}.pid`)
@@ -32,7 +31,7 @@ export function forgetPid(dataDir: string, name: string): void {
   rmSync(recordFile(dataDir, name), { force: true })
 }
 
-/** Stops every recorded process that still runs, forgets them all, and names those it stopped. */
+/** Stops every recorded process that still runs, removes all records, and returns the names of those stopped. */
 export async function stopOrphans(dataDir: string): Promise<string[]> {
   const names = recordedNames(dataDir)
   const stopped = await Promise.all(
@@ -56,7 +55,7 @@ function recordedNames(dataDir: string): string[] {
   }
 }
 
-/** Null for a file that has just gone, or is none of ours. */
+/** The record, or null if the file has just gone or is not a record. */
 function readRecord(file: string): PidRecord | null {
   try {
     const record: unknown = JSON.parse(readFileSync(file, 'utf8'))
@@ -72,8 +71,8 @@ async function stopProcess({ pid, identity }: PidRecord): Promise<boolean> {
   const runs = () => processIdentity(pid) === identity
   if (!runs()) return false
   const deadline = performance.now() + orphanGraceMs
-  // SIGCONT: a stopped process would never see the SIGTERM. To Postgres SIGTERM means "when the last
-  // client has left"; SIGINT means now, and to the Java servers and Node it means the same as SIGTERM.
+  // SIGINT, as Postgres waits at SIGTERM until its last client leaves; to Java and Node both mean the same.
+  // SIGCONT, as a stopped process does not see the other signal.
   for (const signal of ['SIGINT', 'SIGCONT'] as const) signalProcess(pid, signal)
   while (runs() && performance.now() < deadline) await delay(50)
   while (runs()) {
@@ -83,7 +82,7 @@ async function stopProcess({ pid, identity }: PidRecord): Promise<boolean> {
   return true
 }
 
-/** Ignores a process that ended meanwhile. */
+/** Sends a signal; does nothing if the process has ended. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 import { StackFault } from './stack-fault.ts'
 
-/** Every port is on 127.0.0.1. One client and one controller port per broker. */
+/** Ports on 127.0.0.1; `kafka` and `controller` have one per broker. */
 export interface Ports {
   kafka: number[]
   controller: number[]
@@ -12,9 +12,9 @@ export interface Ports {
 
 /**
  * The documented ports, each overridable by the environment: STACK_KAFKA_PORT, STACK_CONTROLLER_PORT,
- * STACK_REGISTRY_PORT, STACK_S3_PORT, STACK_POSTGRES_PORT. Of several brokers each has the next two.
+ * STACK_REGISTRY_PORT, STACK_S3_PORT, STACK_POSTGRES_PORT. Each further broker has the next two ports.
  *
- * @throws StackFault when a setting is no port, or a port is taken.
+ * @throws StackFault if a setting is not a port, or a port is taken.
  */
 export async function documentedPorts(env: NodeJS.ProcessEnv, brokers: number): Promise<Ports> {
   const each = (first: number) => Array.from({ length: brokers }, (_, index) => first + 2 * index)
@@ -40,13 +40,13 @@ export async function documentedPorts(env: NodeJS.ProcessEnv, brokers: number): 
   return ports
 }
 
-/** Ports that are free now, for a stack of so many brokers. */
+/** Ports that are free now, for a stack with this number of brokers. */
 export async function freePorts(brokers: number): Promise<Ports> {
   const [registry = 0, s3 = 0, postgres = 0, ...rest] = await findFreePorts(3 + 2 * brokers)
   return { kafka: rest.slice(0, brokers), controller: rest.slice(brokers), registry, s3, postgres }
 }
 
-/** So many different ports that are free now. */
+/** `count` different ports that are free now. */
 export async function findFreePorts(count: number): Promise<number[]> {
   const ports = new Set<number>()
   while (ports.size < count) ports.add(await freePort())
@@ -54,8 +54,8 @@ export async function findFreePorts(count: number): Promise<number[]> {
 }
 
 /**
- * A free port from 20000 to 29999: below the range from which systems take the local ports of outgoing
- * connections, so that it stays free while a server that owns it is down for a moment.
+ * A free port from 20000 to 29999. Systems take the local ports of outgoing connections from above this range, so
+ * the port stays free while its server restarts.
  */
 async function freePort(): Promise<number> {
   for (;;) {
@@ -76,7 +76,7 @@ export function portSetting(env: NodeJS.ProcessEnv, name: string, fallback: numb
 export interface RequiredPort {
   port: number
   what: string
-  /** The variable that names another port. */
+  /** Name of the variable that sets another port. */
   setting: string
 }
 

@@ -3,8 +3,8 @@ import { dirname } from 'node:path'
 import { StackFault } from './stack-fault.ts'
 
 /**
- * Postgres refuses to run as root. For root it therefore runs as somebody else: as the owner of the data
- * that are there, else as `postgres`, else as `nobody`. Anybody but root runs it as himself.
+ * Postgres refuses to run as root. If this process is root, Postgres runs as the owner of existing data, else as
+ * `postgres`, else as `nobody`. Any other user runs it under their own account.
  */
 export interface Account {
   uid: number
@@ -25,18 +25,18 @@ export function postgresAccount(clusterDir: string): Account | undefined {
   )
 }
 
-/** How to run a program as an account: what goes before it, and what to give to spawn. */
+/** How to run a program as an account: the command before it, and options of spawn. */
 export interface Switch {
   prefix: string[]
   spawnAs: Partial<Account>
 }
 
 /**
- * The other account must get at the data and the binaries, below folders that may be open to root alone
- * (/root, a folder of mktemp). Their permissions stay as they are: Linux lets the process take along the
- * one capability that reads past them. `setpriv` is part of util-linux.
+ * The other account must reach the data and the binaries, below folders that may be open to root alone (/root, a
+ * folder of mktemp). Their permissions stay as they are: on Linux the process keeps the one capability that reads
+ * past them. `setpriv` is part of util-linux.
  *
- * @throws StackFault when a folder is closed and no such capability is to be had.
+ * @throws StackFault if a folder is closed and root lacks such a capability.
  */
 export function switchTo(account: Account | undefined, paths: string[]): Switch {
   if (!account) return { prefix: [], spawnAs: {} }
@@ -54,7 +54,7 @@ export function switchTo(account: Account | undefined, paths: string[]): Switch 
       'setpriv',
       ...[`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'],
       ...[`--inh-caps=+${capability}`, `--ambient-caps=+${capability}`],
-      // Without it access(2) ignores capabilities, and Postgres asks access(2) about its own binary.
+      // Without it access(2) ignores capabilities; Postgres checks its own binary with access(2).
       '--securebits=+no_setuid_fixup',
     ],
     spawnAs: {},
@@ -74,7 +74,7 @@ function mayEnter({ uid, gid }: Account, folder: string): boolean {
   return (stat.mode & 0o001) !== 0
 }
 
-/** Numbers from linux/capability.h. Containers often have the first one taken away. */
+/** Numbers from linux/capability.h. Containers often lack the first one. */
 function availableCapability(): string | undefined {
   const capabilities: [string, number][] = [
     ['dac_read_search', 2],

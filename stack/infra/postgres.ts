@@ -16,7 +16,7 @@ export interface PostgresOptions {
   port: number
   user: string
   password: string
-  /** False: what the machine's own crash would lose may be lost. No process' death loses anything. */
+  /** If false, a crash of the machine may lose data; the death of a process never does. */
   durable: boolean
   onCrash: (fault: StackFault) => void
 }
@@ -45,20 +45,20 @@ export function createPostgres(options: PostgresOptions): Server {
     args,
     cwd: dataDir,
     ...spawnAs,
-    // Its "fast" shutdown: SIGTERM would wait for every client to leave.
+    // The "fast" shutdown: at SIGTERM it waits for every client to leave.
     stopSignal: 'SIGINT',
     async prepare() {
       await initialise({ ...options, cluster, account, initdb: [...prefix, bin.initdb], spawnAs })
       removeStalePidFile(cluster)
     },
     isReady: () => canConnect(options),
-    // After a SIGKILL its children need a moment to notice.
+    // After a SIGKILL of the postmaster its children end a moment later.
     passingFault: /pre-existing shared memory block|lock file "postmaster.pid" already exists/,
     onCrash,
   })
 }
 
-/** Creates the database unless it is there. */
+/** Creates the database if it is missing. */
 export async function ensureDatabase(
   options: Pick<PostgresOptions, 'port' | 'user' | 'password'>,
   name: string,
@@ -79,7 +79,7 @@ function connection({ port, user, password }: Pick<PostgresOptions, 'port' | 'us
 
 async function canConnect(options: PostgresOptions): Promise<boolean> {
   const client = new Client({ ...connection(options), connectionTimeoutMillis: 2_000 })
-  // A connection that breaks after it was made is reported here as well; the query fails by itself.
+  // A connection that breaks later is reported here as well; the query fails by itself.
   client.on('error', () => {})
   try {
     await client.connect()
@@ -113,7 +113,7 @@ interface Initialisation extends PostgresOptions {
   spawnAs: Partial<Account>
 }
 
-/** Builds the cluster beside its place and renames it there: one that is half built is never used. */
+/** Builds the cluster beside its place and renames it, so that a half-built one is never used. */
 async function initialise({
   cluster,
   account,
@@ -151,9 +151,8 @@ async function initialise({
 }
 
 /**
- * After a hard kill postmaster.pid stays, and Postgres refuses to start when that pid belongs to anybody
- * of its account by now. The folder is locked by us, so: a Postgres of ours is stopped, any other
- * process has nothing to do with it.
+ * After a SIGKILL postmaster.pid stays, and Postgres refuses to start if another process of its account has that
+ * pid by now. The folder is locked and our own Postgres is stopped, so any other process is unrelated.
  */
 function removeStalePidFile(cluster: string): void {
   const file = join(cluster, 'postmaster.pid')

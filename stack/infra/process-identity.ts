@@ -2,9 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
 /**
- * What tells a process from a later one with the same pid: the boot and the clock tick it started in
- * (Linux), else the second it started in, as `ps` prints it. Null when there is no such process, or
- * when it has ended and only waits for its parent.
+ * Distinguishes a process from a later one with the same pid: by the boot and the clock tick of its start on
+ * Linux, else by the second of its start, as `ps` prints it. Null if the process does not exist or is a zombie.
  */
 export function processIdentity(pid: number): string | null {
   if (process.platform === 'linux') return linuxIdentity(pid)
@@ -18,7 +17,7 @@ export function processIdentity(pid: number): string | null {
 function linuxIdentity(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The second field, the program's name, is in parentheses and may itself hold spaces and parentheses.
+    // The second field, the program's name, is in parentheses and may contain spaces and parentheses.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const [state] = fields
     const startTicks = fields[19]
@@ -29,7 +28,7 @@ function linuxIdentity(pid: number): string | null {
   }
 }
 
-/** The command line of a process, arguments separated by spaces; empty when there is no such process. */
+/** The command line of a process, arguments separated by spaces; empty if it does not exist. */
 export function commandLine(pid: number): string {
   try {
     if (process.platform === 'linux')

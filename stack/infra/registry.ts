@@ -8,12 +8,12 @@ export interface RegistryOptions {
   dataDir: string
   jarsDir: string
   port: number
-  /** Where it keeps the schemas: their ids are inside the records of Kafka, so they must last as long. */
+  /** Keeps the schemas. Records in Kafka contain their ids, so they must last as long. */
   database: { port: number; name: string; user: string; password: string }
   onCrash: (fault: StackFault) => void
 }
 
-/** Apicurio Registry, not yet started; it needs its database to be there. */
+/** Apicurio Registry, not yet started; its database must exist. */
 export function createRegistry(options: RegistryOptions): Server {
   const { dataDir, jarsDir, port, database, onCrash } = options
   return createServer({
@@ -43,7 +43,7 @@ export function createRegistry(options: RegistryOptions): Server {
   })
 }
 
-/** The address of its Confluent API. */
+/** The address of the registry's Confluent API. */
 export function registryUrl(port: number): string {
   return `http://127.0.0.1:${port}/apis/ccompat/v7`
 }

@@ -18,7 +18,7 @@ export interface S3Options {
 
 export const s3Region = 'us-east-1'
 
-/** S3Proxy over a folder, signatures required; not yet started. It is ready when its bucket is there. */
+/** S3Proxy over a folder, with signatures required; not yet started. It is ready when its bucket exists. */
 export function createS3(options: S3Options): Server {
   const { dataDir, storeDir, jarsDir, port, onCrash } = options
   const propertiesFile = join(dataDir, 'run', 's3proxy.properties')
@@ -29,7 +29,7 @@ export function createS3(options: S3Options): Server {
     args: [
       ...javaArgs({ heapMiB: 256, quickStart: false }),
       ...['-DLOG_LEVEL=warn', '-DJETTY_LOG_LEVEL=warn'],
-      // Else its logging library tells at length how it was configured.
+      // Else its logging library prints its own configuration at length.
       '-Dlogback.statusListenerClass=ch.qos.logback.core.status.NopStatusListener',
       '-jar',
       join(jarsDir, 's3proxy', 's3proxy.jar'),

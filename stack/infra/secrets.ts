@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Made once for a data folder, kept with it: they guard the data that lie beside them. */
+/** Made once for a data folder and kept in it, beside the data that they guard. */
 export interface Secrets {
   postgresPassword: string
   s3AccessKeyId: string
@@ -10,7 +10,7 @@ export interface Secrets {
   tokenEncryptionKeys: string
 }
 
-/** Reads the secrets of a data folder, making those that it lacks. */
+/** Reads the secrets of a data folder and makes missing ones. */
 export function readSecrets(dataDir: string): Secrets {
   const file = join(dataDir, 'secrets.json')
   const secrets = { ...makeSecrets(), ...readStored(file) }

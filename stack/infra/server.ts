@@ -8,7 +8,7 @@ import { StackFault } from './stack-fault.ts'
 
 /** How to run one server as a child process. */
 export interface ServerSpec {
-  /** Also the name of its log and pid file. */
+  /** Also names the log and the pid file. */
   name: string
   dataDir: string
   command: string
@@ -17,27 +17,27 @@ export interface ServerSpec {
   cwd?: string
   uid?: number
   gid?: number
-  /** Ends it in good order. */
+  /** Ends it gracefully. */
   stopSignal: NodeJS.Signals
   /** Runs before every start. */
   prepare?: () => void | Promise<void>
-  /** True once it serves. Asked every 50 ms; a rejection counts as not yet. */
+  /** True once it serves. Called every 50 ms; a rejection counts as not yet. */
   isReady: (logSinceStart: () => string) => boolean | Promise<boolean>
-  /** A start that fails with this in its log is tried again: the reason passes by itself. */
+  /** A failed start with this in its log is tried again, as the fault passes by itself. */
   passingFault?: RegExp
-  /** Called when it ends without having been told to, once it was ready. */
+  /** Called if it ends by itself after it was ready. */
   onCrash: (fault: StackFault) => void
 }
 
-/** A server process that can be stopped, killed and started again at will. */
+/** A server process that can be stopped, killed and started again. */
 export interface Server {
   readonly name: string
   readonly logFile: string
-  /** Of the running process; undefined when none runs. */
+  /** Of the running process; undefined if none runs. */
   readonly pid: number | undefined
   /** Resolves when it serves. @throws StackFault with the last lines of its log. */
   start(): Promise<void>
-  /** Ends it in good order, by SIGKILL when that takes too long. */
+  /** Ends it gracefully, or by SIGKILL after ten seconds. */
   stop(): Promise<void>
   /** Sends a signal; resolves when the process has ended (for SIGSTOP and SIGCONT: at once). */
   kill(signal?: NodeJS.Signals): Promise<void>
@@ -47,7 +47,7 @@ const readyWithinMs = 90_000
 const stopWithinMs = 10_000
 const rotateLogAtBytes = 10 * 1024 * 1024
 
-/** A launcher that ends by a bug, without stopping its servers, takes them along. */
+/** If a bug ends the launcher before it stops its servers, they end with it. */
 const alive = new Set<number>()
 process.on('exit', () => {
   for (const pid of alive) signalProcess(pid, 'SIGKILL')
@@ -64,7 +64,7 @@ interface Running {
   pid: number
   ended: Promise<End>
   hasEnded: boolean
-  /** Set before we end it ourselves: its end is no crash then. */
+  /** Set before we end it: then its end does not count as a crash. */
   expected: boolean
   logOffset: number
 }
@@ -106,7 +106,7 @@ export function createServer(spec: ServerSpec): Server {
       stopped = true
       if (!running || running.hasEnded) return
       running.expected = true
-      // Harmless to a running process, and a stopped one would never see the other signal.
+      // A stopped process does not see the other signal; a running one ignores this.
       signalProcess(running.pid, 'SIGCONT')
       const timer = setTimeout(() => void end('SIGKILL'), stopWithinMs)
       await end(spec.stopSignal)
@@ -123,8 +123,8 @@ export function createServer(spec: ServerSpec): Server {
 }
 
 /**
- * Starts the process in a session of its own: a Ctrl-C at the terminal reaches the launcher alone,
- * which then ends the servers in order.
+ * Starts the process in a session of its own: Ctrl-C at the terminal reaches only the launcher, which then ends
+ * the servers in order.
  */
 function launch(spec: ServerSpec, logFile: string): Running {
   mkdirSync(join(spec.dataDir, 'logs'), { recursive: true })
@@ -159,7 +159,7 @@ function launch(spec: ServerSpec, logFile: string): Running {
   return running
 }
 
-/** Returns the size of the log to come: where what this start writes begins. */
+/** Rotates a large log. Returns the offset at which the output of this start begins. */
 function rotateLog(logFile: string): number {
   const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
   if (size < rotateLogAtBytes) return size
@@ -178,7 +178,7 @@ async function failureToStart(
     const ready = await Promise.resolve()
       .then(() => spec.isReady(() => readLogFrom(logFile, running.logOffset)))
       .catch(() => false)
-    // What answered was another process on its port if our own has ended meanwhile.
+    // If our process has ended meanwhile, another one on its port answered.
     if (ready && !running.hasEnded) return null
     await delay(50)
   }

@@ -1,10 +1,10 @@
 /**
- * A fault of the local stack that the person at the terminal can act on. Its message is the whole
- * story, fit to be printed without a stack trace.
+ * A fault of the local stack that the person at the terminal can act on. Its message is complete and is printed
+ * without a stack trace.
  */
 export class StackFault extends Error {
   override name = 'StackFault'
-  /** Of the process whose end it is, when it ended with one. */
+  /** Of the process that ended, or null if it did not exit by itself. */
   readonly exitCode: number | null
 
   constructor(message: string, exitCode: number | null = null) {
@@ -13,7 +13,7 @@ export class StackFault extends Error {
   }
 }
 
-/** Runs a launcher; a {@link StackFault} becomes its one line and exit code 1, anything else is a bug. */
+/** Runs a launcher. A {@link StackFault} is printed and becomes exit code 1; any other error is a bug. */
 export async function reportingFaults(main: () => Promise<void>): Promise<void> {
   try {
     await main()

@@ -11,26 +11,26 @@ import type { Server } from './server.ts'
 import { StackFault } from './stack-fault.ts'
 
 export interface InfraOptions {
-  /** Absolute. Holds the logs, pid records and secrets of the servers, and is locked while they run. */
+  /** Absolute. For the logs, pid records and secrets of the servers; locked while they run. */
   dataDir: string
-  /** Absolute. Holds what the servers store; default `dataDir`. */
+  /** Absolute. For the data of the servers; default `dataDir`. */
   storeDir?: string
   /** Absolute; filled by stack/setup.mjs. */
   jarsDir: string
-  /** `documented`: fixed and overridable by the environment. `free`: whatever is free. */
+  /** `documented`: fixed, and overridable by the environment. `free`: any free ones. */
   ports: 'documented' | 'free'
-  /** Ports that others will want; a taken one is reported before anything is started. */
+  /** Ports that others need later; a taken one is reported before any server starts. */
   alsoFree?: RequiredPort[]
-  /** Three replicate everything among them. */
+  /** Three replicate every topic. Default 1. */
   brokers?: 1 | 3
   /** Ports at which clients reach the brokers in place of their own, one per broker. */
   advertisedPorts?: number[]
-  /** False: nothing is synced to disk by Postgres. For data that nobody keeps. Default true. */
+  /** If false, Postgres syncs nothing to disk: for data that are thrown away. Default true. */
   durable?: boolean
-  /** A server ended by itself. Called once at most; the others still run. */
+  /** Called once at most, when a server has ended by itself; the others still run. */
   onCrash?: (fault: StackFault) => void
   onProgress?: (progress: InfraProgress) => void
-  /** Aborting it ends a start that is under way. */
+  /** Aborts a start. */
   signal?: AbortSignal
 }
 
@@ -43,7 +43,7 @@ export interface Infra {
   /** The settings that point the services at these servers (README, Configuration). */
   env: Record<string, string>
   servers: { kafka: Server[]; registry: Server; s3: Server; postgres: Server }
-  /** Stops the servers in order and gives the folder free. Bounded; safe to call again. */
+  /** Stops the servers in order and releases the folder, in bounded time; safe to call again. */
   stop(): Promise<void>
   /** Ends the servers at once. */
   killAll(): Promise<void>
@@ -55,11 +55,10 @@ const user = 'songswap'
 const bucket = 'songswap'
 
 /**
- * Starts Kafka, the schema registry, the S3 server and Postgres on loopback, and resolves when all of
- * them serve. What an earlier, killed launcher left running in the folder is stopped first.
+ * Starts Kafka, the schema registry, the S3 server and Postgres on loopback, and resolves when all of them serve.
+ * First it stops the servers that a killed launcher left running in the folder.
  *
- * @throws StackFault when the folder is in use, a port is taken, or a server does not come up; then
- * nothing is left running.
+ * @throws StackFault if the folder is in use, a port is taken, or a server does not start; then nothing runs.
  */
 export async function startInfra(options: InfraOptions): Promise<Infra> {
   mkdirSafely(options.dataDir)
@@ -86,7 +85,7 @@ export async function startInfra(options: InfraOptions): Promise<Infra> {
   }
 }
 
-/** A folder that cannot be made is reported by the lock, which cannot be made either. */
+/** Ignores failure: the lock, which cannot be made then, reports it. */
 function mkdirSafely(dataDir: string): void {
   try {
     mkdirSync(dataDir, { recursive: true })
@@ -130,7 +129,7 @@ function createServers(
   }
 }
 
-/** The registry waits for its database, the others for nobody. If one fails, all are stopped. */
+/** Starts all at once, but the registry after its database. If one fails, all are killed. */
 async function startAll(
   infra: Infra,
   { options, ports, secrets }: { options: InfraOptions; ports: Ports; secrets: Secrets },
@@ -164,7 +163,7 @@ async function startAll(
   throw failure
 }
 
-/** Clients before what they depend on: the registry lives in Postgres. */
+/** Stops Postgres last, as the registry depends on it. */
 function stopping(servers: Infra['servers'], lock: { release(): void }): Pick<Infra, 'stop' | 'killAll'> {
   const { kafka, registry, s3, postgres } = servers
   let stopped: Promise<void> | undefined

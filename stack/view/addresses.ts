@@ -1,4 +1,4 @@
-/** The servers' addresses, a line each, without the passwords. */
+/** The servers' addresses, one a line, without passwords. */
 export function describeInfra(env: Record<string, string>): string {
   return toColumns([
     ['Kafka', env.KAFKA_BROKERS ?? ''],
@@ -8,7 +8,7 @@ export function describeInfra(env: Record<string, string>): string {
   ])
 }
 
-/** Names and what belongs to them, one pair a line, aligned. */
+/** Names and texts in aligned columns. */
 export function toColumns(rows: [name: string, text: string][]): string {
   const width = Math.max(...rows.map(([name]) => name.length))
   return rows.map(([name, text]) => `${name.padEnd(width)}  ${text}`).join('\n')

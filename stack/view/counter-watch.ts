@@ -5,7 +5,7 @@ import type { View } from './view.ts'
 
 const everyMs = 1_000
 
-/** Shows the services' counters as they move. A service that does not answer just then counts as before. */
+/** Shows the services' counters as they rise. A service that does not answer keeps its last count. */
 export function watchCounters(
   services: NodeProcess[],
   view: View,

@@ -1,4 +1,4 @@
-/** What moves while the stream runs. */
+/** Counts of a running stream. */
 export interface Counters {
   polled: number
   published: number
@@ -31,7 +31,7 @@ const sources: Record<keyof Counters, Source> = {
 
 const names = Object.keys(sources) as (keyof Counters)[]
 
-/** The counters in what one service's `/metrics` answered (Prometheus text), labels added up. */
+/** The counters in the `/metrics` of one service (Prometheus text), summed over labels. */
 export function readCounters(text: string): Counters {
   const samples = text.split('\n').flatMap(toSample)
   return mapCounters((name) => {
@@ -41,17 +41,17 @@ export function readCounters(text: string): Counters {
   })
 }
 
-/** What a service has counted over its restarts: each restart begins again at zero. */
+/** A service's counts over its restarts: each restart begins at zero. */
 export interface Tally {
-  /** Of the lives before this one. */
+  /** Before the last restart. */
   before: Counters
-  /** Of this life, as last read. */
+  /** Since the last restart, as last read. */
   last: Counters
 }
 
 export const emptyTally: Tally = { before: mapCounters(() => 0), last: mapCounters(() => 0) }
 
-/** A tally with a newer reading: a counter that fell tells that the service was started again. */
+/** A tally with a newer reading; a counter that has fallen means a restart. */
 export function addReading({ before, last }: Tally, reading: Counters): Tally {
   const restarted = names.some((name) => reading[name] < last[name])
   return { before: restarted ? addUp([before, last]) : before, last: reading }
@@ -86,7 +86,6 @@ const titles: Record<keyof Counters, string> = {
   deadLetters: 'dead letters',
 }
 
-/** The counters in one line. */
 export function toCounterLine(counters: Counters): string {
   return names.map((name) => `${titles[name]} ${counters[name].toLocaleString('en-US')}`).join('   ')
 }

@@ -1,6 +1,6 @@
 import type { InfraProgress } from '../infra/start-infra.ts'
 
-/** One line for each thing that happens while the servers start. */
+/** The line for one step of the servers' start. */
 export function toInfraLine(progress: InfraProgress): string {
   switch (progress.type) {
     case 'recovered':
@@ -12,7 +12,7 @@ export function toInfraLine(progress: InfraProgress): string {
   }
 }
 
-/** Milliseconds as seconds with one digit. */
+/** Milliseconds as seconds with one decimal. */
 export function toSeconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`
 }

@@ -2,7 +2,7 @@ import { createLogUpdate } from 'log-update'
 import { type Counters, toCounterLine } from './counters.ts'
 import { toSeconds } from './infra-line.ts'
 
-/** What the person at the terminal sees of `npm start`. */
+/** The output of `npm start`. */
 export interface View {
   starting(name: string): void
   up(name: string, tookMs: number): void
@@ -14,7 +14,7 @@ export interface View {
 
 const upLine = (name: string, tookMs: number) => `${name.padEnd(18)} up after ${toSeconds(tookMs)}`
 
-/** One line per thing that happens; the counters every ten seconds. For logs and pipes. */
+/** For logs and pipes: one line per step, and the counters every ten seconds. */
 function openPlainView(write: (line: string) => void, everyMs = 10_000): View {
   let lastShown = Number.NEGATIVE_INFINITY
   return {
@@ -30,7 +30,7 @@ function openPlainView(write: (line: string) => void, everyMs = 10_000): View {
   }
 }
 
-/** What has happened stays on the screen; below it one line moves: what is starting, later the counters. */
+/** For terminals: finished steps stay; below them one line shows what is starting, later the counters. */
 function openLiveView(stream: NodeJS.WriteStream): View {
   const log = createLogUpdate(stream)
   const began = new Map<string, number>()

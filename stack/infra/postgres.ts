@@ -152,7 +152,8 @@ async function initialise({
 
 /**
  * After a SIGKILL postmaster.pid stays, and Postgres refuses to start if another process of its account has that
- * pid by now. The folder is locked and our own Postgres is stopped, so any other process is unrelated.
+ * pid by now. As this process has locked the folder, a Postgres on it is a leftover and is stopped; for any other
+ * process only the file is removed.
  */
 function removeStalePidFile(cluster: string): void {
   const file = join(cluster, 'postmaster.pid')

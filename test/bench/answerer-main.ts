@@ -3,8 +3,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Pages } from './pages.ts'
 
-// Spotify as far as a poller with good tokens needs it, and no slower than a socket: `Bearer user-N` gets page
-// N - 1 of the load of BENCH_SHAPE, the same every time. The simulator makes each page when it is asked.
+// The part of Spotify that a poller with valid tokens needs, as fast as a socket: `Bearer user-N` always gets page
+// N - 1 of the load of BENCH_SHAPE. The simulator would make each page per request; here they are made first.
 const pages = new Pages(JSON.parse(process.env.BENCH_SHAPE ?? '{}'))
 const bodies = Array.from({ length: pages.count }, (_, index) => pages.page(index).body)
 const appToken = JSON.stringify({ access_token: 'app', token_type: 'Bearer', expires_in: 3600 })

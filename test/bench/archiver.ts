@@ -16,7 +16,7 @@ import { startProcess } from './service.ts'
 import type { Stack } from './stack.ts'
 import { cpuSeconds, peakRssMb } from './usage.ts'
 
-/** What is to be archived, and how. */
+/** Input and settings of one run. */
 interface ArchiverRun {
   topics: Topology
   pages: number
@@ -24,23 +24,23 @@ interface ArchiverRun {
   env: Record<string, string>
 }
 
-/** So that objects are closed while the clock runs, and the last ones soon after it. */
+/** Closes objects while the clock runs, and the last ones soon after it. */
 const objectEnv = { ARCHIVE_OBJECT_BYTES: String(2 << 20), ARCHIVE_OBJECT_AGE_SECONDS: '3' }
 const askEveryMs = 100
 const largeBodies = 1_600
-/** Below what a broker takes for one record. */
+/** Below the broker's limit for one record. */
 const largeBytes = 900_000
 const largeUsers = 200
 let runs = 0
 
-/** The usual pages into objects of 2 MiB. */
+/** The usual pages, in objects of 2 MiB. */
 export function measureArchiver({ stack, pages, digests }: Load): Promise<Measurement> {
   return measure(stack, { topics: stack.topics, pages: pages.count, digests, env: objectEnv })
 }
 
 /**
- * 1.4 GB of bytes that zstd cannot shrink, so that objects reach the size that they have by default: 64 MiB, in
- * every partition at a time.
+ * 1.4 GB of bytes that zstd cannot shrink, so that objects reach their default size of 64 MiB in every partition at
+ * the same time.
  */
 export async function measureLargeObjects({ stack }: Load): Promise<Measurement> {
   const { topics, ...prefix } = await stack.freshTopics(`large-${++runs}`)
@@ -56,9 +56,9 @@ function largePage(index: number): BenchPage {
 }
 
 /**
- * The real archiver from the topic's beginning to its end, into a prefix of its own. The clock runs from the
- * moment that it has its partitions until it has taken all pages; what is open then is put when its age comes,
- * and its CPU counts. The objects must then hold every page once, byte for byte, without a hole.
+ * Runs the real archiver from the topic's beginning to its end, into its own prefix. The clock runs from its
+ * assignment until it has taken all pages; the objects that are open then are put when their age is due, and that
+ * CPU counts. Then the objects must have every page once, byte for byte, without a hole.
  */
 async function measure(stack: Stack, run: ArchiverRun): Promise<Measurement> {
   const group = run.topics.groups.archiver
@@ -87,7 +87,7 @@ async function measure(stack: Stack, run: ArchiverRun): Promise<Measurement> {
   return measurement
 }
 
-/** Pages taken and the seconds that it took; those taken before the clock ran are not counted. */
+/** Pages taken, and the seconds it took; pages taken before the clock ran do not count. */
 async function untilTaken(
   archiver: Service,
   of: { group: string; pages: number; startedAt: number },
@@ -109,7 +109,7 @@ function sumOf(lines: readonly LogLine[], field: string): number {
   return lines.reduce((sum, line) => sum + Number(line[field]), 0)
 }
 
-/** Every page once, with the bytes that were published; every partition without a hole. */
+/** Checks that the archive has every page once, with its published bytes, and no hole in any partition. */
 async function checkArchive(s3: S3, prefix: string, run: ArchiverRun): Promise<void> {
   const nextOffsets = new Map<number, number>()
   const seen = new Set<string>()

@@ -11,11 +11,11 @@ import { measurePoller } from './poller.ts'
 import type { ServerName } from './stack.ts'
 
 export interface Bench {
-  /** The benchmarks that its rate is compared with. */
+  /** Benchmarks with which its rate is compared. */
   floors?: readonly string[]
   /** Part of `npm run bench` without a name. */
   isUsual: boolean
-  /** Most runs, where one is long or says all. */
+  /** Maximum of runs, where a run is long or one is enough. */
   runs?: number
   run(load: Load): Promise<Measurement>
 }

@@ -2,14 +2,14 @@ import type pg from 'pg'
 import type { Sql } from '../../lib/postgres.ts'
 import type { PlayRow } from '../../services/loader/transform.ts'
 
-/** The part of pg's connection that COPY needs. */
+/** The part of pg's connection that COPY uses. */
 interface CopyConnection {
   query(text: string): void
   sendCopyFromChunk(chunk: Buffer): void
   endCopyFrom(): void
 }
 
-/** One COPY FROM STDIN as pg's protocol layer wants it: an object that is told of each answer. */
+/** One COPY FROM STDIN for pg's protocol layer: an object whose methods get the server's answers. */
 class CopyIn {
   readonly #text: string
   readonly #rows: Buffer
@@ -45,7 +45,7 @@ class CopyIn {
 
 const columns = 'user_id, played_at, track_id, context_type, context_uri, source, page_partition, page_offset'
 
-/** As {@link insertPlays}, by COPY: it knows no conflict, so the plays must all be new. */
+/** As {@link insertPlays}, by COPY, which has no conflict clause: all plays must be new. */
 export async function copyPlays(sql: Sql, plays: readonly PlayRow[]): Promise<[]> {
   const lines = plays.map((p) =>
     [

@@ -7,7 +7,7 @@ import type { ServerName } from './stack.ts'
 
 const serversSettleMs = 300
 
-/** One of the floors, in a process of its own. */
+/** Runs one of the floors in its own process. */
 export async function measureFloor(
   { stack, pages }: Load,
   name: string,
@@ -17,7 +17,7 @@ export async function measureFloor(
   const env = { ...stack.env, BENCH_SHAPE: JSON.stringify(pages.shape) }
   const process = startProcess('test/bench/floors-main.ts', env, [name])
   const done = await process.line((line) => line.msg === 'done')
-  // Postgres counts a connection's process when it has ended.
+  // The CPU of a connection's process counts for Postgres only after its end.
   await sleep(serversSettleMs)
   return {
     pages: Number(done.pages),

@@ -16,7 +16,7 @@ import { expectEqual } from './measure.ts'
 import type { Pages } from './pages.ts'
 import { trackId } from './pages.ts'
 
-/** What a floor took, preparations left out. */
+/** Pages and seconds of a floor, without preparations. */
 export interface FloorResult {
   pages: number
   seconds: number
@@ -24,13 +24,13 @@ export interface FloorResult {
 }
 
 /**
- * The least that a service could cost: what it cannot do without, and nothing else. Each runs in a process of
- * its own; the parsing ones need no server.
+ * Lower bounds of a service's cost: only the work that it cannot avoid. Each runs in its own process; the parsing
+ * ones need no server.
  */
 export const floors: Record<string, (pages: Pages) => Promise<FloorResult>> = {
-  /** One `JSON.parse` a page, as any parser of pages would. */
+  /** One `JSON.parse` a page, as in any parser of pages. */
   parse: async (pages) => parseAll(pages, (body) => body.toString('utf8')),
-  /** The same where bytes are taken for characters. */
+  /** The same with each byte as a character. */
   'parse-latin1': async (pages) => parseAll(pages, (body) => body.toString('latin1')),
   consume,
   unnest: (pages) => writeAll(pages, insertPlays),
@@ -54,7 +54,7 @@ function parseAll(pages: Pages, read: (body: Buffer) => string): FloorResult {
   return clock.result(pages.count)
 }
 
-/** The topic through our own consumer and codec, to a handler that does nothing. */
+/** Reads the topic through our own consumer and codec, with an empty handler. */
 async function consume(pages: Pages): Promise<FloorResult> {
   const config = kafkaConfig(parseEnv(kafkaEnv, process.env))
   const log = openLog('floor', 'error')
@@ -83,11 +83,11 @@ async function consume(pages: Pages): Promise<FloorResult> {
   return result
 }
 
-/** As many as 100 pages bring, as the pages overlap by half. */
+/** New plays of 100 pages, as pages overlap by half. */
 const playsPerTransaction = 2_500
 const connections = 3
 
-/** Every play once, sorted, in transactions of {@link playsPerTransaction} over three connections. */
+/** Writes every play once, sorted, in transactions of {@link playsPerTransaction} over three connections. */
 async function writeAll(pages: Pages, write: typeof insertPlays): Promise<FloorResult> {
   const url = parseEnv(postgresEnv, process.env).DATABASE_URL
   const postgres = openPostgres({ url, connections, name: 'floor', log: openLog('floor', 'error') })
@@ -126,12 +126,12 @@ function* toRows(pages: Pages): Generator<PlayRow> {
   }
 }
 
-/** As many as the topic has partitions. */
+/** One for each partition of the topic. */
 const putsAtOnce = 12
 const objectBytes = 2 << 20
 const blockBytes = 1 << 20
 
-/** Objects of the archiver's size with the pages' bytes, compressed before the clock runs. */
+/** Puts objects of {@link objectBytes} with the pages' bytes, compressed before the clock runs. */
 async function putAll(pages: Pages): Promise<FloorResult> {
   const s3 = openS3(s3Config(parseEnv(s3Env, process.env)))
   const objects = toObjects(pages).entries().toArray()
@@ -166,7 +166,7 @@ function toObjects(pages: Pages): Buffer[] {
   return objects
 }
 
-/** Joins buffers until together they have a size. */
+/** Joins buffers into blocks of at least `size`; `end` flushes the rest. */
 function takeBlocks(size: number, onBlock: (block: Buffer) => void) {
   let parts: Buffer[] = []
   let length = 0

@@ -10,9 +10,9 @@ const firstUser = 1_000_000
 const million = 1_000_000
 
 /**
- * The loader with so many million plays of other users in the table, GROWTH_MILLIONS in turn. What is returned is
- * the last of them; the rates of all are in the details, also as a share of `parse` right before and after: filling
- * takes minutes, in which the machine may become another one. 50 million plays need 12 GB of disk.
+ * The loader with millions of plays of other users in the table, for each number in GROWTH_MILLIONS. It returns the
+ * last measurement; the details have the rates of all, also as a share of `parse` right before and after, because
+ * the machine's speed may change while the table is filled. 50 million plays need 12 GB of disk.
  */
 export async function measureGrowth(load: Load): Promise<Measurement> {
   const sizes = (process.env.GROWTH_MILLIONS ?? '1,10,50').split(',').map(Number)
@@ -35,7 +35,7 @@ export async function measureGrowth(load: Load): Promise<Measurement> {
 }
 
 /**
- * Rows first and the index after them: the same table as if they had come one by one, sooner.
+ * Fills in the rows before it builds the index, which is faster and gives the same table.
  *
  * @returns bytes of table and index for each row
  */

@@ -12,12 +12,12 @@ import { cpuSeconds, rssMb } from './usage.ts'
 
 const names = ['poller', 'archiver', 'loader', 'enricher', 'alerter'] as const
 const quietUsers = 10
-/** What a start brings with it (compiling, joining, the first polls) is over by then. */
+/** The work of a start (compiling, joining, the first polls) is over by then. */
 const settleMs = 20_000
 const watchMs = 60_000
 let runs = 0
 
-/** All services at once, with nothing to do but for ten users who play nothing: CPU over a minute, and memory. */
+/** All services at once, with ten users who play nothing: CPU over a minute, and memory. */
 export async function measureIdle({ stack, pages }: Load): Promise<Measurement> {
   const { topics: _, ...prefix } = await stack.freshTopics(`idle-${++runs}`)
   const database = await stack.freshDatabase()

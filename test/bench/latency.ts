@@ -16,14 +16,14 @@ import { cpuSeconds, peakRssMb } from './usage.ts'
 
 const everyMs = 100
 const count = 600
-/** The first pages meet code that was never run: they are no idle pace. */
+/** The first pages run cold code and do not count. */
 const warmUp = 50
 let runs = 0
 
 /**
- * A page every 100 ms for a minute, published as the poller does, to a live loader. Latency is from `fetchedAt` of
- * the record, the moment of Spotify's answer, to the loader's log line after the commit; beside it what the
- * loader's own metric says.
+ * A page every 100 ms for a minute, published as by the poller, with a live loader. Latency is from the record's
+ * `fetchedAt`, the time of Spotify's answer, to the loader's log line after the commit. The details also have the
+ * latency by the loader's own metric.
  */
 export async function measureLatency({ stack, pages }: Load): Promise<Measurement> {
   const { topics, ...prefix } = await stack.freshTopics(`latency-${++runs}`)
@@ -79,7 +79,7 @@ function stored(loader: Service): LogLine[] {
   return loader.lines.filter((line) => line.msg === 'history_stored')
 }
 
-/** Milliseconds of every page, in the order of their answers. */
+/** Latency of every page in milliseconds, in the order of Spotify's answers. */
 async function latencies(stack: Stack, topics: Topology, lines: readonly LogLine[]): Promise<number[]> {
   const storedAt = new Map<string, number>()
   for (const { partition, offset, records, time } of lines) {

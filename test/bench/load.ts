@@ -50,7 +50,7 @@ export async function publishBodies(
   return digests
 }
 
-/** What tells one published page from all others. */
+/** Identifies a published page. */
 export function pageDigest(user: string, body: Buffer): string {
   return `${user} ${createHash('sha1').update(body).digest('base64')}`
 }

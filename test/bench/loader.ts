@@ -7,9 +7,8 @@ import { startProcess } from './service.ts'
 import { cpuSeconds, peakRssMb } from './usage.ts'
 
 /**
- * The real loader as one or more processes, from the topic's beginning to its end, into an empty database. The
- * clock runs from the moment that all of them have their partitions to the last commit; its tables must then
- * hold exactly what the pages show.
+ * Runs the real loader as one or more processes, from the topic's beginning to its end, into an empty database. The
+ * clock runs from the last assignment to the last commit. Then the tables must have exactly what the pages show.
  */
 export async function measureLoaders(
   load: Load,
@@ -55,7 +54,7 @@ function stored(loaders: readonly Service[]): LogLine[] {
   return loaders.flatMap((loader) => loader.lines.filter((line) => line.msg === 'history_stored'))
 }
 
-/** Pages up to the highest offset of each partition: a rebalance may bring some a second time. */
+/** Counts pages by the highest offset of each partition, as a rebalance may repeat some. */
 function loadedPages(loaders: readonly Service[]): number {
   const ends = new Map<number, number>()
   for (const { partition, offset, records } of stored(loaders)) {

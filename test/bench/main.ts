@@ -8,7 +8,7 @@ import { toReport, toTable } from './report.ts'
 import { stopServices } from './service.ts'
 import { openStack } from './stack.ts'
 
-/** `npm run bench [-- NAME…]`; BENCH_PAGES, BENCH_RUNS and BENCH_OVERLAP make it smaller or different. */
+/** `npm run bench [-- NAME…]`; BENCH_PAGES, BENCH_RUNS and BENCH_OVERLAP change the load. */
 const whole = (name: string, otherwise: number) => Number(process.env[name] ?? otherwise)
 const shape = {
   pages: whole('BENCH_PAGES', 12_000),
@@ -34,7 +34,7 @@ const stack = await openStack()
 try {
   const load = await publishPages(stack, pages)
   const results = new Map<string, Measurement[]>(chosen.map(([name]) => [name, []]))
-  // Interleaved: a busy moment of the machine meets a benchmark and its floor alike.
+  // Interleaved, so that a busy moment of the machine affects a benchmark and its floor alike.
   for (let run = 1; run <= runs; run++) {
     for (const [name, bench] of chosen) {
       if (run > (bench.runs ?? runs)) continue

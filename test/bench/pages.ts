@@ -8,7 +8,7 @@ export interface Shape {
   users: number
   tracks: number
   artists: number
-  /** Plays that a page repeats of the same user's page before, of 50. */
+  /** Plays, of 50, that a page repeats from the user's page before it. */
   overlap: number
 }
 
@@ -27,7 +27,7 @@ export interface BenchPlay {
 }
 
 const pageSize = 50
-/** 2026-01-01, so that pages of a long run are never in the future. */
+/** 2026-01-01, so that pages of a large load are not in the future. */
 const epoch = 1_767_225_600_000
 const playMs = 200_000
 const dayMs = 86_400_000
@@ -35,9 +35,9 @@ const markets = 20
 const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
 /**
- * Pages of recently-played as Spotify answers them in extended mode, about 110 kB each: `users` in turn, each
- * page of a user shows the plays of the one before it but for the oldest, and new ones on top. One track in ten
- * has a name beyond Latin-1, so nearly every page has; popularity changes from day to day.
+ * Pages of recently-played as in Spotify's extended mode, about 110 kB each, of `users` in turn. Each page of a user
+ * repeats the newest `overlap` plays of the page before it and adds new ones. One track in ten has a name beyond
+ * Latin-1, so nearly every page has one; popularity changes from day to day.
  */
 export class Pages {
   readonly shape: Shape
@@ -71,7 +71,7 @@ export class Pages {
     return { userId, fetchedAt, body: Buffer.from(body) }
   }
 
-  /** Every play that the pages show, once, by user and time. */
+  /** Every play of the pages, once, by user and time. */
   *plays(): Generator<BenchPlay> {
     const perUser = (this.rounds - 1) * this.#fresh + pageSize
     for (let userId = 1; userId <= this.shape.users; userId++) {
@@ -98,10 +98,10 @@ export class Pages {
   }
 }
 
-/** What must be in the tables when every page was loaded. */
+/** Contents of the tables after every page is loaded. */
 export interface Expected {
   plays: number
-  /** MD5 of {@link playLine} of every play by user and time, joined by commas. */
+  /** MD5 of the {@link playLine} of every play by user and time, joined by commas. */
   playsMd5: string
   tracks: number
   albums: number
@@ -144,7 +144,7 @@ function artistsOf(track: number, artists: number): number[] {
   return track % 3 === 0 ? [first, (first + 1) % artists] : [first]
 }
 
-/** 22 characters of base 62 that belong to these. */
+/** An id of 22 characters in base 62, a function of kind and number. */
 function spotifyId(kind: string, n: number): string {
   const digest = createHash('sha256').update(`${kind} ${n}`).digest()
   return Array.from(digest.subarray(0, 22), (byte) => base62[byte % base62.length]).join('')
@@ -181,7 +181,7 @@ function trackJson(n: number, artistCount: number): [string, string] {
   ]
 }
 
-/** A third each from playlists, albums and nothing in particular; the same for a play on every page. */
+/** A third each of playlists, albums and no context; the same for a play on every page. */
 function contextJson(userId: number, place: number): string {
   const session = Math.floor(place / 12)
   const kind = hash32(userId, session) % 3

@@ -15,10 +15,10 @@ const coldPages = 2_000
 const playsPerPage = 50
 
 /**
- * What partitioning `plays` by user would change, at GROWTH_MILLIONS rows that lie in the order of time as a loader
- * has written them: a vacuum that freezes every row (one worker a table, so two for the parts), a vacuum after every
- * hundredth user was erased, and a replay of random pages whose rows are in no cache. The caches of the operating
- * system are emptied, which needs root.
+ * The effect of partitioning `plays` by user, at GROWTH_MILLIONS rows in the order of time, as a loader writes them.
+ * Measured are a vacuum that freezes every row (one worker a table, so two for the parts), a vacuum after every
+ * hundredth user is erased, and a replay of random pages whose rows are in no cache. It empties the caches of the
+ * operating system, which needs root.
  */
 export async function measurePartitions({ stack }: Load): Promise<Measurement> {
   const count = Number(process.env.GROWTH_MILLIONS ?? '20') * million
@@ -96,7 +96,7 @@ async function secondsOf(work: () => Promise<void>): Promise<number> {
   return (performance.now() - startedAt) / 1000
 }
 
-/** Pages of old plays that are all known, with the statements of a replay. */
+/** Replays pages of old plays, all of them stored already. */
 async function replay(client: Client, count: number): Promise<void> {
   execFileSync('sh', ['-c', 'sync; echo 3 > /proc/sys/vm/drop_caches'])
   const playsPerUser = count / users

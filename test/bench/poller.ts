@@ -19,8 +19,8 @@ const askEveryMs = 250
 let runs = 0
 
 /**
- * One poller, from half as many due users as the load has pages, in a table of 100,000 more, until each has been
- * polled once. Every page must then be in the topic, once, with the bytes that were answered.
+ * One poller polls due users, half as many as the load has pages, beside 100,000 idle ones, until each due user has
+ * been polled once. Then every page must be in the topic once, with the bytes of its answer.
  */
 export async function measurePoller({ stack, pages }: Load): Promise<Measurement> {
   const shape = { ...pages.shape, pages: Math.ceil(pages.count / 2) }

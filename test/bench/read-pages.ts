@@ -4,14 +4,14 @@ import { readRange } from '../../lib/kafka/read-range.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 import type { Stack } from './stack.ts'
 
-/** A page as it lies in its topic. */
+/** A page in its topic. */
 export interface TopicPage {
   partition: number
   offset: number
   value: SpotifyResponse
 }
 
-/** All pages of a topic up to its present end, in the order of offsets by partition. */
+/** All pages of a topic up to its present end, by partition in the order of offsets. */
 export async function readPages(
   stack: Stack,
   topic: string,

@@ -9,7 +9,7 @@ interface Row {
   name: string
   pagesPerSecond: number
   playsPerSecond: number
-  /** Rate as a share of the rate of each of its floors that was measured too. */
+  /** Rate as a share of the rate of each measured floor. */
   ofFloors: { name: string; ratio: number }[]
   cpuSecondsPer1000: number
   serverCpuSecondsPer1000: Record<string, number>
@@ -89,7 +89,7 @@ export function toTable({ at, machine, shape, rows }: Report): string {
   return `${caption}\n\n${table.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n`
 }
 
-/** Where there was nothing to do there is no rate. */
+/** Empty for a benchmark without pages. */
 function rateText(rate: number): string {
   return rate === 0 ? '' : rate.toFixed(0)
 }

@@ -8,31 +8,31 @@ import { metricOf } from '../support/metric-of.ts'
 /** A line of a process's log. */
 export type LogLine = Readonly<Record<string, unknown>>
 
-/** A process of this repository under measurement. */
+/** A measured process of this repository. */
 export interface Service {
   readonly pid: number
-  /** Every JSON line that it wrote. */
+  /** Every JSON line that it has written. */
   readonly lines: readonly LogLine[]
-  /** Resolves with the first line, past or to come, that fits. @throws when the process ends before */
+  /** Resolves with the first line, past or future, that fits. @throws if the process ends before it */
   line(fits: (line: LogLine) => boolean): Promise<LogLine>
   /** Text of its `/metrics`. */
   metrics(): Promise<string>
-  /** SIGTERM, and waits for the end. @throws unless it ends with exit code 0 */
+  /** Sends SIGTERM and waits for the end. @throws unless the exit code is 0 */
   stop(): Promise<void>
 }
 
 const running = new Set<Service>()
 
 const fileOf = (entry: string) => fileURLToPath(new URL(`../../${entry}`, import.meta.url))
-/** As in `npm start` and in the image: the compiler of TypeScript stays out of memory from the second start on. */
+/** As in `npm start` and in the image: later starts do not load the TypeScript compiler. */
 const compileCache = { NODE_COMPILE_CACHE: fileOf('.data/compile-cache') }
 
-/** Leaves a service's modules in the compile cache: without its settings it ends at once. */
+/** Fills the compile cache with a service's modules; without its settings the service ends at once. */
 export function compile(entry: string): void {
   spawnSync(process.execPath, [...nodeFlags, fileOf(entry)], { env: compileCache, stdio: 'ignore' })
 }
 
-/** Ends whatever a benchmark that failed left running. */
+/** Ends the processes that a failed benchmark left running. */
 export async function stopServices(): Promise<void> {
   await Promise.all([...running].map((service) => service.stop().catch(() => undefined)))
 }
@@ -96,7 +96,7 @@ function toLine(text: string): LogLine {
   }
 }
 
-/** Estimates a quantile from a histogram's buckets, as Prometheus does: even within a bucket. */
+/** Estimates a quantile from a histogram's buckets as Prometheus does: values are spread evenly in a bucket. */
 export function histogramQuantile(text: string, name: string, share: number): number {
   const pattern = new RegExp(`^${name}_bucket\\{le="([^"]+)"\\} (\\d+)`, 'gm')
   const buckets = [...text.matchAll(pattern)].map(([, le, n]) => ({ le: Number(le), n: Number(n) }))

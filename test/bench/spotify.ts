@@ -6,14 +6,14 @@ import type { Service } from './service.ts'
 import { startProcess } from './service.ts'
 import type { Stack } from './stack.ts'
 
-/** Something that answers as Spotify does, without a limit. */
+/** A stand-in for Spotify without limits. */
 export interface Answerer {
   process: Service
   /** Points a service at it. */
   env: Record<string, string>
 }
 
-/** User N is answered with page N - 1, the same every time. */
+/** Starts a stand-in that always answers user N with page N - 1. */
 export async function startAnswerer(shape: Pages['shape']): Promise<Answerer> {
   const process = startProcess('test/bench/answerer-main.ts', { BENCH_SHAPE: JSON.stringify(shape) })
   const { port } = await process.line((line) => line.msg === 'listening')
@@ -29,7 +29,7 @@ export async function startAnswerer(shape: Pages['shape']): Promise<Answerer> {
   return { process, env }
 }
 
-/** Users 1 to `due`, to be polled at once with good tokens, and after them `idle` more who are not due for long. */
+/** Adds users 1 to `due`, who are due now and have valid tokens, and `idle` further ones who are due later. */
 export async function addUsers(sql: Sql, stack: Stack, users: { due: number; idle: number }): Promise<void> {
   const crypto = createTokenCrypto(parseEnv(tokenKeysEnv, stack.env).TOKEN_ENCRYPTION_KEYS)
   const ids = Array.from({ length: users.due }, (_, i) => i + 1)
@@ -44,7 +44,7 @@ export async function addUsers(sql: Sql, stack: Stack, users: { due: number; idl
      select id, 'never used', access, now() + interval '50 minutes' from unnest($1::bigint[], $2::text[]) t (id, access)`,
     [ids, sealed],
   )
-  // Half an hour is too near to be brought nearer.
+  // Within half an hour the poller does not bring a poll forward.
   await sql.query(
     `insert into poll_state (user_id, next_poll_at)
      select id, case when id <= $1 then now() else now() + interval '30 minutes' end from users`,

@@ -17,7 +17,7 @@ import { treeCpuSeconds } from './usage.ts'
 
 export type ServerName = 'kafka' | 'postgres' | 's3'
 
-/** The local stack, durable as for `npm start`, on free ports and with data that go at the end. */
+/** The local stack, durable as in `npm start`, on free ports; its data are removed at the end. */
 export interface Stack {
   /** The settings that point at these servers (README, Configuration). */
   env: Record<string, string>
@@ -30,9 +30,9 @@ export interface Stack {
   /** Makes an empty database with all tables. @returns the environment that names it */
   freshDatabase(): Promise<{ DATABASE_URL: string }>
   dropDatabase(url: string): Promise<void>
-  /** Makes topics of a prefix of its own. */
+  /** Makes topics under a new prefix. */
   freshTopics(name: string): Promise<{ KAFKA_PREFIX: string; topics: Topology }>
-  /** Sets a group, which must be without members, to the beginning of a topic. */
+  /** Sets a group without members to the beginning of a topic. */
   rewind(group: string, topic: string): Promise<void>
   close(): Promise<void>
 }

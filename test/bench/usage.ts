@@ -1,11 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Ticks of the kernel's process times per second; 100 on every Linux of today. */
+/** Ticks per second in the kernel's process times; 100 on every Linux today. */
 const ticksPerSecond = 100
 
 /**
- * CPU seconds that a process and its ended children have used; 0 for one that is gone. Linux only: from
- * `/proc/PID/stat`.
+ * CPU seconds of a process and its ended children, from `/proc/PID/stat` (Linux only); 0 if the process has ended.
  */
 export function cpuSeconds(pid: number): number {
   const fields = statFields(pid)
@@ -13,17 +12,17 @@ export function cpuSeconds(pid: number): number {
   return times.reduce((sum, ticks) => sum + ticks, 0) / ticksPerSecond
 }
 
-/** CPU seconds of a process and all that descend from it: Postgres forks a process for each connection. */
+/** CPU seconds of a process and its descendants: Postgres forks a process for each connection. */
 export function treeCpuSeconds(pid: number): number {
   return cpuSeconds(pid) + childrenOf(pid).reduce((sum, child) => sum + treeCpuSeconds(child), 0)
 }
 
-/** Largest resident memory that a process ever had, in MB. */
+/** Peak resident memory of a process in MB. */
 export function peakRssMb(pid: number): number {
   return statusKb(pid, 'VmHWM') / 1000
 }
 
-/** Resident memory now, in MB. */
+/** Resident memory of a process in MB. */
 export function rssMb(pid: number): number {
   return statusKb(pid, 'VmRSS') / 1000
 }
@@ -38,7 +37,7 @@ function childrenOf(parent: number): number[] {
   return pids.filter((pid) => Number(statFields(Number(pid))[1]) === parent).map(Number)
 }
 
-/** Fields of `/proc/PID/stat` from the third on: the second is the command's name and may hold anything. */
+/** Fields of `/proc/PID/stat` from the third on; the second, the command's name, may contain anything. */
 function statFields(pid: number): string[] {
   const stat = read(`/proc/${pid}/stat`)
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')

@@ -10,10 +10,10 @@ import { startRun } from './run.ts'
 import type { Round } from './schedule.ts'
 import { each, pairs } from './schedule.ts'
 
-/** CHAOS_SEED repeats a run; CHAOS_MINUTES makes it long: rounds of pairs until the time is over. */
+/** CHAOS_SEED repeats a run. CHAOS_MINUTES makes a long run, with rounds of pairs until the time is over. */
 const seed = Number(process.env.CHAOS_SEED ?? 20261124)
 const minutes = Number(process.env.CHAOS_MINUTES ?? 0)
-/** A part of the faults, by a pattern of their names. */
+/** Pattern of the names of the faults to run. */
 const only = new RegExp(process.env.CHAOS_FAULTS ?? '')
 const rounds = Number(process.env.CHAOS_ROUNDS ?? 8)
 const load: Load = {

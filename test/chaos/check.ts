@@ -9,7 +9,7 @@ import {
 } from '../support/verify.ts'
 import type { Run } from './run.ts'
 
-/** What went through a run, and every invariant that does not hold; no faults means that it was survived. */
+/** Totals of a run, and every violated invariant; without faults the stream has survived. */
 export interface Verdict {
   pages: number
   plays: number
@@ -18,9 +18,9 @@ export interface Verdict {
 }
 
 /**
- * Compares, after everything has drained, the simulator's truth with the topics, Postgres and the archive. In
- * the manner of Jepsen's Kafka workload: no acknowledged page lost, no play twice, offsets of the archive
- * without hole or overlap, per-user order kept, committed offsets never gone back, everything accounted for.
+ * After the drain, compares the simulator's truth with the topics, Postgres and the archive, in the manner of
+ * Jepsen's Kafka workload: no acknowledged page is lost, no play is stored twice, the archive has neither hole nor
+ * overlap, the order of each user is kept, committed offsets never go back, and every record is accounted for.
  */
 export async function checkRun(run: Run): Promise<Verdict> {
   const { stream, postgres, s3, spotify, users } = run
@@ -55,7 +55,7 @@ export async function checkRun(run: Run): Promise<Verdict> {
   }
 }
 
-/** Nobody is parked but for tokens that a killed poller could not store any more. */
+/** Users are parked only for tokens that a killed poller could not store. */
 function parkedFaults({ parked, lostTokensMax }: Run): string[] {
   const admitted = parked.filter((line) => line.endsWith('invalid_grant'))
   const others = parked.filter((line) => !admitted.includes(line))

@@ -12,7 +12,7 @@ import { openTcpProxy } from '../support/tcp-proxy.ts'
 import type { TlsFront } from '../support/tls-front.ts'
 import { openTlsFront } from '../support/tls-front.ts'
 
-/** Links whose faults the suite controls, by what they lead to. */
+/** Links whose faults the suite controls, by their targets. */
 export interface Links {
   kafka: TcpProxy[]
   registry: TcpProxy
@@ -20,23 +20,23 @@ export interface Links {
   s3: TcpProxy
 }
 
-/** TLS on the way to a server, with certificates that can expire. */
+/** TLS in front of servers, with certificates that can expire. */
 export interface Fronts {
   postgres: TlsFront
   s3: TlsFront
 }
 
-/** A real cluster with registry, S3 server and Postgres, every one behind a link. */
+/** A real Kafka cluster, registry, S3 server and Postgres, each behind a link. */
 export interface Cluster {
   servers: Infra['servers']
   links: Links
   fronts: Fronts
   s3Gate: S3Gate
-  /** Addresses for the services: all of them lead over the links. */
+  /** Addresses for the services, all over the links. */
   linked: Record<string, string>
-  /** Addresses for the suite itself: past the links. Kafka alone has no such way; its links are open at the end. */
+  /** Addresses for the suite itself, past the links. Only Kafka's lead over its links, which are open at the end. */
   direct: Record<string, string>
-  /** Processes that are recorded there end with this one; see {@link startReaper}. */
+  /** Processes that are recorded in it end with this one; see {@link startReaper}. */
   dataDir: string
   stop(): Promise<void>
 }
@@ -95,7 +95,7 @@ export async function startCluster(brokers: 1 | 3): Promise<Cluster> {
   }
 }
 
-/** An address with the port of a link in place of its own. */
+/** An address with the port of a link. */
 export function through(url: string | undefined, link: { port: number }): string {
   const linked = new URL(url ?? '')
   linked.port = String(link.port)

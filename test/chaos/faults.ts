@@ -12,26 +12,26 @@ import type { Cluster } from './cluster.ts'
 import type { Fleet, ServiceName } from './fleet.ts'
 import { serviceNames } from './fleet.ts'
 
-/** What a fault works on. */
+/** The parts of a run that faults change. */
 export interface Arena {
   cluster: Cluster
   fleet: Fleet
   random: Random
-  /** Puts foreign bytes on the topic of pages. */
+  /** Publishes foreign bytes to the topic of pages. */
   publishPoison: (records: number) => Promise<void>
 }
 
-/** What must still move while a fault lasts; what it stops by its nature is not asked. */
+/** Progress that a fault must not stop. */
 export type Progress = 'published' | 'stored' | 'archived'
 
 export interface Fault {
   name: string
-  /** Milliseconds between injecting and healing. */
+  /** Milliseconds between injection and healing. */
   holdMs: number
   during: readonly Progress[]
-  /** It ends a poller at any moment, also between Spotify's answer to a refresh and the storing of the token. */
+  /** It may end a poller between Spotify's answer to a refresh and the write of the token. */
   killsPollers?: true
-  /** @returns how to heal it */
+  /** @returns heals it */
   inject: (arena: Arena) => Promise<() => Promise<void>>
 }
 
@@ -52,7 +52,7 @@ function kill(...names: ServiceName[]): Fault {
   }
 }
 
-/** What a service brings about, so that its death stops it. */
+/** The progress that each service makes, which its death stops. */
 const makes: Record<ServiceName, Progress | null> = {
   poller: 'published',
   loader: 'stored',
@@ -61,7 +61,7 @@ const makes: Record<ServiceName, Progress | null> = {
   alerter: null,
 }
 
-/** Longer than the session timeout: the group goes on without the frozen member, which comes back as a zombie. */
+/** Frozen for longer than the session timeout: the group goes on without the member, which returns as a zombie. */
 function zombie(name: ServiceName): Fault {
   return {
     name: `SIGSTOP ${name} for longer than its session`,
@@ -99,7 +99,7 @@ const brokerFaults: Fault[] = [
     return () => serverOf(arena, node).start()
   }),
   {
-    // Requests to a frozen leader hang until they time out: what must move is asked after it has thawed.
+    // Requests to a frozen leader hang until they time out, so progress is checked after the thaw.
     ...broker('SIGSTOP a broker', 12_000, async (arena, node) => {
       await serverOf(arena, node).kill('SIGSTOP')
       return () => serverOf(arena, node).kill('SIGCONT')
@@ -135,7 +135,7 @@ function linkFault(to: LinkName, mode: LinkMode, holdMs: number): Fault {
     holdMs,
     during: mode.type === 'delay' ? [] : all.filter((what) => !stops[to].includes(what)),
     async inject({ cluster, random }) {
-      // One broker's link at a time: two of three would be an outage of Kafka, which has a fault of its own.
+      // One broker's link only: without two of three Kafka is down, which is a fault of its own.
       const links =
         to === 'kafka' ? cluster.links.kafka.slice(random.int(3)).slice(0, 1) : [cluster.links[to]]
       for (const link of links) {
@@ -145,7 +145,7 @@ function linkFault(to: LinkName, mode: LinkMode, holdMs: number): Fault {
       return async () => {
         for (const link of links) {
           link.setMode({ type: 'open' })
-          // What went missing inside a connection cannot be made good: it is closed, as a router would at last.
+          // A connection with lost data cannot recover, so it is closed, as a router does in the end.
           if (mode.type === 'silent' || mode.type === 'half') link.cut()
         }
       }
@@ -166,7 +166,7 @@ function cut(to: LinkName): Fault {
   }
 }
 
-/** What TLS refuses is an outage: nothing is dead-lettered and no process ends. */
+/** A refusal by TLS is an outage: nothing is dead-lettered and no process ends. */
 function expire(to: 'postgres' | 's3', during: Progress[]): Fault {
   return {
     name: `the certificate of ${to} expires`,
@@ -238,7 +238,7 @@ const postgresFaults: Fault[] = [
     holdMs: 0,
     during: [],
     async inject({ cluster }) {
-      // Locks rows of the catalogue against the loader's order, again and again.
+      // Repeatedly locks rows of the catalogue against the loader's order.
       await onPostgres(cluster, async (client) => {
         for (let i = 0; i < 20; i++) {
           await client.query('begin')
@@ -248,7 +248,7 @@ const postgresFaults: Fault[] = [
             await delay(50)
             await client.query('select 1 from artists order by id desc limit 200 for update')
           } catch {
-            // Chosen as the victim itself: that is as good.
+            // Postgres may choose this session as the victim, which is as good.
           }
           await client.query('rollback')
         }
@@ -275,7 +275,7 @@ const postgresFaults: Fault[] = [
   },
 ]
 
-/** Moves the leadership of every partition of the pages away from where it is, again and again. */
+/** Repeatedly moves the leadership of every partition of the pages to another broker. */
 const movingLeaders: Fault = {
   name: 'leadership moves while the archiver holds records',
   holdMs: 2_000,
@@ -295,7 +295,7 @@ const movingLeaders: Fault = {
     }
     const everywhere = (leader: number) => [leader, ...brokers.filter((id) => id !== leader)]
     for (let turn = 0; turn < 4; turn++) {
-      // A leader that keeps no replica any more has to hand over. Another fault may be in the way: that is as good.
+      // A leader that loses its replica must hand over. Another fault may prevent the move, which is as good.
       for (const replicasOf of [(leader: number) => brokers.filter((id) => id !== leader), everywhere]) {
         await assign(replicasOf).catch(() => undefined)
         await delay(1_500)

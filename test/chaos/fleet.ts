@@ -9,13 +9,13 @@ import { forgetPid, recordPid } from '../../stack/infra/pid-records.ts'
 export const serviceNames = ['poller', 'archiver', 'loader', 'enricher', 'alerter'] as const
 export type ServiceName = (typeof serviceNames)[number]
 
-/** How long an orchestrator waits before it starts a process again. */
+/** An orchestrator's wait before it starts a process again. */
 const restartMs = 500
 const stopWithinMs = 20_000
 
 /**
- * The real service processes, kept running as an orchestrator would: what dies is started again. Faults kill,
- * freeze and scale them.
+ * The real service processes. Like an orchestrator it starts a process again that has ended. Faults kill, freeze
+ * and scale them.
  */
 export class Fleet {
   readonly #env: Record<string, string>
@@ -26,19 +26,19 @@ export class Fleet {
   readonly #deaths: string[] = []
   #stopping = false
 
-  /** @param options.dataDir where the processes are recorded, so that a killed run leaves none behind */
+  /** @param options.dataDir records the processes, so that a killed run leaves none behind */
   constructor(options: { env: Record<string, string>; logDir: string; dataDir: string }) {
     this.#env = options.env
     this.#dataDir = options.dataDir
     this.#log = openSync(join(options.logDir, 'services.log'), 'w')
   }
 
-  /** Ends that were nobody's order: crashes of the program's own. */
+  /** Ends that no fault ordered: crashes of a service itself. */
   get unexpectedDeaths(): readonly string[] {
     return this.#deaths
   }
 
-  /** Brings a service to so many processes; surplus ones are stopped in good order. */
+  /** Sets the number of a service's processes; surplus ones are stopped gracefully. */
   async scale(name: ServiceName, processes: number): Promise<void> {
     this.#wanted.set(name, processes)
     const running = this.#of(name)
@@ -46,7 +46,7 @@ export class Fleet {
     await Promise.all([...running].slice(processes).map((child) => this.#end(child, 'SIGTERM')))
   }
 
-  /** Sends a signal to every process of a service: SIGKILL (it is started again), SIGSTOP, SIGCONT, SIGUSR2. */
+  /** Sends a signal to every process of a service; one that it kills is started again. */
   signal(name: ServiceName, signal: NodeJS.Signals): void {
     for (const child of this.#of(name)) {
       if (signal === 'SIGKILL') ordered.add(child)
@@ -54,7 +54,7 @@ export class Fleet {
     }
   }
 
-  /** Stops everything in good order. @throws when a process had to be killed or did not exit with 0 */
+  /** Stops everything gracefully. @throws if a process has to be killed or does not exit with 0 */
   async stop(): Promise<void> {
     this.#stopping = true
     const children = [...this.#running.values()].flatMap((set) => [...set])

@@ -22,7 +22,7 @@ afterEach(async () => {
   run = null
 })
 
-/** The tails of the data topics are gone; what Postgres and the store have synced stays. */
+/** Removes the tails of the data topics; Postgres and the store keep what they have synced. */
 async function cutPower({ cluster, stream }: Run, random: ReturnType<typeof createRandom>): Promise<number> {
   const [broker] = cluster.servers.kafka
   if (!broker) throw new Error('no broker')
@@ -61,7 +61,7 @@ test(
       console.log(`[power cut ${seed}] ${lost} batches lost, broker at pid ${cluster.servers.kafka[0]?.pid}`)
       expect(lost).toBeGreaterThan(0)
     }
-    // Everybody plays once more: a page shows again what was lost with the tail.
+    // Each listener plays once more, so that a page shows again the plays lost with the tail.
     for (let listener = 0; listener < listeners; listener++) run.spotify.givePlay(listener)
     await run.drain()
     const { stream, s3, archivePrefix: prefix, postgres, spotify, users } = run

@@ -1,6 +1,6 @@
 /**
- * Loaded into the services of the chaos suite: SIGHUP moves the process's clock by an hour, forth and back by
- * turns, as a wrong time server would. Timers run on; what reads the clock sees the step.
+ * Loaded into the services of the chaos suite: SIGHUP moves the process's clock an hour forward, the next one back,
+ * as a wrong time server does. Timers go on; readers of the clock see the step.
  */
 const hourMs = 3_600_000
 let offsetMs = 0

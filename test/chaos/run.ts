@@ -27,15 +27,15 @@ import type { Fault, Progress } from './faults.ts'
 import { Fleet, serviceNames } from './fleet.ts'
 import type { Round } from './schedule.ts'
 
-/** How much goes through a run. */
+/** The load of a run. */
 export interface Load {
   listeners: number
   playsPerSecond: number
-  /** Between two polls of a listener, at the least and at the most. */
+  /** Shortest and longest interval between polls of a listener. */
   pollSeconds: readonly [number, number]
 }
 
-/** A run of the whole stream on a real cluster, with everything that the checker compares at its end. */
+/** A run of the whole stream on a real cluster, with the data that the checker compares at the end. */
 export interface Run {
   cluster: Cluster
   fleet: Fleet
@@ -45,19 +45,19 @@ export interface Run {
   archivePrefix: string
   users: number[]
   stream: Readable
-  /** Poison records that were published. */
+  /** Number of published poison records. */
   poison: () => number
-  /** Users who were parked at the end, a line each with the reason; they are connected again for the drain. */
+  /** Users who are parked at the end, one a line with the reason; the drain connects them again. */
   parked: readonly string[]
-  /** How many of them docs/guarantees.md admits: one for each request that a killed poller had under way. */
+  /** How many of them docs/guarantees.md allows: one for each request in flight of a killed poller. */
   lostTokensMax: () => number
-  /** Committed offsets that were seen to go back, a line each. */
+  /** Committed offsets that have gone back, one a line. */
   offsetsGoneBack: readonly string[]
-  /** Injects the faults of a round together, asks for progress meanwhile, heals, and asks that all moves again. */
+  /** Injects the faults of a round together, checks progress, heals them, and checks that everything moves again. */
   suffer: (round: Round<Fault>) => Promise<void>
-  /** Polls everybody once more, stops the poller, and waits until nothing waits any more. */
+  /** Polls every user once more, stops the poller, and waits until every group has no lag. */
   drain: () => Promise<void>
-  /** Lets the loader take every page once more, beside nothing else, and names the tables that changed. */
+  /** Lets the loader alone take every page once more, and returns the names of changed tables. */
   replay: () => Promise<string[]>
   close: () => Promise<void>
 }
@@ -71,7 +71,7 @@ export interface RunOptions {
   load: Load
   /** Where the services log. */
   logDir: string
-  /** One of them keeps a single replica. Default 3. */
+  /** With 1 every partition has a single replica. Default 3. */
   brokers?: 1 | 3
 }
 
@@ -117,7 +117,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
       POLL_CONCURRENCY: String(pollsAtOnce),
       ARCHIVE_OBJECT_AGE_SECONDS: '4',
       ALERT_DIGEST_SECONDS: '5',
-      // Poison is part of the suite here; the valve has tests of its own.
+      // The suite publishes poison on purpose; the limit of dead letters has its own tests.
       DEAD_LETTER_FLOOD_PERCENT: '100',
     },
   })
@@ -126,7 +126,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
   const offsets = watchOffsets(client)
   let poison = 0
   const parked: string[] = []
-  /** Killed between Spotify's answer and the storing of the token, a poller loses what Spotify gave in exchange. */
+  /** A poller that is killed between Spotify's answer and the write of the token loses the new token. */
   let killedPollers = 0
 
   async function publishPoison(records: number): Promise<void> {
@@ -146,7 +146,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
   const arena = { cluster, fleet, random: createRandom(seed, 3), publishPoison }
   const counters = countersOf({ postgres, s3, archivePrefix })
 
-  // The first fault meets a stream that moves.
+  // The first fault strikes a moving stream.
   const begun = { at: new Date(), counts: await counters.read() }
   for (const what of ['published', 'stored', 'archived'] as const) {
     await untilBack(
@@ -184,7 +184,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
     }
   }
 
-  /** Connects again who was parked, as those users would; the checker says whether the loss was to be expected. */
+  /** Connects parked users again, as they would; the checker decides whether their number is allowed. */
   async function connectParked(): Promise<void> {
     const { rows } = await postgres.query<{ id: number; status: string; reason: string | null }>(
       `select id, status, status_reason as reason from users where status <> 'active'`,
@@ -246,7 +246,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
     await untilBack(
       async () => {
         const { partitions } = await admin.readGroupLag(loaderHistory, [topics.recentlyPlayed.name])
-        // Offsets before the first record count as none, so a lag of zero means that all was read.
+        // Offsets before the first record do not count, so a lag of zero means that all is read.
         return partitions.every((p) => p.lag === 0)
       },
       'every page was taken again',
@@ -287,7 +287,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
   }
 }
 
-/** The checker's own codec: the registry's first answers after a restart of its database are errors. */
+/** A codec that retries, as the registry's first answers after a restart of its database are errors. */
 function patient(codec: Codec): Codec {
   return {
     ...codec,
@@ -295,7 +295,7 @@ function patient(codec: Codec): Codec {
   }
 }
 
-/** Gives plays to listeners at a steady rate, so that something moves at any time. */
+/** Gives plays to listeners at a steady rate, so that the stream always moves. */
 function startListening({ spotify, load, seed }: { spotify: SpotifySimulator; load: Load; seed: number }) {
   const random = createRandom(seed, 4)
   const everyMs = Math.max(20, 1000 / load.playsPerSecond)
@@ -307,8 +307,8 @@ function startListening({ spotify, load, seed }: { spotify: SpotifySimulator; lo
 }
 
 /**
- * What a replay of pages may touch, by table. Left out: `fetched_at`, which moves forward when a process that has
- * just started sees an unchanged row, and what metadata bring, which are not replayed here.
+ * Columns that a replay of pages must not change, by table. Left out are `fetched_at`, which a new process moves
+ * forward when it sees an unchanged row, and columns from metadata, which are not replayed here.
  */
 const replayed: Record<string, string> = {
   plays: 't.*',
@@ -341,7 +341,7 @@ function countersOf({ postgres, s3, archivePrefix }: { postgres: Postgres; s3: S
   const objects = async () => (await archiveKeys(s3, archivePrefix)).length
   return {
     read: async (): Promise<Counts> => ({ plays: await plays(), objects: await objects() }),
-    /** Whether something was done since: asked past the links, so that a fault does not hide it. */
+    /** Whether there is progress since; read past the links, so that a fault does not hide it. */
     async moved(what: Progress, before: Counts, since: Date): Promise<boolean> {
       if (what === 'stored') return (await plays()) > before.plays
       if (what === 'archived') return (await objects()) > before.objects
@@ -351,7 +351,7 @@ function countersOf({ postgres, s3, archivePrefix }: { postgres: Postgres; s3: S
   }
 }
 
-/** Watches that no committed offset goes back. A broker that does not answer is asked again later. */
+/** Records committed offsets that go back. A broker that does not answer is asked again later. */
 function watchOffsets(client: Parameters<typeof openAdmin>[0]) {
   const goneBack: string[] = []
   const highest = new Map<string, number>()

@@ -1,16 +1,16 @@
 import { createRandom } from '../../simulators/random.ts'
 
-/** One round of a run: faults that are injected together. */
+/** One round of a run: faults at the same time. */
 export type Round<F> = readonly F[]
 
-/** Every fault alone, in an order that belongs to the seed. */
+/** Every fault alone, in an order that depends on the seed. */
 export function each<F>(faults: readonly F[], seed: number): Round<F>[] {
   const random = createRandom(seed, 1)
   const keyed = faults.map((fault) => ({ fault, key: random.next() }))
   return keyed.toSorted((a, b) => a.key - b.key).map(({ fault }) => [fault])
 }
 
-/** Pairs of different faults at once; the same seed gives the same pairs. */
+/** Pairs of different faults; the same seed gives the same pairs. */
 export function pairs<F>(faults: readonly F[], seed: number, rounds: number): Round<F>[] {
   const random = createRandom(seed, 2)
   return Array.from({ length: rounds }, () => {

@@ -25,11 +25,11 @@ const outagePause = { lanes: ['polling'], ms: 15_000, maxMs: 5 * minute, reason:
 const accountsPause = { lanes: ['accounts'], ms: minute, maxMs: 15 * minute, reason: 'outage' } as const
 const pageSize = 50
 
-/** What the poller knows of a user: a row of `poll_state`. */
+/** The poller's state of a user, as in `poll_state`, and the user's listener. */
 interface User {
   listener: Listener
   nextAt: number
-  /** When people will have acted on what is wrong with the user. */
+  /** When people will have repaired the user's consent or listing. */
   mendAt: number
   status: 'active' | 'parked'
   parkedFor: OutcomeType | null
@@ -43,13 +43,13 @@ interface User {
   lastOkAt: number
   tokenAt: number
   newest: number | null
-  /** Plays of the listener up to this place were shown by a page, or are lost. */
+  /** Plays of the listener up to this place are shown by a page or lost. */
   seen: number
-  /** Milliseconds since the last page, by what they were waited for. */
+  /** Milliseconds since the last page, by the cause of the wait. */
   waited: Partial<Record<Cause, number>>
 }
 
-/** One poller and one enricher of one app in a simulated world; time jumps from poll to poll. */
+/** A poller and an enricher of one app in a simulated world; time jumps from poll to poll. */
 export class Simulation {
   readonly tally: Tally = emptyTally()
   readonly #world: World
@@ -129,7 +129,7 @@ export class Simulation {
     this.#note(user, outcome.type)
   }
 
-  /** At most the longest interval, as the pause may be lifted before its time. */
+  /** Waits at most the longest interval, as the pause may end early. */
   #wait(user: User, until: number): void {
     this.#schedule(user, Math.max(1_000, Math.min(until - this.#now, bounds.maxIntervalMs)), 'pause')
   }
@@ -140,7 +140,7 @@ export class Simulation {
     this.#wait(user, this.#now + remainingMs)
   }
 
-  /** A day's requests cannot poll everybody safely. */
+  /** The requests of a day are too few to poll all users safely. */
   get #isTooSmall(): boolean {
     const { activeUsers } = this.#fairness
     return pollingNeed({ activeUsers, remainingMs: budgetWindowMs }) > this.#options.quota
@@ -159,7 +159,7 @@ export class Simulation {
     if (pause && (pause.ms > minute || outcome.type === 'quota_exceeded')) this.#raise('spotify_paused', true)
   }
 
-  /** null: the access token lives, or was renewed. */
+  /** Renews the access token if necessary; null if it is valid then. */
   #renew(user: User): Outcome | 'deferred' | null {
     if (this.#now - user.tokenAt < tokenMs) return null
     if (!this.#take('accounts')) return 'deferred'
@@ -237,7 +237,7 @@ export class Simulation {
     return { tries: user.errorCount, forMs, others: others.length, failing, working, isMass: many }
   }
 
-  /** Asks for the token of another user who is well. */
+  /** Renews the token of another user without failures, as a control. */
   #tryControl(others: readonly User[]): number {
     const control = others.find((o) => o.failures === 0 && o.lastOkAt > 0)
     if (!control || !this.#take('accounts')) return 0
@@ -292,7 +292,7 @@ export class Simulation {
     this.#raise('spotify_outage', this.#world.outageAt(this.#now) !== null)
   }
 
-  /** The next time somebody looks at the user, and what kept the poller away until then, if it was too long. */
+  /** Schedules the next poll of a user, and counts the wait for its cause. */
   #schedule(user: User, ms: number, cause: Cause): void {
     const { deadSince, unlistedSince } = user.listener
     const why = deadSince !== null ? 'consent' : unlistedSince !== null ? 'unlisted' : cause
@@ -303,7 +303,7 @@ export class Simulation {
     if (since !== null) user.mendAt = Math.min(heardAt(user), since + 7 * 24 * hour)
   }
 
-  /** The user connects again, the owner of the app lists them. */
+  /** The user connects again, or the owner of the app lists them again. */
   #mend(user: User): void {
     const { listener } = user
     if (listener.deadSince !== null) listener.authorizedAt = this.#now
@@ -313,7 +313,7 @@ export class Simulation {
     Object.assign(user, connected)
   }
 
-  /** Users whose turn was planned under a smaller budget come nearer. */
+  /** Brings forward polls that were planned under a smaller budget. */
   #pullIn(): void {
     const longest = Math.max(bounds.maxIntervalMs, this.#rules.fairInterval(this.#fairness))
     for (const user of this.#users) {
@@ -322,7 +322,7 @@ export class Simulation {
     }
   }
 
-  /** The enricher asks while the budget lets it, and then waits. */
+  /** The enricher sends requests while the budget allows it, then waits. */
   #enrich(): void {
     if (this.#wanted < 1 || this.#now < this.#enricherWaits) return
     const { activeUsers, remainingMs } = this.#fairness
@@ -337,7 +337,7 @@ export class Simulation {
     this.#enricherWaits = this.#now + 10 * minute
   }
 
-  /** A token is asked for only where there is a request to use it. */
+  /** Reserves a request, then renews the app's token if necessary: no token without a request. */
   #mayEnrich(cap: number): boolean {
     if (!this.#take('enrichment', cap)) return false
     const window = this.#book.windowStartedAt ?? 0
@@ -402,14 +402,14 @@ function toUser(listener: Listener): User {
   }
 }
 
-/** People act a day after an event; without one somebody wonders after a week. */
+/** People act a day after an event; without one they notice after a week. */
 function heardAt({ status, parkedAt }: User): number {
   return status === 'parked' ? parkedAt + 24 * hour : Number.POSITIVE_INFINITY
 }
 
 const turnOf = ({ nextAt, mendAt }: User): number => Math.min(nextAt, mendAt)
 
-/** What the poller waited for longest since the last page. */
+/** The cause of the longest wait since the last page. */
 function longestOf(waited: User['waited']): Cause {
   return causes.reduce((a, b) => ((waited[b] ?? 0) > (waited[a] ?? 0) ? b : a), 'budget')
 }

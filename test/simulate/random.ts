@@ -1,4 +1,4 @@
-/** Numbers between 0 and 1, the same for the same seed (mulberry32). */
+/** Gives numbers in [0, 1), the same for the same seed (mulberry32). */
 export type Random = () => number
 
 export function openRandom(seed: number): Random {
@@ -12,7 +12,7 @@ export function openRandom(seed: number): Random {
   }
 }
 
-/** Moments at random, `perDay` of them a day on average; within `[0, untilMs)`, in order. */
+/** Random moments in `[0, untilMs)`, on average `perDay` a day, in order. */
 export function momentsOf(random: Random, perDay: number, untilMs: number): number[] {
   const moments: number[] = []
   if (perDay <= 0) return moments

@@ -6,11 +6,11 @@ import { evaluateBlame, toProbeDelay } from '../../services/poller/blame.ts'
 import { evaluateRecent, toRecent } from '../../services/poller/evaluate.ts'
 import { isBudgetShort, planNext, planRetry } from '../../services/poller/plan.ts'
 
-/** What the poller decides with; the simulation runs any rules against the same world. */
+/** The poller's decisions; the simulation runs any rules against the same world. */
 export interface Rules {
   planNext: typeof planNext
   planRetry: typeof planRetry
-  /** What an answer that is no page means for its user. */
+  /** The meaning for its user of an answer without a page. */
   judge(type: OutcomeType, evidence: Evidence): Blame | 'app'
   toProbeDelay: typeof toProbeDelay
   toRecent: typeof toRecent
@@ -20,11 +20,11 @@ export interface Rules {
   enrichmentCap: typeof enrichmentCap
   /** A spent budget is an event when its window lasts longer than this. */
   worthTellingMs: number
-  /** Requests that were reserved and not sent go back. */
+  /** Reserved requests that were not sent are refunded. */
   refunds: boolean
-  /** Another user's token is renewed to see whether the accounts service works. */
+  /** Another user's token is renewed to check the accounts service. */
   triesControl: boolean
-  /** The app's own tokens are taken from the budget like everything else. */
+  /** Requests for the app's own token count towards the budget. */
   countsAppTokens: boolean
 }
 

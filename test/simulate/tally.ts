@@ -1,14 +1,14 @@
-/** Why plays were lost: what kept the poller from asking before 50 more had passed. */
+/** Causes of lost plays: why the poller did not poll before 50 newer plays. */
 export const causes = ['parked_wrongly', 'consent', 'unlisted', 'pause', 'trouble', 'budget'] as const
 export type Cause = (typeof causes)[number]
 
 export interface Tally {
   plays: number
   lost: Record<Cause, number>
-  /** Events raised, by type: those that were true, and those that were not. */
+  /** Raised events by type: true and false ones. */
   alarms: Record<string, { true: number; false: number }>
   requests: Record<'polling' | 'enrichment' | 'accounts' | 'uncounted', number>
-  /** Hours in which a user was parked and nothing was wrong with them. */
+  /** Hours in which a user was parked without reason. */
   wronglyParkedHours: number
 }
 

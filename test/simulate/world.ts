@@ -6,7 +6,7 @@ const minute = 60_000
 const hour = 60 * minute
 const day = 24 * hour
 
-/** What happens in the simulated world; rates are averages a day. */
+/** Options of the simulated world; rates are averages a day. */
 export interface WorldOptions {
   users: number
   days: number
@@ -15,21 +15,21 @@ export interface WorldOptions {
   quota: number
   /** Shortest play; a play lasts up to eight times as long. */
   playMs: number
-  /** Spotify fails for everybody, for up to `outageMs`. */
+  /** Outages of Spotify for all users, of up to `outageMs`. */
   outagesPerDay: number
   outageMs: number
-  /** Share of requests that end in a single bad answer. */
+  /** Share of requests with a single bad answer. */
   badAnswers: number
   /** 429 with a Retry-After of up to a minute. */
   rateLimitsPerDay: number
-  /** Per user: the consent is taken back, or the app's list loses the user. */
+  /** Per user: the consent is revoked, or the user leaves the app's list. */
   revokedPerDay: number
   unlistedPerDay: number
   /** The life of a refresh token. */
   consentMs: number
 }
 
-/** The world of five friends, with what was seen in the field at a rate at which a year shows it. */
+/** Rates high enough to show within a year what was seen in the field. */
 export const usualWorld: Omit<WorldOptions, 'users' | 'days'> = {
   seed: 1,
   quota: 600,
@@ -51,16 +51,16 @@ interface Stretch {
 
 type OutageKind = 'server_error' | 'refused' | 'invalid_grant'
 
-/** A listener, and what is true of them, known to the poller or not. */
+/** The true state of a listener, known to the poller or not. */
 export interface Listener {
   /** Ends of plays, in order. */
   plays: readonly number[]
-  /** The refresh token is dead, or the app's list does not have them, since then; null: neither. */
+  /** Since when the refresh token is dead, or the app's list lacks the user; null if it is not so. */
   deadSince: number | null
   unlistedSince: number | null
   /** When the user agreed. */
   authorizedAt: number
-  /** Moments at which something is taken from them, in order. */
+  /** Moments at which consent or listing end, in order. */
   revocations: number[]
   delistings: number[]
 }
@@ -91,17 +91,17 @@ export class World {
     this.listeners = Array.from({ length: options.users }, (_, i) => this.#toListener(i, until))
   }
 
-  /** An outage of Spotify's that is on, of any kind. */
+  /** The kind of Spotify's outage at a time, or null. */
   outageAt(at: number): OutageKind | null {
     return this.#outages.find(({ from, to }) => from <= at && at < to)?.kind ?? null
   }
 
-  /** Whether an outage or a limit was on in a stretch of time. */
+  /** Whether an outage or a limit fell into a stretch of time. */
   hasTrouble(stretch: Stretch): boolean {
     return [...this.#outages, ...this.#limits].some((t) => t.from < stretch.to && stretch.from < t.to)
   }
 
-  /** Lets what was to happen to a listener by now happen. */
+  /** Applies to a listener what happens up to `at`. */
   advance(listener: Listener, at: number): void {
     const { revocations, delistings } = listener
     listener.deadSince ??= firstBy(revocations, at)
@@ -110,7 +110,7 @@ export class World {
     if (ends <= at) listener.deadSince ??= ends
   }
 
-  /** The answer of the token endpoint; without a listener for the app itself. */
+  /** The answer of the token endpoint, for a listener or (null) for the app. */
   askToken(listener: Listener | null, at: number): Outcome {
     const outage = this.outageAt(at)
     const isDead = listener !== null && listener.deadSince !== null
@@ -118,7 +118,7 @@ export class World {
     return this.#general(at, outage) ?? ok
   }
 
-  /** The answer for a page, or for an entity where there is no listener. */
+  /** The answer for a page of a listener, or (null) for an entity. */
   askApi(listener: Listener | null, at: number): Outcome {
     const outage = this.outageAt(at)
     const general = this.#overQuota(at) ?? this.#general(at, outage)
@@ -165,7 +165,7 @@ export class World {
   }
 }
 
-/** Takes the moments up to `at`; gives the first one of them. */
+/** Removes the moments up to `at`; returns the first of them, or null. */
 function firstBy(moments: number[], at: number): number | null {
   const count = moments.findIndex((moment) => moment > at)
   return moments.splice(0, count === -1 ? moments.length : count)[0] ?? null

@@ -8,14 +8,14 @@ import { parseEnv, s3Config, s3Env } from '../../lib/config.ts'
 import type { S3 } from '../../lib/s3.ts'
 import { openS3 } from '../../lib/s3.ts'
 
-/** The bucket of a world, closed when the test file ends by whoever opened it. */
+/** Opens the bucket of a world; the test file closes it. */
 export function openTestS3(env: Record<string, string>): S3 {
   return openS3(s3Config(parseEnv(s3Env, env)))
 }
 
 /**
- * All keys of a world's archive, without the marks of erased users. S3Proxy lists a file that is being written,
- * under its key and a UUID: left out.
+ * All keys of a world's archive, without the marks of erased users and without the files that S3Proxy is still
+ * writing, which it lists under their key and a UUID.
  */
 export async function archiveKeys(s3: S3, prefix: string): Promise<string[]> {
   const keys: string[] = []
@@ -32,8 +32,8 @@ export interface TestObject extends ArchiveKey {
 }
 
 /**
- * Reads a whole archive and checks what must hold of any: keys and metadata say what the rows are, offsets
- * rise, and no two objects of a partition overlap.
+ * Reads a whole archive and checks its invariants: keys and metadata match the rows, offsets rise, and no two
+ * objects of an incarnation overlap.
  */
 export async function readWholeArchive(s3: S3, prefix: string): Promise<TestObject[]> {
   const objects: TestObject[] = []
@@ -78,8 +78,8 @@ export function byPartition(objects: TestObject[]): Map<string, ArchivedRecord[]
 }
 
 /**
- * Rows of the log that each partition has now, by `topic/partition`: an offset is looked for in the latest
- * incarnation that begins at or before it.
+ * Rows of the present log of each partition, by `topic/partition`: an offset belongs to the latest incarnation that
+ * begins at or before it.
  */
 export function presentRows(objects: TestObject[]): Map<string, ArchivedRecord[]> {
   const partitions = Map.groupBy(objects, (o) => `${o.topic}/${o.partition}`)

@@ -12,13 +12,13 @@ export interface Certificates {
   /** Path of the authority's certificate, for `sslrootcert` and NODE_EXTRA_CA_CERTS. */
   caFile: string
   valid: Certificate
-  /** Signed by the same authority, and over since yesterday. */
+  /** Signed by the same authority, and expired since yesterday. */
   expired: Certificate
 }
 
 const keyOptions = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
 
-/** Makes an authority and two certificates in a folder, with the openssl command. */
+/** Makes an authority and two certificates in a folder with the openssl command. */
 export function makeCertificates(folder: string): Certificates {
   const path = (name: string) => join(folder, name)
   const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' })

@@ -14,15 +14,15 @@ import type { Project } from './compose.ts'
 import { readTopic } from './kafka.ts'
 import type { Readable } from './verify.ts'
 
-/** A running project as seen from the host, through the ports on 127.0.0.1. */
+/** A running project, seen from the host through its ports on 127.0.0.1. */
 export interface ComposeStream extends Readable {
   postgres: Postgres
   s3: S3
   admin: Admin
-  /** Everything that must never be in a log. */
+  /** Texts that no log may contain. */
   secrets: string[]
   count(sql: string): Promise<number>
-  /** Records that wait, of all groups; of one topic only where it is named. */
+  /** Lag of all groups together, or of the named one. */
   lag(group?: string): Promise<number>
   close(): Promise<void>
 }
@@ -86,7 +86,7 @@ export async function openComposeStream(project: Project): Promise<ComposeStream
 
 type DeliveredPlay = ReturnType<Truth['delivered']>[number]
 
-/** What the project's simulator says that it has delivered. */
+/** The plays that the project's simulator has delivered. */
 export async function readTruth(project: Project): Promise<{ truth: Pick<Truth, 'delivered'> }> {
   const answer = await fetch(`http://127.0.0.1:${project.ports.spotify}/_sim/truth`)
   const lines = (await answer.text()).split('\n').filter(Boolean)
@@ -99,10 +99,10 @@ export async function readTruth(project: Project): Promise<{ truth: Pick<Truth, 
 }
 
 /**
- * Gives every listener of the project's simulator a play every three seconds, night and day: so a play is among
- * the 50 that Spotify shows for two and a half minutes.
+ * Gives every listener of the project's simulator a play every three seconds. So a play is among the 50 that
+ * Spotify shows for two and a half minutes.
  *
- * @returns stops it
+ * @returns stops the plays
  */
 export function keepPlaying(project: Project, listeners: number): () => void {
   const give = (listener: number) =>
@@ -112,7 +112,7 @@ export function keepPlaying(project: Project, listeners: number): () => void {
       body: '{}',
     })
   const timer = setInterval(() => {
-    // While the simulator's container is down nobody plays anything.
+    // While the simulator's container is down there are no plays.
     void Promise.allSettled(Array.from({ length: listeners }, (_, i) => give(i)))
   }, 3_000)
   return () => clearInterval(timer)

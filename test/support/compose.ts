@@ -7,13 +7,13 @@ const run = promisify(execFile)
 
 export const root = join(import.meta.dirname, '..', '..')
 
-/** One container as `docker compose ps` tells of it. */
+/** One container as `docker compose ps` shows it. */
 export interface Container {
   id: string
   name: string
   service: string
   state: string
-  /** Empty: it has no health check. */
+  /** Empty without a health check. */
   health: string
   exitCode: number
 }
@@ -21,22 +21,22 @@ export interface Container {
 /** A project of containers, with ports and volumes of its own. */
 export interface Project {
   ports: { kafka: number; registry: number; s3: number; postgres: number; spotify: number; discord: number }
-  /** Runs `docker compose` and gives its standard output. @throws with its standard error in the message */
+  /** Runs `docker compose` and returns its standard output. @throws with its standard error in the message */
   compose(...args: string[]): Promise<string>
-  /** All containers, those that have ended too. */
+  /** All containers, also ended ones. */
   containers(): Promise<Container[]>
-  /** What a file in a container holds. */
+  /** The text of a file in a container. */
   read(service: string, file: string): Promise<string>
 }
 
 export interface ProjectOptions {
   name: string
   files?: string[]
-  /** Settings in place of an `.env`: that of whoever runs the test is not read. */
+  /** Settings in place of `.env`: the developer's own file is not read. */
   env?: Record<string, string>
 }
 
-/** Names a project; nothing is started yet. */
+/** Prepares a project without starting it. */
 export async function createProject({ name, files = [], env = {} }: ProjectOptions): Promise<Project> {
   const [kafka = 0, registry = 0, s3 = 0, postgres = 0, spotify = 0, discord = 0, kafka2, kafka3] =
     await findFreePorts(8)
@@ -87,7 +87,7 @@ function toContainer(one: Record<string, string & number>): Container {
   }
 }
 
-/** What `docker` prints, e.g. of `inspect`. */
+/** Runs `docker` and returns its standard output. */
 export async function docker(...args: string[]): Promise<string> {
   return (await run('docker', args, { maxBuffer: 64 << 20 })).stdout
 }

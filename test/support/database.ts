@@ -7,10 +7,10 @@ import { Secret } from '../../lib/secret.ts'
 import type { World } from './world.ts'
 import { createWorld } from './world.ts'
 
-/** A world whose database has its tables. */
+/** A world with a migrated database. */
 export interface TestDatabase extends World {
   log: Logger
-  /** Connections to it, closed with the world. */
+  /** Connections to the database, closed with the world. */
   openPostgres(connections: number): Postgres
 }
 

@@ -6,7 +6,7 @@ const dashboards = join(deploy, 'grafana', 'dashboards')
 
 /** One query of a dashboard or of an alert rule. */
 export interface Query {
-  /** File and title, for a test's message. */
+  /** File and title, for the messages of tests. */
   from: string
   expression: string
 }
@@ -24,7 +24,7 @@ export function dashboardQueries(): Query[] {
   })
 }
 
-/** The rules' expressions, folded lines included: from `expr:` to the next key. */
+/** The expressions of the alert rules: from `expr:` to the next key, over folded lines. */
 export function ruleQueries(): Query[] {
   const text = readFileSync(join(deploy, 'prometheus', 'rules.yaml'), 'utf8')
   const rules = text.split(/^ {6}- alert: /m).slice(1)
@@ -35,7 +35,7 @@ export function ruleQueries(): Query[] {
   })
 }
 
-/** Names of the metrics in an expression: what stands outside of selectors' braces and is no function or label. */
+/** Names of the metrics in an expression: words outside of braces that are not functions or labels. */
 export function metricNames(expression: string): string[] {
   const bare = expression
     .replace(/\{[^}]*\}/g, '')
@@ -44,7 +44,7 @@ export function metricNames(expression: string): string[] {
   return [...new Set(bare.match(/\b[a-z]+_[a-z0-9_]+\b(?!\s*\()/g) ?? [])]
 }
 
-/** Labels that an expression asks a metric for, with their exact values: `for_seconds="1200"`. */
+/** The label selectors with exact values in an expression, e.g. `for_seconds="1200"`. */
 export function exactLabels(expression: string): { metric: string; label: string; value: string }[] {
   return [...expression.matchAll(/([a-z]+_[a-z0-9_]+)\{([^}]*)\}/g)].flatMap(
     ([, metric = '', selector = '']) =>

@@ -7,8 +7,8 @@ import { openTestInfra } from './infra.ts'
 import { onMaintenanceDatabase } from './maintenance.ts'
 
 /**
- * Starts the servers once for all integration tests; a test file makes its own world on them. Its database is a copy
- * of one that is migrated here.
+ * Starts the servers once for all integration tests; each test file makes its own world on them. The database of a
+ * world is a copy of the one that is migrated here.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const infra = await openTestInfra()

@@ -29,14 +29,14 @@ const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 const dayMs = 24 * hourMs
 
-/** "3h ago" for as long as a run takes, and its first ten minutes are of one day, as names of objects have it. */
+/** A time that shows as "3h ago" for a whole run; its first ten minutes are of one day, as object names have days. */
 function toBase(now: number): number {
   const base = now - 3 * hourMs - 20 * minuteMs
   const isOneDay = Math.floor(base / dayMs) === Math.floor((base + 10 * minuteMs) / dayMs)
   return isOneDay ? base : base - 15 * minuteMs
 }
 
-/** To be called within a test: the loader and the archiver deal with the pages. */
+/** Call it within a test, which then stops the loader and the archiver that process its pages. */
 export async function createGoldenWorld(): Promise<GoldenWorld> {
   const stream = await createStream()
   const spotify = await startSpotifySimulator({ listeners: 6, plays: 'none' })
@@ -76,7 +76,7 @@ interface Parts {
   base: number
 }
 
-/** One who is polled, two who are parked, one who was not polled for days. */
+/** Four users: one polled, one parked, one paused, and one whose polls have failed for three days. */
 async function addUsers({ postgres, spotify, base }: Parts): Promise<void> {
   for (let listener = 0; listener < 4; listener++) await addUser(postgres, spotify, listener)
   const ago = (ms: number) => new Date(base - ms)
@@ -104,7 +104,7 @@ async function addUsers({ postgres, spotify, base }: Parts): Promise<void> {
   )
 }
 
-/** Two users with plays in common, a local file, an item without a track, and what is known of a track. */
+/** Pages of two users with common plays, a local file and an item without a track; and metadata of a track. */
 async function publishPages(parts: Parts): Promise<void> {
   const { stream, kafka, base } = parts
   const at = (minutes: number) => base + minutes * minuteMs
@@ -155,8 +155,8 @@ async function loadAndArchive({ stream }: Parts): Promise<void> {
 }
 
 /**
- * An open gap and a closed one, three dead letters, an alarm that is over and one that is not. What waits is young,
- * because finding out the age of old records takes a dozen requests, and a part of the status has five seconds.
+ * An open gap and a closed one, three dead letters, a resolved incident and an open one. Waiting records are young,
+ * as the age of old ones costs a dozen requests and each part of the status has five seconds.
  */
 async function addTroubles({ stream, postgres, kafka, base }: Parts): Promise<void> {
   const { topology, codec } = stream

@@ -2,13 +2,13 @@ import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** Requests that passed, in the order of their beginning. */
+/** A request that passed. */
 export interface RecordedRequest {
   path: string
-  /** The authorization header: tells users apart. */
+  /** The authorization header, which distinguishes users. */
   authorization: string
   startedAt: number
-  /** null: still under way. */
+  /** Null while the request is under way. */
   endedAt: number | null
 }
 
@@ -18,7 +18,7 @@ export interface HttpRecorder {
   close(): Promise<void>
 }
 
-/** Passes HTTP on to another server and remembers who asked for what, and when. */
+/** Passes HTTP on to another server and records the requests in the order of their starts. */
 export async function openHttpRecorder(target: string): Promise<HttpRecorder> {
   const requests: RecordedRequest[] = []
   const server = createServer((incoming, outgoing) => {

@@ -12,7 +12,7 @@ declare module 'vitest' {
   export interface ProvidedContext {
     /** The settings that point at the servers of this test run (README, Configuration). */
     infra: Record<string, string>
-    /** A database that is migrated, to be copied. */
+    /** Name of a migrated database, which worlds copy. */
     template: string
   }
 }
@@ -25,8 +25,8 @@ export interface TestInfra {
 const folderPrefix = 'songswap-test-'
 
 /**
- * The servers of a test run: those that the file named by TEST_INFRA_ENV points at (an infra.env of
- * `npm run infra`, for fast iteration), else ones of its own on free ports, gone at the end.
+ * The servers of a test run: those in the file that TEST_INFRA_ENV names (an infra.env of `npm run infra`, for fast
+ * iteration), else its own on free ports, which end with the run.
  */
 export async function openTestInfra(): Promise<TestInfra> {
   const file = process.env.TEST_INFRA_ENV
@@ -54,7 +54,7 @@ export async function openTestInfra(): Promise<TestInfra> {
   }
 }
 
-/** A folder for the data of servers, which others may enter: Postgres may run as another user. */
+/** Makes a folder for the data of servers. Other users may enter it, as Postgres may run as another user. */
 export function makeDataDir(): string {
   const dataDir = mkdtempSync(join(tmpdir(), folderPrefix))
   chmodSync(dataDir, 0o711)
@@ -64,11 +64,11 @@ export function makeDataDir(): string {
 /** A folder for brokers that a test file starts by itself. */
 export interface BrokerFolder {
   path: string
-  /** To be called when the brokers have ended. */
+  /** Call it when the brokers have ended. */
   remove(): void
 }
 
-/** As {@link makeDataDir}; no other test run takes it for abandoned, and it goes when this process is killed. */
+/** As {@link makeDataDir}. Other test runs leave the folder alone, and it is removed if this process is killed. */
 export function makeBrokerFolder(): BrokerFolder {
   const path = makeDataDir()
   const lock = lockFolder(path)
@@ -83,7 +83,7 @@ export function makeBrokerFolder(): BrokerFolder {
   }
 }
 
-/** What a killed test run left: its servers are stopped, its folder goes. Those of running ones are locked. */
+/** Stops the servers of killed test runs and removes their folders. Folders of running ones are locked. */
 async function removeAbandonedFolders(): Promise<void> {
   for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(folderPrefix))) {
     const folder = join(tmpdir(), name)

@@ -16,7 +16,7 @@ import { allTopics, topology } from '../../lib/topology.ts'
 import type { TestDatabase } from './database.ts'
 import { createDatabase } from './database.ts'
 
-/** A world whose database, topics and schemas are in place, with what most tests need at hand. */
+/** A world with migrated database, topics and schemas. */
 export interface Stream extends TestDatabase {
   config: KafkaConfig
   topology: Topology
@@ -26,12 +26,12 @@ export interface Stream extends TestDatabase {
     name?: string,
     more?: Partial<KafkaConfig>,
   ): Promise<{ kafka: Kafka; health: Health; failures: unknown[] }>
-  /** Every record of a topic, read from its beginning to its present end. */
+  /** Every record of a topic, from its beginning to its present end. */
   readTopic(topic: string): Promise<RawRecord[]>
 }
 
 export async function createStream(): Promise<Stream> {
-  // A test file opens more connections than any service, and each listens for signals.
+  // A test file opens more connections than a service, and each listens for signals.
   process.setMaxListeners(100)
   const database = await createDatabase()
   const config = kafkaConfig(parseEnv(kafkaEnv, database.env))
@@ -67,7 +67,7 @@ export async function createStream(): Promise<Stream> {
   }
 }
 
-/** Topics and schemas, as `npm run migrate` makes them; the database is a copy of one that it has migrated. */
+/** Makes topics and schemas as `npm run migrate` does. */
 async function migrateKafka(config: KafkaConfig, log: Logger): Promise<void> {
   const topics = allTopics(topology(config.prefix))
   const admin = await openAdmin({ config, log, name: 'test' })
@@ -78,7 +78,7 @@ async function migrateKafka(config: KafkaConfig, log: Logger): Promise<void> {
   await admin.close()
 }
 
-/** Every record of a topic, read from its beginning to its present end. */
+/** Every record of a topic, from its beginning to its present end. */
 export async function readTopic(client: ClientOptions, topic: string): Promise<RawRecord[]> {
   const admin = await openAdmin(client)
   const ends = (await admin.readEnds(topic)) ?? []

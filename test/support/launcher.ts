@@ -20,8 +20,8 @@ const portSettings = ['KAFKA', 'CONTROLLER', 'REGISTRY', 'S3', 'POSTGRES', 'SPOT
 ])
 
 /**
- * A launcher of the stack as a process of its own, on free ports, in a folder that no one else has. All of
- * it is gone when the test is.
+ * A launcher of the stack as a process of its own, on free ports and in its own folder. Process and folder end with
+ * the test.
  *
  * @param entry `stack/infra.ts` or `stack/start.ts`
  */
@@ -35,7 +35,7 @@ export async function stackInEmptyFolder(entry: string, ownSettings: Record<stri
     ...ownSettings,
   }
   const launch = (command = process.execPath, args = [entry]): Launcher => {
-    // An empty value counts as none and keeps a developer's own .env out.
+    // An empty value counts as unset and overrides the developer's own .env.
     const none = { SPOTIFY_CLIENT_ID: '', DISCORD_WEBHOOK_URL: '', TOKEN_ENCRYPTION_KEYS: '' }
     const launcher = spawn(command, args, { env: { ...process.env, ...none, ...settings } })
     onTestFinished(() => end(launcher))
@@ -56,7 +56,7 @@ export async function stackInEmptyFolder(entry: string, ownSettings: Record<stri
       return launcher
     },
     env: () => parseEnv(readFileSync(join(folder, 'infra.env'), 'utf8')),
-    /** Of every process that the launcher runs. */
+    /** Pids of the processes that the launcher runs. */
     pids: () => pidFiles().flatMap((file) => pidIn(join(folder, 'run', file)) ?? []),
     pid(name: string): number {
       const pid = pidIn(join(folder, 'run', `${name}.pid`))
@@ -66,12 +66,12 @@ export async function stackInEmptyFolder(entry: string, ownSettings: Record<stri
   }
 }
 
-/** Those of the processes that still run. */
+/** The pids whose processes still run. */
 export function running(pids: number[]): number[] {
   return pids.filter((pid) => processIdentity(pid) !== null)
 }
 
-/** How a launcher ends, and what it says of it. */
+/** Exit code and standard error of a launcher. */
 export async function outcomeOf(launcher: Launcher): Promise<{ code: unknown; stderr: string }> {
   const [[code], stderr] = await Promise.all([once(launcher, 'exit'), text(launcher.stderr)])
   return { code, stderr }
@@ -98,7 +98,7 @@ async function outputHolds(launcher: Launcher, wanted: string): Promise<void> {
   if (ended) throw new Error(`The launcher ended: ${output}`)
 }
 
-/** Null: its process has just ended. */
+/** Null if its process has just ended. */
 function pidIn(file: string): number | null {
   try {
     return JSON.parse(readFileSync(file, 'utf8')).pid

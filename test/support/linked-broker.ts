@@ -18,20 +18,20 @@ import { kafkaAt } from './kafka-at.ts'
 import type { TcpProxy } from './tcp-proxy.ts'
 import { openTcpProxy } from './tcp-proxy.ts'
 
-/** A broker of a test file's own, reachable over a link that the tests break, and past it. */
+/** A test file's own broker, reachable over a link that the tests break, and directly. */
 export interface LinkedBroker {
   server: Server
   link: TcpProxy
-  /** Over the link. */
+  /** Reaches the broker over the link. */
   linked: KafkaConfig
-  /** Past the link. */
+  /** Reaches the broker directly. */
   direct: KafkaConfig
   admin: Admin
-  /** A topic of bytes. */
+  /** Makes a topic of bytes. */
   makeTopic(name: string, partitions?: number): Promise<Topic<Buffer>>
-  /** Where the broker keeps partition 0 of a topic. */
+  /** The broker's folder of partition 0 of a topic. */
   folderOf(topic: string): string
-  /** A connection of its own. */
+  /** Opens a new connection. */
   open(config: KafkaConfig): Promise<Kafka>
   release(): Promise<void>
 }

@@ -1,16 +1,16 @@
 import { readdirSync, readFileSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Bytes before a batch's length, and that length itself: https://kafka.apache.org/documentation/#recordbatch */
+/** Offset of a batch's length, and of the end of that field: https://kafka.apache.org/documentation/#recordbatch */
 const lengthAt = 8
 const headBytes = 12
 
 /**
- * Takes the last batches from the log of a partition, as a power cut does that comes before they were synced to disk.
- * The broker must not run.
+ * Removes the last batches from the log of a partition, as a power cut before their sync to disk does. The broker
+ * must not run.
  *
  * @param folder of the partition in the broker's log directory
- * @returns how many were taken; fewer than asked for where the log has fewer
+ * @returns how many were removed; fewer than `batches` if the log has fewer
  */
 export function dropTail(folder: string, batches: number): number {
   const segment = readdirSync(folder)
@@ -22,7 +22,7 @@ export function dropTail(folder: string, batches: number): number {
   const log = readFileSync(file)
   const starts: number[] = []
   for (let at = 0; at + headBytes <= log.length; at += headBytes + log.readInt32BE(at + lengthAt)) {
-    // The rest of a segment that was made in one piece is empty.
+    // The rest of a preallocated segment is empty.
     if (log.readInt32BE(at + lengthAt) <= 0) break
     starts.push(at)
   }

@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 
-/** Works with a connection to the database beside which the tests make theirs. */
+/** Runs `work` with a connection to the maintenance database, which no test uses as its own. */
 export async function onMaintenanceDatabase(
   infra: Record<string, string>,
   work: (client: Client) => Promise<unknown>,

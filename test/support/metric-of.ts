@@ -1,4 +1,4 @@
-/** Sum of a metric's series whose labels hold all of `labels`; 0 when there is none. @param text of `/metrics` */
+/** Sum of a metric's series that have all of `labels`; 0 without any. @param text of `/metrics` */
 export function metricOf(text: string, name: string, labels: Record<string, string> = {}): number {
   const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
   return text

@@ -1,11 +1,11 @@
 import type { Header, ValueRecord } from '../../lib/kafka/record.ts'
 import type { SpotifyResponse } from '../../lib/topology.ts'
 
-/** Pages and answers in the shapes that Spotify sends, small enough to read in a test. */
+/** Pages and answers in Spotify's shapes, small enough to read in a test. */
 
 export type Json = Record<string, unknown>
 
-/** A Spotify id out of a short name: 22 characters. Names must not end with a z. */
+/** A Spotify id (22 characters) from a short name, which must not end with a z. */
 export function idFor(name: string): string {
   return name.replace(/[^0-9A-Za-z]/g, '').padEnd(22, 'z')
 }
@@ -62,7 +62,7 @@ export interface RecordOptions {
   value?: Partial<SpotifyResponse>
 }
 
-/** A record of `spotify.recently-played` that holds a page of these items. */
+/** A record of `spotify.recently-played` with a page of these items. */
 export function pageRecord(items: readonly unknown[], options: RecordOptions): ValueRecord<SpotifyResponse> {
   const { user = 7, fetchedAt, partition = 0, offset = 0, headers = [] } = options
   const key = options.key === undefined ? String(user) : options.key
@@ -86,7 +86,7 @@ export function pageRecord(items: readonly unknown[], options: RecordOptions): V
   }
 }
 
-/** A record of `spotify.metadata`; a body that is an object is sent as JSON. */
+/** A record of `spotify.metadata`; an object as body becomes JSON. */
 export function entityRecord(
   kind: string,
   id: string,

@@ -39,9 +39,9 @@ export interface PollerBench {
   readonly sim: SpotifySimulator
   /** The environment of every poller started until the next {@link PollerBench.reset}. */
   readonly env: Record<string, string>
-  /** Stops the pollers and forgets users, pauses, events and pages; Spotify begins anew as well. */
+  /** Stops the pollers, deletes users and pauses, leaves out earlier events and pages, and renews the simulator. */
   reset(options?: Partial<SpotifySimulatorOptions>): Promise<void>
-  /** Users for the first `count` listeners; gives their ids. */
+  /** Adds users for the first `count` listeners; returns their ids. */
   addUsers(count: number): Promise<number[]>
   start(more?: Record<string, string>): Promise<InProcessService>
   /** Stops all pollers, as SIGTERM does. */
@@ -49,7 +49,7 @@ export interface PollerBench {
   state(userId: number): Promise<UserState>
   pages(userId?: number): Promise<SpotifyResponse[]>
   events(): Promise<OperationalEvent[]>
-  /** Waits for a first poll with success. */
+  /** Waits for the first successful poll of a user. */
   polled(userId: number): Promise<UserState>
   release(): Promise<void>
 }
@@ -122,7 +122,7 @@ export async function openPollerBench(): Promise<PollerBench> {
   }
 }
 
-/** Nobody plays anything but what a test gives. */
+/** Listeners have only the plays that tests give. */
 const quietSpotify: Partial<SpotifySimulatorOptions> = {
   plays: 'none',
   listeners: 100,

@@ -5,10 +5,10 @@ interface Fetching {
 }
 
 /**
- * Makes fetches from a topic in this process fail as a broker refuses them.
+ * Makes this process's fetches from a topic fail as if the broker refused them.
  *
  * @param code of Kafka's errors
- * @param times after these the broker is asked; absent: it never is
+ * @param times number of refused fetches; default: all
  */
 export function refusedFetches(
   topic: string,

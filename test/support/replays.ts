@@ -10,7 +10,7 @@ import type { Json } from './pages.ts'
 import { item, pageBody } from './pages.ts'
 import { runSongswap } from './songswap.ts'
 
-/** Users whose pages a topic holds, to be run again. */
+/** A topic with pages of some users, for replays. */
 export interface Replays {
   stream: Stream
   postgres: Postgres
@@ -18,23 +18,23 @@ export interface Replays {
   publish(user: number, body: Buffer, of?: { ageMs?: number; partition?: number }): Promise<void>
   /** Runs `songswap replay … --execute`. */
   replay(...args: string[]): Promise<RerunReport>
-  /** Rows of a table, or of `table where …`. */
+  /** Counts the rows of a table, or of `table where …`. */
   count(sql: string): Promise<number>
-  /** All that a replay may change, without the times of its own writing. */
+  /** Rows of plays and catalogue, without `ingested_at`. */
   contents(): Promise<unknown>
-  /** Takes away what the loader has stored. */
+  /** Deletes the loader's rows, except artists. */
   empty(): Promise<void>
   release(): Promise<void>
 }
 
 export const minute = 60_000
 export const dayMs = 86_400_000
-/** When the first play of every user began. */
+/** Time of the first play of every user. */
 export const start = Date.now() - 3 * 60 * minute
 export const users = [7, 8, 9]
 
 /**
- * Publishes pages of three users, of which each shows a new play and the one before it; the first page of each user is
+ * Publishes pages of three users. Each page shows a new play and the one before it; the first page of each user is
  * two days old.
  */
 export async function createReplays(

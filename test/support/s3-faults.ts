@@ -4,29 +4,29 @@ import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 
-/** What befalls a request to the object store. */
+/** A fault of a request to the object store. */
 export type S3Fault =
-  /** Answered with this status and an S3 error code, without being done. */
+  /** Not done; answered with this status and an S3 error code. */
   | { type: 'status'; status: number; code: string }
-  /** Done, but the connection breaks before the answer: the client cannot know. */
+  /** Done, but the connection breaks before the answer, so the client cannot know. */
   | { type: 'lost-answer' }
-  /** Answered by the beginning of JSON, and then the connection breaks. */
+  /** The connection breaks after the beginning of a JSON answer. */
   | { type: 'half-answer' }
-  /** The connection breaks in the middle of the body: not done. */
+  /** Not done: the connection breaks in the middle of the request's body. */
   | { type: 'cut-body' }
-  /** Done, and another body is answered. */
+  /** Done, and answered with another body. */
   | { type: 'rewrite'; body: (xml: string) => string }
   /** Answered as by a schema registry that does not know the schema. */
   | { type: 'unknown-schema' }
-  /** Never answered, and not done. */
+  /** Not done, and never answered. */
   | { type: 'hang' }
 
 /** A gate in front of the real object store. Signatures stay valid: the Host header passes unchanged. */
 export interface S3Gate {
   endpoint: string
-  /** Decides over each request; null: pass. May wait, and may do something first. */
+  /** The fault of a request, or null to pass it. May wait or do something first. */
   onRequest: (method: string, path: string) => S3Fault | null | Promise<S3Fault | null>
-  /** Called when the store has answered, before the client learns of it. */
+  /** Called after the store's answer, before the client gets it. */
   onAnswer: (method: string, path: string, status: number) => void | Promise<void>
   close(): Promise<void>
 }
@@ -99,7 +99,7 @@ export async function openS3Gate(target: string): Promise<S3Gate> {
 
 const entries = /<(Contents|CommonPrefixes)>.*?<\/\1>/gs
 
-/** The first entries of a listing, which says that it goes on and not where. */
+/** A listing cut to its first entries: truncated, but without a token for the next part. */
 export function cutListing(xml: string, most: number): string {
   let count = 0
   const shorter = xml.replaceAll(entries, (entry) => (++count > most ? '' : entry))

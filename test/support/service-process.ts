@@ -7,31 +7,31 @@ import { onTestFinished } from 'vitest'
 import { metricOf } from './metric-of.ts'
 import { until } from './until.ts'
 
-/** A service as its own process, as operators run it. Killed at the end of the test that started it. */
+/** A service as a process, as operators run it. It is killed at the end of its test. */
 export interface ServiceProcess {
   /** Every line of its log. */
   lines: Record<string, unknown>[]
-  /** Value of a metric, summed over the series whose labels hold all of `labels`; 0 when there is none. */
+  /** Sum of a metric's series that have all of `labels`; 0 without any. */
   metric(name: string, labels?: Record<string, string>): Promise<number>
   /** Status of `/healthz` or `/readyz`. */
   probe(path: '/healthz' | '/readyz'): Promise<number>
-  /** Resolves when it has ended, by whatever cause. */
+  /** Resolves when it has ended, in any way. */
   ended: Promise<void>
-  /** Sends a signal and waits for the end; gives the exit code, null after a kill. */
+  /** Sends a signal and waits for the end; returns the exit code, or null after a kill. */
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null>
 }
 
 const running = new Set<ChildProcess>()
 
-/** Ends every service that is still running; where a hook after each test releases the world that they are connected to. */
+/** Kills every running service: for hooks that release a world, to which services are still connected. */
 export async function killServices(): Promise<void> {
   await Promise.all([...running].map((child) => end(child, 'SIGKILL')))
 }
 
 /**
- * Starts `services/NAME/main.ts` and resolves when it says that it has started.
+ * Starts `services/NAME/main.ts` and resolves when it logs that it has started.
  *
- * @param preload modules to be loaded before it, as `node --import` does
+ * @param preload modules that are loaded first, as `node --import` does
  */
 export async function spawnService(
   name: string,

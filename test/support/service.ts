@@ -7,12 +7,12 @@ import { openLog } from '../../lib/log.ts'
 import { Scope } from '../../lib/scope.ts'
 import { metricOf } from './metric-of.ts'
 
-/** A service in this process. It is stopped at the end of the test that started it. */
+/** A service in this process. It is stopped at the end of its test. */
 export interface InProcessService {
   /** Every line of its log. */
   lines: Record<string, unknown>[]
   health: Health
-  /** What it could not go on after. */
+  /** Errors that ended it. */
   failures: unknown[]
   /** As `ServiceProcess.metric`, since the last start of a service in this process. */
   metric(name: string, labels?: Record<string, string>): Promise<number>
@@ -22,7 +22,7 @@ export interface InProcessService {
   stop(): Promise<void>
 }
 
-/** A service's configuration and what is called to start it, without a process of its own. */
+/** Reads a service's configuration and starts it in this process. */
 type Launch = (env: Env, context: Omit<ServiceContext<never>, 'config'>) => Promise<void>
 
 const launches = {
@@ -62,12 +62,12 @@ function toLaunch<C extends ServiceConfig>(
 
 const running = new Set<InProcessService>()
 
-/** Stops every service that still runs; where a hook after each test releases the world that they are connected to. */
+/** Stops every running service: for hooks that release a world, to which services are still connected. */
 export async function stopServices(): Promise<void> {
   await Promise.all([...running].map((service) => service.stop()))
 }
 
-/** Starts a service in this process; resolves when its parts run. */
+/** Starts a service in this process; resolves when it runs. */
 export async function startService(
   name: keyof typeof launches,
   env: Record<string, string>,

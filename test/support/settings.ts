@@ -17,7 +17,7 @@ export function settingsOf(service: string): string[] {
   return Object.keys(envOf(services[service] ?? {}))
 }
 
-/** Which of them are secrets. */
+/** Names of the secrets. */
 export const secretSettings = [
   'KAFKA_SASL_PASSWORD',
   'DATABASE_URL',
@@ -28,7 +28,7 @@ export const secretSettings = [
   'DISCORD_WEBHOOK_URL',
 ]
 
-/** Names in `.env.example`, those that are commented out included. */
+/** Names in `.env.example`, also those in comments. */
 export function exampleSettings(): string[] {
   const text = readFileSync(join(root, '.env.example'), 'utf8')
   return [...text.matchAll(/^(?:# )?([A-Z][A-Z0-9_]+)=/gm)].map(([, name = '']) => name)

@@ -7,12 +7,12 @@ import { fileURLToPath } from 'node:url'
 import { runProgram } from '../../cli/program.ts'
 import { until } from './until.ts'
 
-/** No such folder: a stack that `npm start` has left in the checkout must not be found. */
+/** This folder does not exist, so commands do not find a stack that `npm start` left in the checkout. */
 const noStack = join(tmpdir(), 'songswap-no-stack')
 
 const program = fileURLToPath(new URL('../../cli/songswap.ts', import.meta.url))
 
-/** How a run of the command ended. */
+/** Exit code and output of a command. */
 export interface Ended {
   code: number | null
   stdout: string
@@ -23,7 +23,7 @@ export interface Ended {
 export interface Running {
   /** Writes a line to its standard input. */
   type(line: string): void
-  /** Writes the last of its standard input. */
+  /** Writes the end of its standard input. */
   end(text: string): void
   /** Waits until its standard output or error matches; returns the first group. */
   says(pattern: RegExp): Promise<string>
@@ -32,7 +32,7 @@ export interface Running {
   ended: Promise<Ended>
 }
 
-/** Starts a command in this process, with the given environment and nothing of the test's. */
+/** Starts a command in this process, with only the given environment. */
 export function startSongswap(args: readonly string[], env: Record<string, string>): Running {
   const stdin = new PassThrough()
   const outputs = { stdout: new PassThrough(), stderr: new PassThrough() }
@@ -55,8 +55,8 @@ export function startSongswap(args: readonly string[], env: Record<string, strin
 }
 
 /**
- * Starts the real command as a process of its own, with the given environment and nothing of the test's but
- * the PATH: for what only a process shows.
+ * Starts the real command as a process, with only the given environment and the PATH: for behaviour that only a
+ * process has.
  */
 export function spawnSongswap(
   args: readonly string[],
@@ -68,7 +68,7 @@ export function spawnSongswap(
   })
   const { stdin } = child
   const heard = listen(child)
-  // A command that ends without reading its input.
+  // Fails if the command ends without reading its input.
   stdin.on('error', () => undefined)
   return {
     ...toRunning(args, { stdin, heard }),
@@ -78,7 +78,7 @@ export function spawnSongswap(
   }
 }
 
-/** Runs a command to its end in this process, with all of its standard input at hand. */
+/** Runs a command to its end in this process, with its whole standard input. */
 export function runSongswap(
   args: readonly string[],
   env: Record<string, string>,

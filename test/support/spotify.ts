@@ -34,7 +34,7 @@ export function spotifyTestConfig(sim: SpotifySimulator, more: Record<string, st
 }
 
 /**
- * Connects a simulated listener as a user whose access token has to be fetched first.
+ * Connects a simulated listener as a user without an access token.
  *
  * @returns the user's id
  */

@@ -1,4 +1,4 @@
-/** Moves this process's wall clock, as a time server does that corrects it. @returns what moves it back */
+/** Moves this process's wall clock, as a correction by a time server does. @returns moves it back */
 export function stepClock(ms: number): () => void {
   const { now } = Date
   Date.now = () => now() + ms

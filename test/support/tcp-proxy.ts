@@ -2,19 +2,19 @@ import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { connect, createServer } from 'node:net'
 
-/** How a link behaves; it can be changed at any moment. */
+/** How a link behaves. */
 export type LinkMode =
   /** Passes everything. */
   | { type: 'open' }
-  /** Passes everything later, by this many milliseconds. */
+  /** Passes everything `ms` later. */
   | { type: 'delay'; ms: number }
-  /** Refuses new connections; those that are open stay. */
+  /** Refuses new connections; open ones stay. */
   | { type: 'refuse' }
-  /** Passes what the client sends and swallows the answers. */
+  /** Passes the client's data and drops the answers. */
   | { type: 'half' }
-  /** Passes nothing in either direction, and closes nothing: a broken cable. */
+  /** Drops everything and closes nothing, like a broken cable. */
   | { type: 'silent' }
-  /** Answers every new session as a pooler whose server is away: with an error of Postgres' protocol. */
+  /** Answers every new session with an error of Postgres' protocol, as a pooler does whose server is down. */
   | { type: 'pooler'; sqlState: string; message: string }
 
 export interface TcpProxy {

@@ -5,10 +5,10 @@ import { pipeline } from 'node:stream'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import type { Certificates } from './certificates.ts'
 
-/** TLS in front of a server that speaks none, with a certificate that a test changes. */
+/** TLS in front of a server without it, with a certificate that a test changes. */
 export interface TlsFront {
   port: number
-  /** What new connections see; those that are open go on with what they saw. */
+  /** Sets the certificate of new connections; open ones continue with theirs. */
   present(which: 'valid' | 'expired'): void
   /** Closes every open connection, so that all clients connect again. */
   cut(): void
@@ -19,7 +19,7 @@ export interface TlsFrontOptions {
   /** Port on loopback of the server behind it. */
   target: number
   certificates: Certificates
-  /** A client of Postgres asks for TLS in the clear first. */
+  /** `postgres` clients first ask for TLS in the clear. */
   speaks: 'postgres' | 'tls'
 }
 
@@ -51,7 +51,7 @@ export async function openTlsFront(options: TlsFrontOptions): Promise<TlsFront> 
     const upstream = connect({ host: '127.0.0.1', port: target })
     sockets.add(upstream)
     upstream.on('close', () => sockets.delete(upstream))
-    // A client that refuses the certificate ends the connection: that is what the test wants to see it do.
+    // An error here is expected: a client that refuses the certificate ends the connection.
     pipeline(secured, upstream, secured, () => client.destroy())
   }
 

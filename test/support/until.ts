@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /**
  * Waits for a condition.
  *
- * @param what says in the error what did not come about
- * @param withinMs generous: it bounds a failing test, a passing one waits no longer than it must
+ * @param what the condition in words, for the error
+ * @param withinMs generous, as only a failing test waits that long
  */
 export async function until<T>(
   condition: () => T | Promise<T>,
@@ -20,7 +20,7 @@ export async function until<T>(
   }
 }
 
-/** As {@link until}, of something that may be away for a moment: an error counts as "not yet", and is the cause. */
+/** As {@link until}, but an error of the condition counts as "not yet"; the last one is the cause of a timeout. */
 export async function untilBack<T>(
   condition: () => T | Promise<T>,
   what: string,

@@ -8,21 +8,21 @@ import { presentRows, readWholeArchive } from './archive.ts'
 import type { Stream } from './kafka.ts'
 
 /**
- * The offline checker: compares what the simulator delivered with the topics, with Postgres and with the
- * archive. It reads pages by itself and shares no code with the loader. Every function gives the faults that it
- * found; an empty list means that the invariant holds.
+ * The offline checker: compares the simulator's deliveries with the topics, Postgres and the archive. It parses
+ * pages itself and shares no code with the loader. Every `…Faults` function returns the violations of one
+ * invariant, and an empty list if it holds.
  */
 
-/** What the checker needs of a stream. */
+/** The part of a stream that the checker needs. */
 export type Readable = Pick<Stream, 'topology' | 'codec' | 'readTopic'>
 
-/** One item of a published page, told apart by the checker's own rules. */
+/** One item of a published page, read by the checker's own rules. */
 interface CheckedItem {
-  /** `user played_at track`; null: no play (no track, no time, a time that cannot be). */
+  /** `user played_at track`, or null if it is not a play (no track, no time, an impossible time). */
   play: string | null
 }
 
-/** A page as it lies in the topic. */
+/** A page in the topic. */
 export interface PublishedPage {
   user: string
   partition: number
@@ -30,13 +30,13 @@ export interface PublishedPage {
   fetchedAt: number
   body: Buffer
   items: CheckedItem[]
-  /** When its newest play was, ISO 8601; null: it has none. */
+  /** Time of its newest play, ISO 8601, or null without plays. */
   newestPlay: string | null
 }
 
 const dayMs = 86_400_000
 
-/** All pages of the topic, in offset order per partition; what is no page has its own accounting. */
+/** All pages of the topic, in offset order per partition. Other records are accounted for elsewhere. */
 export async function readPublishedPages(stream: Readable): Promise<PublishedPage[]> {
   const records = await stream.readTopic(stream.topology.recentlyPlayed.name)
   const pages = await Promise.all(records.map((record) => toPublishedPage(stream, record)))
@@ -66,7 +66,7 @@ function playOf(user: string, item: PageItem, fetchedAt: number): string | null 
   return `${user} ${new Date(playedAt).toISOString()} ${item.track.id ?? item.track.uri}`
 }
 
-/** Every play in Postgres, in the checker's form. */
+/** Every play in Postgres, as `user played_at track`. */
 export async function readStoredPlays(postgres: Postgres): Promise<Set<string>> {
   const { rows } = await postgres.query<{ user_id: number; played_at: Date; track_id: string }>(
     'select user_id, played_at, track_id from plays',
@@ -74,19 +74,19 @@ export async function readStoredPlays(postgres: Postgres): Promise<Set<string>> 
   return new Set(rows.map((r) => `${r.user_id} ${r.played_at.toISOString()} ${r.track_id}`))
 }
 
-/** No acknowledged page lost, nothing invented: the plays of all pages are the plays of Postgres. */
+/** No published page is lost and none invented: the plays of all pages are the plays in Postgres. */
 export function playFaults(pages: PublishedPage[], stored: Set<string>): string[] {
   const published = new Set(pages.flatMap((p) => p.items.flatMap((i) => i.play ?? [])))
   return differences(published, stored, 'in the topic', 'in Postgres')
 }
 
-/** What the simulator delivered completely is in the topic: nothing that Spotify showed was dropped on the way. */
+/** The plays that the simulator delivered are the plays in the topic. */
 export function deliveryFaults(sim: Delivering, users: readonly number[], pages: PublishedPage[]): string[] {
   const published = new Set(pages.flatMap((p) => p.items.flatMap((i) => i.play ?? [])))
   return differences(deliveredPlays(sim, users), published, 'delivered', 'in the topic')
 }
 
-/** What the simulator delivered completely is in Postgres, also where the topic has lost the page. */
+/** The plays that the simulator delivered are the plays in Postgres, even if the topic has lost pages. */
 export function undeliveredFaults(sim: Delivering, users: readonly number[], stored: Set<string>): string[] {
   return differences(deliveredPlays(sim, users), stored, 'delivered', 'in Postgres')
 }
@@ -110,7 +110,7 @@ function deliveredPlays(sim: Delivering, users: readonly number[]): Set<string> 
   return delivered
 }
 
-/** Every page in the topic is one that the simulator sent, byte for byte. */
+/** Every page in the topic equals one that the simulator sent, byte for byte. */
 export function bodyFaults(sim: SpotifySimulator, pages: PublishedPage[]): string[] {
   const sent = new Set(sim.truth.pages().map((p) => p.body.toString('latin1')))
   return pages
@@ -119,9 +119,9 @@ export function bodyFaults(sim: SpotifySimulator, pages: PublishedPage[]): strin
 }
 
 /**
- * A user's pages lie in one partition, none before one that is older.
+ * The pages of a user are in one partition, in the order of their age.
  *
- * @param by `fetchedAt` where clocks are right; `newestPlay` where the suite steps them, and no play is odd
+ * @param by `fetchedAt` if clocks are right; `newestPlay` if the suite steps them and no play is odd
  */
 export function orderFaults(pages: PublishedPage[], by: 'fetchedAt' | 'newestPlay'): string[] {
   const faults: string[] = []
@@ -140,9 +140,7 @@ export function orderFaults(pages: PublishedPage[], by: 'fetchedAt' | 'newestPla
 }
 
 /**
- * The archive holds every record of the topic as it is now, byte for byte, without hole or overlap.
- *
- * @param upTo records that may still wait in an open object, at the end of each partition; 0 when drained
+ * The archive has every record of the topic once, with the same body (of an undecodable record: the same bytes).
  */
 export async function archiveFaults(
   stream: Readable,

@@ -5,20 +5,20 @@ import { inject } from 'vitest'
 import { onMaintenanceDatabase } from './maintenance.ts'
 
 /**
- * What a test file has to itself on the shared servers: a database, a prefix for topics and groups, and
- * a prefix in the bucket.
+ * A test file's own part of the shared servers: a database, a prefix of topics and groups, and a prefix in the
+ * bucket.
  */
 export interface World {
   /** The environment for services and for `readConfig`. */
   env: Record<string, string>
-  /** Drops the database. @throws when somebody is still connected: a pool that a test leaked. */
+  /** Drops the database. @throws if a session is still connected: a test has leaked a pool */
   release(): Promise<void>
 }
 
-/** Sessions of a pool that has just ended need a moment to leave. */
+/** Time in which the sessions of an ended pool disconnect. */
 const leaveWithinMs = 3_000
 
-/** @param template whose tables the database begins with; absent: it is empty */
+/** @param template database to copy; default: an empty database */
 export async function createWorld(template?: string): Promise<World> {
   const infra = inject('infra')
   const name = `world_${randomBytes(6).toString('hex')}`
@@ -32,7 +32,7 @@ export async function createWorld(template?: string): Promise<World> {
     KAFKA_PREFIX: `${name}.`,
     S3_PREFIX: name,
     LOG_LEVEL: 'warn',
-    // The shortest that a broker takes: what a killed member held is free after it.
+    // The shortest that a broker accepts: after it a killed member's partitions are free.
     KAFKA_SESSION_TIMEOUT_SECONDS: '6',
     SCHEMA_UNKNOWN_SECONDS: '1',
   }

@@ -28,7 +28,7 @@ import { readTopic } from '../support/kafka.ts'
 import { kafkaAt } from '../support/kafka-at.ts'
 import { until } from '../support/until.ts'
 
-/** Three brokers of this file's own, so that leadership can move and one can be stopped. */
+/** This file's own three brokers: leadership can move, and one can be stopped. */
 let brokers: Server[]
 let folder: BrokerFolder
 let config: KafkaConfig
@@ -48,7 +48,7 @@ beforeAll(async () => {
   config = kafkaAt(ports.kafka)
   admin = createClient({ config, log, name: 'test' }).admin()
   await admin.connect()
-  // A broker answers before the controller gives it replicas.
+  // A broker answers before the controller assigns it replicas.
   await until(async () => (await admin.describeCluster()).brokers.length === 3, 'the cluster has its brokers')
 })
 afterAll(async () => {
@@ -58,7 +58,7 @@ afterAll(async () => {
 })
 
 interface Layout {
-  /** Of partition 0, 1 and so on: the brokers that keep it, its leader first. */
+  /** Brokers of partition 0, 1 and so on, the leader first. */
   replicas: number[][]
   settings: Record<string, string>
 }
@@ -76,7 +76,7 @@ async function reassign(topic: string, partition: number, replicas: number[]): P
   })
 }
 
-/** Empty while the broker that is asked has not heard of it. */
+/** Empty until the asked broker knows the topic. */
 async function topicsNamed(topic: string): Promise<kafkajs.ITopicMetadata[]> {
   try {
     return (await admin.fetchTopicMetadata({ topics: [topic] })).topics
@@ -119,13 +119,13 @@ test.each([
     const producer = new Producer({ client: createClient({ config, log, name: 'test' }), log })
     const publish = (partition: number, value: string | Buffer) =>
       producer.publish(topic, [toRecord(partition, value)])
-    // From now on the producer knows who leads.
+    // From now on the producer knows the leaders.
     await publish(moved, 'first')
     await publish(stayed, 'first')
 
     await reassign(topic, moved, [2])
     await untilKept(topic, moved === 0 ? [[2], [1]] : [[1], [2]])
-    // While the first is under way those that come wait, and go together.
+    // While the first is in flight later ones wait, and are sent together.
     const outcomes = await Promise.allSettled([
       publish(stayed, 'second'),
       publish(stayed, 'third'),
@@ -184,8 +184,8 @@ test('a partition that cannot be written goes alone, and its neighbours together
 
 const frozenSeconds = 31
 /**
- * A frozen broker stores what reached it before when it goes on. So the first partition gives up a moment before that,
- * and the second one, whose first batch came later, is tried again across both moments.
+ * A frozen broker stores the requests that it has received once it thaws. The producer gives up the first partition
+ * shortly before the thaw, and retries the second one, whose first batch came later, across both moments.
  */
 const giveUpSeconds = 28
 const staggerSeconds = 5
@@ -207,7 +207,7 @@ test('a leader that is frozen for half a minute doubles no record, whoever gives
     staggered.push(publish(Math.floor(second / staggerSeconds) % 2, String(second)))
     await sleep(1_000)
   }
-  // The broker is still frozen: the first ones end by themselves, others are under way when it goes on.
+  // The broker is still frozen: the first publishes end by themselves, others are in flight at the thaw.
   await Promise.all(staggered.slice(0, frozenSeconds - giveUpSeconds - 2))
   await brokers[0]?.kill('SIGCONT')
   const outcomes = await Promise.all(staggered)
@@ -224,7 +224,7 @@ test('a leader that is frozen for half a minute doubles no record, whoever gives
   expect([...first, ...last].every(({ isStored }) => isStored)).toBe(true)
 }, 120_000)
 
-/** Runs with a connection of its own to these brokers. */
+/** Runs `work` with a new connection to these brokers. */
 async function withKafka(work: (kafka: Kafka, health: Health) => Promise<void>): Promise<void> {
   const health = new Health()
   const failures: unknown[] = []
@@ -245,7 +245,7 @@ const bytesTopic = (name: string, partitions: number): Topic<Buffer> => ({
   ...{ name, partitions },
 })
 
-/** What one sink, that is one generation of one partition, was given; it settles nothing before `isOpen`. */
+/** Offsets that one sink (a generation of a partition) has received; it settles nothing before `isOpen`. */
 interface Generation {
   partition: number
   offsets: number[]
@@ -302,11 +302,11 @@ test('a leader that moves while records wait for their commit makes the group sk
     isOpen = true
     await until(() => lastOf(1) >= published, 'the last generation was given every record')
   })
-  // Nothing was committed: each generation begins at the first record and leaves none out.
+  // Nothing is committed: each generation begins at the first record and skips none.
   for (const { offsets } of generations) expect(offsets).toEqual(offsets.map((_, i) => i))
 })
 
-/** Changes bytes of a partition's log on broker 1, and gives back how to undo it. */
+/** Changes bytes of a partition's log on broker 1. Returns a function that restores them. */
 function damage(topic: string, partition: number, at: number): () => void {
   const logFolder = join(folder.path, 'store', 'kafka-1', 'data', `${topic}-${partition}`)
   const file = openSync(join(logFolder, '00000000000000000000.log'), 'r+')
@@ -320,7 +320,7 @@ function damage(topic: string, partition: number, at: number): () => void {
 }
 
 test.each([
-  // A batch's header takes 61 bytes; its length stands at 8.
+  // A batch's header has 61 bytes, with the length at 8.
   ['the client cannot read', 'cannot-decompress', 61],
   ['the broker cannot read', 'cannot-find', 8],
 ])(

@@ -58,11 +58,11 @@ describe('a producer', () => {
     const partitions = 6
     const topic = await broker.makeTopic('cut', partitions)
     const producer = new Producer({ client: createClient({ config, log, name: 'test' }), log })
-    // What is cut are requests to publish, not the first look at the topic: a caller is told of that at once.
+    // Requests to publish are cut, not the first read of the topic's metadata, which fails at once for the caller.
     await producer.publish(topic.name, [{ key: null, value: Buffer.from('0'), partition: 0 }])
     const values = Array.from({ length: 600 }, (_, i) => i)
     const published = values.slice(1).map(async (i) => {
-      // In bursts, so that some records wait while others are under way.
+      // In bursts, so that some records wait while others are in flight.
       await new Promise((resolve) => setTimeout(resolve, 5 * Math.floor(i / 20)))
       if (i % 100 === 50) setImmediate(() => link.cut())
       const record = { key: null, value: Buffer.from(`${i}`), partition: i % partitions }
@@ -99,7 +99,7 @@ describe('a consumer', () => {
     link.setMode({ type: 'open' })
     const other = await broker.open(config)
     await other.publishBytes(topic.name, [{ key: 'k', value: Buffer.from('after') }])
-    // A revived consumer would have the record by the time that a new member of another group has it.
+    // A revived consumer would get the record before a new member of another group does.
     let seen = 0
     await other.consume({
       group: 'witness',
@@ -129,7 +129,7 @@ describe('a consumer', () => {
     await kafka.publishBytes(topic.name, [{ key: 'k', value: Buffer.from('before') }])
     await until(() => seen.includes('before'), 'the first record is handled')
     await broker.server.kill('SIGKILL')
-    // A broker that starts slowly may be away for longer than a publish is tried.
+    // A slow start of the broker may take longer than the producer retries.
     const during = untilBack(
       () => kafka.publishBytes(topic.name, [{ key: 'k', value: Buffer.from('during') }]).then(() => true),
       'the record is taken',

@@ -9,8 +9,8 @@ import { dropTail } from '../support/log-tail.ts'
 import { until } from '../support/until.ts'
 
 /*
- * A power cut of the only broker: what it had not synced is gone from its disk, and it gives the same offsets again,
- * in the same topic. Consumers reach it through a link, the tests past it.
+ * A power cut of the only broker: records that it had not synced are lost, and it assigns their offsets again in the
+ * same topic. Consumers reach it over a link, the tests directly.
  */
 
 let broker: LinkedBroker
@@ -25,7 +25,7 @@ afterAll(async () => {
   await broker?.release()
 })
 
-/** One batch for each value. */
+/** Publishes one batch for each value. */
 async function publish(topic: Topic, from: number, to: number): Promise<void> {
   for (let i = from; i < to; i++)
     await writer.publishBytes(topic.name, [{ key: 'k', value: Buffer.from(`${i}`) }])
@@ -47,7 +47,7 @@ async function consume(topic: Topic<Buffer>, seen: Set<string>): Promise<Kafka> 
 const committed = async (topic: Topic) =>
   (await broker.admin.readGroupLag(`${topic.name}-group`, [topic.name])).partitions[0]?.committed
 
-/** Kills the broker, and takes the last batches from its log, as a disk has it that was not synced. */
+/** Kills the broker and removes the last batches from its log, as if they had not been synced. */
 async function powerCut(topic: Topic, batches: number): Promise<void> {
   broker.link.setMode({ type: 'refuse' })
   broker.link.cut()
@@ -95,7 +95,7 @@ test('a consumer that starts after the power cut compares the record before its 
   await powerCut(topic, 3)
   await publish(topic, 10, 20)
   if (!lost || !kept) throw new Error('the log had ten records')
-  // What a running consumer goes by: the leader's epoch has risen, and the last record that it read is gone.
+  // A running consumer notices it by the risen leader epoch and the missing last record that it had read.
   expect((await reader.readRecord(topic.name, 0, 9))?.epoch).toBeGreaterThan(lost.epoch)
   const guard = new LogGuard('nobody', { config: broker.direct, log, name: 'test' })
   expect(await guard.stillHas(topic.name, 0, { ...lost, offset: 9 })).toBe(false)

@@ -98,7 +98,7 @@ const titles = () => embeds().map((e) => (e.title ?? '').replaceAll('\\', ''))
 const arrived = (title: string, times = 1) =>
   until(() => titles().filter((t) => t === title).length >= times, `"${title}" is posted`)
 
-/** Records that the posted alerts and digests account for. */
+/** Number of records in the posted alerts and digests. */
 function told(): number {
   return embeds().reduce((sum, embed) => {
     if (embed.title?.startsWith('Digest')) return sum + Number(/\d+/.exec(embed.title)?.[0])
@@ -446,7 +446,7 @@ describe('an outage', () => {
     const { name } = stream.topology.events
     await until(async () => (await stream.readTopic(name)).length === 2, 'both have reported it')
     first.worked(waiter)
-    // The alerter has seen that end when it posts the end of what is reported and over behind it.
+    // The alerter has seen that end once it posts the end of a later report.
     first.failed(waiter, down('schema-registry'))
     await arrived(title('schema-registry'))
     first.worked(waiter)
@@ -489,7 +489,7 @@ describe('a group without members', () => {
     await settled()
     await first.stop()
     const second = await startAlerter(quick)
-    // Several samples, in which the group is down for long enough to be told again.
+    // Several samples, over which the group is down for long enough for a second alert.
     for (let waiting = 1; waiting <= 4; waiting++) {
       const value = { kind: 'artist', id: 'x', requestedAt: 0 }
       await kafka.publish(stream.topology.metadataWanted, [{ key: 'artist:x', value }])

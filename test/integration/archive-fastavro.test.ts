@@ -16,7 +16,7 @@ import { createStream } from '../support/kafka.ts'
 import { startService } from '../support/service.ts'
 import { until } from '../support/until.ts'
 
-/* The archive in the hands of somebody else's Avro reader: Python's fastavro. */
+/* Reads the archive with a foreign Avro reader: Python's fastavro. */
 
 const run = promisify(execFile)
 const script = fileURLToPath(new URL('../support/read_archive.py', import.meta.url))
@@ -40,7 +40,7 @@ afterAll(async () => {
   if (folder) await rm(folder, { recursive: true })
 })
 
-/** Into a virtual environment of its own that stays for the next run. */
+/** Installs into a virtual environment that stays for the next run. */
 async function installFastavro(): Promise<void> {
   const stamp = join(venv, 'installed')
   if (existsSync(stamp)) return

@@ -19,8 +19,8 @@ import type { World } from '../support/world.ts'
 import { createWorld } from '../support/world.ts'
 
 /*
- * The sink of one partition against a real object store. Records are undecodable here, so that no registry is
- * needed: what they hold does not matter to where objects begin and end.
+ * The sink of one partition with a real object store. Records are undecodable here, so the tests need no registry:
+ * the content of records does not decide where objects begin and end.
  */
 
 const { recentlyPlayed } = topology()
@@ -59,7 +59,7 @@ afterAll(async () => {
   await world.release()
 })
 
-/** A sink as the service makes it; objects close at `objectBytes`, blocks as well when it is small. */
+/** A sink as in the service. Objects close at `objectBytes`, and blocks too if it is small. */
 function newSink(options: { objectBytes?: number; store?: S3; archive?: ArchiveStore } = {}): ArchiveSink {
   const sink = new ArchiveSink({
     topic,
@@ -91,7 +91,7 @@ function record(offset: number, timestamp = startOfDay + offset): DecodedRecord<
   }
 }
 
-/** Records of the offsets from `first` to `last`. */
+/** Records at the offsets from `first` to `last`. */
 const records = (first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, i) => record(first + i))
 
@@ -102,13 +102,13 @@ async function archive(...list: DecodedRecord<unknown>[]): Promise<void> {
   await flush(twin)
 }
 
-/** Lets the object in hand become old. */
+/** Lets the open object reach its age. */
 async function flush(sink: ArchiveSink): Promise<number | null> {
   now += 300_000
   return (await sink.tick()).through
 }
 
-/** First and last offsets of all objects, and every offset once. */
+/** First and last offsets of all objects. Checks that every offset is archived once. */
 async function ranges(): Promise<[number, number][]> {
   const objects = await readWholeArchive(s3, prefix)
   for (const rows of byPartition(objects).values()) {
@@ -117,7 +117,7 @@ async function ranges(): Promise<[number, number][]> {
   return objects.map((o) => [o.firstOffset, o.rows.at(-1)?.offset ?? -1])
 }
 
-/** The ranges cover everything from 0 to `last` without hole or overlap. */
+/** Expects ranges from 0 to `last` without hole or overlap. */
 function expectTiled(found: [number, number][], last: number): void {
   expect(found.flat()).toEqual([0, ...found.slice(1).flatMap(([first]) => [first - 1, first]), last])
 }
@@ -404,7 +404,7 @@ test('an object whose metadata a copy dropped is understood from its rows', asyn
 const others = (first: number, last: number, log = 'other') =>
   records(first, last).map((r) => ({ ...r, bytes: Buffer.from(`${log} ${r.offset}`) }))
 
-/** Of each object its incarnation, and what its first and last rows hold. */
+/** The incarnation of each object, and the content of its first and last rows. */
 async function contents(): Promise<string[]> {
   const objects = await readWholeArchive(s3, prefix)
   return objects

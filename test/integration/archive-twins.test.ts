@@ -15,8 +15,8 @@ import type { World } from '../support/world.ts'
 import { createWorld } from '../support/world.ts'
 
 /*
- * Archivers of one partition that are killed, fenced, late and wrong about being alone, in any order, against
- * a real object store: the log of the partition is the model, and the archive must become the same log.
+ * Archivers of one partition that are killed, fenced, late, or wrongly believe to be alone, in any order, with a real
+ * object store. The log of the partition is the model; the archive must become the same log.
  */
 
 const { recentlyPlayed } = topology()
@@ -34,7 +34,7 @@ afterAll(async () => {
   await world.release()
 })
 
-/** One step of a history; `who` picks one of the sinks that live, the owner or a twin that lost the partition. */
+/** One step of a history; `who` picks a live sink, the owner or a twin that lost the partition. */
 type Step =
   | { do: 'write'; who: number; count: number }
   | { do: 'age'; who: number }
@@ -63,7 +63,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 )
 
-/** Shrinking a failure stops in time to be reported. */
+/** Shrinking stops before the test's timeout, so that the failure is reported. */
 const whenFailing = { interruptAfterTimeLimit: 200_000, markInterruptAsFailure: true }
 
 interface Member {
@@ -72,12 +72,12 @@ interface Member {
   position: number
 }
 
-/** The partition, its consumer group, and everybody who writes. */
+/** The partition, its consumer group and all writers. */
 class History {
   readonly prefix = `${world.env.S3_PREFIX}/${crypto.randomUUID()}`
   readonly #log: DecodedRecord<unknown>[]
   readonly #objectBytes: number
-  /** Two processes take turns; each remembers what it has listed. */
+  /** Two processes take turns; each remembers its listings. */
   readonly #stores = [openStore(s3, this.prefix), openStore(s3, this.prefix)]
   #terms = 0
   #committed = 0
@@ -95,7 +95,7 @@ class History {
     if (s.do === 'outage') this.#outage = { calls: s.calls, done: s.done }
     else if (s.do === 'crash') await this.#end(this.#members.shift())
     else if (s.do === 'reset') {
-      // Refused by Kafka while the group has members; a process that hangs may still wake up.
+      // Kafka refuses this while the group has members; a process that hangs may still wake up.
       await this.#end(this.#members.shift())
       this.#committed = Math.min(this.#committed, s.to)
     } else if (s.do !== 'rebalance') {
@@ -138,7 +138,7 @@ class History {
     await member?.sink.close()
   }
 
-  /** Hands over records, or lets time pass; repeats the same through outages, as the Kafka module does. */
+  /** Writes records, or lets time pass; retries through outages, as the Kafka module does. */
   async #act(member: Member, count: number): Promise<void> {
     const batch = this.#log.filter((r) => r.offset >= member.position).slice(0, count)
     if (batch.length === 0) this.#now += 1000
@@ -146,7 +146,7 @@ class History {
       try {
         const settled = batch.length > 0 ? await member.sink.write(batch) : await member.sink.tick()
         member.position = (batch.at(-1)?.offset ?? member.position - 1) + 1
-        // Only the owner commits: the group fences all others.
+        // Only the owner commits; the group fences all others.
         if (settled.through !== null && member === this.#members[0]) this.#committed = settled.through + 1
         if (settled.through !== null) expect(settled.through).toBeLessThan(member.position)
         return

@@ -14,7 +14,7 @@ import type { ServiceProcess } from '../support/service-process.ts'
 import { spawnService } from '../support/service-process.ts'
 import { until, untilBack } from '../support/until.ts'
 
-/* The archiver as operators run it: its own process, real Kafka, registry and object store. */
+/* The archiver as operators run it: a process with real Kafka, registry and object store. */
 
 let stream: Stream
 let kafka: Kafka
@@ -50,7 +50,7 @@ const startArchiver = (env: Record<string, string> = {}) =>
 
 let serial = 0
 
-/** Publishes pages of a few users; bodies are JSON in name only, as bodies are nobody's business here. */
+/** Publishes pages of a few users. Their bodies are not JSON, as the archiver does not parse them. */
 async function publishPages(count: number, bodyBytes = 500): Promise<void> {
   const records = Array.from({ length: count }, () => {
     const n = serial++
@@ -72,7 +72,7 @@ async function publishPages(count: number, bodyBytes = 500): Promise<void> {
 const keyed = (records: RawRecord[]) =>
   new Map(records.map((r) => [`${r.topic}/${r.partition}/${r.offset}`, r]))
 
-/** Waits until the archive holds the topics' records, each once, and nothing else; checks every byte. */
+/** Waits until the archive has the topics' records, each once, and nothing else; checks every byte. */
 async function expectArchived(topics: string[]): Promise<void> {
   const log = keyed((await Promise.all(topics.map((t) => stream.readTopic(t)))).flat())
   await until(async () => (await archivedCount()) >= log.size, 'all is archived', 45_000)
@@ -217,10 +217,10 @@ test('killed again and again, between put and commit and in the middle of puts: 
     return { type: 'cut-body' }
   }
   gate.onAnswer = (method, _path, status) => {
-    // The object is there; the archiver dies before it knows, so before its commit.
+    // The object exists; the archiver dies before it gets the answer, and so before its commit.
     if (method === 'PUT' && status === 200 && killOn === 'answer') kill()
   }
-  // Each death costs the group's session timeout.
+  // After each death the group waits for the session timeout.
   for (const [round, when] of (['answer', 'upload'] as const).entries()) {
     await publishPages(200)
     archiver = await startArchiver({ ARCHIVE_OBJECT_BYTES: '4000' })
@@ -270,7 +270,7 @@ test('a store that ignores If-None-Match gets no object, and operators hear of i
   gate.onRequest = async (method, path) => {
     if (method !== 'PUT') return null
     puts.push(path)
-    // What is there goes first, so that every put succeeds.
+    // Deletes an existing object first, so that every put succeeds.
     const key = decodeURIComponent(path.slice(1, path.includes('?') ? path.indexOf('?') : undefined))
     await s3.delete(key.slice(key.indexOf('/') + 1))
     return null
@@ -341,9 +341,9 @@ test('a member that comes and goes more often than the age of an object does not
     await flapper.run({ autoCommit: false, eachBatch: async () => undefined })
     await joined
     await flapper.disconnect()
-    // Coming and going may be one rebalance for the archiver, or two.
+    // The archiver may see one rebalance for join and leave, or two.
     await until(() => assigned() > before && hasAll(), 'the archiver has its partitions again')
-    // For as long as it may work: less than the age of an object, and more than it takes to put one.
+    // Its time to work: less than the age of an object, and more than a put takes.
     await Promise.race([sleep(1_500), until(async () => (await archivedCount()) === 100, 'all is archived')])
     rebalances++
     expect(rebalances).toBeLessThan(20)

@@ -48,7 +48,7 @@ afterAll(async () => {
   await stream?.release()
 })
 
-/** Page `i`: a new play, the one before it, a local file, and one item that cannot be told. */
+/** Page `i`: a new play, the one before it, a local file, and one item that is rejected. */
 async function publish(user: number, i: number): Promise<void> {
   const at = start + i * minute
   const context = { type: 'album', uri: `spotify:album:${i}` }
@@ -177,7 +177,7 @@ async function erase(args: string[], exitCode = 0): Promise<ReceiptJson> {
 }
 
 describe('songswap account erase', () => {
-  /** Keys of the rows of an object, and what its metadata say of them. */
+  /** Keys of the rows of an object, and its metadata. */
   async function readObject(key: string) {
     const owners: string[] = []
     for await (const row of (await readArchive(await s3.get(key))).rows) owners.push(`${row.key}`)
@@ -297,7 +297,7 @@ describe('songswap account erase', () => {
 
   test('what had not reached the archive is named, and removed by the next run', async () => {
     expect((await erase(['1', '--execute'], 1)).topics.unarchived).toBe(1)
-    // An archiver that begins again at the earliest finds its objects in order.
+    // An archiver that starts again from the earliest offset finds its objects in order.
     const archiver = await startService('archiver', env())
     await caughtUp(stream.topology.groups.archiver)
     await archiver.stop()
@@ -337,7 +337,7 @@ describe('songswap account erase', () => {
     gate.onAnswer = async (method, path) => {
       if (method !== 'GET' || !path.includes('list-type=2') || !isFirst) return
       isFirst = false
-      // The archive has been listed, and the eraser does not know yet.
+      // The store has listed the archive, and the eraser does not have the answer yet.
       await archive()
     }
     const gated = { ...stream.env, S3_ENDPOINT: gate.endpoint }
@@ -345,7 +345,7 @@ describe('songswap account erase', () => {
     expect(ended.code, ended.stderr).toBe(1)
     expect(ended.stderr).toContain(`If it is cut short: songswap account erase ${id} --execute`)
     const first: ReceiptJson = JSON.parse(ended.stdout)
-    // A later listing shows it.
+    // A later listing shows the new object.
     expect(first).toMatchObject({ archive: { records: 2 }, topics: { unarchived: 0 }, polling: true })
     const second = await erase([String(id), '--execute'])
     expect(second).toMatchObject({ archive: { records: 0 }, topics: { unarchived: 0 }, polling: false })
@@ -376,7 +376,7 @@ describe('songswap account erase', () => {
     const [frank] = await rows<{ id: number }>(`insert into users (spotify_id) values ('frank') returning id`)
     const id = frank?.id ?? 0
     const erasing = await postgres.transaction(async (sql) => {
-      // As the loader: it looks for users who were erased, and stores afterwards.
+      // Like the loader: it checks for erased users, and stores afterwards.
       await sql.query('select from erased_users where user_id = $1', [id])
       const running = startSongswap(['account', 'erase', 'frank', '--execute', '--json'], stream.env)
       await until(
@@ -437,7 +437,7 @@ describe('songswap account erase', () => {
     expect(replayed.code, replayed.stderr).toBe(0)
     expect(await rows('select from plays where user_id = 1')).toEqual([])
     expect(await rows('select from plays where user_id = 2')).not.toEqual([])
-    // An export that they have kept does not bring them back either.
+    // An old export of the user does not restore them either.
     await rows('delete from erased_users')
     const line = JSON.stringify({
       ...{
@@ -451,7 +451,7 @@ describe('songswap account erase', () => {
     const loaded = await runSongswap(['restore', '--from-file', '-', '--execute'], stream.env, line)
     expect(loaded.code, loaded.stderr).toBe(0)
     expect(await rows('select from plays where user_id = 1')).toEqual([])
-    // Nor is the id given again.
+    // The id is not used again either.
     await rows('alter sequence users_id_seq restart')
     await runSongswap(['restore', '--topic', 'spotify.metadata', '--execute'], stream.env)
     const [next] = await rows<{ id: number }>(`insert into users (spotify_id) values ('gina') returning id`)

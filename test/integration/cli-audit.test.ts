@@ -69,7 +69,7 @@ async function audit(...args: string[]): Promise<{ code: number | null; result: 
   return { code, result: JSON.parse(stdout) }
 }
 
-/** Runs something while some plays are gone. */
+/** Runs `work` while some plays are deleted. */
 async function without(plays: string, work: () => Promise<void>): Promise<void> {
   const { rows } = await postgres.query(`delete from plays where ${plays} returning *`)
   expect(rows).not.toEqual([])

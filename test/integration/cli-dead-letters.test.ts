@@ -48,7 +48,7 @@ function bytesOfPage(user: number, body: Buffer): Promise<Buffer> {
   return stream.codec.encode(stream.topology.recentlyPlayed, { ...value, fetchedAt: Date.now(), body })
 }
 
-/** Puts a dead letter into the topic, as the Kafka module does; the message tells it from others. */
+/** Publishes a dead letter as the Kafka module does; its message identifies it. */
 async function bury(
   message: string,
   letter: {
@@ -107,7 +107,7 @@ describe('list', () => {
       lastAt: new Date(diedAt + 5_000).toISOString(),
       example: { place: expect.stringMatching(/^\d\/\d+$/), message: 'two' },
     })
-    // Without the prefix of the installation, too.
+    // The prefix of the installation may be omitted.
     expect(await json(['list', '--group', 'archiver'])).toMatchObject([{ reason: 'invalid_json', open: 1 }])
     expect(await json(['list', '--since', new Date(diedAt + 1).toISOString()])).toMatchObject([{ open: 1 }])
     expect(await json(['list', '--since', '5m'])).toEqual([])

@@ -46,7 +46,7 @@ afterAll(async () => {
   await stream?.release()
 })
 
-/** All is well: one user who was polled a moment ago, an app and a webhook of its own. */
+/** A healthy installation: one user who was just polled, a new app and a new webhook. */
 beforeEach(async () => {
   spotify = await startSpotifySimulator({ listeners: 3, plays: 'none' })
   env = { ...stream.env, ...spotifyTestEnv(spotify), DISCORD_WEBHOOK_URL: discord.webhookUrl }
@@ -65,15 +65,15 @@ interface Finding {
 
 interface Examined {
   code: number | null
-  /** `fail registry reachable: …`, whatever is not ok. */
+  /** Findings that are not ok, as `fail registry reachable: …`. */
   troubles: string[]
-  /** The same of what is ok. */
+  /** Findings that are ok, in the same form. */
   well: string[]
   hints: string
   details: Record<string, { well: number; troubled: { troubles: string[] }[] }>
 }
 
-/** Runs the real command with something changed, and reads what it found. */
+/** Runs the real command in a changed environment and reads its findings. */
 async function examine(more: Record<string, string> = {}, ...args: string[]): Promise<Examined> {
   const { code, stdout, stderr } = await runSongswap(['doctor', '--json', ...args], { ...env, ...more })
   expect(stderr).toBe('')
@@ -84,7 +84,7 @@ async function examine(more: Record<string, string> = {}, ...args: string[]): Pr
       check.findings.map((finding) => ({ ...finding, check: check.name })),
   )
   const toLine = (f: Finding & { check: string }) => `${f.state} ${f.check} ${f.subject}: ${f.text}`
-  // The servers of tests need not survive a crash, and are told so by a test of its own.
+  // The servers of tests need not survive a crash; another test covers that finding.
   const troubles = findings.filter((f) => f.state !== 'ok' && f.subject !== 'durability')
   expect(troubles.filter((f) => !f.hint)).toEqual([])
   return {
@@ -376,7 +376,7 @@ describe('postgres', () => {
       `insert into plays (user_id, played_at, track_id, source, page_partition, page_offset)
        select 1, now() + make_interval(secs => n), 'a', 'poll', 0, n from generate_series(1, 2) n`,
     )
-    // Fails for the doubles, and leaves an index behind that nobody uses.
+    // Fails for the duplicates, and leaves an invalid index.
     await expect(
       postgres.query('create unique index concurrently broken on plays (source)'),
     ).rejects.toThrow()
@@ -398,7 +398,7 @@ describe('s3', () => {
   test('a store that overwrites is a failure', async () => {
     const gate = await openS3Gate(stream.env.S3_ENDPOINT ?? '')
     onTestFinished(() => gate.close())
-    // As a store that ignores If-None-Match: at the second put there is nothing in its way.
+    // Like a store that ignores If-None-Match: the second put finds no object.
     gate.onRequest = async (method, path) => {
       if (method === 'PUT')
         await s3.delete(decodeURIComponent(path.split('?')[0]?.split('/').slice(2).join('/') ?? ''))
@@ -781,7 +781,7 @@ describe('clock', () => {
   })
 })
 
-/** Passes HTTP on and moves the Date of what comes back. */
+/** Passes HTTP on and shifts the Date header of answers. */
 async function openSkewedProxy(target: string, skewMs: number): Promise<string> {
   const server = createServer((incoming, outgoing) => {
     const { method, headers, url } = incoming

@@ -11,20 +11,20 @@ import { until } from '../support/until.ts'
 let world: GoldenWorld
 afterAll(() => world?.release())
 
-/** What the other checks of the doctor find depends on the servers and the machine. */
+/** Checks of the doctor that do not depend on the servers and the machine. */
 const steadyChecks = 'configuration lag s3 spotify users discord'
 
 interface Line {
-  /** After `songswap`. Each is run twice, the second time with `--json`, unless it changes something. */
+  /** Arguments of `songswap`. Each is run twice, the second time with `--json`, but for `once`. */
   command: string
-  /** Of the golden file. */
+  /** Name of the golden file. */
   name?: string
   input?: string
-  /** It changes something, so that only this one form of it is run. */
+  /** Run in this form only, e.g. because it changes something. */
   once?: true
 }
 
-/** At the same time: they change nothing. */
+/** Run at the same time, as they change nothing. */
 const readers: readonly Line[] = [
   { command: 'users list' },
   { command: 'lag --for 1' },
@@ -60,7 +60,7 @@ const readers: readonly Line[] = [
   { command: 'lag nobody' },
 ]
 
-/** One after the other: most change what the next one finds, and a part of the status has five seconds. */
+/** Run one after the other: most change the next one's output, and each part of the status has five seconds. */
 const sequence: readonly Line[] = [
   { command: 'status' },
   { command: `doctor --only ${steadyChecks}`, name: 'doctor', once: true },
@@ -97,7 +97,7 @@ async function compare(line: Line, { expect }: Pick<TestContext, 'expect'>): Pro
   await expect(plain + json).toMatchFileSnapshot(`../golden/cli/${name}.txt`)
 }
 
-/** What a run printed, as text for a golden file. A part that was late would say so, and is waited for. */
+/** The output of a run as text for a golden file. It repeats a run in which a part was late. */
 async function run(command: string, input = ''): Promise<string> {
   const { code, stdout, stderr } = await until(async () => {
     const ended = await runSongswap(command.split(' '), world.env, input)
@@ -108,7 +108,7 @@ async function run(command: string, input = ''): Promise<string> {
   return normalise(parts.join('\n'))
 }
 
-/** Every field of what `--json` prints stands in the schema of its report. */
+/** Expects every field of the `--json` output in the schema of its report. */
 function expectDocumented(command: string, stdout: string): void {
   const report = reports.find((r) => `${command} `.startsWith(`${r.command} `))
   if (!report) throw new Error(`operations/reports.ts lacks the report of ${command}`)
@@ -120,7 +120,7 @@ function expectDocumented(command: string, stdout: string): void {
   }
 }
 
-/** What differs from run to run, and something as wide in its place, so that tables stay as they are. */
+/** Texts that differ from run to run, with replacements of the same width, so that tables stay as they are. */
 const varying: readonly [pattern: RegExp, text: string | ((found: string) => string)][] = [
   [/world_[0-9a-f]+/g, (name) => `world_${'0'.repeat(name.length - 'world_'.length)}`],
   [/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, '00000000-0000-0000-0000-000000000000'],

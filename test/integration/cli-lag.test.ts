@@ -38,7 +38,7 @@ const put = (topic: Topic, partition: number, ageMs: number) =>
     { key: 'k', value: Buffer.from('x'), partition, timestamp: Date.now() - ageMs },
   ])
 
-/** Consumes, and settles what it gets or (`holds`) keeps it for ever. */
+/** Consumes, and settles its records or (`holds`) never does. */
 function consume(group: string, topic: Topic, holds: boolean): Promise<void> {
   return kafka.consumeInto<unknown>({
     group,
@@ -61,7 +61,7 @@ describe('verdicts', () => {
     await put(metadata, 2, 1000)
     const stopped = await lag(1, 'loader.metadata')
     expect(stopped).toMatchObject({ group: groups.loaderMetadata, lag: 2, verdict: 'stop', members: [] })
-    // The age is that of the oldest one, by its own timestamp.
+    // The age is that of the oldest record, by its timestamp.
     expect(stopped.lagMs).toBeGreaterThanOrEqual(hourMs)
     expect(stopped.lagMs).toBeLessThan(hourMs + 300_000)
     expect(stopped.partitions.filter((p) => p.lag > 0)).toMatchObject([{ partition: 2, verdict: 'stop' }])
@@ -88,7 +88,7 @@ describe('verdicts', () => {
       'it has joined',
     )
     expect(await lag(1, 'loader.history')).toMatchObject({ verdict: 'stall', lag: 1 })
-    // One sample alone does not accuse anybody.
+    // One sample alone is not enough for a verdict.
     expect(await lag(0, 'loader.history', '--for', '0')).toMatchObject({ verdict: 'unknown' })
   })
 

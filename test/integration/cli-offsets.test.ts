@@ -124,7 +124,7 @@ describe('targets', () => {
   ])('%j', async (args, [first, second]) => {
     const plan = await reset(...['--topic', topic], ...args.map((a) => (typeof a === 'function' ? a() : a)))
     expect(plan.moves.slice(0, 2).map((m) => m.to)).toEqual([first, second])
-    // An empty partition stays at its end, whatever is asked for.
+    // An empty partition stays at its end for every choice.
     expect(plan.moves.slice(2).map((m) => m.to)).toEqual([0, 0, 0, 0])
   })
 
@@ -157,7 +157,7 @@ test('an export is the CSV of kafka-consumer-groups, and an import moves the gro
   expect((await committed())[0]).toBe(10)
   expect((await offsets(['import', 'enricher', file, '--execute'])).code).toBe(0)
   expect(await committed()).toMatchObject({ 0: 2, 1: 2 })
-  // As written by other tools: quotes, CRLF, an empty line.
+  // As other tools write it: quotes, CRLF, an empty line.
   const quoted = `"${topic}",0,4\r\n\r\n`
   expect((await offsets(['import', 'enricher', '-', '--execute'], quoted)).code).toBe(0)
   expect(await committed()).toMatchObject({ 0: 4, 1: 2 })

@@ -22,7 +22,7 @@ describe('songswap replay loader.history', () => {
         update plays set context_type = 'wrong' where context_type is null;
         update albums set album_type = 'wrong';
         update tracks set isrc = 'wrong' where id = '${idFor('Silent')}'`)
-    // Its album is of no type, and it says nothing of an ISRC.
+    // Its album has no type, and it has no ISRC.
     const { external_ids: _, ...silent } = track('Silent')
     const album = { id: idFor('Untyped'), name: 'Untyped', album_type: null, images: [] }
     await publish(7, pageBody([item(start - minute, 'Silent', { track: { ...silent, album } })]))
@@ -56,11 +56,11 @@ describe('songswap replay loader.history', () => {
       `${wrong} plays that their page does not claim would be removed:`,
     )
     expect(await count('plays')).toBe(wrong)
-    // Of a log that was there before: its page had the same place, and the row is older than the record.
+    // A play of an earlier log: its page had the same place, and the row is older than the record.
     await postgres.query(`
       insert into plays (user_id, played_at, track_id, source, page_partition, page_offset, ingested_at)
       select 78, played_at, track_id, source, page_partition, page_offset, now() - interval '9 days' from plays`)
-    // Of another log, by its number or by the time of its record.
+    // Plays of another log, by its number or by the time of the record.
     await postgres.query(`
       insert into plays (user_id, played_at, track_id, source, page_partition, page_offset, page_incarnation, page_timestamp)
       select 79 + n, played_at, track_id, source, page_partition, page_offset, n, page_timestamp + (1 - n) * interval '1 day'
@@ -147,7 +147,7 @@ describe('songswap replay loader.history', () => {
     expect(await count('plays where user_id = 5')).toBe(0)
     expect(await replay('loader.history', '--user', '5')).toMatchObject({ stored: 2, rejected: 0 })
     expect(await count('rejected_items where user_id = 5')).toBe(0)
-    // As a parser would that did not know its track.
+    // As rejected by a parser that did not know its track.
     const raw = JSON.parse(body.toString()).items[0]
     await postgres.query(
       `insert into rejected_items (user_id, item_digest, reason, page_partition, page_offset)
@@ -165,7 +165,7 @@ describe('songswap replay loader.history', () => {
     for (const from of [0, 30]) await publish(20, pageBody(plays(from)))
     const of = ['loader.history', '--user', '20']
     await replay(...of)
-    // As a parser had stored them that the present one contradicts altogether.
+    // As stored by a parser that the present one contradicts in every play.
     await postgres.query("update plays set track_id = 'other ' || track_id where user_id = 20")
     const before = await contents()
     const dry = await runSongswap(['replay', ...of], stream.env)

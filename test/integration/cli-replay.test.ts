@@ -152,7 +152,7 @@ describe('songswap replay loader.history', () => {
     const before = await lag()
     const ownGroups = async () =>
       (await admin.listGroups()).filter((g) => g.startsWith(`${stream.config.prefix}songswap`))
-    // The group of a killed replay is forgotten by the broker a minute later.
+    // The broker forgets the group of a killed replay a minute later.
     const groups = await ownGroups()
     await postgres.query('delete from plays')
     expect((await replay('loader.history')).stored).toBe(pages)
@@ -190,7 +190,7 @@ describe('songswap replay loader.history', () => {
     const first = await replay('loader.history')
     expect(first.deadLetters.invalid_json).toBe(1)
     expect((await deadInTopic()).slice(before)).toEqual(['invalid_json'])
-    // What lies there already is counted, and not reported again.
+    // Existing dead letters are counted, and not published again.
     const reported = (await deadInTopic()).length
     const again = await replay('loader.history')
     expect(again).toMatchObject({ deadLetters: first.deadLetters })
@@ -263,7 +263,7 @@ describe('songswap replay archiver', () => {
     gate.onRequest = async (method) => {
       if (method !== 'PUT' || !isFirst) return null
       isFirst = false
-      // The first pages of all users, which are two days old: the other one's objects begin alike and end sooner.
+      // The first pages of all users are two days old: this archiver's objects begin at the same place and end sooner.
       expect((await replay('archiver', '--to', '1d')).recordsPut).toBe(users.length)
       return null
     }

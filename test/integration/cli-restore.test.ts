@@ -24,7 +24,7 @@ let postgres: Postgres
 let kafka: Kafka
 let s3: S3
 let objects: TestObject[]
-/** What the live loader made of the same records. */
+/** Rows that the live loader made from the same records. */
 let loaded: unknown
 const minute = 60_000
 const dayMs = 86_400_000
@@ -87,7 +87,7 @@ async function loadAndArchive(): Promise<void> {
   await Promise.all(services.map((s) => s.stop()))
 }
 
-/** As after a loss of the database: the tables are there, and nothing in them. */
+/** Empties the tables, as after a loss of the database and a migration. */
 async function empty(): Promise<void> {
   const tables = [
     ...[
@@ -109,7 +109,7 @@ async function empty(): Promise<void> {
   await postgres.query('alter sequence users_id_seq restart')
 }
 
-/** All that the loader writes, but for moments of writing, and for what it asked for. */
+/** The rows that the loader writes, without times of writing and requests for metadata. */
 async function contents(
   tables = ['plays', 'rejected_items', 'tracks', 'artists', 'albums', 'track_artists'],
 ) {
@@ -159,7 +159,7 @@ describe('songswap restore', () => {
       damaged: [],
     })
     expect(await contents()).toEqual(loaded)
-    // New users get ids that nobody had, and of gaps and dead letters nobody is told.
+    // New users get new ids, and gaps and dead letters are not reported.
     expect(await rows(`insert into users (spotify_id) values ('new') returning id`)).toEqual([{ id: 10 }])
     expect(await rows('select from gaps where opening_told_at is null')).toEqual([])
     const dead = await stream.readTopic(stream.topology.deadLetters.name)
@@ -282,7 +282,7 @@ describe('songswap restore', () => {
       originals.delete(place(at('partition'), at('offset')))
     }
     expect(originals.size).toBe(0)
-    // The live loader takes the copies for what they were; what could not be dealt with is a dead letter again.
+    // The live loader treats the copies like the originals; a bad record becomes a dead letter again.
     const dead = (await stream.readTopic(stream.topology.deadLetters.name)).length
     const loader = await startService('loader', { ...stream.env, LOG_LEVEL: 'info' })
     const admin = await openAdmin({ config: stream.config, log: stream.log, name: 'test' })
@@ -301,11 +301,11 @@ describe('songswap restore', () => {
 
   test('the live loader goes on in a rebuilt database: no gap is told of, and new pages are stored', async () => {
     await restore([])
-    // The pages of this test share no play: what lies between them is known as gaps, of which nobody is told.
+    // The pages of this test share no play: the stretches between them are gaps, which are not reported.
     const gaps = await rows('select * from gaps order by id')
     const [latest] = await rows<{ at: Date }>('select max(played_at) as at from plays where user_id = 7')
     const newest = latest?.at.getTime() ?? 0
-    // A full window that begins with the newest play that was restored.
+    // A full window, whose oldest play is the newest restored one.
     const window = Array.from({ length: 50 }, (_, i) => item(newest + i * 1_000, i === 0 ? 'T1' : `W${i}`))
     await publish(7, window.toReversed(), newest + minute)
     const loader = await startService('loader', { ...stream.env, LOG_LEVEL: 'info' })
@@ -325,7 +325,7 @@ describe('songswap restore', () => {
     const spoilt = (await rows('select from plays')).length
     const { stdout } = await runSongswap(['restore', '--json'], stream.env)
     const { unclaimed } = JSON.parse(stdout)
-    // A page with an item that cannot be told judges nothing.
+    // A page with a rejected item removes no plays.
     expect(unclaimed).toMatchObject({ plays: spoilt - users.length, ofPlays: spoilt, finished: true })
     const shown = await runSongswap(['restore'], stream.env)
     expect(shown.stderr).toContain(

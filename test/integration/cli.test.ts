@@ -73,7 +73,7 @@ async function addUser(listener: number): Promise<number> {
   return Number(stdout)
 }
 
-/** What an app has used in each lane, and whether it is paused. */
+/** An app's used requests in each lane, and whether the lane is paused. */
 async function readLanes(clientId: string) {
   const { rows } = await postgres.query(
     `select lane, used, paused_until > now() as paused from api_pauses where client_id = $1 order by lane`,
@@ -87,7 +87,7 @@ async function countUsers(): Promise<number> {
   return rows[0].count
 }
 
-/** Follows the consent address as a browser would whose user agrees, up to where it is sent back to. */
+/** Follows the consent address like a browser whose user agrees; returns the address of the redirect back. */
 async function agree(address: string, listener: number, extra = ''): Promise<string> {
   const response = await fetch(`${address}&listener=${listener}${extra}`, { redirect: 'manual' })
   const location = response.headers.get('location')
@@ -223,7 +223,7 @@ describe('users add', () => {
       { lane: 'enrichment', used: 0, paused: null },
       { lane: 'polling', used: 1, paused: true },
     ])
-    // The next one is told before anything is used up.
+    // The next run is refused before it sends a request.
     const token = rotating.refreshToken(6)
     const late = await runSongswap(['users', 'add'], { ...own, ...rotating.env }, token)
     expect(late.stderr).toContain('Nothing was asked')
@@ -458,7 +458,7 @@ describe('status', () => {
     expect(report.gaps).toEqual({ open: 1, users: 1 })
     expect(report.deadLetters).toEqual({ records: 1, open: 1 })
     expect(report.budget).toMatchObject({ dailyRequests: 600, pauses: [] })
-    // Adding and connecting users has cost two requests each.
+    // Adding or connecting a user has cost two requests.
     expect(report.budget.left).toBeLessThan(600)
     expect(report.topics.map((t: { partitions: unknown[] }) => t.partitions.length)).toEqual([12, 6, 6, 1, 3])
     expect(report.users.byStatus.active).toBeGreaterThan(0)
@@ -487,7 +487,7 @@ describe('status', () => {
     await kafka.consume({ group: groups.loaderMetadata, topic: metadata, handler })
     await kafka.consume({ group: groups.enricher, topic: metadataWanted, handler })
     await kafka.consume({ group: groups.alerter, topic: events, handler })
-    // The poller is known by its sessions.
+    // The status recognises a poller by its sessions.
     const url = new Secret(env.DATABASE_URL ?? '')
     const poller = openPostgres({ url, connections: 1, name: 'poller', log: stream.log })
     const healthy = await until(async () => {

@@ -12,7 +12,7 @@ import { untilBack } from '../support/until.ts'
 let stream: Stream
 let gate: S3Gate
 let topic: Topic<SpotifyResponse>
-/** A codec that has seen nothing yet, behind the gate. */
+/** A new codec behind the gate. */
 let codec: Codec
 let requests: string[]
 
@@ -30,7 +30,7 @@ beforeEach(() => {
   codec = openGated()
 })
 
-/** A codec whose every request is noted. */
+/** A codec whose requests are recorded. */
 function openGated(schemaUnknownAfterMs = 30_000): Codec {
   const registryUrl = gate.endpoint + new URL(stream.config.registryUrl).pathname
   return openCodec({ registryUrl, schemaUnknownAfterMs, registryAnswerWithinMs: 1_000 })
@@ -50,14 +50,14 @@ const page: SpotifyResponse = {
   body: Buffer.from('{"name":"\u{1F3B5}"}'),
 }
 
-/** Bytes framed with a schema id. */
+/** Frames bytes with a schema id. */
 function framed(id: number, binary: Buffer): Buffer {
   const header = Buffer.alloc(5)
   header.writeInt32BE(id, 1)
   return Buffer.concat([header, binary])
 }
 
-/** Registers a schema under a subject of its own; gives its id. */
+/** Registers a schema under a new subject; returns its id. */
 async function register(
   schema: object | string,
   schemaType = 'AVRO',
@@ -121,7 +121,7 @@ test('an unknown schema id is asked for and confirmed once, however many records
 
 test('an id that is unknown for a moment is an outage, and decoded when the registry knows it', async () => {
   const bytes = await stream.codec.encode(topic, page)
-  // A replica that is behind.
+  // Like a replica that is behind.
   gate.onRequest = () => ({ type: 'unknown-schema' })
   for (let i = 0; i < 3; i++) {
     await expect(codec.decode(bytes)).rejects.toMatchObject({

@@ -60,7 +60,7 @@ beforeEach(async () => {
   user = await addUser(postgres, spotify, listener)
 })
 
-/** Starts a service that dies at a checkpoint, and resolves, when it has, with its next life. */
+/** Starts a service that dies at a checkpoint; starts it again and resolves with the new process. */
 async function diesAt(name: string, point: Checkpoint, provoke: () => unknown) {
   const mark = join(mkdtempSync(join(tmpdir(), 'songswap-crash-')), 'mark')
   const crashing = { ...env, CRASH_AT: point, CRASH_MARK: mark }
@@ -94,7 +94,7 @@ async function caughtUp(group: string, topic: string): Promise<boolean> {
 const storedMatches = async () =>
   playFaults(await readPublishedPages(stream), await readStoredPlays(postgres))
 
-/** The loader has taken all pages, and they are stored exactly once. */
+/** Waits until the loader has caught up, and checks that all pages are stored exactly once. */
 async function everythingIsStored(): Promise<void> {
   const { groups, recentlyPlayed } = stream.topology
   await until(() => caughtUp(groups.loaderHistory, recentlyPlayed.name), 'the loader has caught up', 60_000)

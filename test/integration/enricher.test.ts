@@ -42,7 +42,7 @@ async function startSim(options: Partial<SpotifySimulatorOptions> = {}): Promise
   return sim
 }
 
-/** One set of settings, so that a second enricher is the same app. */
+/** Settings, which a second enricher shares to be the same app. */
 const settingsFor = (sim: SpotifySimulator, more: Record<string, string> = {}) => ({
   ...stream.env,
   ...spotifyTestEnv(sim),
@@ -89,7 +89,7 @@ async function decodeAll<V>(topic: Topic<V>): Promise<{ value: V; key: string; p
   )
 }
 
-/** The newest answer of each key, as compaction leaves them. */
+/** The newest answer of each key, as after compaction. */
 async function answers(): Promise<Map<string, Published>> {
   const all = await decodeAll(stream.topology.metadata)
   return new Map(all.map(({ key, value, provider }) => [key, { ...value, provider }]))
@@ -269,7 +269,7 @@ describe('audio features', () => {
     expect(rows).toEqual([{ lane: 'enrichment' }])
     expect((await events()).map((e) => `${e.type} ${e.state}`)).toEqual(['spotify_paused raised'])
 
-    // The pause is shared and outlives a restart; once it is over, nothing was lost.
+    // The pause is shared and outlives a restart; after it nothing is lost.
     await first.end('SIGKILL')
     await spawnService('enricher', settings)
     sim.clearFaults()

@@ -17,7 +17,7 @@ import { startService } from '../support/service.ts'
 import { runSongswap, spawnSongswap } from '../support/songswap.ts'
 import { until } from '../support/until.ts'
 
-/* Erasing users from an archive of many objects, on stores that list badly, and with an index or without. */
+/* Erases users from an archive of many objects, on stores with bad listings, with and without an index. */
 
 let stream: Stream
 let postgres: Postgres
@@ -48,7 +48,7 @@ afterAll(async () => {
   await stream?.release()
 })
 
-/** A page of every user; each round makes objects of its own. */
+/** Archives a page of every user; each round makes new objects. */
 async function archiveRound(): Promise<void> {
   const page = { endpoint: 'recently-played', source: 'poll', fetchedAt: Date.now(), status: 200 }
   const records = Array.from({ length: users }, (_, i) => {
@@ -90,7 +90,7 @@ async function erase(user: number, exitCode = 0, ...args: string[]): Promise<Rec
   return JSON.parse(ended.stdout)
 }
 
-/** Rows of a user in the archive. */
+/** Number of a user's rows in the archive. */
 async function rowsOf(user: number): Promise<number> {
   let count = 0
   for (const path of await archiveKeys(s3, prefix)) {
@@ -274,7 +274,7 @@ describe('two erasers', () => {
     gate.onRequest = async (method, path) => {
       if (method === 'PUT' && path.includes('topic%3D') && !interfered) {
         interfered = true
-        // Somebody who has no lease, or lost it, is quicker.
+        // Another eraser without a lease is quicker.
         const key = decodeURIComponent(path.slice(1, path.indexOf('?')))
           .split('/')
           .slice(1)

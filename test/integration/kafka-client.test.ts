@@ -36,7 +36,7 @@ describe('the client', () => {
     const { kafka } = await stream.openKafka()
     await kafka.publishBytes(bytesTopic.name, [{ key: 'a', value: Buffer.from('a') }])
     const before = checks.count()
-    // Fifty turns of the 1 ms timer that would be there without the patch.
+    // Without the patch a 1 ms timer would fire many times in this time.
     await new Promise((resolve) => setTimeout(resolve, 100))
     checks.restore()
     process.off('warning', onWarning)
@@ -54,7 +54,7 @@ describe('the client', () => {
     const full = ends.find((e) => e.end === 3)
     const raw = createClient({ config: stream.config, log: stream.log, name: 'test' }).admin()
     await raw.connect()
-    // Loads the topic's metadata, which the next call does not do by itself.
+    // Loads the topic's metadata, which the next call needs and does not load.
     await raw.fetchTopicOffsets(topic)
     await raw.deleteTopicRecords({ topic, partitions: [{ partition: full?.partition ?? 0, offset: '3' }] })
     await raw.disconnect()
@@ -78,7 +78,7 @@ describe('the client', () => {
     const refresh = pool.prototype.refreshMetadata
     const other = stream.topology.recentlyPlayed.name
     let missed = 0
-    // What a caller gets that twice joins a refresh which was begun without its topic.
+    // Like a caller that twice joins a refresh which began without its topic.
     pool.prototype.refreshMetadata = function begunEarlier(topics) {
       return refresh.call(this, topics.includes(topic) && missed++ < 2 ? [other] : topics)
     }
@@ -116,7 +116,7 @@ describe('the client', () => {
   test('a record that the broker refuses costs none of those published with it', async () => {
     const { kafka } = await stream.openKafka()
     const small = () => ({ key: 'same', value: Buffer.from('small') })
-    // Random bytes do not shrink: this one is over the topic's max.message.bytes.
+    // Random bytes do not compress: this record exceeds the topic's max.message.bytes.
     const large = { key: 'same', value: randomBytes(1 << 20) }
     const huge = { key: 'same', value: randomBytes(9 << 20) }
     const outcomes = await Promise.allSettled([
@@ -142,7 +142,7 @@ describe('the client', () => {
   test('the dead letter of the largest record that a topic takes fits into the topic of dead letters', async () => {
     const { kafka } = await stream.openKafka()
     const { recentlyPlayed } = stream.topology
-    // Random bytes do not shrink, and need room for what surrounds them.
+    // Random bytes do not compress, and the batch needs some room around them.
     await kafka.publishBytes(recentlyPlayed.name, [{ key: '7', value: randomBytes((7 << 20) - 4_096) }])
     const group = `${stream.config.prefix}large`
     await kafka.consume({ group, topic: recentlyPlayed, handler: () => async () => [] })

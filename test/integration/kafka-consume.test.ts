@@ -38,7 +38,7 @@ afterAll(async () => {
 
 const request = (id: string): MetadataRequest => ({ kind: 'artist', id, requestedAt: 1 })
 
-/** A topic of its own for each test, so that tests do not see one another's records. */
+/** Makes a new topic, so that tests do not see one another's records. */
 async function freshTopic(
   partitions = 2,
   more: Partial<Pick<Topic, 'cleanup'>> = {},
@@ -54,7 +54,7 @@ async function freshTopic(
   return fresh
 }
 
-/** A handler that only takes note of what it was given. */
+/** A handler that only records the ids. */
 const pushIdsTo =
   (ids: string[]): Handler<MetadataRequest> =>
   (records) =>
@@ -63,7 +63,7 @@ const pushIdsTo =
     return []
   }
 
-/** For each of two partitions about three times what is kept waiting of it. */
+/** For each of two partitions about three times the bytes that may wait. */
 const largeIds = () => Array.from({ length: 120 }, (_, i) => `${i} ${randomBytes(75_000).toString('base64')}`)
 const toRecord = (id: string, i: number) => ({ key: `artist:${i}`, value: request(id) })
 
@@ -239,7 +239,7 @@ describe('consuming', () => {
     expect(text('dlq.reason')).toBe('invalid_record')
     expect(text('dlq.message')).toBe('nö')
     expect(text('dlq.attempts')).toBe('1')
-    // Its own time is that of its death: the topic counts the 90 days from there.
+    // Its timestamp is the time of its death, from which the topic counts the 90 days.
     expect(Number(text('dlq.at'))).toBe(dead?.timestamp)
     expect(dead?.timestamp).toBeGreaterThan(longAgo + 86_400_000)
   })
@@ -273,13 +273,13 @@ describe('consuming', () => {
   )
 
   test('what is settled is freed, and nothing that came with it before its turn', async () => {
-    // Records without a key have no place in a compacted topic.
+    // A compacted topic refuses records without a key.
     const t = await freshTopic(1, { cleanup: 'delete' })
     const group = newGroup()
     const { kafka } = await stream.openKafka()
     const ids = Array.from({ length: 200 }, (_, i) => `${i} ${'x'.repeat(2_000)}`)
     const values = await Promise.all(ids.map((id) => stream.codec.encode(t, request(id))))
-    // One record in ten has nothing at all, one no value of ours: all of them come together, in one piece of memory.
+    // One record in ten is empty, one is undecodable. All come together, in one piece of memory.
     const sent = values.map((value, i) => {
       if (i % 10 === 3) return { key: null, value: null }
       const headers = [{ name: 'n', value: Buffer.from(String(i)) }]
@@ -292,7 +292,7 @@ describe('consuming', () => {
     await kafka.consume({
       group,
       topic: t,
-      // So that the first of a batch is one that has nothing.
+      // Makes a batch begin with an empty record.
       batchMaxRecords: 13,
       freesRecords: true,
       handler: (records) => async () => {
@@ -365,7 +365,7 @@ describe('consuming', () => {
     })
     const members = async () => (await admin.readGroupLag(group, [t.name])).members
     await until(() => handled.size === 2, 'both partitions are in work')
-    // By then what was fetched behind that fills the queues.
+    // By then further fetches have filled the queues.
     const heartbeats = observeHeartbeats(group)
     await until(() => heartbeats.answered() >= 2, 'it goes on as a member')
     heartbeats.restore()
@@ -462,7 +462,7 @@ describe('consuming', () => {
     let sent = 0
     const publishGood = () =>
       kafka.publishBytes(t.name, [{ key: 'artist:b', value, partition: 1 }]).then(() => sent++)
-    // Slowly, with good records of the other partition and idle moments between them.
+    // Slowly, between good records of the other partition and idle moments.
     for (let round = 0; round < 3; round++) {
       await bad(2)
       await publishGood()
@@ -497,7 +497,7 @@ describe('consuming', () => {
     await until(() => entered === 2, 'both partitions are in work')
     await consume(two.kafka)
     await until(() => entered === 3, 'the second member has its share')
-    // The one that stayed waits for the work of the assignment before.
+    // The first member waits for the work of its previous assignment.
     expect(one.health.report().ready).toBe(false)
     await until(() => !one.health.report().alive, 'it is seen', 10_000)
     hanging.resolve([])
@@ -659,7 +659,7 @@ describe('consuming', () => {
     expect(readiness.slice(0, 5)).toEqual(Array(5).fill(false))
     refused.restore()
     signals.restore()
-    // 0.2 seconds doubled each time, and a quarter less at most.
+    // 0.2 seconds, doubled each time, and at most a quarter less.
     for (const [i, delayMs] of pauses.entries()) expect(delayMs).toBeGreaterThanOrEqual(150 * 2 ** i)
     expect(signals.mostListeners()).toBeLessThan(5)
     await kafka.close()
@@ -672,7 +672,7 @@ describe('consuming', () => {
     const seen: string[] = []
     const heartbeats = observeHeartbeats(group)
     await kafka.consume({ group, topic: t, handler: pushIdsTo(seen) })
-    // None is under way in the moment of the step: kafkajs takes the time of its answer.
+    // No heartbeat may be in flight at the step, as kafkajs reads the clock at its answer.
     await until(() => heartbeats.answered() > 0, 'it has joined')
     const before = heartbeats.answered()
     const stepForth = stepClock(-3_600_000)
@@ -681,7 +681,7 @@ describe('consuming', () => {
       await kafka.publish(t, [{ key: 'a', value: request('after') }])
       await until(() => seen.includes('after'), 'records come')
       expect(health.report()).toMatchObject({ alive: true, ready: true })
-      // A member without heartbeats would begin anew, and go on like that.
+      // A member without heartbeats would restart again and again.
       const restarts = (await metrics.consumerRestarts.get()).values
       expect(restarts.find(({ labels }) => labels.group === group)).toBeUndefined()
     } finally {
@@ -731,10 +731,10 @@ describe('consuming', () => {
   }, 90_000)
 })
 
-/** kafkajs gives up at once. */
+/** TOPIC_AUTHORIZATION_FAILED, which kafkajs does not retry. */
 const withoutRight = 29
 
-/** How many listeners any one signal has that something listens to from now on. */
+/** Largest number of listeners of one signal, among signals that get a listener from now on. */
 function observeAbortSignals(): { mostListeners: () => number; restore: () => void } {
   const { addEventListener } = EventTarget.prototype
   const signals = new Set<AbortSignal>()
@@ -748,10 +748,10 @@ function observeAbortSignals(): { mostListeners: () => number; restore: () => vo
   }
 }
 
-/** As lib/kafka/consumer.ts sends them. */
+/** As in lib/kafka/consumer.ts. */
 const heartbeatsPerSession = 6
 
-/** How many heartbeats this process sends for a group from now on. */
+/** Counts answered heartbeats of this process for a group from now on. */
 function observeHeartbeats(group: string): { answered: () => number; restore: () => void } {
   const { prototype }: { prototype: Broker } = createRequire(import.meta.url)('kafkajs/src/broker/index.js')
   const { heartbeat } = prototype
@@ -763,7 +763,7 @@ function observeHeartbeats(group: string): { answered: () => number; restore: ()
   return { answered: () => answered, restore: () => Object.assign(prototype, { heartbeat }) }
 }
 
-/** A group whose coordinator is not known until {@link answer} is called. */
+/** Hides a group's coordinator until `answer` is called. */
 function slowCoordinator(group: string) {
   const { prototype }: { prototype: Cluster } = createRequire(import.meta.url)('kafkajs/src/cluster/index.js')
   const { findGroupCoordinator } = prototype
@@ -792,9 +792,8 @@ interface Broker {
 }
 
 /**
- * What a member of a group meets whose coordinator has moved and reads the group's past for a while: one heartbeat
- * says that it must join again, and the request to join that the coordinator is loading. Then it knows the member as
- * it was, and kafkajs goes on as that one.
+ * Imitates a coordinator that has moved and is still loading the group: one heartbeat answers that the member must
+ * join again, and each join that the coordinator is loading.
  */
 function loadingCoordinator(group: string): { joins: () => number; restore: () => void } {
   const load = createRequire(import.meta.url)
@@ -813,7 +812,7 @@ function loadingCoordinator(group: string): { joins: () => number; restore: () =
   prototype.joinGroup = async function loading(payload) {
     if (payload.groupId !== group) return joinGroup.call(this, payload)
     joins++
-    // A request is made, as it would be, but for a group of nobody's.
+    // Sends a real request, but for an unused group.
     await joinGroup.call(this, { ...payload, groupId: newGroup(), memberId: '' })
     throw createErrorFromCode(14)
   }

@@ -24,7 +24,7 @@ afterAll(async () => {
   await stream.release()
 })
 
-/** A topic of bytes with settings that ours do not have. */
+/** Makes a topic of bytes with settings that our topics do not have. */
 async function makeTopic(
   name: string,
   { partitions = 1, settings = {} }: { partitions?: number; settings?: Record<string, string> },
@@ -115,13 +115,13 @@ describe('records that others wrote', () => {
         ...{ 'delete.retention.ms': '0', 'segment.bytes': String(1 << 20) },
       },
     })
-    // More than a fetch brings of one partition.
+    // More than a fetch returns of one partition.
     const large = randomBytes(300_000).toString('hex')
     const { kafka: first } = await stream.openKafka()
     const { kafka: second } = await stream.openKafka()
     const publish = (by: Kafka, key: string, value: string, timestamp: number) =>
       by.publishBytes(topic.name, [{ key, value: Buffer.from(value), timestamp }])
-    // Segments are rolled by the records' own time. The first producer's only batch will be empty.
+    // The broker rolls segments by the records' time. Compaction empties the first producer's only batch.
     const start = Date.now() - 60_000
     await publish(first, 'k', 'forgotten', start)
     await publish(second, 'k', large, start + 1_000)
@@ -164,7 +164,7 @@ describe('records that others wrote', () => {
   })
 })
 
-/** How many records a topic of one partition holds, whatever their offsets are. */
+/** Number of records in a topic of one partition; offsets may have holes. */
 async function recordsOf(topic: string): Promise<number> {
   return (await stream.readTopic(topic)).length
 }
@@ -173,7 +173,7 @@ interface FetchRequest {
   topics: { topic: string; partitions: { partition: number }[] }[]
 }
 
-/** Which partitions of a topic this process asks brokers for. */
+/** Records the partitions of a topic that this process fetches. */
 function observeFetches(topic: string): { partitions: Set<number>; restore: () => void } {
   const { prototype }: { prototype: { fetch(request: FetchRequest): Promise<unknown> } } = createRequire(
     import.meta.url,

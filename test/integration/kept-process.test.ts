@@ -5,7 +5,7 @@ import { keepAllRunning } from '../../stack/kept-process.ts'
 import { makeDataDir } from '../support/infra.ts'
 import { running } from '../support/launcher.ts'
 
-/** Keeps a Node program running that prints `up` when it is. */
+/** Keeps a Node program running that prints `up` when it serves. */
 function keep(program: string) {
   const dataDir = makeDataDir()
   const events: string[] = []

@@ -36,7 +36,7 @@ const tables = ['plays', 'gaps', 'shown_windows', 'shown_items', 'rejected_items
 const empty = () => postgres.query(tables.map((table) => `delete from ${table}`).join('; '))
 beforeEach(empty)
 
-/** A process of its own, as far as memory goes. */
+/** A loader with its own memory, like a new process. */
 function openLoader(rerun = false) {
   const parts = { postgres, memory: new Memory(), onCommitted: () => undefined, log: database.log }
   const handler = historyHandler({ ...parts, ...(rerun && { rerun: { sureTime: 0 } }) })
@@ -51,7 +51,7 @@ async function rows<T = Record<string, unknown>>(sql: string): Promise<T[]> {
 
 const minutesOf = (time: Date) => (time.getTime() - noon) / minute
 
-/** Open gaps in minutes. */
+/** Open gaps of a user, in minutes. */
 async function openGaps(user = 7): Promise<number[][]> {
   const found = await rows<{ after: Date; before: Date }>(
     `select after, before from gaps where closed_at is null and user_id = ${user} order by after`,
@@ -59,7 +59,7 @@ async function openGaps(user = 7): Promise<number[][]> {
   return found.map(({ after, before }) => [minutesOf(after), minutesOf(before)])
 }
 
-/** Every version of every row that the ledger has. */
+/** Row versions of the ledger's tables, which show every write. */
 const versions = () =>
   rows(`
     select 'gaps', xmin::text, ctid::text, to_jsonb(t) from gaps t union all
@@ -67,7 +67,7 @@ const versions = () =>
     select 'items', xmin::text, ctid::text, to_jsonb(t) from shown_items t order by 1, 3`)
 
 let offset = 0
-/** A page of the minutes from `oldest` to `newest`, as Spotify shows it. */
+/** A page of the minutes from `oldest` to `newest`, newest first. */
 function page(oldest: number, newest: number, options: Partial<RecordOptions> & { kind?: string } = {}) {
   const { kind = 'T', ...more } = options
   const items = Array.from({ length: newest - oldest + 1 }, (_, i) =>
@@ -77,7 +77,7 @@ function page(oldest: number, newest: number, options: Partial<RecordOptions> & 
 }
 
 describe('open gaps are what the set of pages says', () => {
-  /** What is played at a minute, on whichever page it stands: a play, two of them, or what is none. */
+  /** Items of a minute, the same on every page: a play, two plays, or an item that is not a play. */
   const itemsAt = (n: number): Json[] => {
     if (n % 11 === 3) return [{ ...item(at(n), `T${n}`), track: null }]
     if (n % 11 === 5) return [item(at(n), '', { track: { ...track(`Bad ${n}`), id: null, uri: null } })]
@@ -89,7 +89,7 @@ describe('open gaps are what the set of pages says', () => {
     user: number
     oldest: number
     newest: number
-    /** Minutes left out. */
+    /** Omitted minutes. */
     without: number[]
   }
   const spans = fc.array(
@@ -138,7 +138,7 @@ describe('open gaps are what the set of pages says', () => {
         const records = all.map(toRecord)
         const rest = order.flatMap((i) => records[i] ?? [])
         const batches = cuts.flatMap((size) => (rest.length > 0 ? [rest.splice(0, size)] : []))
-        // Two processes, each with every other batch, at the same time.
+        // Two processes at the same time, each with every other batch.
         await Promise.all(
           [0, 1].map(async (process) => {
             const load = openLoader()
@@ -268,7 +268,7 @@ describe('an alert', () => {
 test('a replay of a part, by a parser that takes ids from elsewhere, raises no gap', async () => {
   const [first, second] = [page(1, 50), page(50, 99)]
   await openLoader()(first, second)
-  // As another parser had stored them.
+  // As stored by another parser.
   await postgres.query("update plays set track_id = 'other ' || track_id")
   await openLoader(true)(first)
   expect(await openGaps()).toEqual([])

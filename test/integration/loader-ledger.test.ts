@@ -8,7 +8,7 @@ import { item, pageBody, track } from '../support/pages.ts'
 import { startService } from '../support/service.ts'
 import { until } from '../support/until.ts'
 
-/** Pages published straight into the topic of a running loader; each user is a case. */
+/* Pages are published directly to the topic of a running loader; each user is a case. */
 
 let stream: Stream
 let postgres: Postgres

@@ -43,7 +43,7 @@ function openLoader(on: Postgres = postgres, memory = new Memory()) {
   return { memory, history: (...records: ReturnType<typeof page>[]) => handle(records)(neverAborted) }
 }
 
-/** Ten plays, of which a later page shows nine again. */
+/** A page of ten plays; the next page repeats nine of them. */
 const page = (n: number, user = 7) =>
   pageRecord(
     Array.from({ length: 10 }, (_, i) => item(at(n - i), `T${n - i}`)),
@@ -64,7 +64,7 @@ describe('plays that vanish are stored again although the next page only repeats
   })
 
   test('when the server is another one: a standby that took over has another timeline', async () => {
-    // Found before the functions of these names that every database has.
+    // The search path finds these before the built-in functions of the same names.
     await postgres.query(`
       create table timelines (id text);
       insert into timelines values ('00000001');
@@ -119,7 +119,7 @@ describe('plays that vanish are stored again although the next page only repeats
 })
 
 test('a login that may not ask which server it is at loads all the same', async () => {
-  // Roles are of the whole server, which other tests use too.
+  // Roles belong to the whole server, which other tests share.
   const role = `least_${crypto.randomUUID().slice(0, 8)}`
   await postgres.query(`
     revoke execute on function pg_control_system() from public;

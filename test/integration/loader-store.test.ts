@@ -28,7 +28,7 @@ const neverAborted = new AbortController().signal
 
 let database: TestDatabase
 let postgres: Postgres
-/** A process of its own, as far as memory goes. */
+/** A loader with its own memory, like a new process. */
 let loader: ReturnType<typeof openLoader>
 
 beforeAll(async () => {
@@ -59,7 +59,7 @@ const tables = [
   'audio_features',
 ]
 
-/** Cheaper than truncating tables of a few rows. */
+/** Deletes all rows, which is cheaper than truncating small tables. */
 async function empty(): Promise<void> {
   await postgres.query(tables.map((table) => `delete from ${table}`).join('; '))
   await postgres.query('alter sequence gaps_id_seq restart')
@@ -79,7 +79,7 @@ async function rows<T = Record<string, unknown>>(sql: string): Promise<T[]> {
   return (await postgres.query(sql)).rows as T[]
 }
 
-/** Everything that the tables hold, but for some columns, in a form to be compared. */
+/** All rows of the tables without some columns, in a comparable form. */
 async function contents(without: string[] = []): Promise<Record<string, unknown>> {
   const all: Record<string, unknown> = {}
   for (const table of tables) {
@@ -309,7 +309,7 @@ describe('accounting and replays', () => {
   })
 
   test('batches do not change what is stored', async () => {
-    // What stays the same is not written again: fetched_at is the time of one of its sightings.
+    // Unchanged rows are not written again, so fetched_at is the time of any of their sightings.
     const times = ['ingested_at', 'detected_at', 'first_seen_at', 'fetched_at', 'observed_at']
     await loader.history(batch())
     const whole = await contents(times)
@@ -325,7 +325,7 @@ describe('accounting and replays', () => {
     expect(await rows('select * from tracks')).toEqual([])
     await postgres.query('alter table plays drop constraint no_more')
     await loader.history(batch())
-    // What the failed attempt would have written is not taken for written.
+    // The memory does not hold rows of the failed attempt.
     expect(await rows('select count(distinct track_id)::int as n from plays')).toEqual(
       await rows('select count(*)::int as n from tracks'),
     )
@@ -409,7 +409,7 @@ describe('pages as Spotify sends them', () => {
     return Buffer.from(await page.arrayBuffer())
   }
 
-  /** Time and track of the items that are plays, by another reading than the loader's. */
+  /** Time and track of the plays of a page, by a reading that is independent of the loader's. */
   function tellable(body: Buffer, fetchedAt: number): string[] {
     const { items } = JSON.parse(body.toString()) as {
       items: { played_at?: string; track: { id: string | null; uri: string } | null }[]
@@ -522,7 +522,7 @@ describe('the catalogue', () => {
 
   test('the last writer wins by the time of its fetch, in whatever order, batches and processes', async () => {
     const sighting = fc.record({
-      // Each of another form: what is seen again unchanged keeps its older time until it is sent again (CommittedRows).
+      // All versions differ: an unchanged row keeps its older time until it is written again (CommittedRows).
       n: fc.integer({ min: 1, max: 99 }),
       artists: fc.uniqueArray(fc.constantFrom('A', 'B', 'C'), { maxLength: 3 }),
       restart: fc.boolean(),
@@ -643,7 +643,7 @@ describe('the catalogue', () => {
       },
     }
     const features = { danceability: 0.5, tempo: 99 }
-    /** Where a field is stored, and the answer that shows it, first in full and then without it. */
+    /** Where each field is stored, and its value if no answer has shown it. */
     const places: Record<string, { sql: string; none: unknown }> = {
       'track.name': { sql: 'select name as v from tracks', none: '' },
       'track.duration_ms': { sql: 'select duration_ms as v from tracks', none: null },
@@ -671,7 +671,7 @@ describe('the catalogue', () => {
       ),
     )
 
-    /** An object with a field, by its path, as it is absent, null or empty. */
+    /** A copy of an object whose field at a path is absent, null or empty. */
     function without(of: Json, path: readonly string[], how: string): Json {
       const [field = '', ...rest] = path
       const value = of[field]
@@ -781,7 +781,7 @@ describe('the catalogue', () => {
       }
     }
     await Promise.all([1, 2, 3, 4].map(load))
-    // The last writer has won everywhere, and its artists are those of its own page.
+    // The last writer wins everywhere, with the artists of its own page.
     expect(await rows('select distinct name from tracks')).toEqual([{ name: '15 of 4' }])
     const last = shuffled(4 * 7 + 15)
       .slice(0, 5)

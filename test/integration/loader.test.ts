@@ -25,13 +25,13 @@ afterAll(async () => {
   await stream.release()
 })
 
-/** Kafka keeps the partitions of a killed consumer until its session ends. */
+/** Kafka reassigns the partitions of a killed consumer only after its session timeout. */
 const killedLeaveWithinMs = 90_000
 
 const now = Date.now()
 const at = (minutes: number) => now + minutes * 60_000
 
-/** A page of a user as the poller publishes it. */
+/** A user's page as the poller publishes it. */
 function page(user: number, items: unknown[], fetchedAt = Date.now()) {
   const value: SpotifyResponse = {
     endpoint: 'recently-played',
@@ -44,7 +44,7 @@ function page(user: number, items: unknown[], fetchedAt = Date.now()) {
   return { key: String(user), value }
 }
 
-/** The process says in its log that it has started. */
+/** Logs at `info`, so that the log shows the start. */
 const startLoader = () => spawnService('loader', { ...stream.env, LOG_LEVEL: 'info' })
 
 async function count(sql: string): Promise<number> {
@@ -85,7 +85,7 @@ describe('the service', () => {
       await loader.end('SIGKILL')
       loader = await startLoader()
     }
-    // Six rounds of twenty plays, half of each repeated from the one before.
+    // Six rounds of twenty plays, half of them repeated from the round before.
     const expected = users.length * (20 + 5 * 10)
     await until(async () => (await count('plays')) === expected, 'all plays are stored', killedLeaveWithinMs)
     const wanted = await until(async () => {
@@ -104,7 +104,7 @@ describe('the service', () => {
       return records.length > 0 ? records : null
     }, 'the bad item is reported')
     expect(new Set(letters.map((l) => headerText(l, 'dlq.reason')))).toEqual(new Set(['rejected_item']))
-    // A page reports again only when it was not committed before a kill: never a second page.
+    // Only one page has dead letters; it repeats them only if a kill came before its commit.
     expect(new Set(letters.map((l) => headerText(l, 'dlq.offset'))).size).toBe(1)
     expect(letters[0]?.key?.toString()).toBe('3')
     expect(await loader.end('SIGTERM')).toBe(0)
@@ -125,7 +125,7 @@ describe('the service', () => {
       const items = Array.from({ length: 40 }, (_, i) =>
         item(at(round * 20 + i - 2_000), `O${(round * 20 + i) % 70}`),
       )
-      // Some transactions are cut at their commit, whose outcome nobody knows then.
+      // Some transactions are cut at their commit, so their outcome is unknown.
       const publishing = kafka.publish(
         recentlyPlayed,
         users.map((user) => page(user, items)),
@@ -219,10 +219,10 @@ describe('what rows ask for', () => {
     return outbox
   }
 
-  /** Until a drain has served every lane: the outbox drains at its start too, and the two take turns. */
+  /** Waits until a drain has run every task; the outbox drains at its start too, and the two take turns. */
   const drained = (of: Outbox | null) => until(() => of?.drain(), 'everything is published')
 
-  /** Remembers what goes to the broker. */
+  /** Records what is published. */
   function recorder() {
     const keys: string[] = []
     const events: OperationalEvent[] = []
@@ -291,7 +291,7 @@ describe('what rows ask for', () => {
       log: stream.log,
     })
     expect(await outbox.drain()).toBe(false)
-    // By this run, or by the outbox's own first one, which may have been at it.
+    // By this drain, or by the outbox's own first one, which may still run.
     await until(() => sent.keys.length >= 2, 'the other tasks publish', 4_000)
   })
 

@@ -12,13 +12,13 @@ import { createStream } from '../support/kafka.ts'
 import { refusedFetches } from '../support/refused-fetches.ts'
 import { until } from '../support/until.ts'
 
-/* A log that is another one under the same name, against a real broker: topics are deleted and made again. */
+/* Another log under the same name, with a real broker: topics are deleted and made again. */
 
 const notLeaderForPartition = 6
 
 let stream: Stream
 let admin: kafkajs.Admin
-/** kafkajs takes a topic that has just been made for one that is missing. */
+/** Our own admin client: to kafkajs a new topic may look missing. */
 let topics: Admin
 
 beforeAll(async () => {
@@ -33,7 +33,7 @@ afterAll(async () => {
   await stream.release()
 })
 
-/** What one test works on: a topic, a group, and the ids that were handed over. */
+/** A test's topic, group and handled ids. */
 interface Case {
   topic: Topic<MetadataRequest>
   group: string
@@ -71,7 +71,7 @@ const publish = ({ kafka, topic }: Case, from: number, to: number) =>
     })),
   )
 
-/** Starts a consumer in a process of its own, as far as anything remembers. */
+/** Starts a consumer with its own memory, like a new process. */
 async function consume({ topic, group, ids }: Case): Promise<Kafka> {
   const { kafka } = await stream.openKafka()
   await kafka.consume({
@@ -94,7 +94,7 @@ async function committed({ topic, group }: Case): Promise<{ offset: number; text
   return own ? { offset: Number(own.offset), text: own.metadata } : null
 }
 
-/** Commits as a member of the group, with a text of its own. */
+/** Commits as a member of the group, with the given metadata. */
 async function commit(
   { topic, group }: Case,
   at: { offset: string; metadata: string | null },
@@ -115,7 +115,7 @@ async function commit(
   await member.disconnect()
 }
 
-/** A new log of 40 records, of which the group has a position of the old one, which had 20. */
+/** A new log of 40 records; the group's committed offset is of the old one, which had 20. */
 async function newCaseOfOldPosition(): Promise<Case> {
   const of = await newCase()
   await publish(of, 0, 20)
@@ -126,8 +126,8 @@ async function newCaseOfOldPosition(): Promise<Case> {
   await remove(of.topic)
   await make(of.topic)
   await publish(of, 20, 60)
-  // Kafka forgets what was committed in a topic that is deleted; where it does not, or where records of the new log
-  // were read on from the old position, the commit still says the old id.
+  // Kafka forgets the commits of a deleted topic. If it does not, or if a member has read the new log from the old
+  // position, the commit still has the old id.
   await commit(of, { offset: '20', metadata: before?.text ?? null })
   return of
 }

@@ -28,7 +28,7 @@ afterAll(async () => {
 
 const entry = join(import.meta.dirname, '..', '..', 'db', 'migrate.ts')
 
-/** The command as `npm run migrate` starts it. */
+/** Runs the command like `npm run migrate`. */
 function runMigrate(env: Record<string, string>): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
     const options = { env: { PATH: process.env.PATH, ...env } }
@@ -49,7 +49,7 @@ async function alterTopic(
   await admin.disconnect()
 }
 
-/** Servers on which nothing was ever migrated. */
+/** A world without any migration. */
 async function emptyWorld(): Promise<{ world: World; kafka: KafkaConfig; databaseUrl: Secret }> {
   const world = await createWorld()
   worlds.push(world)
@@ -77,12 +77,12 @@ describe('several at once', () => {
     const busy = new Client({ connectionString: databaseUrl.reveal() })
     await busy.connect()
     await busy.query('begin')
-    // The migration creates a table of this name and so waits for the end of this transaction.
+    // The migration creates a table of this name, so it waits for the end of this transaction.
     await busy.query('create table users (id integer)')
     const waits: string[] = []
     const migrating = migrateDatabase({ databaseUrl, log, onWait: (text) => waits.push(text) })
     await until(async () => waits.length > 0, 'the migration waits')
-    // A pooler that gives sessions away keeps one with an open transaction, and forgets a lock of the session.
+    // A pooler that shares sessions keeps one with an open transaction; a lock of the session would be lost.
     const { rows } = await busy.query(
       `select a.state from pg_locks l join pg_stat_activity a using (pid)
        where l.locktype = 'advisory' and l.database = (select oid from pg_database where datname = current_database())`,
@@ -100,7 +100,7 @@ describe('several at once', () => {
     const [setup, writer] = [1, 2].map(() => new Client({ connectionString: databaseUrl.reveal() }))
     if (!setup || !writer) throw new Error('There are two')
     await Promise.all([setup.connect(), writer.connect()])
-    // As a build leaves it that was cut short, and the build itself waits for a writer that was there before.
+    // As after an interrupted build; the new build waits for an earlier writer.
     await setup.query(`
       update pg_index set indisvalid = false where indexrelid = 'plays_page'::regclass;
       drop index tracks_features_not_found;
@@ -163,7 +163,7 @@ describe('topics', () => {
       { name: 'retention.bytes', value: '1048576' },
     ])
     const { topics } = await migrateAll({ kafka, databaseUrl, log })
-    // The command of the test takes away what else was set.
+    // The test's own alterTopic removes the other settings.
     expect(topics.changed).toEqual(
       expect.arrayContaining([
         `${name()}: retention.bytes 1048576 → -1`,

@@ -16,7 +16,7 @@ afterAll(async () => {
   await database.release()
 })
 
-/** Rows of plays that were read otherwise than by an index. */
+/** Rows of plays that sequential scans have read. */
 async function rowsScanned(): Promise<number> {
   await postgres.query('select pg_stat_force_next_flush()')
   const { rows } = await postgres.query<{ n: number }>(

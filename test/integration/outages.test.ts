@@ -55,7 +55,7 @@ const paused = (loader: ServiceProcess, words: RegExp) =>
     `the partitions wait: ${words}`,
   )
 
-/** The process says in its log that it has started. */
+/** Logs at `info`, so that the log shows the start. */
 const startLoader = (env: Record<string, string>) => spawnService('loader', { ...env, LOG_LEVEL: 'info' })
 
 async function expectNoDeadLetters(): Promise<void> {
@@ -70,7 +70,7 @@ async function events(type: string): Promise<OperationalEvent[]> {
 
 const isOfPostgres = (event: OperationalEvent) => event.subject === 'server:postgres'
 
-/** The loader's address of the database, by way of something else. */
+/** The loader's address of the database over another port. */
 function by(port: number, search = ''): Record<string, string> {
   const url = new URL(stream.env.DATABASE_URL ?? '')
   url.hostname = '127.0.0.1'
@@ -81,7 +81,7 @@ function by(port: number, search = ''): Record<string, string> {
 
 const portOfPostgres = () => Number(new URL(stream.env.DATABASE_URL ?? '').port)
 
-/** TLS in front of a server, with certificates of the test's own. */
+/** Opens TLS in front of a server, with the test's own certificates. */
 async function openFront(speaks: 'postgres' | 'tls', target: number) {
   const folder = mkdtempSync(join(tmpdir(), 'songswap-certificates-'))
   const certificates = makeCertificates(folder)
@@ -162,7 +162,7 @@ describe('a loader dead-letters nothing, blames no record, and stores everything
     expect(await loader.probe('/healthz')).toBe(200)
     pooler.setMode({ type: 'open' })
     await allStored()
-    // On a busy machine a slow answer may raise it once more: then that is over too.
+    // On a busy machine a slow answer may raise it once more; then it resolves again.
     let states: string[] = []
     const isOver = async () => {
       states = (await events('dependency_down')).filter(isOfPostgres).map((e) => e.state)
@@ -271,7 +271,7 @@ test('a record whose effect always fails is named, holds up what lies behind it,
   await consumer.kafka.consume({
     ...{ group, topic, burials: readBurials(postgres) },
     handler: (batch) => async () => {
-      // A driver's own bug, over one record, that no table knows.
+      // A bug of a driver on one record, which no table of errors knows.
       if (batch.some((r) => r.value.subject === '13')) throw new TypeError('x is not a function')
       done.push(...batch.map((r) => r.value.subject))
       return []
@@ -339,7 +339,7 @@ test('a record that holds up a partition is reported by the member that has the 
 
   await consumeAs('z-first')
   expect(await reported(1)).toEqual([['z-first', 'raised']])
-  // The only partition goes to the member whose name comes first.
+  // The only partition goes to the member with the first name in order.
   await consumeAs('a-second')
   const moved = [
     ['a-second', 'raised'],

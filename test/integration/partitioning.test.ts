@@ -24,13 +24,13 @@ afterAll(async () => {
   await database.release()
 })
 
-/** The statements of the recipe, a string for each step that has any. */
+/** The SQL of the recipe, a string for each step that has any. */
 function readRecipe(): string[] {
   const text = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'scaling.md'), 'utf8')
   return [...text.matchAll(/```sql\n(?<sql>.*?)```/gs)].map((match) => match.groups?.sql ?? '')
 }
 
-/** Statements one by one: some of them may not be in a transaction with others. */
+/** Splits a step where a statement may not share a transaction with others. */
 function toStatements(sql: string): string[] {
   return sql.includes('call ') ? sql.split(/(?=call )/) : [sql]
 }
@@ -43,7 +43,7 @@ test('plays are partitioned under load by the recipe of docs/scaling.md: none is
   const expected = new Set<string>()
   let loading = true
   let rounds = 0
-  /** As four loaders: each user gets a new play in each round, and the first two users lose theirs now and then. */
+  /** Like four loaders: each user gets a new play in each round, and the first two users sometimes lose theirs. */
   const load = async (loader: number) => {
     for (let n = 0; loading; n++) {
       const pages = Array.from({ length: users / 4 }, (_, i) => {
@@ -69,7 +69,7 @@ test('plays are partitioned under load by the recipe of docs/scaling.md: none is
     const from = rounds
     await until(() => rounds > from + 12, 'every loader has got on')
   }
-  // A transaction that begins before the recipe and commits when somebody waits for it, or when the copy is made.
+  // A transaction that begins before the recipe and commits when another session waits for it, or after the copy.
   let step = 0
   const early = postgres.transaction(async (sql) => {
     await sql.query(`insert into plays (user_id, played_at, track_id, source, page_partition, page_offset)

@@ -32,7 +32,7 @@ const raisedNow = async () =>
   (await bench.postgres.query<{ type: string }>('select type from incidents order by type')).rows.map(
     (r) => r.type,
   )
-/** Lets the pauses of this test's client id end. */
+/** Ends all pauses. */
 const endPauses = () => bench.postgres.query('update api_pauses set paused_until = now()')
 const allPolled = (ids: readonly number[]) => Promise.all(ids.map((id) => bench.polled(id)))
 const apiRequests = () =>
@@ -77,7 +77,7 @@ describe('the app as a whole', () => {
     expect(asked).toBeLessThanOrEqual(4)
     await endPauses()
     await until(() => apiRequests() > asked, 'it is tried again')
-    // After a pause one user is asked for, not all of them.
+    // After a pause the poller tries one user, not all of them.
     expect(apiRequests()).toBe(asked + 1)
     bench.sim.clearFaults()
     await until(async () => {
@@ -176,7 +176,7 @@ describe('the app as a whole', () => {
     await Promise.all([1, 2].map(() => bench.start({ SPOTIFY_DAILY_REQUESTS: '10' })))
     await allPolled(ids)
     await until(async () => (await raisedNow()).includes('budget_short'), 'the short budget is told')
-    // Stretched to last for the day: 4 requests are left for the others' turns.
+    // Polls are spread over the day: 4 requests are left for later polls.
     expect(apiRequests() + answered('token 200')).toBe(6)
     await until(async () => {
       await bench.postgres.query('update poll_state set next_poll_at = now()')
@@ -310,12 +310,12 @@ describe('an outage', () => {
     const kafkaAdmin = client.admin()
     await kafkaAdmin.connect()
     await kafkaAdmin.deleteTopics({ topics: [topic.name] })
-    // The broker takes pages until it has heard of it, and a page that is taken ends the pauses.
+    // The broker accepts pages until it knows of the deletion, and an accepted page ends the pauses.
     await until(async () => !(await kafkaAdmin.listTopics()).includes(topic.name), 'the topic is gone')
     await kafkaAdmin.disconnect()
     await bench.start()
     await until(() => apiRequests() >= 6, 'it is tried again')
-    // All four at first, then one at a time, with pauses that double.
+    // First all four users, then one at a time, with pauses that double.
     const asked = apiRequests()
     const began = Date.now()
     await until(() => apiRequests() > asked, 'it is tried once more')

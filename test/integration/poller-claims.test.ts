@@ -25,7 +25,7 @@ afterAll(async () => {
   await database.release()
 })
 
-/** The plan of each statement that some work makes; none of them is run. */
+/** The plan of each statement in `work`; none of them is run. */
 async function plansOf(work: (sql: Sql) => Promise<unknown>): Promise<string[]> {
   const plans: string[] = []
   const explain = async (statement: string | { text: string; values: unknown[] }, values?: unknown[]) => {

@@ -10,14 +10,14 @@ beforeAll(async () => {
 })
 afterAll(() => bench?.release())
 
-/** What was told of consents, in order: user, state, day of the end. */
+/** Published events about consents, in order: user, state, day of the end. */
 async function told(): Promise<[string, string, string | undefined][]> {
   const events = (await bench.events()).filter((e) => e.type === 'consent_ending')
   return events.map((e) => [e.subject, e.state, e.details.endsAt?.slice(0, 10)])
 }
 
 const dayMs = 86_400_000
-/** Moves a user's consent so that it ends in so many days; gives the day. */
+/** Moves a user's consent so that it ends in `days` days; returns the day. */
 async function endIn(userId: number, days: number): Promise<string> {
   const endsAt = new Date(Date.now() + days * dayMs)
   await bench.postgres.query('update users set authorized_at = $2 where id = $1', [
@@ -27,7 +27,7 @@ async function endIn(userId: number, days: number): Promise<string> {
   return endsAt.toISOString().slice(0, 10)
 }
 
-/** A poller looks at its start: one that has polled has looked. */
+/** A poller checks consents at its start, so one that has polled has checked them. */
 async function startAndStop(...users: number[]): Promise<void> {
   await bench.start()
   for (const user of users) await bench.polled(user)
@@ -46,7 +46,7 @@ test('each warning is told once, over restarts and by several pollers, and a new
   await startAndStop(soon, later, fresh)
   expect(await told()).toEqual([[`user:${soon}`, 'raised', day25]])
 
-  // Nineteen days later: the same consent, nearer to its end.
+  // Nineteen days later the same consent is nearer to its end.
   const day6 = await endIn(soon, 6)
   await bench.postgres.query(
     `update consent_warnings w set authorized_at = u.authorized_at from users u where u.id = w.user_id`,
@@ -92,7 +92,7 @@ test('a warning that cannot be published repeats none of those before it', async
   const before = (await told()).length
   const users = await bench.addUsers(3)
   for (const userId of users) await endIn(userId, 20)
-  // Another poller is at the second user: their warning waits, and so does nobody else's.
+  // Another poller holds the second user: only their warning waits.
   const holding = Promise.withResolvers<void>()
   const held = Promise.withResolvers<void>()
   const holder = bench.postgres.transaction(async (sql) => {

@@ -23,7 +23,7 @@ async function recorded(work: (recorder: HttpRecorder, env: Record<string, strin
   await recorder.close()
 }
 
-/** Pairs of requests for one user's page that were under way at once. */
+/** Counts the moments with several requests in flight for one user's page; 0 without an overlap. */
 function overlaps(requests: readonly RecordedRequest[]): number {
   const open = new Map<string, number>()
   let count = 0

@@ -33,7 +33,7 @@ beforeEach(async () => {
   await postgres.query('insert into poll_state (user_id) select id from users')
 })
 
-/** Users whose last polls ended so, a moment ago. */
+/** Gives users recent failures with this error. */
 const fail = (error: string, ids: readonly number[]) =>
   postgres.query(
     `update poll_state set failures = 3, error_count = 3, last_error = $1, last_failed_at = now(),

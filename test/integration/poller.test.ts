@@ -172,7 +172,7 @@ describe('a page', () => {
 })
 
 describe('what Spotify answers', () => {
-  /** A listener per fault, and as many again who have none: it must not look like an outage. */
+  /** A listener per fault, and as many without faults, so that it does not look like an outage. */
   async function strike(
     faults: readonly FaultName[],
     endpoint: 'recently-played' | 'token',
@@ -240,7 +240,7 @@ describe('what Spotify answers', () => {
   test('a single bad answer costs no turn: the page is asked for again at once', async () => {
     const [userId = 0] = await bench.addUsers(1)
     bench.sim.scriptFault({ fault: 'bad_gateway', endpoint: 'recently-played' })
-    // The fair share of this budget is hours long.
+    // The fair interval of this budget is hours long.
     await bench.start({ SPOTIFY_DAILY_REQUESTS: '6', POLL_MAX_INTERVAL_SECONDS: '20000' })
     await bench.polled(userId)
     expect(struck('bad_gateway')).toBe(1)
@@ -463,7 +463,7 @@ describe('a user', () => {
       )
       return rows[0]?.never
     }, 'the last probe was made')
-    // Connecting again makes them due, as ever.
+    // Connecting again makes them due.
     await addUser(bench.postgres, bench.sim, 0)
     await bench.polled(userId)
   })

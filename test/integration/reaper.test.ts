@@ -9,7 +9,7 @@ import { until } from '../support/until.ts'
 const dataDir = makeDataDir()
 afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 
-/** A test run in small: it starts a process of its own, records it, and waits. */
+/** A minimal test run: it starts a process, records it, and waits. */
 const runner = `
 import { spawn } from 'node:child_process'
 import { recordPid } from '${join(import.meta.dirname, '../../stack/infra/pid-records.ts')}'

@@ -9,7 +9,7 @@ import { createStream } from '../support/kafka.ts'
 import type { S3Gate } from '../support/s3-faults.ts'
 import { openS3Gate } from '../support/s3-faults.ts'
 
-/* Bytes of restored values against a real registry, behind a gate. */
+/* Bytes of restored values, with a real registry behind a gate. */
 
 let stream: Stream
 let gate: S3Gate

@@ -536,7 +536,7 @@ async function eventually<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch {
-      // The next attempt may be spared by the faults.
+      // The next attempt may meet no fault.
     }
   }
 }

@@ -27,7 +27,7 @@ type Step =
   | { do: 'clear'; lane: RequestLane }
   | { do: 'pass'; ms: number }
 
-// Whole minutes, and pauses that end between them: what the test itself takes changes nothing.
+// Whole minutes, and pauses that end between them, so that the test's own duration changes nothing.
 const minute = 60_000
 const lane = fc.constantFrom(...lanes)
 const pauseMs = fc.integer({ min: 1, max: 90 }).map((n) => n * minute + minute / 2)
@@ -53,7 +53,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   }),
 )
 
-/** Both sides of the comparison, and the windows that requests were granted in. */
+/** Both sides of the comparison, and the windows of granted requests. */
 interface Both {
   clientId: string
   book: Book
@@ -112,7 +112,7 @@ async function doStep(both: Both, step: Step): Promise<void> {
   }
 }
 
-/** Time passes by moving the rows: a window's name moves with them. */
+/** The tests move rows to let time pass; this moves the name of a window accordingly. */
 async function moved(window: string, ms: number): Promise<string> {
   const { rows } = await postgres.query<{ at: string }>(
     'select ($1::timestamptz - make_interval(secs => $2))::text as at',

@@ -21,7 +21,7 @@ const ok: Outcome = { type: 'ok', json: {} }
 const limited = (retryAfterMs: number | null): Outcome => ({ type: 'rate_limited', retryAfterMs })
 const hour = 3_600_000
 
-/** `again` opens the same client id's budget as another process would. */
+/** `again` opens the same client id's budget, like another process. */
 function open(dailyRequests: number): Budget & { clientId: string; again: () => Budget } {
   const clientId = crypto.randomUUID()
   const again = () => openBudget({ sql: postgres, clientId, dailyRequests })
@@ -174,7 +174,7 @@ describe('a pause', () => {
     await budget.settle('polling', ok)
     expect((await budget.again().read()).lanes.polling.strikes).toBe(1)
     await pass(budget.clientId, 3_000)
-    // A process that never saw the pause learns of it from the state.
+    // A process that did not see the pause reads it from the state.
     const other = budget.again()
     await other.read()
     await other.settle('polling', ok)

@@ -67,7 +67,7 @@ const tokensOf = async (userId: number) => {
 const refresherOf = (gateway: Gateway, sql: Postgres = postgres) =>
   createRefresher({ gateway, clientId: 'refresh', sql, crypto: testCrypto, log: database.log })
 
-/** A refresher that finds the world changed when Spotify's answer is there. */
+/** A refresher for which `change` happens before it gets Spotify's answer. */
 function refresherAfter(change: () => Promise<unknown>, sql: Postgres = postgres): Refresher {
   const slow: SpotifyClient = {
     ...client,
@@ -94,7 +94,7 @@ describe('a refresh', () => {
       userId,
     ])
     expect(rows[0]?.refresh_token).not.toContain(stored.refresh)
-    // The old one is dead, the stored one is not.
+    // The old token is dead, the stored one is valid.
     expect((await refresher.refresh(userId, { rejected: stored.access })).type).toBe('fresh')
   })
 
@@ -206,7 +206,7 @@ describe('a refresh', () => {
     const stubborn = refresherAfter(async () => {
       link.setMode({ type: 'refuse' })
       link.cut()
-      // An hour passes while it is tried.
+      // An hour passes while the refresher retries.
       const began = Date.now
       setTimeout(() => vi.spyOn(Date, 'now').mockImplementation(() => began() + 3_600_000), 200)
       setTimeout(() => link.setMode({ type: 'open' }), 1_000)
@@ -220,7 +220,7 @@ describe('a refresh', () => {
 })
 
 describe('a refresher', () => {
-  /** What a refresh does, in order: statements of Postgres, and requests to Spotify. */
+  /** Records the steps of a refresh in order: statements of Postgres and requests to Spotify. */
   function recorded(): { steps: string[]; refresh: Refresher['refresh']; budget: Budget } {
     const steps: string[] = []
     const query = (...args: Parameters<Postgres['query']>) => {

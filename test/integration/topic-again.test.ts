@@ -14,7 +14,7 @@ import { startService } from '../support/service.ts'
 import { runSongswap } from '../support/songswap.ts'
 import { until } from '../support/until.ts'
 
-/* docs/operations/a-topic-was-made-again.md, walked through: loader and archiver run, the topic is made again. */
+/* Follows docs/operations/a-topic-was-made-again.md: loader and archiver run while the topic is made again. */
 
 let stream: Stream
 let postgres: Postgres
@@ -35,7 +35,7 @@ afterAll(async () => {
   await stream.release()
 })
 
-/** A page for each number, with one play of its own. */
+/** Publishes a page for each number, with one play. */
 async function publish(from: number, to: number): Promise<void> {
   for (let i = from; i < to; i++) {
     const user = String(partitionsUsed[i % partitionsUsed.length])
@@ -74,7 +74,7 @@ const rowsOf = async () =>
     )
   ).rows
 
-/** Records of the topic of pages in the archive, by incarnation. */
+/** Number of archived records of the topic of pages, by incarnation. */
 async function archived(): Promise<Record<number, number>> {
   const sum: Record<number, number> = {}
   for (const { incarnation = 0, rows } of await readWholeArchive(s3, stream.env.S3_PREFIX ?? '')) {
@@ -113,7 +113,7 @@ test('a topic made again under a running stream loses no play, and archive, audi
   const { rows: logs } = await postgres.query(
     'select page_incarnation as log, count(*)::int as plays from plays group by 1 order by 1',
   )
-  // Records that were read at the old position before the other log was noticed bear the number of the old one.
+  // Records read from the old position, before the loader notices the new log, have the number of the old one.
   const [first, second] = logs
   expect([first?.log, second?.log, first?.plays + second?.plays]).toEqual([0, 1, 60])
   expect(second?.plays).toBeGreaterThanOrEqual(20)
@@ -132,7 +132,7 @@ test('a topic made again under a running stream loses no play, and archive, audi
   expect(restore.code).toBe(0)
   expect(await rowsOf()).toEqual(loaded)
 
-  // A database that was restored counts on: the same log, the same number.
+  // A restored database continues: the same log keeps its number.
   const loader = await startService('loader', env)
   await publish(60, 66)
   await until(async () => (await countPlays()) === 66, 'the next pages are loaded', 60_000)

@@ -95,7 +95,7 @@ export function createTruth(options: { depth: TruthDepth; keepPages: number }): 
   }
 }
 
-/** Takes plays of one millisecond to be delivered together, so a known time means a known play. */
+/** Assumes that plays of one millisecond are delivered together, so a known time means a known play. */
 function toNewest(known: Float64Array, fresh: readonly number[]): Float64Array {
   return Float64Array.from([...known, ...fresh])
     .sort()

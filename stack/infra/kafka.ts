@@ -19,7 +19,7 @@ export interface KafkaOptions {
 
 /** For clients that reach the brokers through proxies; the brokers reach one another directly. */
 export interface BrokerLinks {
-  /** Ports that clients are told to connect to, one per broker. */
+  /** Ports at which clients connect, one per broker. */
   advertisedPorts: number[]
   /** Ports on which the brokers reach one another, one per broker. */
   replicationPorts: number[]

@@ -36,7 +36,7 @@ function toBase(now: number): number {
   return isOneDay ? base : base - 15 * minuteMs
 }
 
-/** Call it within a test, which then stops the loader and the archiver that process its pages. */
+/** Call it within a test, as it starts a loader and an archiver to process the pages. */
 export async function createGoldenWorld(): Promise<GoldenWorld> {
   const stream = await createStream()
   const spotify = await startSpotifySimulator({ listeners: 6, plays: 'none' })

@@ -12,7 +12,7 @@ export interface InProcessService {
   /** Every line of its log. */
   lines: Record<string, unknown>[]
   health: Health
-  /** Errors that ended it. */
+  /** Errors that would end its process. */
   failures: unknown[]
   /** As `ServiceProcess.metric`, since the last start of a service in this process. */
   metric(name: string, labels?: Record<string, string>): Promise<number>

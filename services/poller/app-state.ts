@@ -16,21 +16,21 @@ import type { Bounds, Fairness } from './plan.ts'
 import { isBudgetShort, longestInterval } from './plan.ts'
 import { openUpkeepLead } from './upkeep-lead.ts'
 
-/** What concerns the app as a whole: outages, pauses, the budget. Raised and ended here, seldom and cheaply. */
+/** Events and metrics of the app as a whole: outages, pauses, the budget. */
 export interface AppState {
-  /** Users and budget as last seen; what `plan.ts` shares out. */
+  /** Users as last counted and the budget given: what `plan.ts` shares out. */
   fairness(budget: BudgetState): Fairness
-  /** Takes note of how an active user's poll went; `underWay` is the number of others not ended yet. */
+  /** Notes how an active user's poll went; `underWay` is the number of other polls not ended yet. */
   note(userId: number, answer: OutcomeType, underWay: number): Promise<void>
   /** Polling is stopped by a pause or a spent budget. */
   noteStopped(budget: BudgetState): Promise<void>
-  /** Updates metrics and ends what is over; does something once in a while only. */
+  /** Updates metrics and ends events that are over; most calls return at once. */
   upkeep(budget: BudgetState): Promise<void>
-  /** Leaves what one poller does for all to another. */
+  /** Releases the upkeep lead, so that another poller can take it at once. */
   release(): Promise<void>
 }
 
-/** Shorter pauses are the rolling rate limit at its usual work; within a safe interval a spent budget loses nothing. */
+/** Shorter pauses come from the usual rate limit and raise no event. */
 const limitWorthTellingMs = 60_000
 const outagePause = { lanes: ['polling'], ms: 15_000, maxMs: 5 * 60_000, reason: 'outage' } as const
 
@@ -59,7 +59,7 @@ export function createAppState(options: {
     for (const type of types) if (open.has(type)) await incidents.resolve(notices.over(type, subject))
   }
 
-  /** Without strikes there was a success since the last pause. */
+  /** A lane without strikes has had a success since its last pause. */
   async function endWhatIsOver(state: BudgetState): Promise<void> {
     const open = await incidents.open('app')
     const { polling, accounts } = state.lanes
@@ -83,14 +83,14 @@ export function createAppState(options: {
     }
   }
 
-  /** Tokens live for an hour: then nobody is polled, though polling itself is not paused. */
+  /** Access tokens live for an hour: after that a pause of the accounts lane stops polling too. */
   async function noteAccounts({ pausedForMs, reason }: BudgetState['lanes']['accounts']): Promise<void> {
     const why = reason ?? 'paused'
     if (pausedForMs < safePollIntervalMs || untoldPauses.has(why)) return
     await incidents.raise(notices.accountsPaused(why, pausedForMs))
   }
 
-  /** Joins and updates all users: one poller does it. */
+  /** These queries read or change all users, so one poller runs them for all. */
   async function lookAtAll(state: BudgetState): Promise<void> {
     const { due, active } = await countUsers(sql)
     activeUsers = active
@@ -120,7 +120,7 @@ export function createAppState(options: {
       const needsRefusals = evaluateRecent(failuresOf(recent), underWay) === 'working'
       if (needsRefusals && (await isAnybodyServed(sql, longestMs))) return
       const failing = recent.filter((r) => r.result !== 'works').length
-      // After the pause Spotify is judged anew, by one user at first.
+      // After the pause Spotify is judged by new polls, of one user at first.
       recent = []
       await gateway.pause(outagePause)
       await incidents.raise(gated * 2 > failing ? notices.gated() : notices.outage(failing))
@@ -141,7 +141,7 @@ export function createAppState(options: {
       if (await lead.hold()) await lookAtAll(state)
       else {
         activeUsers = await lead.readActiveUsers()
-        // The leading poller shows these; an earlier lead of this one must not linger.
+        // The leading poller shows these; values from an earlier lead of this one must go.
         metrics.usersDue.set(0)
         hideFreshness()
       }
@@ -154,7 +154,7 @@ export function createAppState(options: {
   }
 }
 
-/** One refusal says that the endpoint is closed to the app only where there is nobody else. */
+/** The endpoint counts as closed to the app once this many users, or all if there are fewer, are refused. */
 const tellingPolls = 3
 
 /** Failures that raise an event while any user has them. */
@@ -163,5 +163,5 @@ const failuresWithEvent = [
   ['tokens_of_another_app', 'other_app'],
 ] as const
 
-/** They have an event of their own. */
+/** Reasons of pauses that have an event of their own. */
 const untoldPauses = new Set(['premium_lapsed', 'outage', 'invalid_client'])

@@ -80,7 +80,7 @@ const forbidden = (text: string) => ({ status: 403, headers: {}, body: Buffer.fr
 
 interface Polled {
   nextAt: number
-  /** Since then the user is refused; null: they are served. */
+  /** Since when the user is refused, or null if they are served. */
   firstRefusedAt: number | null
   lastOkAt: number
   tries: number
@@ -88,7 +88,7 @@ interface Polled {
 }
 
 /**
- * When each of a few users is parked, in milliseconds after a refusal begins; Infinity: never within a day. Spotify
+ * When each of a few users is parked, in milliseconds after a refusal begins; Infinity if not within a day. Spotify
  * refuses the first of them at once, and each other one from a moment of the first ten minutes on, or never.
  */
 function parkedAt(installation: {

@@ -1,49 +1,49 @@
-/** What is known when a user meets an answer that would park them. */
+/** What is known when a user gets an answer that would park them. */
 export interface Evidence {
-  /** How often in a row they have met it, this time included. */
+  /** How often in a row they got it, this time included. */
   tries: number
-  /** Since they met it first, in milliseconds. */
+  /** Milliseconds since they first got it. */
   forMs: number
   /** Active users besides this one. */
   others: number
-  /** Users who meet the like of it, this one included. */
+  /** Users who get a similar answer, this one included. */
   failing: number
-  /** Others for whom the same has worked since this user met it first, and who do not meet it now. */
+  /** Others who do not get it now and were served since this user first got it. */
   working: number
-  /** Many fail alike, in one of the stretches of time that were looked at. */
+  /** Many fail alike within one of the periods counted. */
   isMass: boolean
 }
 
-/** `user`: park them. `outage`: Spotify's, park nobody. `unsure`: try again and look then. */
+/** `user`: park them. `outage`: Spotify fails, so park no user. `unsure`: try again and decide then. */
 export type Blame = 'user' | 'outage' | 'unsure'
 
 const massUsers = 3
 const massShare = 0.3
 
-/** Whether too many fail alike for it to be each one's own fault. */
+/** Whether too many users fail alike for each to be a case of its own. */
 export function isMass({ failing, working }: { failing: number; working: number }): boolean {
   return failing >= massUsers && failing > massShare * (failing + working)
 }
 
-/** What has lasted a day for a user is theirs, also when others have it. */
+/** A refusal that has lasted a day is about the user, even if others are refused too. */
 export const believeAfterMs = 24 * 3_600_000
 /** What it takes to believe that an answer is about the user. */
 interface Proof {
   /** In a row. */
   tries: number
-  /** Since the first of them: intervals are settings, and quick ones alone must not make it sure. */
+  /** Since the first of them: intervals are settings, and short ones must not make a proof by themselves. */
   forMs: number
 }
 
 /** Longer than most faults of Spotify's. */
 const long: Proof = { tries: 15, forMs: 4 * 3_600_000 }
-/** The only other user has had their turn since; the longest interval is 20 minutes. */
+/** The only other user has had a turn since: the longest interval is 20 minutes by default. */
 const pair: Proof = { tries: 6, forMs: 30 * 60_000 }
 const few: Proof = { tries: 2, forMs: 0 }
 
 /**
- * Whether an answer is surely about the user and not about Spotify. Words say little, they change; who else meets
- * it says much:
+ * Whether an answer is surely about the user and not about Spotify. Its words change and prove little; how other
+ * users are answered proves more:
  *
  * | others | it is the user's |
  * |---|---|
@@ -67,16 +67,15 @@ function toProof(seen: { many: boolean; others: number; working: number }): Proo
 
 const hourMs = 3_600_000
 const probeHours = [1, 1, 2, 4, 8]
-/** Probes of a user whose consent has ended, or is of unknown age, until nobody asks for them any more. */
+/** How many probes a user gets whose consent has ended or is of unknown age. */
 const lastProbe = { ended: probeHours.length, unknown: 12 }
 
 /**
- * Time until a parked user is tried again: what parked them may not have been true. After 1, 1, 2, 4 and 8 hours,
- * then once a day.
+ * Time until a parked user is tried again, because parking may have been wrong: 1, 1, 2, 4 and 8 hours, then a day.
  *
  * @param options.probes that failed since the user was parked
- * @param options.consent `ended`: no refresh token lives any more, and a few probes are enough
- * @param options.jitter 0 to 1: who was parked together is not tried together
+ * @param options.consent `ended`: the refresh token has expired, so a few probes are enough
+ * @param options.jitter 0 to 1: users who were parked together are not tried together
  * @returns milliseconds, or null for never, until they connect again or are resumed
  */
 export function toProbeDelay(options: {

@@ -4,7 +4,7 @@ import type { StoredTokens } from '../../lib/spotify/token-store.ts'
 
 type UserStatus = 'active' | 'needs_reauth' | 'forbidden' | 'paused'
 
-/** A user leased to this poller. The lease id fences every write: once the lease is lost, none has an effect. */
+/** A user leased to this poller. The lease id fences every write: after the lease is lost, no write has an effect. */
 export interface ClaimedUser {
   userId: number
   leaseId: string
@@ -50,8 +50,8 @@ interface ClaimRow {
 }
 
 /**
- * Leases the users who have waited longest. The lease is the next due time as well: what a dead poller held
- * comes up again by itself, and nothing but due users is ever at the front of the index.
+ * Leases the users who have waited longest. The end of the lease is also the next due time: users of a dead
+ * poller become due by themselves, and the front of the index holds due users only.
  *
  * @param limit most users
  */
@@ -112,7 +112,7 @@ function toClaimed(row: ClaimRow): ClaimedUser[] {
 
 type Lease = Pick<ClaimedUser, 'userId' | 'leaseId'>
 
-/** Ends leases without a poll: due again after `nextMs`. */
+/** Ends leases without recording a page; the users are due again after `nextMs`. */
 export async function giveBack(sql: Sql, leases: readonly Lease[], nextMs: number): Promise<void> {
   await sql.query(
     `update poll_state s set next_poll_at = now() + make_interval(secs => $3::float8 / 1000),
@@ -123,7 +123,7 @@ export async function giveBack(sql: Sql, leases: readonly Lease[], nextMs: numbe
   )
 }
 
-/** What a poll found out, of a user leased to this poller. */
+/** The result of a poll that returned a page. */
 export interface PolledPage extends Lease {
   nextMs: number
   digest: string
@@ -164,9 +164,9 @@ export async function recordPages(sql: Sql, pages: readonly PolledPage[]): Promi
 export interface Failure {
   /** How often in a row the user has failed in this way. */
   tries: number
-  /** Since they failed in this way first, in milliseconds. */
+  /** Milliseconds since they first failed in this way. */
   forMs: number
-  /** Some other user is failing as well. */
+  /** Another user fails too. */
   othersFail: boolean
 }
 
@@ -194,7 +194,7 @@ export async function recordFailure(sql: Sql, lease: Lease, error: string): Prom
 
 const unreadable: readonly string[] = unreadableOutcomes
 
-/** Errors that continue a row of this one: a proxy's page breaks off now here, now there. */
+/** Errors that continue a run of this one: a proxy's page is unreadable now in this way, now in another. */
 function likeOf(error: string): readonly string[] {
   return unreadable.includes(error) ? unreadable : [error]
 }
@@ -202,7 +202,7 @@ function likeOf(error: string): readonly string[] {
 /**
  * Parks a user until the next probe and ends the lease; a user who was paused or reconnected meanwhile stays so.
  *
- * @param to.probeMs null if there is no probe any more
+ * @param to.probeMs time until the next probe, or null if there is none
  */
 export async function park(
   sql: Sql,
@@ -224,7 +224,7 @@ export async function park(
   )
 }
 
-/** A parked user who can be polled again. Before {@link recordPages}: the change of status makes them due. */
+/** Unparks a user. Call it before {@link recordPages}: the change of status makes them due. */
 export async function activate(sql: Sql, lease: Lease): Promise<void> {
   await sql.query(
     `update users u set status = 'active', status_reason = null, status_changed_at = now()
@@ -234,7 +234,7 @@ export async function activate(sql: Sql, lease: Lease): Promise<void> {
   )
 }
 
-/** Milliseconds until the next user is due, or null if no user will be. */
+/** Milliseconds until the next user is due, or null if none is planned. */
 export async function readNextDue(sql: Sql): Promise<number | null> {
   const { rows } = await sql.query<{ ms: number | null }>(
     `select (extract(epoch from next_poll_at - now()) * 1000)::float8 as ms from poll_state
@@ -244,8 +244,8 @@ export async function readNextDue(sql: Sql): Promise<number | null> {
 }
 
 /**
- * Brings users nearer whose next poll was planned when the budget was far shorter than it is now: at random
- * within `withinMs`, so that they do not come all at once.
+ * Advances polls that were planned while the budget was much tighter: to a random time within `withinMs`, so
+ * that they are not due all at once.
  */
 export async function pullIn(sql: Sql, withinMs: number): Promise<void> {
   await sql.query(
@@ -257,7 +257,7 @@ export async function pullIn(sql: Sql, withinMs: number): Promise<void> {
   )
 }
 
-/** For the metrics: users due and not leased, and users polled at all. */
+/** For the metrics: users who are due and not leased, and active users. */
 export async function countUsers(sql: Sql): Promise<{ due: number; active: number }> {
   const { rows } = await sql.query<{ due: number; active: number }>(
     `select
@@ -278,7 +278,7 @@ export async function isAnyFailing(sql: Sql, error: string): Promise<boolean> {
   return rowCount === 1
 }
 
-/** Active users of whom nothing readable has come for an hour. */
+/** Active users whose answers have been unreadable for an hour. */
 export async function countUnreadable(sql: Sql): Promise<number> {
   const { rows } = await sql.query<{ count: number }>(
     `select count(*) as count from poll_state s join users u on u.id = s.user_id

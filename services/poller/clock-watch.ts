@@ -2,7 +2,7 @@ import type { Incidents } from '../../lib/spotify/incidents.ts'
 import type { PageTime } from './clock.ts'
 import { notices } from './notices.ts'
 
-/** Reports a clock that is wrong, and its end; after a start nobody knows whether there is one to end. */
+/** Raises the event about a wrong clock and resolves it. After a start it may still be open from before. */
 export function createClockWatch(incidents: Incidents): (skew: PageTime | null) => Promise<void> {
   let mayBeRaised = true
   return async (skew) => {

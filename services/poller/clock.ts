@@ -1,7 +1,7 @@
-/** Clocks that are no further apart go together. */
+/** Clocks that differ by no more than this agree. */
 export const clockToleranceMs = 5 * 60_000
 
-/** What the time of a page is, when this machine's clock and Spotify's do not go together. */
+/** The time of a page when this machine's clock and Spotify's disagree. */
 export interface PageTime {
   /** Unix time in milliseconds. */
   fetchedAt: number
@@ -11,14 +11,14 @@ export interface PageTime {
   isCorrected: boolean
 }
 
-/** Whether Spotify's clock and ours are so far apart that a third one must be asked. */
+/** Whether Spotify's clock and ours disagree, so that a third one must decide. */
 export function isSkewed(ours: number, spotify: number | null): spotify is number {
   return spotify !== null && Math.abs(ours - spotify) > clockToleranceMs
 }
 
 /**
- * Which of two clocks a page bears: Spotify's where Postgres' goes with it, else ours. A third clock decides,
- * because an answer can come late, from a cache, or from a proxy whose own clock is wrong.
+ * The clock that dates a page: Spotify's if Postgres agrees with it and not with ours, else ours. A third clock
+ * decides because an answer can come late, from a cache, or from a proxy with a wrong clock.
  */
 export function toPageTime({
   ours,

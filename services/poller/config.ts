@@ -36,7 +36,7 @@ export const settings = {
 export type PollerConfig = ConfigOf<typeof settings>
 export type PollSettings = PollerConfig['poll']
 
-/** In the worst case a poll makes three requests in a row: page, token, page again. */
+/** A poll makes up to three requests in a row (page, token, page again); the lease leaves time for one more. */
 const requestsPerLease = 4
 
 /** @throws ConfigError naming every fault */

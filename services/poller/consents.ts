@@ -37,13 +37,13 @@ interface ConsentRow {
   authorizedText: string
   /** The last warning published, or null if none. */
   days: number | null
-  /** It was published of an earlier consent. */
+  /** The warning was about an earlier consent. */
   isStale: boolean
 }
 
-/** Stands for a consent of unknown age, which nothing is equal to but another one. */
+/** Makes consents of unknown age comparable: they equal only each other. */
 const authorized = `coalesce(u.authorized_at, '-infinity')`
-/** There may be a warning to publish, or the end of one. */
+/** The user may need a warning, or the end of one. */
 const hasNews = `(${authorized} <= $1 and u.status <> 'needs_reauth' and w.days is distinct from 1)
   or w.authorized_at <> ${authorized}`
 
@@ -57,9 +57,9 @@ async function readUsersWithNews(sql: Sql, now: Date): Promise<number[]> {
 }
 
 /**
- * Publishes one event about a consent and then writes that it did, so that a crash between repeats this event and
- * swallows none. Of several pollers one is at a user. A consent that is given meanwhile makes the warning stale,
- * which the next look sees.
+ * Publishes one event about a consent and then records it: a crash in between may repeat the event but never loses
+ * it. An advisory lock keeps other pollers from the user. A consent given meanwhile makes the warning stale, which
+ * the next run notices.
  *
  * @returns whether the user may have another event
  */
@@ -85,9 +85,9 @@ async function warn(
   return false
 }
 
-/** Null if another poller is at it, or there is nothing to publish any more. */
+/** Null if another poller has the lock, or nothing is left to publish. */
 async function lockConsent(sql: Sql, userId: number, now: Date): Promise<ConsentRow | null> {
-  // No lock of a row: Kafka may be away for long, and the user's row is needed to poll and to connect.
+  // Not a row lock: publishing may take long, and polling and connecting need the user's row.
   const lock = await sql.query<{ taken: boolean }>(
     `select pg_try_advisory_xact_lock(hashtextextended('consent', $1)) as taken`,
     [userId],

@@ -1,13 +1,13 @@
 import type { OutcomeType } from '../../lib/spotify/outcome.ts'
 import { outcomeRules } from '../../lib/spotify/outcome-rules.ts'
 
-/** How the latest polls went; a user counts with the last one. */
+/** A recent poll; only the last one of a user counts. */
 export interface RecentPoll {
   userId: number
-  /** Of the monotonic clock. */
+  /** A moment of `performance.now()`. */
   at: number
   result: 'works' | 'fails' | 'refuses'
-  /** The endpoint was refused to the app, going by the words. */
+  /** By its message, the answer refuses the endpoint to the app. */
   isGated: boolean
 }
 
@@ -15,17 +15,17 @@ const massUsers = 3
 const recentMs = 10 * 60_000
 const recentPolls = 200
 
-/** The list with one more poll, without the user's earlier one and without what is too old. */
+/** Adds a poll to the list; the user's earlier one and what is too old go. */
 export function addRecent(recent: readonly RecentPoll[], poll: RecentPoll): RecentPoll[] {
   const kept = recent.filter((r) => r.userId !== poll.userId && r.at > poll.at - recentMs)
   return [...kept.slice(-(recentPolls - 1)), poll]
 }
 
 /**
- * Whether Spotify works: `failing` when it fails for several users and for more of them than it works for.
- * Refusals count only while nobody is served: one who is refused while others are served is refused for themselves.
+ * Whether Spotify works: `failing` when it fails for several users, and for more than it works for. Refusals
+ * count only while no user is served; otherwise each refusal is about its own user.
  *
- * @param underWay polls not ended yet; failures are often the quicker ones, so the others count as successes
+ * @param underWay polls not ended yet; they count as successes, because failures often end sooner
  */
 export function evaluateRecent(recent: readonly RecentPoll[], underWay: number): 'working' | 'failing' {
   const count = (result: RecentPoll['result']) => recent.filter((r) => r.result === result).length
@@ -34,7 +34,7 @@ export function evaluateRecent(recent: readonly RecentPoll[], underWay: number):
   return failed >= massUsers && failed > working ? 'failing' : 'working'
 }
 
-/** Polls that count as failures whoever else is served. */
+/** Polls without refusals: what counts even while other users are served. */
 export function failuresOf(recent: readonly RecentPoll[]): RecentPoll[] {
   return recent.filter((poll) => poll.result !== 'refuses')
 }

@@ -5,20 +5,20 @@ import { refusals } from '../../lib/spotify/outcome-rules.ts'
 import type { Evidence } from './blame.ts'
 import { isMass } from './blame.ts'
 
-/** Who else meets what a user meets, over all pollers. */
+/** How the same requests went for other users, over all pollers. */
 export type Others = Pick<Evidence, 'others' | 'failing' | 'working' | 'isMass'>
 
-/** Of a crowd it is enough to know that it is one. */
+/** Counting stops here: more would not change a decision. */
 const countUpTo = 300
 const hourMs = 3_600_000
-/** Stretches in which refused tokens are counted: five minutes, and the hour in which every token is renewed once. */
+/** Refused tokens are counted over five minutes, and over the hour in which every token is renewed once. */
 const stretchesMs = [5 * 60_000, hourMs]
 
 /**
- * Others who were polled with success since a user was refused first and are not refused themselves now, and users
- * who are refused.
+ * Counts the other users polled with success since this user's first refusal and not refused now, and all users
+ * refused within the last hour.
  *
- * @param forMs since the user was refused first
+ * @param forMs since this user's first refusal
  */
 export async function readRefusalEvidence(sql: Sql, userId: number, forMs: number): Promise<Others> {
   const { rows } = await sql.query<Omit<Others, 'isMass'>>({
@@ -38,13 +38,13 @@ export async function readRefusalEvidence(sql: Sql, userId: number, forMs: numbe
   return { ...counts, isMass: isMass(counts) }
 }
 
-/** Users whose refresh token was refused, and others whose token was renewed, within one stretch of time. */
+/** Users whose refresh token was refused, and users whose token was renewed, within one stretch of time. */
 interface RefreshCount {
   failing: number
   working: number
 }
 
-/** Others whose token was renewed since a user's was refused first, and users whose token is refused. */
+/** Counts the tokens renewed since this user's was first refused, and the users whose token is refused. */
 export async function readTokenEvidence(sql: Sql, userId: number, forMs: number): Promise<Others> {
   const [since, ...stretches] = await countRefreshes(sql, [forMs, ...stretchesMs])
   const { rows } = await sql.query<{ others: number }>(
@@ -64,7 +64,7 @@ export async function areTokensRefused(sql: Sql): Promise<boolean> {
   return (await countRefreshes(sql, stretchesMs)).some(isMass)
 }
 
-/** Consents that ended together, of users who connected together, are each one's own: they are not failing. */
+/** An ended consent is not counted as failing: users who connected together lose theirs together. */
 async function countRefreshes(sql: Sql, stretches: readonly number[]): Promise<RefreshCount[]> {
   const { rows } = await sql.query<RefreshCount>(
     `select
@@ -81,7 +81,7 @@ async function countRefreshes(sql: Sql, stretches: readonly number[]): Promise<R
   return rows
 }
 
-/** A user to try the accounts service with: active, not failing, and of the same app, or null if there is none. */
+/** An active user of the same app who does not fail, to try the accounts service with, or null if none exists. */
 export async function pickControl(sql: Sql, userId: number, clientId: string): Promise<number | null> {
   const { rows } = await sql.query<{ id: number }>(
     `select u.id from users u join poll_state s on s.user_id = u.id join spotify_tokens t on t.user_id = u.id
@@ -94,8 +94,8 @@ export async function pickControl(sql: Sql, userId: number, clientId: string): P
 }
 
 /**
- * Whether an active user who does not fail was polled with success within this time. Refusals come in a row while
- * the others are not due.
+ * Whether an active user who does not fail was polled with success within this time. The list of recent polls
+ * cannot say: refusals follow one another while the users who are served are not due.
  */
 export async function isAnybodyServed(sql: Sql, withinMs: number): Promise<boolean> {
   const { rowCount } = await sql.query(
@@ -108,10 +108,10 @@ export async function isAnybodyServed(sql: Sql, withinMs: number): Promise<boole
 }
 
 /**
- * Takes back what was done to users before it turned out to be an outage; not of those for whom it has lasted so
- * long that it is believed. By the reason `outage` the trigger on `users` keeps what is known of their failures.
+ * Unparks the users of the last hour whose refusals turned out to be an outage, except those refused long enough
+ * to be believed. With the reason `outage` the trigger on `users` keeps the record of their failures.
  *
- * @param reason that they were parked for
+ * @param reason why they were parked
  * @returns users who are active again
  */
 export async function unparkRecent(sql: Sql, reason: OutcomeType, believeAfterMs: number): Promise<number[]> {

@@ -13,7 +13,7 @@ import type { Fairness } from './plan.ts'
 import { planRetry } from './plan.ts'
 import type { PollContext, PollOutcome } from './poll-context.ts'
 
-/** Acts on an answer that is no page, by its rule; ends the lease. Nothing of it touches another user. */
+/** Acts on an answer other than a page, by its rule, and ends the lease. Only an outage changes other users. */
 export async function handleFailure(
   context: PollContext,
   user: ClaimedUser,
@@ -27,14 +27,14 @@ export async function handleFailure(
   return failForUser(context, user, failure)
 }
 
-/** Nothing is counted against the user: the lane is paused, and they are asked for again when it is not. */
+/** The lane is paused. Nothing counts against the user, who is polled again after the pause. */
 async function failForApp(context: PollContext, user: ClaimedUser, outcome: Outcome): Promise<PollOutcome> {
   if (outcome.type === 'premium_lapsed') await context.incidents.raise(notices.premiumLapsed())
   if (outcome.type === 'invalid_client') await context.incidents.raise(notices.credentials(outcome.message))
   return defer(context, user, context.settings.minIntervalMs)
 }
 
-/** An answer that parks when it is surely about the user: see {@link evaluateBlame}. */
+/** Parks the user if the answer is surely about them: see {@link evaluateBlame}. */
 async function failForUser(
   context: PollContext,
   user: ClaimedUser,
@@ -54,8 +54,8 @@ async function failForUser(
 }
 
 /**
- * Others whose tokens are renewed come seldom, once an hour: one of them is asked for at the second refusal, to
- * see whether the accounts service works.
+ * Tokens are renewed once an hour, so successes of others are rare. From the second refusal on another user's
+ * token is renewed early, to see whether the accounts service works.
  */
 async function readOthers(
   context: PollContext,
@@ -137,7 +137,7 @@ function toRetryMs(
   })
 }
 
-/** Not for longer than the longest interval: the pause may be lifted before its time. */
+/** Waits at most the longest interval: the pause may be lifted early. */
 export async function defer(context: PollContext, user: ClaimedUser, ms: number): Promise<PollOutcome> {
   await giveBack(context.postgres, [user], Math.min(ms, context.settings.maxIntervalMs))
   return 'deferred'

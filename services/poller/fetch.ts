@@ -16,22 +16,22 @@ import type { PageSummary } from './page.ts'
 import { summarise } from './page.ts'
 import { pageSize } from './plan.ts'
 
-/** A page as it came, and what the poller reads of it. Not its JSON: that is three times as large, and done with. */
+/** A page as received, and its summary. Its parsed JSON, three times as large, is not kept. */
 export interface Page extends Pick<Answer, 'body' | 'fetchedAt'> {
   status: number
-  /** This machine's clock and Spotify's are minutes apart. */
+  /** How this machine's clock and Spotify's differ, or null if they agree. */
   skew: PageTime | null
   summary: PageSummary
 }
 
-/** What came of asking Spotify for a user's page. */
+/** The result of asking Spotify for a user's page. */
 export type Fetched =
   | { type: 'page'; page: Page }
   | { type: 'failed'; outcome: Outcome }
-  /** Not asked: come back after `retryAfterMs`. */
+  /** Not asked: try again after `retryAfterMs`. */
   | { type: 'deferred'; retryAfterMs: number }
   | { type: 'no_tokens' }
-  /** The tokens were given to another app: none of its requests would be answered. */
+  /** The tokens belong to another app, so Spotify would refuse them to this one. */
   | { type: 'other_app'; clientId: string }
   | { type: 'unreadable'; message: string }
 
@@ -47,11 +47,11 @@ export interface FetchContext {
 type Access = { type: 'token'; accessToken: string; isFresh: boolean } | Exclude<Fetched, { type: 'page' }>
 
 /**
- * The last 50 plays of a user, without a cursor: late and offline plays turn up inside the window, where a
- * cursor would never show them. An access token about to expire is renewed first; one that is answered with 401
- * is renewed once, and the page asked for once more.
+ * Fetches the last 50 plays of a user, without a cursor: late and offline plays appear among older ones, where a
+ * cursor would miss them. An access token about to expire is renewed first. After a 401 it is renewed once, and the
+ * page is asked for once more.
  *
- * @param permit for the first request of the page; the caller gives it back where it was not used
+ * @param permit for the first request of the page; the caller returns it if it was not used
  */
 export async function fetchPage(
   context: FetchContext,
@@ -61,7 +61,7 @@ export async function fetchPage(
   try {
     const access = await readAccess(context, user)
     if (access.type !== 'token') return access
-    // The refresh took the lease's time: the user may be another poller's by now.
+    // A refresh may have used up the lease: another poller may have the user by now.
     if (signal.aborted) return { type: 'deferred', retryAfterMs: 0 }
     const first = await askPage(context, { accessToken: access.accessToken, permit, signal })
     const isRejected = first.type === 'answered' && first.answer.outcome.type === 'unauthorized'

@@ -2,12 +2,12 @@ import { metrics } from '../../lib/metrics.ts'
 import type { Sql } from '../../lib/postgres.ts'
 import { safePollIntervalMs } from '../../lib/spotify/budget-plan.ts'
 
-/** Seconds without a successful poll that are counted: the middle one is the longest that can lose no play. */
+/** Ages in seconds beyond which users count as unpolled; the middle one is the longest that can lose no play. */
 const thresholds = [300, safePollIntervalMs / 1000, 7_200] as const
 
 /**
- * Shows how many users there are and how long it is that they were polled with success: of all users, whoever
- * polls them. Who was never polled counts from their consent.
+ * Sets the metrics of users and of the time since their last successful poll, over all pollers. A user who was
+ * never polled counts from their consent.
  */
 export async function showFreshness(sql: Sql): Promise<void> {
   const [users, ages] = await Promise.all([readUsers(sql), readAges(sql)])
@@ -19,7 +19,7 @@ export async function showFreshness(sql: Sql): Promise<void> {
   }
 }
 
-/** Shows nothing any more: another poller does. */
+/** Clears these metrics, because another poller shows them. */
 export function hideFreshness(): void {
   metrics.users.reset()
   metrics.usersUnpolled.reset()

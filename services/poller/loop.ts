@@ -17,23 +17,23 @@ import { Strain } from './strain.ts'
 export interface PollLoopOptions {
   context: PollContext
   appState: AppState
-  /** Called with a fault of the loop itself: it has ended. */
+  /** Called with a fault that ended the loop itself. */
   fail: (error: unknown) => void
 }
 
-/** What a poll is paid with, and by what its next one is planned. */
+/** The permit of a poll, and what its next poll is planned with. */
 interface Paid {
   permit: Permit
   fairness: Fairness
 }
 
-/** A pass takes milliseconds; one that takes as long as this hangs. */
+/** A pass takes milliseconds; after this time it hangs. */
 const stuckAfterMs = 180_000
-/** A user who is due, but locked or leased by another poller, is free in a moment. */
+/** When a user is due but locked by another poller, the loop checks again after this time. */
 const contendedMs = 50
 /** While more users are due than can be polled, this share of the slots must be free before users are claimed. */
 const claimShare = 0.25
-/** Until a user is tried again whose poll met a fault of this program. */
+/** How long a user waits after a poll that failed by a bug of this program. */
 const bugRetryMs = 10 * 60_000
 
 /**
@@ -41,13 +41,13 @@ const bugRetryMs = 10 * 60_000
  * sleeps until the next one is due. Users are claimed only when they can be polled at once, so a lease never
  * runs while a user waits.
  *
- * | state | is left |
+ * | state | ends |
  * |---|---|
- * | polling: all slots are open | when Kafka or Postgres fail, or Spotify pauses |
- * | strained: nothing is tried until the wait is over, then one user at a time | by the first success ({@link Strain}) |
- * | paused: the lane of polls waits, or the budget is spent | when the pause is over, into probing |
- * | probing: one user at a time, as the lane has `strikes` | by the first success |
- * | stopping: nobody is claimed; polls under way end | with the last poll |
+ * | polling: all slots are open | when Kafka or Postgres fail, Spotify pauses, or the budget is spent |
+ * | strained: no polls until the wait is over, then one user at a time | at the first success ({@link Strain}) |
+ * | paused: the polling lane waits, or the budget is spent | with the pause; strikes lead to probing |
+ * | probing: one user at a time while the lane has `strikes` | at the first success |
+ * | stopping: no user is claimed; polls under way end | with the last poll |
  */
 export class PollLoop implements Resource {
   readonly #context: PollContext
@@ -103,7 +103,7 @@ export class PollLoop implements Resource {
   /** @returns milliseconds until there may be something to do */
   async #pass(): Promise<number> {
     const { gateway, settings } = this.#context
-    // Polls that end wake the loop, and must not cut this short.
+    // Polls that end wake the loop; that must not shorten this wait.
     if (this.#strain.leftMs > 0) return this.#strain.leftMs
     const state = await gateway.read()
     await this.#appState.upkeep(state)
@@ -146,7 +146,7 @@ export class PollLoop implements Resource {
       .catch((err) => log.error({ err, userId: user.userId }, 'poll_broken'))
       .finally(() => {
         this.#polls.delete(polling)
-        // In a backlog users are claimed by the batch; a slot that stays free is found within `idleMs`.
+        // In a backlog users are claimed in batches; a smaller number of free slots waits at most `idleMs`.
         const free = settings.concurrency - this.#polls.size
         const isRoom = free >= settings.concurrency * claimShare || this.#polls.size === 0
         if (!this.#hasBacklog || isRoom) this.#sleeper.wake()
@@ -159,7 +159,7 @@ export class PollLoop implements Resource {
       const { outcome, answer } = await pollUser(this.#context, user, paid)
       metrics.polls.inc({ outcome })
       this.#strain.worked('poll')
-      // A parked user was found to be refused: their probe says nothing about the others.
+      // Spotify is known to refuse a parked user, so their probe says nothing about the others.
       if (answer && user.status === 'active') {
         await this.#appState.note(user.userId, answer, this.#polls.size - 1)
       }
@@ -176,7 +176,7 @@ export class PollLoop implements Resource {
       await giveBack(postgres, [user], this.#strain.waitMs).catch(() => undefined)
       return
     }
-    // One user's fault must not stop the others: it is logged, and the user tried again later.
+    // A bug that one user's answer triggers must not stop the others: log it, and try the user again later.
     log.error({ err, userId: user.userId }, 'poll_broken')
     metrics.polls.inc({ outcome: 'broken' })
     await recordFailure(postgres, user, 'internal').catch(() => undefined)

@@ -2,18 +2,18 @@ import type { Notice } from '../../lib/events.ts'
 import type { OutcomeType } from '../../lib/spotify/outcome.ts'
 import type { ClaimedUser } from './claims.ts'
 
-/** What a user is parked for: an answer, or a token that is not there; with Spotify's own words. */
+/** Why a user is parked: an answer with Spotify's words, or a missing token. */
 export interface ParkReason {
   reason: OutcomeType | 'no_tokens'
   words: string
 }
 
-/** The words of every event that the poller tells. */
+/** What names a user in an event. */
 type UserWords = Pick<ClaimedUser, 'userId' | 'displayName' | 'spotifyId'>
 
 const app = 'app'
 const weekMs = 7 * 86_400_000
-/** Subject of outages of the accounts service, apart from those of the API. */
+/** Subject of events about the accounts service, apart from those about the API. */
 export const accountsSubject = 'accounts'
 
 const nameOf = (user: UserWords) => `User ${user.userId} (${user.displayName ?? user.spotifyId})`
@@ -151,7 +151,7 @@ export const notices = {
   }),
 }
 
-/** @param endsAt null if nobody knows when the user agreed */
+/** @param endsAt null if the time of the consent is not known */
 function consentWords(user: UserWords, endsAt: Date | null, now: Date): string {
   if (endsAt === null) return `The consent of ${nameOf(user)} is of unknown age and may end any day`
   const ends = endsAt > now ? 'ends' : 'ended'

@@ -18,9 +18,9 @@ interface Waiting {
 const mostAtOnce = 100
 
 /**
- * Records pages one statement at a time: what comes while one is under way goes with the next, so a poller in a
- * hurry commits once for many users and one at leisure does not wait. A statement that fails fails for all its
- * pages, and moves the state of none.
+ * Records pages, one statement at a time. Pages that arrive during a statement share the next one, so a busy poller
+ * commits once for many users and an idle one does not wait. A failed statement fails for all its pages and changes
+ * the state of none.
  */
 export function createPageRecorder(sql: Sql): RecordPage {
   let waiting: Waiting[] = []

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto'
 
-/** What the poller needs to know of a page; everything else is the loader's. */
+/** What the poller reads from a page; the loader reads the rest. */
 export interface PageSummary {
-  /** Equal for two pages of the same plays, in any order and whatever else of them changed. */
+  /** Equal for two pages with the same plays, in any order, even if other fields differ. */
   digest: string
   /** Items of the page, or null if the JSON is not a page. It is published all the same: only the loader parses. */
   count: number | null
-  /** Unix times in milliseconds of the plays that tell one, newest first; those in the future are left out. */
+  /** When the plays ended, where they say so: Unix ms, newest first, without those in the future. */
   playedAt: number[]
 }
 
-/** Clocks differ a little; a play later than this beyond now tells nothing about when somebody listened. */
+/** Clocks differ a little. A play further in the future than this says nothing about when the user listened. */
 const futureToleranceMs = 5 * 60_000
 
 /**
@@ -31,7 +31,7 @@ export function summarise(json: unknown, now: number): PageSummary {
   return { digest: sha256(items.map(playKey).sort()), count: items.length, playedAt }
 }
 
-/** Time and track where the item tells them, else all of it. */
+/** Time and track of the item, or the whole item if it has no time. */
 function playKey(item: unknown): string {
   if (!isObject(item) || typeof item.played_at !== 'string') return `item ${JSON.stringify(item)}`
   const track = isObject(item.track) ? (item.track.id ?? item.track.uri ?? null) : null

@@ -7,7 +7,7 @@ export interface Bounds {
   maxIntervalMs: number
 }
 
-/** What is left of the request budget, and for how many. */
+/** What is left of the request budget, and how many users share it. */
 export interface Fairness {
   activeUsers: number
   /** Until the budget's window ends. */
@@ -16,20 +16,20 @@ export interface Fairness {
   left: number
 }
 
-/** Plays that Spotify shows at the most. */
+/** The most plays that Spotify shows. */
 export const pageSize = 50
-/** While nothing is played the interval is this share of the silence so far. */
+/** The interval is this share of the time since the newest play. */
 const idleShare = 0.25
-/** Only half of the time in which 50 plays could pass may go by: the next stretch may be faster. */
+/** The interval is at most half the time of 50 plays at the known pace: the next plays may be faster. */
 const safetyShare = 0.5
-/** Plays in a row from which the pace is taken: fewer say little. */
+/** Plays in a row that a pace is measured over: fewer say little. */
 const paceRun = 10
 const afterFailures = { firstMs: 15_000, longestMs: Number.POSITIVE_INFINITY }
 
 /**
- * Time until a user's next poll after a page: a quarter of the silence since their newest play, so short while
- * they listen and long while they do not; never beyond {@link safeBound}; stretched to the fair share when the
- * request budget is short.
+ * Time until a user's next poll after a page: a quarter of the time since their newest play, so short while they
+ * listen and long while they do not, but at most {@link safeBound}. A short request budget stretches it to the
+ * fair share.
  *
  * @param options.playedAt of the page, newest first, Unix ms
  * @param options.previousNewest newest play of the page before, or null if none is known
@@ -54,8 +54,8 @@ export function planNext(options: {
 }
 
 /**
- * The longest interval in which 50 plays cannot pass, going by the fastest run of plays in the page; where the
- * page shows no run, by the fastest that counts at all (30 seconds a play).
+ * The longest interval in which 50 plays cannot pass, by the fastest run of plays in the page. Without a run, by the
+ * fastest pace that counts at all (30 seconds a play).
  */
 export function safeBound(playedAt: readonly number[], bounds: Bounds): number {
   let fastestMs = safePollIntervalMs / (pageSize * safetyShare)
@@ -72,12 +72,12 @@ export function safeBound(playedAt: readonly number[], bounds: Bounds): number {
 const atOnceMs = 1_000
 
 /**
- * Time until the next try after failures in a row: 15 s, doubled each time, within the bounds. The first one is
- * tried again at once, before the budget's fair share applies: most are a single bad answer, and the next turn may be
- * hours away. Not while others fail as well: then it is an outage, which a second request does not end.
+ * Time until the next try after failures in a row: 15 s, doubled each time, within the bounds. After the first
+ * failure it is a second, without the fair share: most failures are a single bad answer, and the next turn may be
+ * hours away. If others fail too, it is probably an outage, which a quick retry does not end.
  *
  * @param options.failures this one included
- * @param options.othersFail some other user is failing as well
+ * @param options.othersFail another user fails too
  */
 export function planRetry(options: {
   bounds: Bounds
@@ -92,21 +92,21 @@ export function planRetry(options: {
   return stretch(clamp(wanted, bounds.minIntervalMs, bounds.maxIntervalMs), options.fairness)
 }
 
-/** The longest that anybody may have to wait now. */
+/** The longest interval that a user may get now. */
 export function longestInterval(fairness: Fairness, bounds: Bounds): number {
   return Math.max(bounds.maxIntervalMs, fairInterval(fairness))
 }
 
-/** In the last tenth of a window a few requests more or less are left by chance. */
+/** In the last tenth of a window the requests left vary too much by chance. */
 const tellingShare = 0.1
-/** Between the two nothing changes: a day has its ups and downs. */
+/** Between these two shares the answer stays as it was. */
 const shortFrom = 1.2
 const enoughFrom = 0.9
 
 /**
  * Whether the budget is too small to poll every user as often as is safe.
  *
- * @param wasShort that was the answer before: it stays so for a while
+ * @param wasShort the answer before: between the thresholds it stays
  * @returns null at the end of a window, when what is left says nothing
  */
 export function isBudgetShort(
@@ -118,7 +118,7 @@ export function isBudgetShort(
   return fairness.activeUsers > 0 && fairInterval(fairness) > limit
 }
 
-/** A full page without a single known play: plays may have been lost before it, more may be soon. */
+/** Whether a full page shows no known play: plays may have been lost before it, and more may be lost soon. */
 function allIsNew(playedAt: readonly number[], previousNewest: number | null): boolean {
   const oldest = playedAt.at(-1)
   return (
@@ -126,7 +126,7 @@ function allIsNew(playedAt: readonly number[], previousNewest: number | null): b
   )
 }
 
-/** Everyone waits for the same share: it is never the quick ones who eat up what the others need. */
+/** No user gets more than the fair share, so frequent polls of some cannot use up the budget of others. */
 function stretch(intervalMs: number, fairness: Fairness): number {
   return Math.max(intervalMs, fairInterval(fairness))
 }

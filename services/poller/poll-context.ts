@@ -19,7 +19,7 @@ export interface PollContext extends FetchContext {
   noteClock: (skew: PageTime | null) => Promise<void>
   publishPage: (userId: number, response: SpotifyResponse) => Promise<void>
   publishNotice: (notice: Notice) => Promise<void>
-  /** Learns what fails and what works. */
+  /** Counts what fails and what works. */
   outages: Pick<Outages, 'failed' | 'worked'>
   log: Logger
 }

@@ -14,21 +14,21 @@ import type { Fairness } from './plan.ts'
 import { planNext } from './plan.ts'
 import type { PollContext, PollOutcome } from './poll-context.ts'
 
-/** How a poll counts, and how Spotify answered, or null if it was not asked. */
+/** The outcome of a poll, and Spotify's answer, or null if it was not asked. */
 export interface Polled {
   outcome: PollOutcome
   answer: OutcomeType | null
 }
 
-/** Of the lease: no request to Spotify goes on when the user may already be somebody else's. */
+/** Share of the lease after which requests are aborted, before another poller may claim the user. */
 const deadlineShare = 0.8
 
 /**
- * Polls one leased user. The order is what makes a kill harmless at any point: the page is in the topic before
- * the state says so. Killed before, the user is polled again when the lease ends; killed between, the same page
- * is published twice, and its plays are duplicates for the loader.
+ * Polls one leased user. The page is published before the state is written, so a kill is harmless at any point.
+ * Before the publish, the user is polled again when the lease ends; between the two, the same page is published
+ * twice, and the loader finds duplicates.
  *
- * @throws when Kafka, Postgres or anything else is away; the user's state has not moved then
+ * @throws when Kafka, Postgres or anything else is away; a page that is not in the topic is never recorded
  */
 export async function pollUser(
   context: PollContext,

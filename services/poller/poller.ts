@@ -53,7 +53,7 @@ export async function startPoller(service: ServiceContext<PollerConfig>): Promis
   const reader = await scope.use(openLogReader({ config: config.kafka, log, name }), 'log reader')
   await scope.use(watchTopic({ postgres, topic: recentlyPlayed.name, reader, log }), 'topic')
   await scope.use(watchConsents({ postgres, publish: kafka.publishNotices, log }), 'consents')
-  // Opened last, so closed first: after the stop signal nobody is claimed any more.
+  // Opened last, so closed first: after the stop signal no user is claimed.
   const loop = await scope.use(new PollLoop({ context, appState, fail }), 'polls')
   health.register(name, () => loop.report())
 }

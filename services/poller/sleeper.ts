@@ -1,6 +1,6 @@
 /** A sleep that can be cut short. */
 export interface Sleeper {
-  /** Resolves after `ms`, or at the next {@link wake}; at once when one came since the last sleep. */
+  /** Resolves after `ms` or at the next {@link wake}; at once if there was one since the last sleep. */
   sleep(ms: number): Promise<void>
   wake(): void
 }

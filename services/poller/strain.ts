@@ -3,12 +3,12 @@ import type { Outages } from '../../lib/outages.ts'
 
 const waiter = { name: 'poller', place: null }
 const firstMs = 1_000
-/** A pass that fails has cost nothing; a page that cannot be published has cost a request of the budget. */
+/** A failed pass costs nothing; a page that cannot be published has cost a request of the budget. */
 const longestMs = { pass: 30_000, poll: 300_000 }
 
 type Cause = keyof typeof longestMs
 
-/** How long polling waits while Kafka or Postgres are away: twice as long after each failure, until something works. */
+/** The backoff of polling while Kafka or Postgres are away: doubled by each failure, reset by a success. */
 export class Strain {
   readonly #outages: Pick<Outages, 'failed' | 'worked'>
   readonly #log: Logger
@@ -21,7 +21,7 @@ export class Strain {
     this.#log = log
   }
 
-  /** The wait that the last failure led to; 0 when all works. */
+  /** The wait after the last failure, or 0 when all works. */
   get waitMs(): number {
     return this.#waitMs
   }
@@ -31,7 +31,7 @@ export class Strain {
     return Math.max(this.#until - performance.now(), 0)
   }
 
-  /** Polls under way fail together: that counts once. */
+  /** Polls under way fail together, so failures during a wait do not extend it. */
   failed(err: unknown, cause: Cause): void {
     this.#outages.failed(waiter, err)
     if (this.leftMs > 0) return

@@ -15,16 +15,16 @@ export interface TopicWatchOptions {
 }
 
 /**
- * Forgets which pages were published when their topic is another one under the same name: its log was lost, or it
- * was made again. Otherwise a page that was only in the lost one would not be published again before the user's
- * next play. Looks at the start and every half minute; of several pollers one does it.
+ * Forgets which pages were published when the topic was recreated (its id has changed). Otherwise a page that only
+ * the lost log held would not be published again before the user's next play. Checks at the start and every half
+ * minute; with several pollers, one of them forgets.
  */
 export function watchTopic(options: TopicWatchOptions): Resource {
   const { topic, reader, postgres, log } = options
 
   async function work(): Promise<void> {
     const topicId = (await reader.readTopicIds([topic])).get(topic)
-    // A topic that is not there, or a broker that says no ids: nothing is known.
+    // The topic does not exist, or the broker reports no ids.
     if (topicId === undefined) return
     const users = await forgetPages(postgres, { topic, topicId })
     if (users > 0) log.warn({ topic, topicId, users }, 'published_pages_forgotten')
@@ -33,8 +33,8 @@ export function watchTopic(options: TopicWatchOptions): Resource {
 }
 
 /**
- * Takes note of a topic's id. Where another one was known, the digests go, and with them the leases: a poll under
- * way compares with the old digest, and would write it again. Who was leased is due at once.
+ * Stores a topic's id. If another one was stored, digests and leases go: a poll under way compares with the old
+ * digest and would store it again. Users who were leased are due at once.
  *
  * @returns users whose page is published again at their next poll
  */

@@ -1,7 +1,7 @@
 import type { Sql } from '../../lib/postgres.ts'
 import { readActiveUsers } from '../../lib/spotify/budget-store.ts'
 
-/** What needs a look at all users is done by one poller; the others read what it found. */
+/** One poller leads: it does what reads all users, and the others read its results. */
 export interface UpkeepLead {
   /**
    * Takes the lead, or keeps it.
@@ -9,7 +9,7 @@ export interface UpkeepLead {
    * @returns whether this poller has it
    */
   hold(): Promise<boolean>
-  /** Users who are polled, as the leading poller counted them last. */
+  /** Active users, as the leading poller counted them last. */
   readActiveUsers(): Promise<number>
   /** Shares a count with the others. */
   shareActiveUsers(count: number): Promise<void>
@@ -17,7 +17,7 @@ export interface UpkeepLead {
   release(): Promise<void>
 }
 
-/** @param forMs for how long a poller that is gone keeps the lead */
+/** @param forMs how long a dead poller keeps the lead */
 export function openUpkeepLead(sql: Sql, forMs: number): UpkeepLead {
   const holder = crypto.randomUUID()
   return {

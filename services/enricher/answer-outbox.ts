@@ -13,7 +13,7 @@ export interface AnswerOutboxOptions {
   log: Logger
 }
 
-/** The answers to one request, until they are in the topic; only then do their tickets end. */
+/** Holds the answers to one request until they are in the topic; only then do their tickets end. */
 export class AnswerOutbox {
   readonly #o: AnswerOutboxOptions
   #waiting: { tickets: Ticket[]; entities: PublishedEntity[] } | null = null
@@ -26,7 +26,7 @@ export class AnswerOutbox {
     return this.#waiting === null
   }
 
-  /** Takes the answers; tickets without one come again in a smaller batch. */
+  /** Adds the answers; tickets without one are asked for again in a smaller batch. */
   add(answers: ReadonlyMap<string, EntityAnswer>, tickets: readonly Ticket[]): void {
     const answered = tickets.filter((t) => answers.has(t.wanted.id))
     this.#o.ends.askInSmaller(tickets.filter((t) => !answers.has(t.wanted.id)))
@@ -38,7 +38,7 @@ export class AnswerOutbox {
     this.#waiting = { tickets: answered, entities }
   }
 
-  /** @throws while Kafka does not take them: they are kept, and may be published again */
+  /** @throws when Kafka is away: the answers are kept, and may be published twice */
   async publish(): Promise<void> {
     if (!this.#waiting) return
     const { ends } = this.#o
@@ -55,7 +55,7 @@ export class AnswerOutbox {
     ends.end(byResult.get('failed') ?? [], 'failed', { reason: 'lookup_failed', message })
   }
 
-  /** @returns ids whose answer Kafka refuses for good; they must not hold up the others */
+  /** @returns ids whose answers Kafka will never accept; they must not hold up the others */
   async #publishAll(entities: readonly PublishedEntity[]): Promise<Set<string>> {
     const { publish, log } = this.#o
     try {

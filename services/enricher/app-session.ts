@@ -6,7 +6,7 @@ import type { Looked } from './lookup.ts'
 
 export type Session = { type: 'session'; accessToken: string } | Extract<Looked, { type: 'paused' }>
 
-/** The app's login at Spotify: tells when its credentials are refused, and when they are accepted again. */
+/** The app's login at Spotify. It publishes when its credentials are refused and when they are accepted again. */
 export interface AppSession {
   get(): Promise<Session>
   /** Forgets a token that was answered with 401. */
@@ -50,7 +50,7 @@ export function openAppSession(options: { token: AppToken; incidents: Incidents 
             'Spotify refuses the client id or secret: check SPOTIFY_CLIENT_ID and SPOTIFY_CLIENT_SECRET.',
         })
       }
-      // A pause that the answer led to is stored: the next call is refused for as long.
+      // If the answer led to a longer pause, that is stored, and the next call waits for it.
       const forMs = isOutage(outcome) ? outageMs : refusedMs
       return { type: 'paused', reason: `no app token: ${describeOutcome(outcome)}`, forMs }
     },

@@ -2,17 +2,17 @@ import type { Sql } from '../../lib/postgres.ts'
 import type { Capability, Refused } from './route.ts'
 import { capabilities } from './route.ts'
 
-/** What Spotify refuses to this app: detected once, shared by all processes, tried again after a time. */
+/** The endpoints that Spotify refuses to this app: shared by all processes, and tried again after a time. */
 export interface CapabilityStore {
-  /** What is refused at present; from memory for up to half a minute. */
+  /** What is refused now; may be half a minute old. */
   refused(): Promise<Refused>
-  /** Remembers what an answer has shown. */
+  /** Stores what an answer has shown. */
   remember(capability: Capability, allowed: boolean): Promise<void>
 }
 
 const knownForMs = 30_000
 
-/** @param options.probeAgainMs a refusal older than this is none */
+/** @param options.probeAgainMs a refusal older than this does not count */
 export function openCapabilityStore(options: {
   sql: Sql
   clientId: string

@@ -4,7 +4,7 @@ import type { CapabilityStore } from './capability-store.ts'
 import type { Capability, Refused } from './route.ts'
 import { capabilities, endpoints } from './route.ts'
 
-/** What Spotify refuses to this app, and an event when that changes. */
+/** Stores what Spotify refuses to this app, and publishes changes. */
 export interface CapabilityWatch {
   refused(): Promise<Refused>
   refuse(capability: Capability): Promise<void>

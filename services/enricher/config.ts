@@ -17,9 +17,9 @@ export const settings = {
   ),
   /** How long a request waits for others to share a batch with. */
   lingerMs: seconds('ENRICH_LINGER_SECONDS', 2, { min: 0, max: 60 }),
-  /** Until an id that failed again and again is asked for once more; doubled from there, up to a day. */
+  /** The first wait of a deferred lookup; doubled after each failure, up to a day. */
   deferMs: seconds('ENRICH_DEFER_SECONDS', 600, { max: 86_400 }),
-  /** What Spotify refused to this app is tried again after this time. */
+  /** An endpoint that Spotify refused to this app is tried again after this time. */
   probeAgainMs: setting(
     'ENRICH_PROBE_AGAIN_HOURS',
     wholeNumber(1)

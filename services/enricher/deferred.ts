@@ -5,19 +5,19 @@ import { metadataKey } from '../../lib/topology.ts'
 import type { Ticket } from './ticket.ts'
 import { deferralMs, toDeferredTicket } from './ticket.ts'
 
-/** Lookups that failed again and again, kept in Postgres until they are due. */
+/** Lookups that failed repeatedly, kept in Postgres until they are due. */
 export interface DeferredLookups {
-  /** Remembers them; their requests need not be kept then. */
+  /** Stores the lookups, so that their records can be settled. */
   defer(tickets: readonly Ticket[]): Promise<void>
-  /** Takes what is due, for a quarter of an hour. */
+  /** Takes lookups that are due; those not deferred or forgotten within 15 minutes are due again. */
   takeDue(limit: number): Promise<Ticket[]>
-  /** They have ended. */
+  /** Deletes lookups that have ended. */
   forget(tickets: readonly Ticket[]): Promise<void>
 }
 
 const takenForMs = 15 * 60_000
 
-/** @param minMs until a deferred lookup is due for the first time; see {@link deferralMs} */
+/** @param minMs the first wait of a deferred lookup; see {@link deferralMs} */
 export function openDeferredLookups(sql: Sql, minMs: number): DeferredLookups {
   return {
     async defer(tickets) {

@@ -30,7 +30,7 @@ interface World {
   failures: unknown[]
 }
 
-/** A worker whose source is a function: which ids are asked, and what comes of it. */
+/** A worker whose source is a function. Shows which ids are asked for and how their tickets end. */
 function open(
   look: (ids: readonly string[]) => Looked,
   publish: (entities: readonly PublishedEntity[]) => void = () => undefined,

@@ -27,7 +27,7 @@ export interface LookupWorkerOptions {
   lingerMs: number
   readStoredAnswers: (kind: MetadataKind, wanted: readonly Wanted[]) => Promise<Set<string>>
   publish: (entities: readonly PublishedEntity[]) => Promise<void>
-  /** Learns what fails and what works. */
+  /** Counts what fails and what works. */
   outages: Pick<Outages, 'failed' | 'worked'>
   health: Health
   log: Logger
@@ -41,21 +41,20 @@ interface Asked {
 }
 
 const idleMs = 5_000
-/** A pause is looked at again in this time, in case somebody has lifted it. */
+/** A pause is checked again after this time, because an operator may have lifted it. */
 const pauseLookMs = 600_000
-/** Each attempt at a source that is away costs a request of the budget; one at our own servers costs nothing. */
+/** An attempt at a source that is away costs a request of the budget; one at our own servers costs nothing. */
 const sourceBackoffMaxMs = 300_000
 const serverBackoffMaxMs = 15_000
 const stuckAfterMs = 300_000
-/** One request in ten is for what failed before. */
+/** One request in this many is for tickets that failed before. */
 const failedEvery = 10
 
 /**
  * Works through the pool for one source, one request at a time, until it is closed.
  *
- * Order of steps: an answer is published before its tickets are done, and a partition's offset moves only past
- * done tickets. Answers that Kafka does not take are kept and published again before anything else is asked, so
- * no request is spent twice.
+ * An answer is published before its tickets are done, and a partition's offset moves only past done tickets.
+ * Answers that could not be published are kept and published before the next request, so no request is spent twice.
  */
 export function openLookupWorker(options: LookupWorkerOptions): Resource {
   const { source, pool, health, log, fail } = options
@@ -67,7 +66,7 @@ export function openLookupWorker(options: LookupWorkerOptions): Resource {
       const seen = pool.version
       const withinMs = await worker.step()
       if (withinMs === 0) continue
-      // A pause is not shortened by what arrives meanwhile.
+      // New tickets do not end a pause.
       if (worker.isBlocked) await pause(withinMs, stop.signal)
       else await pool.waitForChange(seen, { withinMs, signal: stop.signal })
     }
@@ -124,7 +123,7 @@ class LookupWorker {
     return { alive: true, ready: this.#failuresInRow < 3, detail }
   }
 
-  /** Does one thing. @returns milliseconds until there may be something to do; 0: at once */
+  /** Publishes answers that wait, or asks once. @returns milliseconds until there may be more to do */
   async step(): Promise<number> {
     const leftMs = this.#blockedUntil - performance.now()
     if (leftMs > 0) return leftMs
@@ -174,7 +173,7 @@ class LookupWorker {
     return 0
   }
 
-  /** Null if the lookup met a bug, which these ids bring about. */
+  /** Null if these ids triggered a bug in the lookup. */
   async #look(kind: MetadataKind, ids: readonly string[]): Promise<Looked | null> {
     const { source, lookup, log } = this.#o
     try {
@@ -186,7 +185,7 @@ class LookupWorker {
     }
   }
 
-  /** The tickets whose answer is not stored yet; the others end. */
+  /** Ends the tickets whose answer is stored already. @returns the others */
   async #withoutStored(kind: MetadataKind, tickets: readonly Ticket[]): Promise<Ticket[]> {
     const wanted = tickets.map((t) => t.wanted)
     const stored = await this.#o.readStoredAnswers(kind, wanted)

@@ -16,7 +16,7 @@ import { openReload } from './reload.ts'
 import { openSpotifyLookup } from './spotify-lookup.ts'
 import { readStoredAnswers } from './stored-answers.ts'
 
-/** Starts a worker for each source of metadata; they end before what they use is closed. */
+/** Starts a worker for each source of metadata; the workers close before what they use. */
 export async function openLookupWorkers(
   options: Pick<LookupWorkerOptions, 'pool' | 'publish' | 'outages' | 'health' | 'log' | 'fail'> & {
     config: EnricherConfig

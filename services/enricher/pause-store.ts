@@ -2,13 +2,13 @@ import type { Sql } from '../../lib/postgres.ts'
 
 /** The stored pause of a source that has no budget; measured by the database's clock. */
 export interface PauseStore {
-  /** Milliseconds that the pause still lasts; 0: none. */
+  /** Milliseconds left of the pause, or 0 without one. */
   pausedForMs(): Promise<number>
-  /** Stores a pause; one that lasts longer already stays. */
+  /** Stores a pause; never shortens one. */
   pause(ms: number, reason: string): Promise<void>
 }
 
-/** @param lane row of `api_pauses` with this lane and no client id: the source knows none */
+/** @param lane names the row of `api_pauses`; it has no client id, because the source knows no clients */
 export function openPauseStore(sql: Sql, lane: string): PauseStore {
   return {
     async pausedForMs() {

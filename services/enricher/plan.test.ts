@@ -163,7 +163,7 @@ test('one artist that always fails holds up none of a hundred tracks, and leaves
       continue
     }
     blame += 1
-    // At first nobody else is waited for: the tracks come before it is asked again.
+    // The other tickets are all answered before this one is asked for a second time.
     if (blame === 2) expect(open.size).toBe(1)
     if (countFailure(bad, { successes, works: true }) || afterFailure(bad) === 'defer') open.delete(bad)
     else bad.notBefore = now + retryMs(bad.attempts)

@@ -6,7 +6,7 @@ import type { Ticket } from './ticket.ts'
 export type Plan =
   /** Tickets of one kind, for one request; several tickets may be for the same id. */
   | { type: 'ask'; kind: MetadataKind; tickets: Ticket[] }
-  /** Nothing is ready; the first will be after this time, or null if nothing waits. */
+  /** Nothing is ready; `forMs` is the time until the first batch is, or null if nothing waits. */
   | { type: 'wait'; forMs: number | null }
 
 export interface PlanOptions {
@@ -16,25 +16,25 @@ export interface PlanOptions {
   lingerMs: number
   /** A moment of `performance.now()`. */
   now: number
-  /** What failed goes first this once, so that a long queue of what did not cannot hold it up for days. */
+  /** Tickets that failed go first this once, so that a long queue of new ones does not hold them up for days. */
   failedFirst?: boolean
 }
 
 /**
- * How much smaller a batch is that has failed before: it may hold an id that spoils it, and the others are to
- * get through. An outage costs a few requests more by this, and no more than the tickets that met it.
+ * Divides the size of a batch, by the attempts of its tickets: one of its ids may fail the whole batch, and the
+ * others must get through. An outage costs a few more requests by this, for the tickets that failed in it only.
  */
 const shrink = [1, 1, 4] as const
 
-/** So many attempts make a ticket one of a smaller batch. */
+/** From this many attempts on a ticket goes into a smaller batch. */
 export const smallerFrom = 2
 
 /**
- * Chooses what a source is asked next, over all kinds: what has failed least often, so that one bad id holds up nobody.
- * A batch is asked when it is full or its oldest ticket has waited long enough; a ticket that failed, when its time
- * has come.
+ * Chooses the next request to a source, over all kinds: the tickets that failed least often, so that one bad id does
+ * not hold up the others. A batch is ready when it is full or its oldest ticket has waited for `lingerMs`; tickets
+ * that failed, when their `notBefore` has passed.
  *
- * @param tickets the oldest first; thousands, so each is looked at a few times and never sorted
+ * @param tickets the oldest first; there may be thousands, so they are not sorted
  */
 export function planBatch(tickets: Iterable<Ticket>, options: PlanOptions): Plan {
   const { source, provider, refused, failedFirst } = options
@@ -76,7 +76,7 @@ function isBefore(attempts: number, than: number, failedFirst = false): boolean 
   return failedFirst ? attempts > than : attempts < than
 }
 
-/** Tickets that nobody will answer. */
+/** Tickets that no source answers. */
 export function unanswerable(
   tickets: Iterable<Ticket>,
   options: { provider: FeaturesProvider; refused: Refused },
@@ -89,7 +89,7 @@ function sizeFor(ticket: Ticket, most: number): number {
   return Math.max(1, Math.floor(most / (shrink[ticket.attempts] ?? most)))
 }
 
-/** The first tickets that are for at most `max` different ids; every ticket of an id that is taken. */
+/** The tickets of the first `max` different ids. */
 function takeIds(tickets: readonly Ticket[], max: number): Ticket[] {
   const ids = new Set<string>()
   for (const { wanted } of tickets) {

@@ -1,7 +1,7 @@
 import { metrics } from '../../lib/metrics.ts'
 import type { Ticket } from './ticket.ts'
 
-/** All requests in hand of this process, from every partition, so that they can share batches. */
+/** The open tickets of all partitions of this process, so that they can share batches. */
 export class TicketPool {
   readonly #tickets = new Set<Ticket>()
   readonly #waiting = new Set<() => void>()
@@ -16,7 +16,7 @@ export class TicketPool {
     this.#notify()
   }
 
-  /** Ends tickets, in place. */
+  /** Marks tickets as done and removes them. */
   finish(tickets: readonly Ticket[], deadLetter: Ticket['deadLetter'] = null): void {
     for (const ticket of tickets) {
       ticket.state = 'done'
@@ -26,18 +26,18 @@ export class TicketPool {
     this.#notify()
   }
 
-  /** Takes back what is open: the partition was lost, its next owner asks. */
+  /** Removes the tickets of a lost partition; its next owner asks for them. */
   withdraw(tickets: readonly Ticket[]): void {
     for (const ticket of tickets) this.#tickets.delete(ticket)
     this.#notify()
   }
 
-  /** Grows with every addition and end of a ticket. */
+  /** Grows with every change of the pool. */
   get version(): number {
     return this.#version
   }
 
-  /** Resolves when the version is not `seen` any more, after `withinMs`, or when the signal is aborted. */
+  /** Resolves when the version differs from `seen`, after `withinMs`, or when the signal aborts. */
   async waitForChange(seen: number, options: { withinMs: number; signal: AbortSignal }): Promise<void> {
     const { withinMs, signal } = options
     if (this.#version !== seen || signal.aborted) return

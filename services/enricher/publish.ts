@@ -11,10 +11,10 @@ export interface PublishedEntity {
   source: Source
 }
 
-/** Header that names who answered. */
+/** Header that names the source of an answer. */
 export const providerHeader = 'provider'
 
-/** Publishes answers as they were received; the topic is compacted, so a repetition changes nothing. */
+/** Publishes answers as received. The topic is compacted, so publishing an answer twice changes nothing. */
 export async function publishEntities(
   kafka: Kafka,
   topic: Topic<SpotifyResponse>,

@@ -11,12 +11,12 @@ import { elementSlices } from './slices.ts'
 
 const pauseWithoutHeaderMs = 60_000
 const maxBodyBytes = 8 << 20
-/** A track that is likely to stay. */
+/** A track that ReccoBeats is likely to keep. */
 const knownTrack = '11dFghVXANMlKmJXsNCbNl'
 
 /**
- * Asks ReccoBeats for audio features by Spotify's track ids. Its limits are unpublished; a pause that it asks
- * for is stored, so that all processes keep it and a restart does not forget it.
+ * Asks ReccoBeats for audio features by Spotify's track ids. It does not publish its limits. A pause that it asks
+ * for is stored, so that all processes keep it and it outlives a restart.
  */
 export function openReccobeatsLookup(options: {
   url: string
@@ -52,7 +52,7 @@ export function openReccobeatsLookup(options: {
         return { type: 'paused', reason: describeOutcome(outcome), forMs }
       }
       if (answer.status === 404) {
-        // Either it knows none of the ids, or the address is wrong: what it is asked for next tells them apart.
+        // Either it knows none of the ids or the address is wrong: a known track shows which.
         if (!isRight) await ask([knownTrack], signal)
         if (isRight) return { type: 'answers', answers: noneOf(ids, answer.fetchedAt) }
       }
@@ -62,9 +62,9 @@ export function openReccobeatsLookup(options: {
   }
 }
 
-/** Unknown ids are left out, the order is its own: each entity is known by the end of its `href`. */
+/** ReccoBeats leaves unknown ids out and keeps no order; the id of an entity is the end of its `href`. */
 export function toLooked(ids: readonly string[], { outcome, status, body, fetchedAt }: Answer): Looked {
-  // 400: one of the ids is none. A 404 that comes to here is the address being wrong.
+  // A 400 means that one of the ids is malformed. A 404 that gets here means that the address is wrong.
   if (outcome.type === 'bad_request') {
     const answer = { status: status ?? 0, body, fetchedAt }
     return { type: 'answers', answers: new Map(ids.length === 1 ? ids.map((id) => [id, answer]) : []) }

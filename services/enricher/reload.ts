@@ -6,10 +6,10 @@ import type { DeferredLookups } from './deferred.ts'
 import type { TicketPool } from './pool.ts'
 
 const everyMs = 15_000
-/** Taken at a time; what is due later waits in Postgres, not in memory. */
+/** The most deferred lookups in memory; the others wait in Postgres. */
 const takenMax = 50
 
-/** Puts deferred lookups that are due back into the pool, until it is closed. */
+/** Puts due deferred lookups back into the pool, every 15 seconds. */
 export function openReload(options: { pool: TicketPool; deferred: DeferredLookups; log: Logger }): Resource {
   const { pool, deferred, log } = options
   const stop = new AbortController()

@@ -1,12 +1,12 @@
 import type { MetadataKind } from '../../lib/topology.ts'
 
-/** Who is asked for audio features; `auto`: Spotify while it answers this app, else ReccoBeats. */
+/** The source of audio features; `auto`: Spotify while it serves this app, else ReccoBeats. */
 export type FeaturesProvider = 'auto' | 'spotify' | 'reccobeats' | 'none'
 
-/** Who answers. Each has a queue of its own, so that a pause of one holds up nothing of the other. */
+/** A source of metadata. Each has a worker of its own, so that a pause of one does not hold up the other. */
 export type Source = 'spotify' | 'reccobeats'
 
-/** What Spotify may refuse to an app as a whole; remembered under these names. */
+/** The endpoints that Spotify may refuse to an app, by the names they are stored under. */
 export const capabilities = {
   'tracks.batch': 'GET /tracks?ids=',
   'tracks.single': 'GET /tracks/{id}',
@@ -17,7 +17,7 @@ export const capabilities = {
 
 export type Capability = keyof typeof capabilities
 
-/** Capabilities that are known to be refused at this moment. */
+/** The capabilities that are refused now. */
 export type Refused = ReadonlySet<Capability>
 
 export interface Endpoint {
@@ -54,10 +54,10 @@ export const endpoints: Record<MetadataKind, Endpoint> = {
   },
 }
 
-/** More ids than this are dropped without a word. */
+/** ReccoBeats silently ignores ids beyond this number. */
 export const reccobeatsBatchMax = 40
 
-/** Where a request goes, or null if nobody answers it. */
+/** The source that a request goes to, or null if none answers it. */
 export function routeOf(
   kind: MetadataKind,
   options: { provider: FeaturesProvider; refused: Refused },

@@ -25,7 +25,7 @@ const open = (pool: TicketPool, signal = new AbortController().signal) =>
 test('a request over which the check itself fails is a dead letter, and holds up no other', async () => {
   const pool = new TicketPool()
   const odd = request(1)
-  // As a foreign schema may have it: no field is what its type says.
+  // A foreign schema may produce this: no field has its declared type.
   const value = { kind: 7, id: null } as unknown as MetadataRequest
   const records = [
     request(0),

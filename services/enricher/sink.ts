@@ -10,16 +10,16 @@ import { toTicket } from './ticket.ts'
 import type { Checked } from './wanted.ts'
 import { checkRequest } from './wanted.ts'
 
-/** Requests in hand of one partition. */
+/** The most open tickets of a partition. */
 const ticketsMax = 500
-/** How long a batch may wait for room before it goes back to the queue. */
+/** How long a batch waits for room before its partition pauses. */
 const roomWithinMs = 30_000
 const roomRetryMs = 60_000
 
 /**
- * The requests of one partition. They are answered in any order (a pause of one source does not hold up the
- * other), but the offset moves only up to the first one that is open: after a kill what was behind it is read
- * again, and costs nothing where the answer is stored by then.
+ * The requests of one partition. They are answered in any order (a pause of one source does not hold up the other),
+ * but the offset moves only up to the first open one. After a kill the records after it are read again; those whose
+ * answer is stored by then cost nothing.
  */
 export function openWantedSink(options: {
   pool: TicketPool
@@ -65,7 +65,7 @@ export function openWantedSink(options: {
         if (checked.type === 'wanted') fresh.push(toTicket(checked.wanted, record, performance.now()))
         else deadLetters.push({ record, reason: checked.reason, message: checked.message })
       }
-      // What lies before the first record is settled already.
+      // Everything before the first record is settled already.
       if (returned === null && records[0]) returned = records[0].offset - 1
       taken = records.at(-1)?.offset ?? taken
       tickets.push(...fresh)
@@ -79,7 +79,7 @@ export function openWantedSink(options: {
   }
 }
 
-/** Never throws: a record over which the check itself fails holds up no other. */
+/** Never throws: a record that breaks the check itself becomes a dead letter and does not hold up others. */
 function check(record: ValueRecord<MetadataRequest>): Checked {
   try {
     return checkRequest(record)

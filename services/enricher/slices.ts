@@ -1,10 +1,10 @@
 /**
- * The elements of an array in a JSON object, each as the very bytes that were received.
+ * The elements of an array in a JSON object, each as the bytes received.
  *
  * @param body a complete JSON text in UTF-8 (its validity was checked by parsing it): an object
  * @param name the property that holds the array; of several with this name the last one counts, as in JSON.parse
- * @returns null when there is no such array
- * @throws SyntaxError for some texts that are no JSON
+ * @returns null if the object has no such array
+ * @throws SyntaxError for some texts that are not JSON
  */
 export function elementSlices(body: Buffer, name: string): Buffer[] | null {
   let slices: Buffer[] | null = null
@@ -55,7 +55,7 @@ function elementsOf(body: Buffer, arrayStart: number, arrayEnd: number): Buffer[
   let at = skipSpaces(body, arrayStart + 1)
   while (at < arrayEnd - 1) {
     const end = skipValue(body, at)
-    // No value where one must be: this is no JSON.
+    // A value is missing: this is not JSON.
     if (end === at) return elements
     elements.push(body.subarray(at, end))
     at = skipSpaces(body, end)
@@ -64,7 +64,7 @@ function elementsOf(body: Buffer, arrayStart: number, arrayEnd: number): Buffer[
   return elements
 }
 
-/** Place behind the value that begins at `at`. */
+/** @returns the place after the value that begins at `at` */
 function skipValue(body: Buffer, at: number): number {
   const first = body[at]
   if (first === quote) return skipString(body, at)

@@ -33,8 +33,8 @@ const lane = 'enrichment'
 const subject = `lane:${lane}`
 
 /**
- * Asks Spotify with the app's own token. Each request is taken from the shared budget first, and what its
- * answer asks for (a pause) is stored for all processes: this call never waits.
+ * Asks Spotify with the app's own token. Each request takes a permit from the shared budget first, and a pause that
+ * Spotify asks for is stored for all processes. A call never waits for budget or pause.
  */
 export function openSpotifyLookup(options: {
   gateway: Gateway
@@ -43,7 +43,7 @@ export function openSpotifyLookup(options: {
   log: Logger
 }): Lookup {
   const { gateway, session, incidents, log } = options
-  /** Whether a pause may have been told whose end was not; at the start it is not known. */
+  /** Whether the event of a pause may be open; after a start it may be open from before. */
   let pauseTold = true
 
   async function ask(
@@ -57,7 +57,7 @@ export function openSpotifyLookup(options: {
     return toPaused(refusal)
   }
 
-  /** The app's token is asked for only where there is a request to use it: it costs one as well. */
+  /** Asks for the app's token only after a permit is granted, because the token may cost a request as well. */
   async function askPaid(permit: Permit, { kind, ids, signal }: Question): Promise<Answered | Looked> {
     const login = await session.get()
     if (login.type === 'paused') return login
@@ -92,7 +92,7 @@ export function openSpotifyLookup(options: {
     return { type: 'paused', reason, forMs: pause.ms }
   }
 
-  /** An answer that is there must not be lost because the database is away: the books can wait. */
+  /** Resolves the event of a pause. An outage of our servers must not lose the answer: a later one resolves it. */
   async function onAnswer(): Promise<void> {
     try {
       if (pauseTold)
@@ -121,14 +121,14 @@ export function openSpotifyLookup(options: {
 }
 
 /**
- * Reads an answer. A 404 and a 400 for a single id are answers; for a batch they say nothing about any id. A 404
- * that is not about the entity comes from a wrong address or a proxy: nothing may be remembered as missing then.
+ * Reads an answer. For a single id a 404 or a 400 is an answer; for a batch it says nothing about any id. A 404 that
+ * is not about the entity comes from a wrong address or a proxy, and must not be stored as "not found".
  */
 export function toLooked(kind: MetadataKind, ids: readonly string[], answer: Answer): Looked {
   const { outcome, status, body, fetchedAt } = answer
   const [id = ''] = ids
   const { batch, single } = endpoints[kind]
-  // Spotify words a 403 for audio features in many ways; that the whole app is refused has a pause of its own.
+  // Spotify words a 403 for audio features in many ways. A lapsed Premium refuses the whole app and pauses the lane.
   const noFeatures = kind === 'audio-features' && status === 403 && outcome.type !== 'premium_lapsed'
   if (outcome.type === 'gated' || noFeatures)
     return { type: 'gated', capability: ids.length === 1 ? single : batch }
@@ -154,7 +154,7 @@ function isAboutEntity(body: Buffer): boolean {
   }
 }
 
-/** Spotify keeps the order and puts null where it knows nothing; other lengths cannot be told apart. */
+/** Spotify keeps the order and puts null for unknown ids. In an array of another length no entity has a known id. */
 function splitBatch(kind: MetadataKind, ids: readonly string[], { body, fetchedAt }: Answer): Looked {
   const slices = elementSlices(body, endpoints[kind].property)
   const answers = new Map<string, EntityAnswer>()

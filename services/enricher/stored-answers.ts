@@ -12,8 +12,8 @@ const columns: Record<MetadataKind, { table: string; status: string; requestedAt
 const clockSkewMs = 300_000
 
 /**
- * Keys of requests whose answer is stored already: a replay of `metadata.wanted` then costs no budget. Only an
- * answer that came after the request counts, so a later request for newer facts is asked.
+ * Keys of requests whose answer is stored already, so that a replay of `metadata.wanted` costs no budget. Only an
+ * answer to this request or a later one counts, so a request for newer facts is still asked.
  */
 export async function readStoredAnswers(
   sql: Sql,

@@ -15,7 +15,7 @@ export interface TicketEndsOptions {
   log: Logger
 }
 
-/** How the requests of one source end, or come again: answered, dropped, given up, deferred. */
+/** Ends the tickets of one source (answered, dropped, given up, deferred) or has them tried again. */
 export class TicketEnds {
   readonly #o: TicketEndsOptions
 
@@ -29,26 +29,26 @@ export class TicketEnds {
     const { pool, deferred, log } = this.#o
     pool.finish(tickets, deadLetter)
     const kept = tickets.filter((t) => t.isDeferred)
-    // One that is not forgotten is asked for again, and found answered then.
+    // If this fails, the lookup is due again later and its answer found stored then.
     const forgetting = kept.length > 0 ? deferred.forget(kept) : Promise.resolve()
     forgetting.catch((error) => log.warn({ reason: messageOf(error) }, 'deferred_not_forgotten'))
     countEnded(tickets, result)
   }
 
-  /** These ids bring about a bug: alone, one is given up; several come again in smaller batches. */
+  /** These ids trigger a bug: a single one is given up, several are asked for again in smaller batches. */
   blameBug(tickets: readonly Ticket[], ids: readonly string[]): void {
     const message = 'A fault in the program: see lookup_bug in the log'
     if (ids.length === 1) this.end(tickets, 'failed', { reason: 'handler_error', message })
     this.askInSmaller(tickets)
   }
 
-  /** They come again in a smaller batch. */
+  /** Has tickets asked for again in a smaller batch. */
   askInSmaller(tickets: readonly Ticket[]): void {
     for (const ticket of tickets) ticket.attempts = Math.max(ticket.attempts + 1, smallerFrom)
   }
 
   /**
-   * What fails is tried again in seconds, then deferred, which frees its partition; or given up.
+   * Retries failed tickets after seconds, then defers them, which frees their partition; or gives them up.
    *
    * @param health of the source before this failure; see {@link countFailure}
    */
@@ -77,7 +77,7 @@ export class TicketEnds {
     countEnded(tickets, 'deferred')
   }
 
-  /** Their records are settled long ago, so there is nothing to dead-letter: the log names them. */
+  /** Their records are settled already and cannot be dead-lettered, so the log names them. */
   #forget(tickets: readonly Ticket[], reason: string): void {
     const { source, log } = this.#o
     for (const { wanted, attempts } of tickets) {

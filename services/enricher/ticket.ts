@@ -4,37 +4,37 @@ import type { RawRecord } from '../../lib/kafka/record.ts'
 import type { Wanted } from './wanted.ts'
 
 /**
- * One request in hand, from its record to its end. `done`: its answer is in the topic, or it needs none; with
- * `deadLetter` it could not be answered. A ticket that is withdrawn (its partition was lost) may still be
- * answered: answers are the same for everybody.
+ * One request for an entity, from its record to its end. `done`: its answer is in the topic, it needs none, or it
+ * failed (`deadLetter`). A withdrawn ticket (its partition was lost) may still be answered: every process would
+ * publish the same answer.
  */
 export interface Ticket {
   readonly wanted: Wanted
-  /** Null if it was deferred: its record is settled, and the lookup kept in Postgres. */
+  /** Null if it was deferred: then the record is settled, and Postgres keeps the lookup. */
   readonly record: RawRecord | null
   readonly isDeferred: boolean
-  /** When it was taken in: a moment of `performance.now()`. */
+  /** When it was created: a moment of `performance.now()`. */
   readonly since: number
   state: 'open' | 'done'
   deadLetter: { reason: DeadLetterReason; message: string } | null
-  /** Times that a request for it failed; once it is deferred, outages are not counted. */
+  /** How often a request brought no answer for it; from {@link deferredFrom} on outages are not counted. */
   attempts: number
-  /** Not asked for before: a moment of `performance.now()`. */
+  /** The earliest time of the next request: a moment of `performance.now()`. */
   notBefore: number
-  /** Of those, the ones with a success for others since the one before. */
+  /** How many failures followed a success of the source for others. */
   failures: number
-  /** The source's successes at the last failure, or null if it has not failed yet. */
+  /** The source's count of successes at the last failure, or null if none has failed yet. */
   successesAtFailure: number | null
 }
 
-/** A ticket whose record is in hand. */
+/** A ticket whose record is not settled yet. */
 export type RecordTicket = Ticket & { readonly record: RawRecord }
 
 export function toTicket(wanted: Wanted, record: RawRecord, since: number): RecordTicket {
   return { ...fresh(wanted, since), record, isDeferred: false }
 }
 
-/** A lookup that is due again. */
+/** The ticket of a deferred lookup that is due again. */
 export function toDeferredTicket(
   wanted: Wanted,
   { attempts, now }: { attempts: number; now: number },
@@ -55,39 +55,39 @@ function fresh(wanted: Wanted, since: number): Omit<Ticket, 'record' | 'isDeferr
   }
 }
 
-/** An id that failed so often, while others succeeded in between, is given up. */
+/** A ticket with this many failures, each after a success for others, is given up. */
 export const givenUpAfter = 6
 
-/** From so many attempts on, of which the last were for this id alone, it is deferred. */
+/** With this many attempts, the last of them for its id alone, a ticket is deferred. */
 const deferredFrom = 4
-/** About five days of deferrals, outages not counted; after eight days the loader asks again by itself. */
+/** Reached after about five days of deferrals without outages; after eight days the loader requests the id again. */
 const forgottenFrom = 15
 const retries = { firstMs: 2_000, longestMs: 2_048_000 }
 const deferralMaxMs = 24 * 3_600_000
 
-/** What comes of a ticket that has failed and is not given up. */
+/** The next step for a ticket that has failed and is not given up. */
 export function afterFailure({ attempts }: Ticket): 'retry' | 'defer' | 'forget' {
   if (attempts < deferredFrom) return 'retry'
   return attempts < forgottenFrom ? 'defer' : 'forget'
 }
 
-/** Until it is asked for again in memory: 2, 4, 8 seconds. */
+/** Backoff of a ticket in memory: 2, 4, 8 seconds. */
 export function retryMs(attempts: number): number {
   return exponentialMs(attempts, retries)
 }
 
-/** Until a deferred lookup is due: the shortest time, twice that, four times … a day. */
+/** Backoff of a deferred lookup: `minMs`, twice that, four times … a day. */
 export function deferralMs(attempts: number, minMs: number): number {
   return exponentialMs(attempts - deferredFrom + 1, { firstMs: minMs, longestMs: deferralMaxMs })
 }
 
 /**
- * Counts a failure. During an outage nothing succeeds, and only failures with a success for others since the one before
- * count: an outage of any length gives up and forgets nothing. It defers, which needs few attempts.
+ * Counts a failure. Toward giving up and forgetting, a failure counts only if the source has answered others since
+ * the ticket's failure before, so an outage of any length loses nothing. It only defers tickets.
  *
- * @param source.successes requests that it has answered so far
- * @param source.works it answered the request before this one: what a first failure is judged by
- * @returns whether the ticket is to be given up
+ * @param source.successes requests that the source has answered so far
+ * @param source.works it answered the request before this one; decides whether a first failure counts
+ * @returns whether to give up the ticket
  */
 export function countFailure(ticket: Ticket, source: { successes: number; works: boolean }): boolean {
   const { successes, works } = source

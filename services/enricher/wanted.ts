@@ -3,7 +3,7 @@ import type { ValueRecord } from '../../lib/kafka/record.ts'
 import type { MetadataKind, MetadataRequest } from '../../lib/topology.ts'
 import { metadataKey } from '../../lib/topology.ts'
 
-/** A request that can be asked. */
+/** A well-formed request. */
 export interface Wanted {
   kind: MetadataKind
   id: string
@@ -22,7 +22,7 @@ const idPattern = /^[0-9A-Za-z]{22}$/
 const maxTime = 8.64e15
 const shownMax = 40
 
-/** Checks a record of `metadata.wanted`: only what is well-formed becomes part of an address. */
+/** Checks a record of `metadata.wanted`: only a well-formed id may become part of a URL. */
 export function checkRequest(record: ValueRecord<MetadataRequest>): Checked {
   const { kind, id, requestedAt } = record.value
   const known = kinds.find((k) => k === kind)

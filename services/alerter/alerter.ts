@@ -20,7 +20,7 @@ import { MessageRate } from './rate.ts'
 import { openSampler } from './sampler.ts'
 import { openAlertSink } from './sink.ts'
 
-/** Dead letters and events → Discord; and the watches that make events of what nobody else reports. */
+/** Dead letters and events → Discord; and the watches that publish events about what no other service reports. */
 export async function startAlerter(service: ServiceContext<AlerterConfig>): Promise<void> {
   const { name, config, scope, log, health } = service
   const streams = topology(config.kafka.prefix)
@@ -37,7 +37,7 @@ export async function startAlerter(service: ServiceContext<AlerterConfig>): Prom
   const desk = new AlertDesk({ memory: new AlertMemory(config), poster, digestMs: config.digestMs, log })
 
   const decisions = openDecisions(sql, log)
-  // Both topics by one member: kafkajs hands out every topic of the group to any member.
+  // One consumer for both topics: kafkajs may assign any topic of a group to any of its members.
   await kafka.consumeInto<unknown>({
     group: groups.alerter,
     topics: [deadLetters, events] satisfies Topic[],

@@ -1,13 +1,13 @@
-/** What became of a post. */
+/** The result of a post. */
 export type PostOutcome =
-  /** Discord holds the message, in this channel; `holdMs`: its bucket is empty for that long. */
+  /** Discord holds the message, in this channel; no other may be posted for `holdMs` (its rate limit is used up). */
   | { type: 'sent'; holdMs: number; channelId: string | null }
   | { type: 'limited'; retryAfterMs: number }
-  /** The webhook is gone or its token wrong: further attempts are punished. */
+  /** The webhook is gone or its token is wrong: Discord punishes further attempts. */
   | { type: 'dead'; status: number; detail: string }
-  /** The channel takes no post in this form, whatever it says; `code` is Discord's. */
+  /** The channel takes no post in this form, with any content; `code` is Discord's. */
   | { type: 'closed'; status: number; code: number; detail: string }
-  /** Discord does not take this message; other messages it may. */
+  /** Discord refuses this message; it may take others. */
   | { type: 'refused'; status: number; detail: string }
   | { type: 'away'; detail: string; retryAfterMs: number | null }
 
@@ -15,24 +15,24 @@ const unknownPauseMs = 60_000
 const forbiddenPauseMs = 300_000
 const detailMax = 300
 
-/** A forum takes no message outside of a thread. */
+/** Discord's code: a forum takes no message outside of a thread. */
 export const needsThread = 220_001
-/** The thread, or the channel, that was named is not there. */
+/** Discord's code: the named thread or channel does not exist. */
 export const unknownChannel = 10_003
 
-/** Codes that blame the channel or the address, with what they mean; any other 400 may be the message's own fault. */
+/** Discord's codes that blame the channel or the address; any other 400 may be the message's own fault. */
 const closedCodes = new Set([
   needsThread,
   // A thread's name and its id were both given.
   220_002,
-  // Threads can be made in forums alone.
+  // Only forums can have threads made this way.
   220_003,
   // Webhooks cannot post here.
   220_004,
   unknownChannel,
   // A post in this forum needs a tag.
   40_067,
-  // The thread is archived, or locked.
+  // The thread is archived or locked.
   50_083,
   160_005,
 ])
@@ -40,18 +40,18 @@ const closedCodes = new Set([
 type Headers = Record<string, string | string[] | undefined>
 
 /**
- * Classifies an answer of `POST /webhooks/{id}/{token}?wait=true` (docs/design.md, Discord). Only an answer
- * in Discord's own form counts as a delivery, which is the message with its id: a proxy's page, or its JSON, does not.
+ * Classifies an answer of `POST /webhooks/{id}/{token}?wait=true` (docs/design.md, Discord). Only the message with
+ * its id, which Discord returns, counts as a delivery; the page or JSON of a proxy does not.
  *
  * | status | means |
  * |---|---|
  * | 2xx with an `id` | the message is there |
- * | 400, 404 with a code of {@link closedCodes}, 403 with any code | a channel that takes no message in this form |
- * | 400, 413 | a message that Discord does not take |
- * | 401, 404 | wrong token, unknown webhook: must not be tried again |
- * | 429 | JSON with float seconds, or HTML of Cloudflare with only the header |
- * | 403 without a code | Cloudflare bans the address for a while |
- * | anything else | not there now |
+ * | 400, 404 with a code of {@link closedCodes}, 403 with any code | the channel takes no message in this form |
+ * | other 400, 413 | Discord refuses this message |
+ * | 401, other 404 | wrong token or unknown webhook: must not be tried again |
+ * | 429 | rate limit: JSON with float seconds, or HTML of Cloudflare with only the header |
+ * | 403 without a code | Cloudflare bans the IP address for a while |
+ * | anything else | an outage |
  */
 export function toOutcome(status: number, headers: Headers, body: string): PostOutcome {
   const detail = body.slice(0, detailMax)
@@ -79,7 +79,7 @@ function holdMs(headers: Headers): number {
   return seconds(headers['x-ratelimit-reset-after']) ?? 0
 }
 
-/** The longer of what header and body say; at least a second. */
+/** The longer of the times in header and body, at least a second, or null if neither has one. */
 function retryAfterMs(headers: Headers, body: string): number | null {
   const told = [seconds(headers['retry-after']), seconds(fieldOf(body, 'retry_after'))].filter(
     (ms) => ms !== null,

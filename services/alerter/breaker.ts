@@ -1,20 +1,20 @@
 import { exponentialMs } from '../../lib/backoff.ts'
 
-/** Why the webhook takes nothing; while it is `dead` nothing may be posted at all. */
+/** Why the webhook takes nothing; while it is `dead`, nothing may be posted. */
 export interface Refusal {
   type: 'dead' | 'closed'
   detail: string
-  /** Not asked again before; a moment of `performance.now()`. */
+  /** The earliest time of the next try; a moment of `performance.now()`. */
   until: number
-  /** How often it was asked since. */
+  /** How many times in a row it has refused in this way. */
   tries: number
 }
 
-/** Attempts at a dead webhook are punished: it is looked at, not posted to, and seldom. */
+/** Discord punishes posts to a dead webhook: it is only checked with a GET, and seldom. */
 const lookAgainMs = 3_600_000
 const whileClosed = { firstMs: 5_000, longestMs: 300_000 }
 
-/** The refusal after another one: a closed channel is tried after 5 s, 10 s, 20 s … 5 minutes, a dead webhook hourly. */
+/** The next refusal: a closed channel is tried again after 5 s, 10 s, 20 s … 5 minutes, a dead webhook hourly. */
 export function toRefusal(
   before: Refusal | null,
   { type, detail }: Pick<Refusal, 'type' | 'detail'>,
@@ -27,7 +27,7 @@ export function toRefusal(
 
 const lookSoonMs = 60_000
 
-/** After a look that did not say whether the webhook is dead: 429, 5xx, or no answer. */
+/** The refusal after a check that did not show whether the webhook is dead: 429, 5xx, or no answer. */
 export function afterUnclearLook(refusal: Refusal, now: number): Refusal {
   return { ...refusal, until: now + lookSoonMs }
 }

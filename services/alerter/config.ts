@@ -15,7 +15,7 @@ const webhookUrl = z
       /\/webhooks\/\d+\/[\w-]+\/?$/.test(new URL(v).pathname),
     'must be the address of a Discord webhook: https://discord.com/api/webhooks/ID/TOKEN',
   )
-  // As an address shows in errors: without the line feeds and backslashes that it may be written with.
+  // Normalised, so that it is redacted from errors in the form in which they show it.
   .transform((v) => new Secret(new URL(v).href))
 
 /** Where alerts are posted. */
@@ -23,17 +23,17 @@ export const webhookEnv = { DISCORD_WEBHOOK_URL: webhookUrl.optional() }
 
 export const settings = {
   ...serviceSettings,
-  /** Without it a restart forgets what was raised of the groups, and nobody looks whether users are polled. */
+  /** Without it a restart forgets which alerts about groups are open, and polling is not watched. */
   databaseUrl: optional('DATABASE_URL', postgresEnv.DATABASE_URL),
   /** Without it alerts go to the log only. */
   webhook: optional('DISCORD_WEBHOOK_URL', webhookUrl),
-  /** How long the rest of a kind is collected before it is posted in one message. */
+  /** How long reports are collected before a digest is posted. */
   digestMs: seconds('ALERT_DIGEST_SECONDS', 300, { max: 86_400 }),
-  /** A kind that was silent for this time is posted at once again. */
+  /** A kind that was silent for this time is alerted at once again. */
   quietMs: seconds('ALERT_QUIET_SECONDS', 3_600),
-  /** Discord takes 30 a minute and channel, and does not say so before it refuses. */
+  /** Discord takes 30 messages a minute in a channel, and does not announce this limit before it refuses. */
   messagesPerMinute: setting('ALERT_MESSAGES_PER_MINUTE', wholeNumber(1, 30).default(25)),
-  /** A stop waits for the post that is under way. */
+  /** A stop waits at most this long for the post under way. */
   postTimeoutMs: seconds('ALERT_POST_TIMEOUT_SECONDS', 5, { max: 60 }),
   lagIntervalMs: seconds('ALERT_LAG_INTERVAL_SECONDS', 30),
   lag: { downMs: seconds('ALERT_DOWN_SECONDS', 120) },

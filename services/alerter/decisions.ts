@@ -6,19 +6,19 @@ import type { Sql } from '../../lib/postgres.ts'
 import { toArray } from '../../lib/postgres.ts'
 import { late, within } from '../../lib/time-limit.ts'
 
-/** Which dead letters an operator has decided on: after a loss of the group's offsets they all come again. */
+/** Knows the dead letters that an operator has decided on: after a loss of the group's offsets all are read again. */
 export interface Decisions {
   /**
-   * Dead letters of the batch that nobody has decided on. Never throws, and waits for seconds at the most: where
-   * Postgres does not say it, a dead letter counts as open.
+   * The dead letters of a batch that have no decision. Never throws, and waits for seconds at most: if Postgres does
+   * not answer, all count as open.
    */
   openOf<R extends RawRecord>(letters: readonly R[]): Promise<R[]>
 }
 
 const answerWithinMs = 3_000
-/** While Postgres is away it is not asked for every batch. */
+/** How long Postgres is not asked after it has failed. */
 const askAgainMs = 30_000
-/** Nobody decides sooner: what has just died costs no question. */
+/** No operator decides within this time, so a batch of such dead letters costs no query. */
 const freshMs = 60_000
 
 /** @param sql null if there is no database: every dead letter is open */

@@ -5,22 +5,22 @@ import type { Sql } from '../../lib/postgres.ts'
 import type { Secret } from '../../lib/secret.ts'
 
 /**
- * Keeps in Postgres whether the webhook takes alerts, for `songswap status` and `doctor`, which post nothing. Never
- * throws and never waits: an alert must not depend on the database.
+ * Stores in Postgres whether the webhook takes alerts, for `songswap status` and `doctor`, which post nothing
+ * themselves. Never throws and never waits: an alert must not depend on the database.
  */
 export interface Delivery {
   accepted(): void
   refused(detail: string): void
 }
 
-/** @param sql null if there is no database: nothing is kept */
+/** @param sql null if there is no database: then nothing is stored */
 export function openDelivery(options: { sql: Sql | null; webhook: Secret | null; log: Logger }): Delivery {
   const { sql, webhook, log } = options
   if (!sql || !webhook) return { accepted: () => undefined, refused: () => undefined }
   const id = toWebhookId(webhook)
-  /** What is to be stored next; null if nothing is. */
+  /** The state to store next, or null if none waits. */
   let wanted: State | null = null
-  /** What is stored; null while that is not known. */
+  /** The stored state, or null while it is not known. */
   let stored: State | null = null
   let busy = false
 
@@ -35,7 +35,7 @@ export function openDelivery(options: { sql: Sql | null; webhook: Secret | null;
     )
   }
 
-  /** One statement at a time; what changes meanwhile is stored next. */
+  /** One write at a time; a state that arrives meanwhile is stored next. */
   async function work(): Promise<void> {
     if (busy) return
     busy = true
@@ -65,12 +65,12 @@ export function openDelivery(options: { sql: Sql | null; webhook: Secret | null;
   }
 }
 
-/** Why the webhook takes no alerts. */
+/** Why the webhook takes no alerts, or {@link accepted}. */
 type State = string
-/** It takes them. */
+/** The webhook takes alerts. */
 const accepted = ''
 
-/** Since when a webhook has taken no alert, and why; null if the alerter has not met that. */
+/** Since when a webhook has refused alerts, and why; or null if no refusal is known. */
 export async function readRefusal(sql: Sql): Promise<{ since: Date; detail: string } | null> {
   const { rows } = await sql.query<{ since: Date; detail: string }>(
     'select refused_since as since, detail from alert_delivery order by refused_since limit 1',
@@ -78,7 +78,7 @@ export async function readRefusal(sql: Sql): Promise<{ since: Date; detail: stri
   return rows[0] ?? null
 }
 
-/** Tells webhooks apart without showing them. */
+/** Identifies a webhook without revealing it. */
 function toWebhookId(webhook: Secret): string {
   return createHash('sha256').update(webhook.reveal()).digest('hex').slice(0, 16)
 }

@@ -41,7 +41,7 @@ test('alerts beside a refused one are posted once each, however narrow the rate 
       await desk.announce(reports)
     } catch (error) {
       if (!(error instanceof RetriableError)) throw error
-      // Discord's window; the partition waits as long before it hands over the same records again.
+      // The rate limit's window; the partition waits as long before it hands over the same records again.
       await sleep(error.retryAfterMs ?? 0)
       return announce()
     }

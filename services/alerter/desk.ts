@@ -16,15 +16,15 @@ export interface DigestSource {
   topic: string
   /** Since when reports wait, a moment of `performance.now()`, or null if none do. */
   waitingSince: number | null
-  /** Hands over what waits. `posted` or `failed` is called exactly once, before anything else is handed over. */
+  /** Hands over what waits. The caller calls `posted` or `failed` once, before the next hand-over. */
   handOver(): { digest: Digest; posted: () => void; failed: () => void }
 }
 
 const digestRetryMs = 10_000
 
 /**
- * Where the partitions of this process meet: one memory of what was told, one digest for all, one post at a
- * time. Nothing counts as told before Discord holds it.
+ * The partitions of this process share a desk: one memory of posted alerts, one digest, one post at a time. An alert
+ * counts as posted only once Discord holds it.
  */
 export class AlertDesk {
   readonly #memory: AlertMemory
@@ -32,7 +32,7 @@ export class AlertDesk {
   readonly #digestMs: number
   readonly #log: Logger
   readonly #sources = new Set<DigestSource>()
-  /** Two partitions that meet the same new kind at once must not both tell it. */
+  /** Two partitions with the same new kind at the same time must not both post it. */
   readonly #turn = pLimit(1)
   #retryAt = 0
 
@@ -47,20 +47,20 @@ export class AlertDesk {
     this.#sources.add(source)
   }
 
-  /** What the source had not handed over is read again by the partition's next owner. */
+  /** The partition's next owner reads again what the source has not handed over. */
   leave(source: DigestSource): void {
     this.#sources.delete(source)
   }
 
-  /** Whether a partition of the topic is this process's. */
+  /** Whether this process owns a partition of the topic. */
   owns(topic: string): boolean {
     return [...this.#sources].some((s) => s.topic === topic)
   }
 
   /**
-   * Posts what must be told at once and returns what waits for the digest: while the webhook is dead, all of it.
-   * @throws RetriableError when Discord did not take all of it: the same reports may come again, and those told
-   *   already are skipped then
+   * Posts what is new and returns what waits for the digest: while the webhook is dead, everything.
+   * @throws RetriableError when Discord did not take everything: the same reports come again, and those already
+   *   posted are then skipped
    */
   announce(reports: readonly Report[]): Promise<Report[]> {
     return this.#turn(async () => {
@@ -73,7 +73,7 @@ export class AlertDesk {
     })
   }
 
-  /** What Discord holds is remembered message by message: a failure behind it does not repeat it. */
+  /** Remembers alerts message by message: a failure of a later message does not repeat an earlier one. */
   async #post(alerts: readonly (Alert & { announcement: Announcement })[]): Promise<void> {
     for (const pack of toMessages(alerts)) {
       if (await this.#poster.post(pack)) {
@@ -82,7 +82,7 @@ export class AlertDesk {
     }
   }
 
-  /** Nothing is posted now: the log says at once what would have been. */
+  /** Logs what would have been posted, and folds everything into the digest. */
   #fold(reports: readonly Report[], announcements: readonly Announcement[]): Report[] {
     this.#poster.logOnly(announcements.map(toAlert), 'the webhook is dead')
     const { folded } = triage(reports, this.#memory, Number.POSITIVE_INFINITY)
@@ -90,7 +90,7 @@ export class AlertDesk {
     return folded
   }
 
-  /** Posts the digest of all partitions when the oldest report has waited long enough; outages are waited out. */
+  /** Posts the digest of all partitions once its oldest report has waited for `digestMs`; retries after outages. */
   postDigestIfDue(): Promise<void> {
     return this.#turn(async () => {
       const now = performance.now()

@@ -3,7 +3,7 @@ import type { Alert } from './embed.ts'
 import type { Report } from './report.ts'
 import { examplesMax } from './triage.ts'
 
-/** All folded reports of one family and state: a count and a few examples, however many there are. */
+/** All folded reports of one family and state, as a count and a few examples. */
 export interface DigestLine {
   title: string
   state: Report['state']
@@ -21,7 +21,7 @@ export type Digest = ReadonlyMap<string, DigestLine>
 const linesMax = 200
 const rank: Record<Severity, number> = { critical: 0, warning: 1, info: 2 }
 
-/** The digest with a report added; with more families than a person would read, the rest shares a line. */
+/** Adds a report to a digest; families beyond {@link linesMax} share a line. */
 export function addReport(digest: Digest, report: Report): Digest {
   const own = `${report.state} ${report.family}`
   const shared = digest.size >= linesMax && !digest.has(own)
@@ -36,14 +36,14 @@ export function addReport(digest: Digest, report: Report): Digest {
   })
 }
 
-/** One digest of several. */
+/** Merges digests into one. */
 export function mergeDigests(digests: readonly Digest[]): Digest {
   return digests
     .flatMap((d) => [...d])
     .reduce<Digest>((all, [key, line]) => addLine(all, key, line), new Map())
 }
 
-/** The message of a digest; null when it is empty. */
+/** The message of a digest, or null if it is empty. */
 export function toDigestAlert(digest: Digest, now: number): Alert | null {
   const lines = [...digest.values()].sort((a, b) => rank[a.severity] - rank[b.severity] || b.count - a.count)
   const [worst] = lines

@@ -8,7 +8,7 @@ import { needsThread, toOutcome, unknownChannel } from './answer.ts'
 import type { DiscordMessage } from './embed.ts'
 import { toRedirect } from './redirect.ts'
 
-/** What is known of a webhook without posting. */
+/** What a GET shows about a webhook. */
 export type WebhookState =
   | { type: 'exists'; name: string }
   | { type: 'dead'; status: number }
@@ -16,9 +16,9 @@ export type WebhookState =
   | { type: 'unknown'; detail: string }
 
 export interface Discord extends Resource {
-  /** Posts one message; never throws: whatever happened on the way is an outcome. */
+  /** Posts one message. Never throws: a failure is an outcome too. */
   post(message: DiscordMessage): Promise<PostOutcome>
-  /** Asks whether the webhook is there, and posts nothing. Never throws. */
+  /** Checks whether the webhook exists, and posts nothing. Never throws. */
   look(): Promise<WebhookState>
 }
 
@@ -31,9 +31,9 @@ interface Answer {
 }
 
 /**
- * A webhook. `wait=true`, because without it Discord says yes to messages that it then does not save. A post
- * whose answer is lost may have been saved: trying again can double it. In a forum the first message opens a
- * thread, and the others of this process go there. A redirect is followed once, to Discord itself.
+ * A webhook. It posts with `wait=true`, because without it Discord accepts messages that it does not save. A post
+ * whose answer was lost may have been saved, so a retry can double it. In a forum the first message opens a thread,
+ * and the later ones of this process go there. A redirect is followed once, see {@link toRedirect}.
  */
 export function openDiscord(options: { webhook: Secret; timeoutMs: number }): Discord {
   const { timeoutMs } = options
@@ -114,7 +114,7 @@ function toState({ status, body }: Answer): WebhookState {
   return name === null ? { type: 'unknown', detail: `Discord answers ${status}` } : { type: 'exists', name }
 }
 
-/** Null if it is no answer of Discord's. */
+/** The webhook's name, or null if the answer is not Discord's. */
 function nameOf(body: string): string | null {
   try {
     const { name } = JSON.parse(body)

@@ -1,7 +1,7 @@
 import type { Severity } from '../../lib/events.ts'
 import type { Announcement } from './triage.ts'
 
-/** One thing to be told; texts are as they came, not yet fit for Discord. */
+/** One alert; its texts are not yet fit for Discord. */
 export interface Alert {
   title: string
   text: string
@@ -21,11 +21,11 @@ export interface Embed {
   timestamp: string
 }
 
-/** Body of a webhook's POST. */
+/** Body of a POST to a webhook. */
 export interface DiscordMessage {
   content?: string
   embeds?: Embed[]
-  /** Opens a thread of that name, in a forum. */
+  /** In a forum: opens a thread with this name. */
   thread_name?: string
   allowed_mentions: { parse: never[] }
 }
@@ -38,8 +38,8 @@ const colors: Record<Alert['severity'], number> = {
 }
 
 /**
- * Discord's limits (docs/design.md, Discord), counted here in UTF-16 units: never fewer than Discord counts.
- * Description and values are kept far below theirs, so that one alert never fills a message.
+ * Discord's limits (docs/design.md, Discord), counted in UTF-16 units, which are never fewer than Discord counts.
+ * Description and values stay far below their limits, so that one alert never fills a message.
  */
 const limits = { title: 256, description: 1_500, fields: 25, name: 128, value: 600, footer: 128 }
 const messageCharactersMax = 6_000
@@ -48,7 +48,7 @@ const contentMax = 2_000
 /** Room for the line that says how many fields were left out. */
 const moreFieldSize = 50
 
-/** The alert of the first of a kind, or of its recovery. */
+/** The alert about the first report of a kind, or about its recovery. */
 export function toAlert({ first, count, examples }: Announcement): Alert {
   const resolved = first.state === 'resolved'
   const end = first.isEndUnknown ? 'Not reported any more' : 'Resolved'
@@ -63,7 +63,7 @@ export function toAlert({ first, count, examples }: Announcement): Alert {
   }
 }
 
-/** Packs alerts, in their order, into as few messages as Discord's limits allow; says which are in each. */
+/** Packs alerts, in order, into as few messages as Discord's limits allow. @returns messages and their alerts */
 export function toMessages<A extends Alert>(
   alerts: readonly A[],
 ): { message: DiscordMessage; alerts: A[] }[] {
@@ -84,19 +84,19 @@ export function toMessages<A extends Alert>(
   }))
 }
 
-/** The same in plain text, for the case that Discord refuses the embeds. */
+/** The alerts in plain text, for when Discord refuses the embeds. */
 export function toPlainMessage(alerts: readonly Alert[]): DiscordMessage {
   const text = alerts.map((a) => trim(a.title, 150)).join('\n')
   return { content: trim(text, contentMax, 'plain'), allowed_mentions: { parse: [] } }
 }
 
-/** A message that Discord has no reason to refuse, where it takes any: it stands for alerts that were refused. */
+/** A message that Discord takes if it takes any. It stands for alerts that were refused. */
 export function toProbeMessage(alerts: readonly Alert[]): DiscordMessage {
   const content = `Discord refuses the text of ${alerts.length} of the alerts here. It is in the log of the alerter.`
   return { content, allowed_mentions: { parse: [] } }
 }
 
-/** An embed within every limit, whatever the alert holds. */
+/** An embed that keeps every limit for any alert. */
 export function toEmbed(alert: Alert): Embed {
   const embed: Embed = {
     title: trim(alert.title, limits.title),
@@ -128,15 +128,15 @@ export function sizeOf(embed: Embed): number {
   return embed.title.length + embed.description.length + embed.footer.text.length + fields
 }
 
-/** Control characters but the line feed, separators that break lines, and marks that turn the writing direction. */
+/** Control characters except the line feed, separators that break lines, and marks that change writing direction. */
 const unseen = /(?!\n)[\p{Cc}\p{Zl}\p{Zp}]|[\u202A-\u202E\u2066-\u2069]/gu
 
-/** Text without markup, mentions and characters that no screen shows, of at most `max` units and never empty. */
+/** Text without markup, mentions and invisible characters, of at most `max` units and never empty. */
 function trim(text: string, max: number, markup: 'escape' | 'plain' = 'escape'): string {
   const clean = toVisible(text.length > max * 4 ? text.slice(0, max * 4) : text)
   const safe = (markup === 'escape' ? escapeMarkdown(clean) : clean).trim()
   if (safe.length <= max) return safe === '' ? '–' : safe
-  // A cut through a surrogate pair or behind an escaping backslash would change what follows.
+  // A cut through a surrogate pair or after an escaping backslash would change what follows.
   const cut = safe.slice(0, max - 1).replace(/[\uD800-\uDBFF]$/, '')
   const slashes = /\\*$/.exec(cut)?.[0].length ?? 0
   return `${slashes % 2 === 1 ? cut.slice(0, -1) : cut}…`
@@ -153,7 +153,7 @@ function toVisible(text: string): string {
   return text.toWellFormed().replace(unseen, ' ')
 }
 
-/** Names of people and tracks are shown as they are, and lead nowhere: no markup, mention, link or invitation. */
+/** Shows names of people and tracks literally: without markup, mention, link or invitation. */
 function escapeMarkdown(text: string): string {
   return text
     .replace(addresses, (start) => `${start}\u200b`)

@@ -2,13 +2,13 @@ import type { Notice } from '../../lib/events.ts'
 import type { Verdict } from '../../lib/lag/verdict.ts'
 import type { GroupStanding } from '../../lib/lag/watch.ts'
 
-/** How a consumer group stands at one moment. */
+/** The state of a consumer group at one moment. */
 export type GroupSample = Pick<GroupStanding, 'group' | 'lag' | 'lagMs' | 'verdict'> & {
   members: readonly unknown[]
 }
 
 export interface LagRules {
-  /** A group is down without members for so long. */
+  /** A group without members for this long is down. */
   downMs: number
 }
 
@@ -17,18 +17,18 @@ interface GroupState {
   emptySince: number | null
   down: boolean
   lagging: boolean
-  /** Samples in a row that say otherwise than `lagging`. */
+  /** Samples in a row that contradict `lagging`. */
   contrary: number
 }
 
 export type LagState = ReadonlyMap<string, GroupState>
 
-/** Samples in a row before a lag is reported, or its end. */
+/** Samples in a row before a lag or its end is reported. */
 const samplesToTurn = 3
 
 /**
- * What a verdict says of a group that has members; null where it says nothing: of a group without members
- * `service_down` speaks.
+ * Whether a verdict means that a group lags, or null if it does not say. A group without members (`stop`) is reported
+ * by `service_down`.
  */
 const isBehind: Record<Verdict, boolean | null> = {
   ok: false,
@@ -40,8 +40,8 @@ const isBehind: Record<Verdict, boolean | null> = {
 }
 
 /**
- * Compares samples with what is known and reports what has changed: `service_down` and `consumer_lagging`, each
- * raised once and resolved once. A lag, and its end, must last three samples.
+ * Compares samples with the state before and reports changes: `service_down` and `consumer_lagging`, each raised once
+ * and resolved once. A lag or its end must last three samples.
  *
  * @param now Unix time of the samples in milliseconds
  */
@@ -69,7 +69,7 @@ export function groupSubject(group: string): string {
   return `group:${group}`
 }
 
-/** The state of groups of which it is only known what was raised before. */
+/** The state of groups after a restart, when only the open alerts are known. */
 export function restoreState(raised: ReadonlyMap<string, ReadonlySet<string>>, now: number): LagState {
   return new Map(
     [...raised].map(([group, types]) => {

@@ -1,7 +1,7 @@
 import type { GroupStanding, PartitionStanding } from '../../lib/lag/watch.ts'
 import { metrics } from '../../lib/metrics.ts'
 
-/** The one cluster of an installation, as dashboards of several call it. */
+/** Dashboards for several clusters expect this label; an installation has one cluster. */
 const clusterName = 'songswap'
 
 const gauges = [
@@ -14,14 +14,13 @@ const gauges = [
   metrics.consumerMaxLagSeconds,
 ]
 
-/** Shows nothing: the lag is another process's to show. */
+/** Clears the metrics, because another process shows the lag. */
 export function hideLag(): void {
   for (const gauge of gauges) gauge.reset()
 }
 
 /**
- * Shows the lag of every group, in records and in seconds, in place of what was shown before. An age that is not
- * known is not shown.
+ * Shows the lag of every group in records and in seconds, and clears older values. An unknown age is not shown.
  */
 export function showLag(groups: readonly GroupStanding[]): void {
   hideLag()

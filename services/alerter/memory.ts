@@ -5,12 +5,12 @@ import type { Announcement, Known, Memory } from './triage.ts'
 const kindsMax = 10_000
 
 /**
- * What this process has posted, bounded: a kind that was silent for `quietMs` is forgotten, and posted at once when
- * it comes back. In memory only: a restart may repeat an alert but never loses one.
+ * Remembers what this process has posted, within bounds: a kind that was silent for `quietMs` is forgotten, and
+ * posted at once when it comes back. In memory only: a restart may repeat an alert but never loses one.
  */
 export class AlertMemory implements Memory {
   readonly #kinds: LRUCache<string, Known>
-  /** Times of the alerts at once, by family. */
+  /** Times of the alerts posted at once, by family. */
   readonly #announced: LRUCache<string, number[]>
   readonly #digestMs: number
 
@@ -29,7 +29,7 @@ export class AlertMemory implements Memory {
     return this.#announced.get(family)?.filter((at) => at > since).length ?? 0
   }
 
-  /** To be called once the alert was posted. */
+  /** Call it after the alert was posted. */
   tell({ first: { kind, family, state }, last }: Announcement): void {
     const told = new Map(this.#kinds.get(kind)?.told).set(last.partition, last.offset)
     this.#kinds.set(kind, { state, told })
@@ -38,7 +38,7 @@ export class AlertMemory implements Memory {
     this.#announced.set(family, [...times, performance.now()])
   }
 
-  /** To be called once the report waits in a digest. */
+  /** Call it when the report waits in a digest. */
   fold({ kind, state }: Report): void {
     this.#kinds.set(kind, { state, told: this.#kinds.get(kind)?.told ?? new Map() })
   }

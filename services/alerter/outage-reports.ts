@@ -3,17 +3,17 @@ import type { OperationalEvent } from '../../lib/topology.ts'
 
 /** A process that has reported an outage. */
 interface Reporter {
-  /** When it was heard last, by the monotonic clock of this process. */
+  /** When its last event was read, by the monotonic clock of this process. */
   heardAt: number
   silentAfterMs: number
-  /** null while it reports the outage. `moved`: its partition is another process's now. */
+  /** How it ended its report, or null while it reports the outage. `moved`: another process has its partition now. */
   end: 'works' | 'moved' | 'stopped' | null
 }
 
 interface Outage {
   type: EventType
   subject: string
-  /** By the name of the process. */
+  /** By name of the process. */
   reporters: ReadonlyMap<string, Reporter>
 }
 
@@ -21,16 +21,16 @@ interface Outage {
 export type OutageReports = ReadonlyMap<string, Outage>
 
 const repeatSecondsDefault = 300
-/** A process that has left out so many repetitions is silent. */
+/** A process that has missed this many repetitions is silent. */
 const repetitionsMissed = 3
 
-/** Whether a process reports its own end of an outage; others may still report it, so it is no end to be posted. */
+/** Whether one process reports the end of an outage. It is not posted: others may still report the outage. */
 export function isEndOfOne({ state, details }: OperationalEvent): boolean {
   return state === 'resolved' && 'instance' in details
 }
 
 /**
- * The outages after an event. An end without the name of a process is the alerter's own, of the outage as a whole.
+ * The outages after an event. An end without the name of a process comes from the alerter and ends the whole outage.
  *
  * @param now monotonic, in milliseconds
  */
@@ -57,9 +57,8 @@ function toEndOf(text: string | undefined): 'works' | 'moved' | 'stopped' {
 }
 
 /**
- * The ends of outages that nobody reports any more: each process has said that it works again, or is silent. One that
- * has stopped, or whose partition has moved, counts like one that is silent, because the process that takes its place
- * needs time to report it.
+ * The ends of outages that no process reports any more: each works again or is silent. A process that has stopped, or
+ * whose partition has moved, counts once it has been silent too: the one that takes its place needs time to report.
  */
 export function toEnds(outages: OutageReports, now: number): Notice[] {
   const isOver = ({ heardAt, silentAfterMs, end }: Reporter) =>

@@ -20,19 +20,19 @@ export interface OutageWatchOptions extends Pick<RepeatOptions, 'isChosen' | 'lo
 }
 
 const intervalMs = 5_000
-/** What was reported earlier is not known after a restart. */
+/** How far back events are read after a start. */
 const historyMs = 86_400_000
 
 /**
- * Publishes the end of an outage when the last process that reported it has ended or is silent. It reads the events
- * itself, beside the group: after a restart it knows again what is open, also while Postgres is away.
+ * Publishes the end of an outage when the last process that reported it works again or is silent. It reads the events
+ * itself, outside of the group, so that after a restart it knows the open outages even while Postgres is away.
  */
 export function openOutageWatch(options: OutageWatchOptions): Resource {
   const { client, codec, topic, publish } = options
   const stop = new AbortController()
   let admin: Admin | null = null
   let outages: OutageReports = new Map()
-  /** Next offset by partition; null before the first look. */
+  /** The next offset of each partition, or null before the first read. */
   let positions: Map<number, number> | null = null
 
   async function read(connected: Admin): Promise<void> {

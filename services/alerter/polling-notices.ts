@@ -1,18 +1,18 @@
 import type { Notice } from '../../lib/events.ts'
 import type { AlarmsOver, PollingStanding, UnpolledUser } from '../../lib/polling/read.ts'
 
-/** What is to be raised and resolved; each is raised once and ends once, by the incidents that are open. */
+/** The events to raise and to resolve. The open incidents ensure that each is published once. */
 export interface PollingNotices {
   raised: Notice[]
   resolved: Omit<Notice, 'severity' | 'state'>[]
 }
 
-/** Raised in one sample at the most: more of the kind say nothing new. */
+/** The most users raised in one sample. */
 const raisedMax = 50
 
 /**
- * What a standing says to operators. While polling is not allowed nothing changes: a pause neither ends an alarm nor
- * begins one. While it has stopped for everybody single users are not named.
+ * The events that follow from a standing. While polling is not allowed nothing changes: a pause neither begins nor
+ * ends an alarm. While polling has stopped for all users, single users are not reported.
  *
  * @param options.openUsers subjects of the users who are reported as unpolled
  */
@@ -77,7 +77,7 @@ function userPolled(subject: string): Omit<Notice, 'severity' | 'state'> {
   return { type: 'user_unpolled', subject, message: `${subject} is polled again, or is not to be polled.` }
 }
 
-/** While Postgres cannot be read nobody knows; that is said, and its end. */
+/** Reports that Postgres cannot be read, so that a stop of polling would not be noticed. */
 export function toBlindNotice(blindForMs: number, reason: string): Notice {
   return {
     type: 'polling_unknown',

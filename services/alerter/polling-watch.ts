@@ -18,9 +18,9 @@ export interface PollingWatchOptions extends Pick<RepeatOptions, 'intervalMs' | 
 }
 
 /**
- * Looks at an interval whether users are polled, because a poller that is dead or failing says nothing itself, and
- * publishes what begins and ends. What is open is kept in Postgres; while that is away nobody knows, which is
- * published too once it has lasted as long as a stop of polling would.
+ * Checks at an interval whether users are polled, because a dead or failing poller reports nothing itself, and
+ * publishes alarms and their ends. Postgres keeps the open ones. An outage of Postgres is published too, once it has
+ * lasted as long as a stop of polling would have to.
  */
 export function openPollingWatch(options: PollingWatchOptions): Resource {
   const { sql, config, publish, log } = options

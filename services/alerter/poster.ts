@@ -17,18 +17,18 @@ export interface Pack {
   alerts: readonly Alert[]
 }
 
-/** What the desk needs of a {@link Poster}. */
+/** The part of a {@link Poster} that the desk uses. */
 export interface PostOffice {
-  /** Nothing may be posted now, and that is not over soon: alerts are logged and wait. */
+  /** Nothing may be posted for a long time: alerts are logged and wait. */
   readonly isDead: boolean
   /**
-   * Posts one message. True when Discord holds it; or when it was logged, because there is no webhook, or because
-   * Discord refuses this very message and takes others. False when Discord refuses a message of several alerts: they
-   * are to be posted one by one.
-   * @throws RetriableError when it must be tried again later; Discord may hold the message all the same
+   * Posts one message. Returns true if Discord holds it, or if it was logged, because there is no webhook or Discord
+   * refuses this message but takes others. Returns false if Discord refuses a message with several alerts: the caller
+   * posts them one by one.
+   * @throws RetriableError when it must be tried again later; Discord may hold the message nevertheless
    */
   post(pack: Pack): Promise<boolean>
-  /** Writes alerts to the log, in place of posting them. Nothing is written of none. */
+  /** Logs alerts in place of posting them. */
   logOnly(alerts: readonly Alert[], why: string): void
 }
 
@@ -43,9 +43,9 @@ export interface PosterOptions {
 
 /**
  * Posts within Discord's limits. Only Discord's own acceptance is a delivery. A webhook that is gone, or a channel
- * that takes nothing, is a {@link Refusal}: nothing counts as delivered until it is over, and it is reported in log,
- * metrics, `/readyz` and Postgres. Whether a refused message is at fault itself, a message of our own shows: when
- * Discord takes that one, the other is logged and passed.
+ * that takes nothing, is a {@link Refusal}: until it is over nothing counts as delivered, and log, metrics, `/readyz`
+ * and Postgres show it. When a message is refused, a probe message shows whether the message is at fault: if Discord
+ * takes the probe, the message is logged and passed over.
  */
 export class Poster implements PostOffice {
   readonly #o: PosterOptions
@@ -81,7 +81,7 @@ export class Poster implements PostOffice {
     if (refused === null) return true
     if (alerts.length > 1) return false
     log.error({ status: refused.status, detail: refused.detail }, 'alert_refused')
-    // Our own rate does not hold up these two: half of an answer would be of no use.
+    // These two posts ignore our own rate limit: a wait between them would start over with the embeds.
     if ((await this.#attempt(discord, toPlainMessage(alerts), alerts)) === null) return true
     if (await this.#attempt(discord, toProbeMessage(alerts), [])) {
       this.#refuse({ type: 'closed', detail: toDetail(refused) }, alerts)
@@ -98,7 +98,7 @@ export class Poster implements PostOffice {
     }
   }
 
-  /** @returns null if Discord holds the message, or why it does not take this one */
+  /** @returns null if Discord holds the message, or why it refuses this one */
   async #attempt(
     discord: Discord,
     message: DiscordMessage,
@@ -134,7 +134,7 @@ export class Poster implements PostOffice {
     }
   }
 
-  /** Waits for the time at which the webhook is asked again; a dead one is looked at before it is posted to. */
+  /** Checks a dead webhook before anything is posted to it. @throws RetriableError until a post may be tried */
   async #passRefusal(discord: Discord): Promise<void> {
     const refusal = this.#refusal
     if (refusal === null) return
@@ -169,7 +169,7 @@ export class Poster implements PostOffice {
     delivery.refused(refusal.detail)
     if (isNew) {
       log.error({ detail: refusal.detail }, 'webhook_refused: alerts wait in their topics')
-      // What waits for a dead webhook is logged by the desk, with all that comes after it.
+      // For a dead webhook the desk logs the alerts, these and all later ones.
       if (refusal.type === 'closed') this.logOnly(alerts, refusal.detail)
     }
     const retryAfterMs = this.isDead ? deadRetryMs : Math.ceil(this.#refusal.until - performance.now())
@@ -177,7 +177,7 @@ export class Poster implements PostOffice {
   }
 }
 
-/** The desk then folds the batch: it need not wait. */
+/** The batch need not wait longer: the desk folds it when it comes again. */
 const deadRetryMs = 100
 
 function toDetail(outcome: Extract<PostOutcome, { status: number; detail: string }>): string {

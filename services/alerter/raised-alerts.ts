@@ -7,12 +7,12 @@ import type { LagState } from './evaluate.ts'
 import { groupSubject, restoreState } from './evaluate.ts'
 
 /**
- * What is raised of the groups, kept over restarts of the alerter, so that nothing is raised twice and the end of
- * everything is published. Never throws: an alert must not depend on the database, which may be what it is about.
+ * Keeps the open alerts about groups over restarts of the alerter, so that none is raised twice and each is resolved.
+ * Never throws: an alert must not depend on the database, which may be its cause.
  */
 export interface RaisedAlerts {
   restore(groups: readonly string[]): Promise<LagState>
-  /** To be called when the notices are in the topic. */
+  /** Call it when the notices are in the topic. */
   keep(notices: readonly Notice[]): Promise<void>
 }
 

@@ -1,6 +1,6 @@
 /**
- * Keeps the posts of this process below Discord's rate: at most `perMinute` in any 60 seconds, and none before
- * the end of a pause that Discord asked for. Times are those of `performance.now()`, given by the caller.
+ * Keeps the posts of this process below Discord's rate: at most `perMinute` in any 60 seconds, and none before the
+ * end of a pause that Discord asked for. The caller passes times of `performance.now()`.
  */
 export class MessageRate {
   readonly #perMinute: number
@@ -11,7 +11,7 @@ export class MessageRate {
     this.#perMinute = perMinute
   }
 
-  /** Milliseconds to wait before the next post; 0: now. */
+  /** Milliseconds until the next post is allowed. */
   waitMs(now: number): number {
     this.#sent = this.#sent.filter((at) => at > now - windowMs)
     const oldest = this.#sent[0]
@@ -19,16 +19,16 @@ export class MessageRate {
     return Math.max(0, full, this.#heldUntil - now)
   }
 
-  /** A post was made, whatever its answer: Discord counts requests. */
+  /** Counts a post; failed ones too, because Discord counts requests. */
   took(now: number): void {
     this.#sent.push(now)
   }
 
-  /** No post before `until`; never shortens a pause. */
+  /** Allows no post before `until`; never shortens a pause. */
   hold(until: number): void {
     this.#heldUntil = Math.max(this.#heldUntil, until)
   }
 }
 
-/** A little more than a minute: what was sent in one may arrive in less. */
+/** A little more than a minute, because posts sent within a minute may arrive within less. */
 const windowMs = 62_000

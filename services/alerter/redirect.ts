@@ -1,4 +1,4 @@
-/** Where a redirect leads: the address itself is as secret as the webhook's, its host is not. */
+/** The target of a redirect. Its address is as secret as the webhook's; its host is not. */
 export type Redirect =
   | { type: 'follow'; host: string; to: URL }
   | { type: 'elsewhere'; host: string; detail: string }
@@ -6,8 +6,8 @@ export type Redirect =
 const discordHosts = /(^|\.)(discord|discordapp)\.com$/
 
 /**
- * The redirect that an answer is, or null if it is none. A message and the webhook's token go only where they would
- * have gone anyway: to the same host, or from one of Discord's to another, and never from https to http.
+ * The redirect in an answer, or null if it has none. Message and token may only go to the same host, or from one host
+ * of Discord's to another, and never from https to http.
  */
 export function toRedirect(
   from: URL,

@@ -5,17 +5,17 @@ import type { Resource } from '../../lib/scope.ts'
 
 export interface RepeatOptions {
   intervalMs: number
-  /** Of several alerters, the one that this is true for does the work. */
+  /** Whether this alerter, of several, does the work. */
   isChosen: () => boolean
   work: () => Promise<void>
-  /** The work is another process's now: what is remembered of it goes. */
+  /** Called while another process does the work: drops what is remembered of it. */
   forget: () => void
   log: Logger
   /** Name of the line in the log when the work fails. */
   failed: string
 }
 
-/** Does a piece of work at an interval, in one of several alerters; it is tried again when it fails. */
+/** Repeats work at an interval, in one of several alerters; a failure is logged, and the next run tries again. */
 export function openRepeat(options: RepeatOptions): Resource {
   const { intervalMs, isChosen, work, forget, log, failed } = options
   const stop = new AbortController()

@@ -5,29 +5,29 @@ import type { RawRecord } from '../../lib/kafka/record.ts'
 import { headerText } from '../../lib/kafka/record.ts'
 import type { OperationalEvent } from '../../lib/topology.ts'
 
-/** What one record tells an operator. */
+/** What one record reports to an operator. */
 export interface Report {
-  /** The first of a kind is told at once, the rest is counted. */
+  /** The first report of a kind is posted at once, the rest is counted. */
   kind: string
-  /** Kinds that make one line of a digest, and share one allowance of alerts at once. */
+  /** Kinds that share a line of the digest and the limit of alerts posted at once. */
   family: string
   /** Names the family to a person. */
   familyTitle: string
   state: 'raised' | 'resolved'
-  /** It can wait: a digest is soon enough. */
+  /** It is never posted at once. */
   isDigestOnly: boolean
-  /** A process repeats what it has reported, because it lasts. */
+  /** A process repeats an event because what it reports lasts. */
   isRepeat?: boolean
-  /** Nobody reports it any more, and whether it is over is not known. */
+  /** No process reports it any more, and it is not known whether it is over. */
   isEndUnknown?: boolean
   severity: Severity
   title: string
   /** What happened, and what to do about it. */
   text: string
   fields: { name: string; value: string }[]
-  /** One line that tells this one from others of its family. */
+  /** One line that distinguishes this report from others of its family. */
   example: string
-  /** Who says so: a service or a consumer group. */
+  /** The service or consumer group that it comes from. */
   source: string
   /** Unix time in milliseconds. */
   at: number
@@ -36,12 +36,12 @@ export interface Report {
   offset: number
 }
 
-/** Texts come from anywhere; what is kept of each in memory is bounded. */
+/** Texts may have any length; memory keeps this much of each. */
 const textMax = 2_000
 const lineMax = 300
 const fieldsMax = 30
 
-/** Events of single users that come in numbers when something is wrong, and are no news within minutes. */
+/** Events about single users that come in large numbers when something is wrong, and are not urgent. */
 const digestOnly: ReadonlySet<string> = new Set<EventType>(['user_unpolled'])
 
 type Position = Pick<RawRecord, 'topic' | 'partition' | 'offset'>
@@ -71,7 +71,7 @@ export function toEventReport(event: OperationalEvent, position: Position): Repo
   }
 }
 
-/** The report of a dead letter; what its headers do not say is shown as unknown. */
+/** The report of a dead letter; a missing header is shown as unknown. */
 export function toDeadLetterReport(record: RawRecord): Report {
   const header = (name: string) => (headerText(record, `dlq.${name}`) ?? 'unknown').slice(0, textMax)
   const group = toLine(header('group'))
@@ -101,7 +101,7 @@ export function toDeadLetterReport(record: RawRecord): Report {
   }
 }
 
-/** The report of a dead letter over which {@link toDeadLetterReport} fails. */
+/** The report of a dead letter for which {@link toDeadLetterReport} throws. */
 export function toUnreadableReport(record: RawRecord, error: unknown): Report {
   const place = `${record.topic}/${record.partition} offset ${record.offset}`
   return {

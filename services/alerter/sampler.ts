@@ -22,8 +22,8 @@ export interface SamplerOptions extends Pick<RepeatOptions, 'intervalMs' | 'isCh
 }
 
 /**
- * Samples the lag of every group at an interval and publishes what has changed. Its memory moves on only once
- * the notices are in the topic, so a notice that could not be published is made again from the next sample.
+ * Samples the lag of every group at an interval and publishes what has changed. The state advances only once the
+ * notices are in the topic, so a notice that could not be published follows from the next sample again.
  */
 export function openSampler(options: SamplerOptions): Resource {
   const { client, topology, rules, publish, raised } = options

@@ -16,16 +16,16 @@ import type { Report } from './report.ts'
 import { toDeadLetterReport, toEventReport, toUnreadableReport } from './report.ts'
 
 const empty: Digest = new Map()
-/** Only a post says whether it answers; so no alert is ever taken for what holds up its partition. */
+/** Only a post shows whether Discord answers. The probe always fails, so no record is buried for failed posts. */
 const discord: Server = {
   name: 'discord',
   probe: () => Promise.reject(new Error('Discord is not asked')),
 }
 
 /**
- * The alerts of one partition. Its offset moves only past records whose alert or digest Discord holds: what is
- * counted in memory is read again after a kill, so nothing is lost and at most something is told twice. Memory
- * is bounded: of any number of waiting records it keeps counts and a few examples.
+ * The alerts of one partition. Its offset moves only past records whose alert or digest Discord holds. What is
+ * counted in memory is read again after a kill, so nothing is lost, but something may be posted twice. Memory is
+ * bounded: it keeps counts and a few examples of any number of waiting records.
  */
 export function openAlertSink(options: {
   desk: AlertDesk
@@ -37,11 +37,11 @@ export function openAlertSink(options: {
 }): PartitionSink<unknown> {
   const { desk, decisions, topic, group, deadLetterTopic } = options
   let waiting = empty
-  /** Offset of the last record taken in, and of the last one settled. */
+  /** Offset of the last record read, and of the last one settled. */
   let taken: number | null = null
   let settled: number | null = null
   let handedOver = false
-  /** Last offset that was returned, so that an idle partition is not committed every second. */
+  /** The last offset returned, so that an idle partition is not committed every second. */
   let returned: number | null = null
 
   const source: DigestSource = {
@@ -113,7 +113,7 @@ function toReports(
       else if (!isEndOfOne(decoded.value as OperationalEvent))
         reports.push(toEventReport(decoded.value as OperationalEvent, record))
     } catch (error) {
-      // A dead letter of a dead letter would lie in the same topic, and fail again.
+      // A dead letter about a dead letter would go to the same topic and fail again.
       if (record.topic === deadLetterTopic) reports.push(toUnreadableReport(record, error))
       else deadLetters.push(faultLetter(record, error))
     }

@@ -1,20 +1,20 @@
 import type { Report } from './report.ts'
 
-/** What is remembered of a kind that was told. */
+/** What is remembered of a kind that was posted or folded. */
 export interface Known {
   state: Report['state']
-  /** By partition: offset up to which the kind's records are in an alert that was posted. */
+  /** By partition: the offset up to which posted alerts cover the kind's records. */
   told: ReadonlyMap<string, number>
 }
 
-/** What was told before, as far as a decision needs it. */
+/** The past that a decision depends on. */
 export interface Memory {
   known(kind: string): Known | undefined
-  /** Alerts at once that the family has had within the running digest period. */
+  /** How many alerts of the family were posted at once within the last digest period. */
   announced(family: string): number
 }
 
-/** An alert to be posted at once: the first of a kind, and what came of the same kind right behind it. */
+/** An alert to post at once: the first report of a kind, and those of the same kind that follow it in the batch. */
 export interface Announcement {
   first: Report
   last: Report
@@ -29,23 +29,24 @@ export interface Triage {
 }
 
 export const examplesMax = 5
-/** Alerts at once per family and digest period: a kind that flaps, or a type with many subjects, is then folded. */
+/** The most alerts posted at once per family and digest period; it limits flapping kinds and types with many subjects. */
 export const announcementsMax = 5
 
-/** What is older comes in a digest: it was not posted when it was news. */
+/** A report older than this waits for the digest. */
 export const newsMs = 3_600_000
 
 /**
- * Decides what is told at once and what waits for the digest. A kind is in one of three states:
+ * Decides what is posted at once and what waits for the digest. A kind is in one of three states:
  *
  *     unknown --raised--> raised --resolved--> resolved --raised--> raised
  *     unknown --resolved--> resolved        (raised before this process started)
  *
- * Each arrow is an alert at once, or part of the digest when it is older than an hour or can wait. `raised` again while raised is
- * folded, or nothing new when its service says that it repeats itself; `resolved` again is nothing new. A record that a posted alert already covers is skipped, so a batch that comes again after half of its alerts
- * were posted does not tell them twice.
+ * Each arrow is posted at once. It is folded into the digest if it is older than an hour, is `isDigestOnly`, or is
+ * beyond {@link announcementsMax}. `raised` while raised is folded, or dropped if its service only repeats it;
+ * `resolved` while resolved is dropped. A record that a posted alert covers is skipped, so a batch that comes again
+ * after half of its alerts were posted does not post them twice.
  *
- * @param now Unix time in milliseconds; infinite: everything is old
+ * @param now Unix time in milliseconds; if infinite, every report is old
  */
 export function triage(reports: readonly Report[], memory: Memory, now: number): Triage {
   const announcements: Announcement[] = []

@@ -15,7 +15,7 @@ import { ArchiveSink } from './sink.ts'
 import { openStore } from './store.ts'
 import { openUserIndex } from './user-index.ts'
 
-/** Objects grow across batches: small ones keep what is decoded at a time, in all partitions together, small. */
+/** Objects grow across batches, so batches are small to keep little decoded at a time in all partitions together. */
 const batchMaxBytes = 1 << 20
 
 const firstAnswerWithinMs = 2_000
@@ -36,13 +36,13 @@ export async function startArchiver(service: ServiceContext<ArchiverConfig>): Pr
   const onIncarnation = (begins: Begins) => kafka.notify(incarnationNotice(begins))
   const guard = new PutGuard({ s3, prefix, notify: kafka.notify, health })
   const store = openStore(s3, prefix, { index, assertProven: () => guard.assertProven() })
-  // Its first question is asked now; a store that is away is asked again by the first put.
+  // The store is tested now; if it is away, the first put tests it again.
   await within(
     firstAnswerWithinMs,
     guard.assertProven().catch(() => undefined),
   )
   const find = async () => (await readBucketSettings(config.s3)).unsafe
-  // Without a database nothing is known of what was raised before: the end is for the next start to show.
+  // Without a database it is not known which events are open, so none is resolved.
   const resolve = async () => undefined
   await scope.use(
     watchSettings({ subject: 'bucket', find, raise: kafka.publishNotices, resolve, log }),

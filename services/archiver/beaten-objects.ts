@@ -7,13 +7,13 @@ import { archivedRow } from './row-format.ts'
 interface BeatenObject {
   object: SealedObject
   rows: AsyncIterator<ArchivedRecord>
-  /** The row to be taken next, or null if it must be read. */
+  /** The next row, or null if it must be read first. */
   head: ArchivedRecord | null
 }
 
 /**
- * Objects that lost against a twin's shorter one. Their rows are taken again, from the first that the twin's lacks;
- * those of the object that was beaten last come before those of all others.
+ * Objects whose key a twin took with a different object. Their rows are taken again; those that the archive holds
+ * are skipped. The object beaten last comes first.
  */
 export class BeatenObjects {
   readonly #stack: BeatenObject[] = []
@@ -26,7 +26,7 @@ export class BeatenObjects {
     this.#stack.push({ object, rows: rowsOf(object), head: null })
   }
 
-  /** The row to be taken next; stays the same until {@link skip}. Null when there is none left. */
+  /** The next row, the same until {@link skip}; or null if none is left. */
   async head(): Promise<ArchiverRow | null> {
     for (let top = this.#stack.at(-1); top; top = this.#stack.at(-1)) {
       top.head ??= (await top.rows.next()).value ?? null
@@ -47,7 +47,7 @@ export class BeatenObjects {
   }
 }
 
-/** The rows of an object that is sealed. */
+/** The rows of a sealed object. */
 export async function* rowsOf(object: SealedObject): AsyncGenerator<ArchivedRecord> {
   yield* (await readArchive(object.open())).rows
 }

@@ -6,7 +6,7 @@ import type { ConfigOf } from '../../lib/settings.ts'
 import { group, readSettings, serviceSettings, setting } from '../../lib/settings.ts'
 
 const mebibyte = 1 << 20
-/** One PUT takes 5 GiB at most; the margin is for the last block. */
+/** One PUT takes at most 5 GiB; the margin is for the last block. */
 const largestObject = 4 * 1024 * mebibyte
 const seconds = () => wholeNumber(1, 86_400)
 
@@ -15,7 +15,7 @@ export const settings = {
   s3: group(s3Env, s3Config),
   /** Size at which an object file is closed. */
   objectBytes: setting('ARCHIVE_OBJECT_BYTES', wholeNumber(1, largestObject).default(64 * mebibyte)),
-  /** Time after its first record at which an object is closed. */
+  /** Age of its first record at which an object is closed; see `due.ts`. */
   objectAgeMs: group(
     { ARCHIVE_OBJECT_AGE: seconds().default(300), ARCHIVE_OBJECT_AGE_SECONDS: seconds().optional() },
     (e) => (e.ARCHIVE_OBJECT_AGE_SECONDS ?? e.ARCHIVE_OBJECT_AGE) * 1000,

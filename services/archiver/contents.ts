@@ -6,10 +6,10 @@ import { rowType } from '../../lib/archive/row.ts'
 import type { ArchiverRow } from './row-format.ts'
 import { framingBytes } from './row-format.ts'
 
-/** What an object holds, row by row: enough to tell whether a record is in it, a number each. */
+/** What an object holds: a fingerprint by offset, enough to decide whether a record is in it. */
 export interface Contents {
   fingerprints: ReadonlyMap<number, number>
-  /** Rows were taken out because a user was erased: an offset without a row says nothing. */
+  /** Rows of an erased user were removed, so an offset without a row proves nothing. */
   hasErased: boolean
 }
 
@@ -25,8 +25,8 @@ export async function readContents({ schema, rows }: ArchiveReader, hasErased: b
 }
 
 /**
- * Whether an object holds this very record: its time, key and value. Headers are left out: clients hand over odd
- * ones in different forms, and a record that is put back from the archive has others than before.
+ * Whether an object holds this record, by time, key and value. Headers do not count: clients deliver unusual ones in
+ * different forms, and a restored record has other headers than before.
  */
 export function holds({ fingerprints, hasErased }: Contents, { row, bytes, format }: ArchiverRow): boolean {
   const known = fingerprints.get(row.offset)
@@ -35,12 +35,12 @@ export function holds({ fingerprints, hasErased }: Contents, { row, bytes, forma
   return known === toFingerprint(row, isDecodedRow ? encoded(format.value, row.value) : unframed(bytes))
 }
 
-/** The value's Avro binary: the same whether it was decoded when it was archived, or kept raw. */
+/** The value's Avro binary: the same for a value that was archived decoded and for one kept raw. */
 function unframed(bytes: Buffer | null): Buffer | null {
   return bytes && bytes.length >= framingBytes && bytes[0] === 0 ? bytes.subarray(framingBytes) : bytes
 }
 
-/** Without the index of the union with null. */
+/** The value's Avro binary without the index of the union with null. */
 function encoded(type: avsc.Type, value: unknown): Buffer {
   return type.toBuffer(value).subarray(1)
 }

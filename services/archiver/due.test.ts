@@ -39,7 +39,7 @@ test('what is due stays due as time goes by, and when nothing more waits', () =>
   )
 })
 
-/** One partition whose member is thrown out again and again; its clock ticks once a second. */
+/** A partition that changes its owner again and again; its clock ticks once a second. */
 interface Flapping {
   /** Lengths of the terms of ownership, in seconds; repeated. */
   terms: number[]

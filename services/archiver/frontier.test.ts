@@ -6,8 +6,8 @@ import { byPlace } from '../../lib/archive/key.ts'
 import { committable, next, openFrontier, stepFor } from './frontier.ts'
 
 /*
- * Archivers of one partition that are killed, fenced, late and wrong about being alone, while the log under them is
- * made again or loses its tail. The archive is a list in memory: what happens between the steps is all there is.
+ * Archivers of one partition that are killed, fenced, late and mistaken about being alone, while their log is
+ * recreated or loses its tail. The archive is a list in memory; the test interleaves the steps.
  */
 
 /** A record: its offset, and the log that it was first written to. */
@@ -30,7 +30,7 @@ interface Process {
 class Archive {
   readonly objects: Stored[] = []
 
-  /** As a process sees it: past dates as it has listed them once, or again now; the present day as it is. */
+  /** The archive as a process sees it: past dates as it listed them once, or again now; the present day as it is. */
   list(process: Process, again: boolean): ArchiveKey[] {
     if (again) process.listed = this.objects.length
     process.listed ??= this.objects.length
@@ -78,7 +78,7 @@ class Term {
     return committable(this.#frontier)
   }
 
-  /** Puts the open object, and takes again what a twin's lacks of it. */
+  /** Puts the open object, and takes the records again that a twin's object lacks. */
   age(): number {
     this.#put()
     this.#advance()
@@ -118,7 +118,7 @@ class Term {
     const { incarnation, rows } = this.#open
     this.#open = null
     const first = rows[0]?.offset ?? 0
-    // Another log is young: a process does not look for it under past dates before it is surprised.
+    // Another log is young: a process does not list past dates for it before a surprise.
     const date = first % 3 === 0 && incarnation === 0 ? 'past' : 'today'
     const key = { topic: 'topic', partition: 0, firstOffset: first, date, incarnation }
     const twin = this.#archive.of(key)
@@ -170,7 +170,7 @@ class History {
     if (d.do === 'write' || d.do === 'age')
       this.#act(d.who % this.#terms.length, d.do === 'write' ? d.count : 0)
     else {
-      // A process that hangs may still wake up, but not over a log that is another one now.
+      // A process that hangs may still wake up, but not after the log has changed.
       if (d.do === 'crash' || d.do === 'reset') this.#terms.shift()
       if (d.do === 'again') this.#make(d.from)
       if (d.do === 'reset') this.#committed = Math.min(this.#committed, d.to)
@@ -199,7 +199,7 @@ class History {
     if (index === 0) this.#committed = Math.max(this.#committed, through + 1)
   }
 
-  /** From an offset on the log is another one; it is read from its beginning. */
+  /** Replaces the log from an offset on; it is read from its beginning. */
   #make(from: number): void {
     this.#logs++
     this.log = this.log.map((row) => (row.offset < from ? row : { ...row, log: this.#logs }))

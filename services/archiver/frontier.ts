@@ -3,13 +3,13 @@ import type { ArchiveKey } from '../../lib/archive/key.ts'
 import type { Freshness } from './listing.ts'
 
 /**
- * Where an archiver stands in one partition: what the archive holds, what waits in the open object, and what may be
- * committed. Offsets; -1 before the first one.
+ * The state of an archiver in one partition: what the archive holds, what waits in the open object, and what may be
+ * committed. Offsets are -1 before the first record.
  */
 export interface Frontier {
-  /** The last record that Kafka has handed over. */
+  /** The last record delivered by Kafka. */
   readonly seen: number
-  /** The last record that is in the archive or in the open object. What comes again up to it is skipped. */
+  /** The last record that is in the archive or in the open object. Records up to it are skipped. */
   readonly taken: number
   /** The last record that is in the archive. */
   readonly durable: number
@@ -21,39 +21,39 @@ export interface Frontier {
   readonly holder: { readonly key: ArchiveKey; readonly last: number } | null
   /** Existing objects that begin after the holder, by first offset; or null until the archive is listed. */
   readonly ahead: readonly ArchiveKey[] | null
-  /** How the archive is listed: as it was when the term began or later; after a surprise, past dates too. */
+  /** How fresh listings must be: from the begin of the term on; after a surprise for past dates too. */
   readonly freshness: Freshness
 }
 
-/** What must be done before a record is taken, or to take it. Each step may fail and is then repeated. */
+/** The next step towards taking a record. A step that fails is repeated. */
 export type Step =
   | { type: 'list'; freshness: Freshness }
   /** Ask where an existing object ends. */
   | { type: 'measure'; key: ArchiveKey }
-  /** Ask whether an existing object holds this very record. */
+  /** Ask whether an existing object holds this record. */
   | { type: 'compare'; key: ArchiveKey }
   /** Put the open object. */
   | { type: 'put' }
   /** Append the record to the open object, or begin one with it. */
   | { type: 'append' }
 
-/** What has happened. Moments are by `performance.now()`. */
+/** A step that succeeded. Moments are by `performance.now()`. */
 export type FrontierEvent =
   | { type: 'record'; offset: number }
   /** The archive was listed for the record at `offset`. */
   | { type: 'listed'; objects: readonly ArchiveKey[]; offset: number; freshness: Freshness }
   | { type: 'measured'; last: number }
-  /** The object that was to be measured does not exist any more. */
+  /** The object to measure no longer exists. */
   | { type: 'gone'; at: number }
   | { type: 'compared'; offset: number; isHeld: boolean }
   | { type: 'appended'; offset: number }
   /**
-   * The open object is in the archive, or a twin's object has taken its key. The archive holds its records from
-   * `first` to `through`: all of them, or those that the twin's has too; none if `through` is before `first`.
+   * The open object is in the archive, or a twin's object has its key. The archive holds its records from `first` to
+   * `through`: all of them, or those that the twin's object has too; none if `through` is before `first`.
    */
   | { type: 'put'; first: number; through: number; isTwin: boolean; at: number }
 
-/** @param at when the term of ownership begins, by `performance.now()` */
+/** @param at begin of the term of ownership, by `performance.now()` */
 export function openFrontier(at: number): Frontier {
   return {
     ...{ seen: -1, taken: -1, durable: -1, isOpen: false, incarnation: 0, holder: null, ahead: null },
@@ -76,7 +76,7 @@ export function stepFor(frontier: Frontier, offset: number, fits: boolean): Step
   if (next && next.firstOffset <= offset) return isOpen ? { type: 'put' } : { type: 'measure', key: next }
   if (holder && offset <= holder.last) return { type: 'compare', key: holder.key }
   if (isOpen) return { type: fits ? 'append' : 'put' }
-  // An object may cover the offsets between: a twin's, under a date that was listed before it was put.
+  // A twin's object may cover the offsets between, under a date that was listed before it was put.
   const isGap = offset > (holder?.last ?? taken) + 1
   return isGap && !freshness.past ? { type: 'list', freshness: withPast(freshness) } : { type: 'append' }
 }
@@ -113,10 +113,10 @@ export function next(frontier: Frontier, event: FrontierEvent): Frontier {
 
 const withPast = ({ after }: Freshness): Freshness => ({ after, past: true })
 
-/** After a surprise everything is listed again. */
+/** After a surprise all dates are listed again. */
 const listAgain = (at: number) => ({ ahead: null, freshness: { after: at, past: true } })
 
-/** The next object ahead becomes the holder, up to where the following one begins: a later incarnation may begin within it. */
+/** The next object ahead becomes the holder, up to the begin of the following one, which may lie within it. */
 function cover(frontier: Frontier, measured: number): Frontier {
   const [key, following] = frontier.ahead ?? []
   if (!key) return frontier
@@ -126,8 +126,8 @@ function cover(frontier: Frontier, measured: number): Frontier {
 }
 
 /**
- * The holder has another record under this offset: from here on the log is another one than its. Of the latest
- * incarnation: the next one begins. Of an earlier one: the latest has not been archived so far back.
+ * The holder has another record under this offset, so the log differs from the holder's from here on. If the holder
+ * is of the latest incarnation, the next one begins. Otherwise the log is the latest one, not archived this far back.
  */
 function diverge(frontier: Frontier): Frontier {
   const isLatest = frontier.holder !== null && incarnationOf(frontier.holder.key) === frontier.incarnation

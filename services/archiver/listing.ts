@@ -10,15 +10,15 @@ import {
 } from '../../lib/archive/key.ts'
 import type { S3 } from '../../lib/s3.ts'
 
-/** How much of what was listed before may be believed. */
+/** Which earlier listings may be used. */
 export interface Freshness {
-  /** By `performance.now()`: what was listed before this moment is listed again. */
+  /** Listings from before this moment (by `performance.now()`) are repeated. */
   after: number
-  /** Dates that are long past too; else they are believed however old their listing is. */
+  /** Those of past dates too; otherwise a past date is listed only once. */
   past: boolean
 }
 
-/** Of one date: by partition, first offset and incarnation of each object, in turn. Numbers, as a year has millions. */
+/** Objects of a date by partition: first offset and incarnation in turn. Plain numbers, as a year has millions. */
 type DateListing = ReadonlyMap<number, readonly number[]>
 
 interface Listed<T> {
@@ -26,16 +26,16 @@ interface Listed<T> {
   answer: Promise<T>
 }
 
-/** Requests under way at a time, of all listings of the process together. */
+/** Limits the concurrent requests of all listings of the process. */
 const limit = pLimit(16)
 const dayMs = 86_400_000
 
 /**
- * The keys of an archive, as one process lists them: each date once for all partitions, and the last two days again
- * for each term. No date is left out, because dates come from producers' clocks and need not rise with the offsets.
+ * Lists the keys of an archive for one process: each date once for all partitions, and the last two days again for
+ * each term. No date is left out, because dates come from producers' clocks and need not rise with the offsets.
  *
- * Another process may put an object under a past date after that was listed here. Whoever relies on a past date being
- * complete asks for it again ({@link Freshness.past}).
+ * Another process may put an object under a past date after it was listed here. A caller that needs a past date to be
+ * complete sets {@link Freshness.past}.
  */
 export class ArchiveListing {
   readonly #s3: S3
@@ -51,7 +51,7 @@ export class ArchiveListing {
   /**
    * The objects of one partition by incarnation and first offset.
    *
-   * @param freshness absent: all of it is listed again
+   * @param freshness everything is listed again if absent
    */
   async list(
     topic: string,
@@ -85,7 +85,7 @@ export class ArchiveListing {
     const found = new Map<number, number[]>()
     for await (const path of this.#s3.list(`${topicPrefix(this.#prefix, topic)}date=${date}/`)) {
       const key = parseObjectKey(path)
-      // A foreign file in the folder, or an object under another prefix, is nobody's range of offsets.
+      // Skips foreign files in the folder, and objects of another prefix.
       if (!key || path !== objectKey(this.#prefix, { ...key, topic, date })) continue
       const numbers = found.get(key.partition) ?? []
       numbers.push(key.firstOffset, key.incarnation ?? 0)
@@ -95,7 +95,7 @@ export class ArchiveListing {
   }
 }
 
-/** What was asked after a moment, once; a failure is forgotten. */
+/** Shares an answer asked for after a moment, or asks; a failure is forgotten. */
 function listOnce<T>(
   known: Map<string, Listed<T>>,
   name: string,

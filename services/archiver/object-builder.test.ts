@@ -130,7 +130,7 @@ test('every record comes back as it was: offset, time, key, headers and value', 
 test('a value that cannot be encoded is archived as raw bytes, and its neighbours as they are', async () => {
   const [before, after] = [decodable(0, Buffer.from('{}')), decodable(2, Buffer.from('[]'))]
   const odd = decodable(1, Buffer.from('"x"'))
-  // What a decoder made of it is no value of its schema.
+  // The decoded value does not match its schema.
   const records = [before, { ...odd, decoded: { ...odd.decoded, value: { endpoint: 7 } } }, after]
   const sealed = await build(records as DecodedRecord<unknown>[])
   const rows = await readRows(await buffer(sealed.open()))

@@ -14,7 +14,7 @@ import { asRaw } from './row-format.ts'
 /** Rows of one block before compression. */
 const blockBytes = 1 << 20
 
-/** An object that is complete: only its put is missing. */
+/** A complete object that is not put yet. */
 export interface SealedObject {
   first: FirstRecord
   summary: ObjectSummary
@@ -24,9 +24,9 @@ export interface SealedObject {
   md5: string
   /** The schema and types of its rows. */
   format: RowFormat
-  /** Users whom the keys of its rows name. */
+  /** Users named by the keys of its rows. */
   users: ReadonlySet<string>
-  /** Its bytes; may be opened again and again. */
+  /** Opens its bytes; may be called several times. */
   open(): Readable
   close(): Promise<void>
 }
@@ -36,7 +36,7 @@ export type FirstRecord = Pick<ArchivedRecord, 'topic' | 'partition' | 'offset' 
 
 export interface BuilderOptions {
   first: FirstRecord
-  /** Of the partition's log; absent: the first one. */
+  /** Incarnation of the partition's log; the first one if absent. */
   incarnation?: number
   /** Format of an object whose first block holds no decoded value. */
   fallback: RowFormat
@@ -46,10 +46,11 @@ export interface BuilderOptions {
 }
 
 /**
- * An object file that grows row by row. The same rows give the same bytes: blocks end where their rows pass a
- * size, never where a batch or a moment happens to end.
+ * An object file that grows row by row. The same rows give the same bytes: blocks end where their rows pass a size,
+ * never at the end of a batch or at a time.
  *
- * The header holds the values' schema and is fixed with the first block: rows without a decoded value fit any.
+ * The header holds the schema of the values and is fixed with the first block. Rows without a decoded value fit any
+ * schema.
  */
 export class ObjectBuilder {
   readonly #options: Omit<BuilderOptions, 'first' | 'incarnation'>
@@ -68,7 +69,7 @@ export class ObjectBuilder {
 
   constructor(options: BuilderOptions) {
     const { topic, partition, offset, timestamp, key } = options.first
-    // A copy: the key is a slice of a whole fetch, which must not stay in memory as long as the object.
+    // A copy, because the key is a slice of a whole fetch, which must not stay in memory as long as the object.
     this.#first = { topic, partition, offset, timestamp, key: key && Buffer.from(key) }
     this.#options = {
       fallback: options.fallback,
@@ -85,12 +86,12 @@ export class ObjectBuilder {
     return this.#first
   }
 
-  /** Whether rows of this format can stand in this object; null stands for rows without a decoded value. */
+  /** Whether this object can hold rows of this format, or of none (null), as rows without a decoded value are. */
   fits(format: RowFormat | null): boolean {
     return format === null || this.#format === null || this.#format.id === format.id
   }
 
-  /** Appends a row that {@link fits}. In memory only: never fails for want of anything. */
+  /** Appends a row that {@link fits}, in memory only. */
   append(added: ArchiverRow): void {
     const { row, format, valueBytes } = added
     if (format && this.#block.append(row, format, valueBytes)) this.#format ??= format
@@ -106,14 +107,14 @@ export class ObjectBuilder {
     return this.#block.bytes.length >= this.#blockBytes && !this.#spoolFailed
   }
 
-  /** Must be sealed: it has its size, or the disk takes no more. */
+  /** It must be sealed: it has reached its size, or the disk takes no more. */
   get full(): boolean {
     return this.#spoolFailed || this.#spool.length >= this.#options.objectBytes
   }
 
   /**
-   * Compresses the block in hand and moves it to the spool.
-   * @throws the system's error when the disk does not take it; the object is {@link full} then, and whole
+   * Compresses the current block and moves it to the spool.
+   * @throws the system's error if the disk does not take it; the object is {@link full} then, and keeps the block
    */
   async spoolBlock(): Promise<void> {
     const bytes = await this.#encodeBlock()
@@ -152,7 +153,7 @@ export class ObjectBuilder {
     }
   }
 
-  /** Throws the object away. */
+  /** Discards the object. */
   close(): Promise<void> {
     return this.#spool.close()
   }

@@ -12,15 +12,15 @@ export interface PutGuardOptions {
   health: Health
 }
 
-/** A request that hangs says nothing: the next put asks again. */
+/** After this time the test has no result, and the next put tests again. */
 const answerWithinMs = 5_000
-/** A store that was found to overwrite is asked again after this time: somebody may have changed it. */
+/** A store that overwrites is tested again after this time, because an operator may have changed it. */
 const askedAgainAfterMs = 60_000
 const subject = 'object-store'
 
 /**
- * Lets objects be put only into a store that is known to honour `If-None-Match`. States: unknown → proven, for the
- * life of the process; or unknown → overwriting, with an event and `/readyz` red → proven.
+ * Allows puts only to a store that is proven to honour `If-None-Match`. States: unknown → proven, for the life of the
+ * process; or unknown → overwriting, with an event and `/readyz` red → proven.
  */
 export class PutGuard {
   readonly #o: PutGuardOptions
@@ -37,7 +37,7 @@ export class PutGuard {
     }))
   }
 
-  /** @throws RetriableError while the store overwrites objects, or cannot be asked */
+  /** @throws RetriableError while the store overwrites objects, or cannot be tested */
   async assertProven(): Promise<void> {
     if (this.#proven) return
     const since = this.#overwritesSince

@@ -8,17 +8,17 @@ import type { SealedObject } from './object-builder.ts'
 import { archivedRow } from './row-format.ts'
 import type { ArchiveStore } from './store.ts'
 
-/** An object whose put is missing. */
+/** A sealed object, and how often its put was attempted. */
 export interface SealedPut {
   object: SealedObject
   attempts: number
 }
 
-/** Where a put has led. */
+/** The result of a put. */
 interface PutResult {
   /** The key was taken: by a twin, or by an earlier attempt whose answer was lost. */
   isTwin: boolean
-  /** The last offset up to which the archive holds the object's records; before its first one if it holds none. */
+  /** The archive holds the object's records up to this offset; before the first one if it holds none. */
   through: number
 }
 
@@ -26,7 +26,7 @@ interface PutResult {
 export async function putOnce(store: ArchiveStore, sealed: SealedPut): Promise<PutResult> {
   const { object } = sealed
   const key = keyOf(object)
-  // After a put whose answer was lost the object is there: asking costs less than sending it once more.
+  // An attempt whose answer was lost may have put the object: asking costs less than sending it again.
   const isThere = sealed.attempts++ > 0 && (await store.exists(key))
   const isTwin = isThere || (await store.put(key, object)) === 'exists'
   checkpoint('archiver.put')
@@ -34,8 +34,8 @@ export async function putOnce(store: ArchiveStore, sealed: SealedPut): Promise<P
 }
 
 /**
- * The last of the object's records up to which a twin's object holds the same. What the twin's holds beyond them is
- * not ours to skip: it may be of another log.
+ * The last of the object's records up to which a twin's object holds the same ones. Later records of the twin's
+ * object may be of another log, so ours are not skipped for them.
  */
 async function sharedThrough(store: ArchiveStore, key: ArchiveKey, object: SealedObject): Promise<number> {
   const last = await store.lastOffset(key)

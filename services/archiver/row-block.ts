@@ -12,12 +12,12 @@ const prefixType = avsc.Type.forSchema({
 const rawType = avsc.Type.forSchema(['null', 'bytes'])
 
 const initialBytes = 16 << 10
-/** The buffer doubles while small; then it grows by little, as there is one for each partition. */
+/** A small buffer doubles; a larger one grows by this much only, because each partition has one. */
 const growthBytes = 128 << 10
 /** Length of the union's index before a value. */
 const unionIndexBytes = 1
 
-/** Rows of a block in Avro binary, in one buffer that grows and is used again. */
+/** Rows of a block in Avro binary, in one buffer that grows and is reused. */
 export class RowBlock {
   #buffer = Buffer.allocUnsafe(initialBytes)
   #length = 0
@@ -33,17 +33,17 @@ export class RowBlock {
   }
 
   /**
-   * Appends a row, unless its value cannot be encoded, or would not have these very bytes in the object (an encoding
-   * that is legal but not the usual one, or text that is no UTF-8): then the block is as before, and the answer false.
+   * Appends a row, unless its value cannot be encoded or its encoding differs from `valueBytes` (a legal but unusual
+   * encoding, or text that is not UTF-8). Then the block is unchanged and the result false.
    *
-   * @param valueBytes the value's Avro binary; null when there is none, or it was checked before
+   * @param valueBytes the value's Avro binary, or null if there is none or it was checked before
    */
   append(row: ArchivedRecord, format: RowFormat, valueBytes: Buffer | null): boolean {
     const start = this.#length
     try {
       if (this.#encode(row, format, valueBytes)) return true
     } catch (error) {
-      // Without its value there is nothing left to leave out.
+      // A row without a value cannot be appended in another form.
       if (row.value === null) throw error
     }
     this.#length = start
@@ -51,7 +51,7 @@ export class RowBlock {
   }
 
   #encode(row: ArchivedRecord, format: RowFormat, valueBytes: Buffer | null): boolean {
-    // A record's encoding is that of its fields, one after the other.
+    // Avro encodes a record as its fields, one after the other.
     this.#put(prefixType, row)
     const valueStart = this.#length + unionIndexBytes
     this.#put(format.value, row.value)

@@ -5,7 +5,7 @@ import type { Writer } from '../../lib/codec.ts'
 import type { DecodedRecord } from '../../lib/kafka/record.ts'
 import type { AvroSchema, Topic } from '../../lib/topology.ts'
 
-/** How rows are encoded whose values were written with one schema. */
+/** The encoding of rows whose values were written with one schema. */
 export interface RowFormat {
   /** Equal for equal schemas. */
   id: string
@@ -18,18 +18,18 @@ export interface RowFormat {
 /** A record on its way into an object. */
 export interface ArchiverRow {
   row: ArchivedRecord
-  /** Format that its value needs; null where there is no decoded value, which any format can hold. */
+  /** The format that its value needs, or null if it has no decoded value; any format can hold it then. */
   format: RowFormat | null
-  /** The value's Avro binary, against which its encoding in the object is checked, or null if it has none, or was checked before. */
+  /** The Avro binary that the value's encoding is checked against, or null if it has none or was checked before. */
   valueBytes: Buffer | null
-  /** The value's bytes as they lay in the topic, or null for a tombstone. */
+  /** The value's bytes as in the topic, or null for a tombstone. */
   bytes: Buffer | null
 }
 
 /** Bytes before the Avro binary: a zero, the schema's id. */
 export const framingBytes = 5
 
-/** A record as a row: decoded where it can be, else raw. */
+/** A record as a row: decoded if possible, else raw. */
 export function toRow(record: DecodedRecord<unknown>, formats: RowFormats): ArchiverRow {
   const { topic, partition, offset, timestamp, key, headers, bytes, decoded } = record
   const row = { topic, partition, offset, timestamp, key, headers, value: null, raw: bytes }
@@ -41,17 +41,17 @@ export function toRow(record: DecodedRecord<unknown>, formats: RowFormats): Arch
   return { row: decodedRow, format, valueBytes: bytes.subarray(framingBytes), bytes }
 }
 
-/** The same record with its value as it was, undecoded. */
+/** The same record with its value undecoded. */
 export function asRaw({ row, bytes }: ArchiverRow): ArchivedRecord {
   return { ...row, value: null, raw: bytes }
 }
 
-/** A row of an earlier object on its way into another one. */
+/** A row of an earlier object, to append it to another one. */
 export function archivedRow(row: ArchivedRecord, format: RowFormat): ArchiverRow {
   return { row, format: row.value === null ? null : format, valueBytes: null, bytes: row.raw }
 }
 
-/** The formats of one process, made once per schema. */
+/** The formats of a process, one per schema. */
 export class RowFormats {
   readonly #byWriter = new Map<number, RowFormat | null>()
   readonly #byTopic: Map<string, RowFormat>
@@ -60,12 +60,12 @@ export class RowFormats {
     this.#byTopic = new Map(topics.map((t) => [t.name, rowFormat(t.schema) ?? undecoded]))
   }
 
-  /** For objects that hold no decoded value: as the topic's own producers write. */
+  /** The format for objects without a decoded value: the schema that the topic's own producers use. */
   ofTopic(topic: string): RowFormat {
     return this.#byTopic.get(topic) ?? undecoded
   }
 
-  /** Null if no object can embed this schema (a union, or a name that the rows use themselves). */
+  /** Null if no object can embed this schema (a union, or a name that the rows use too). */
   ofWriter(writer: Writer): RowFormat | null {
     const known = this.#byWriter.get(writer.id)
     if (known !== undefined) return known
@@ -75,7 +75,7 @@ export class RowFormats {
   }
 }
 
-/** The format of rows with values of this schema; null when no object can embed it. */
+/** The format of rows with values of this schema, or null if no object can embed it. */
 function rowFormat(schema: AvroSchema | null): RowFormat | null {
   try {
     const embedded =

@@ -28,11 +28,11 @@ export interface SinkOptions {
   objectBytes: number
   objectAgeMs: number
   spoolDir: string
-  /** A clock in milliseconds that never goes back. */
+  /** A monotonic clock in milliseconds. */
   now: () => number
-  /** Unix time in milliseconds; absent: records are as old as their object has been open. */
+  /** Unix time in milliseconds. If absent, records are as old as their object has been open. */
   wallClock?: () => number
-  /** Called when the archive holds another log, and another incarnation of the partition begins. */
+  /** Called when the archive holds another log and the next incarnation of the partition begins. */
   onIncarnation?: (begins: Begins) => void
   log: Logger
 }
@@ -41,28 +41,28 @@ export interface SinkOptions {
  * Archives one partition for one term of ownership.
  *
  * Invariant: objects of a partition never overlap, never leave a record out and are never overwritten, even if
- * another archiver writes at the same time. It holds because an object begins with the first record that no object holds
- * (the archive is listed when the term begins, and again after every surprise), ends before the next object
- * that exists, and is put only if its key is free. What became durable is settled after the put, never before.
+ * another archiver writes at the same time. An object begins with the first record that no object holds (the archive
+ * is listed when the term begins, and again after every surprise), ends before the next existing object, and is put
+ * only if its key is free. An offset is settled after the put, never before.
  *
- * The records that it is given must be those that the archive holds under their offsets. Where they are not, this is
- * another log under the same name, and goes on in the next incarnation of the partition; see `lib/archive/incarnations.ts`.
+ * If the archive holds another record under an offset, the topic has another log under the same name. It is archived
+ * as the next incarnation of the partition; see `lib/archive/incarnations.ts`.
  *
- * What is known, what is next and what may be committed: see {@link Frontier}, which is pure. Here is what it is
- * about, and the I/O; each step may fail and be repeated:
+ * {@link Frontier}, which is pure, decides what is next and what may be committed. The sink does the I/O; a step that
+ * fails is repeated:
  * - `builder`: an object grows → full, old, of another schema, or about to meet an existing object → `sealed`;
- * - `sealed`: its put is missing → put, or a twin was first: then its rows are `beaten`;
- * - `beaten`: rows that come before any record from outside.
+ * - `sealed`: not put yet → put; or a twin has its key, and records that the twin's lacks become `beaten`;
+ * - `beaten`: rows that are taken before any record from Kafka.
  */
 export class ArchiveSink implements PartitionSink<unknown> {
   readonly #o: SinkOptions
   #frontier = openFrontier(performance.now())
   #committed = -1
-  /** What the holder holds, once that is asked. */
+  /** The contents of the holder, once read. */
   #held: { key: ArchiveKey; contents: Contents } | null = null
   #builder: ObjectBuilder | null = null
   #builderSince = 0
-  /** More of the partition waits behind the row that is being taken. */
+  /** More records of the partition wait behind the current row. */
   #more = false
   #sealed: SealedPut | null = null
   readonly #beaten = new BeatenObjects()
@@ -104,7 +104,7 @@ export class ArchiveSink implements PartitionSink<unknown> {
     if (this.#held?.key !== this.#frontier.holder?.key) this.#held = null
   }
 
-  /** Does all that is due before another record may be taken. */
+  /** Does everything that is due before the next record may be taken. */
   async #advance(): Promise<void> {
     for (;;) {
       if (this.#sealed) await this.#put(this.#sealed)
@@ -129,7 +129,7 @@ export class ArchiveSink implements PartitionSink<unknown> {
     else this.#beaten.skip()
   }
 
-  /** One step towards having a row in the archive or in the builder; several may be needed. */
+  /** Takes one step towards having a row in the archive or in the builder; several may be needed. */
   async #step(row: ArchiverRow): Promise<void> {
     const { offset } = row.row
     const { store, topic, partition } = this.#o
@@ -185,7 +185,7 @@ export class ArchiveSink implements PartitionSink<unknown> {
     try {
       await builder.spoolBlock()
     } catch (error) {
-      // The object is full by this and goes out as it is: its last block needs no disk.
+      // The object is full now and is put as it is: its last block needs no disk.
       log.warn({ topic, partition, spoolDir, reason: messageOf(error) }, 'spool_failed')
     }
   }

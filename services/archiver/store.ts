@@ -12,7 +12,7 @@ import { ArchiveListing } from './listing.ts'
 import type { SealedObject } from './object-builder.ts'
 import type { UserIndex } from './user-index.ts'
 
-/** The object was listed, and is not there any more. */
+/** The object was listed but no longer exists. */
 export class ObjectGoneError extends RetriableError {
   override name = 'ObjectGoneError'
 }
@@ -31,17 +31,17 @@ export interface ArchiveStore {
 }
 
 interface StoreParts {
-  /** Takes note of the users of each object that was put. */
+  /** Notes the users of each object that was put. */
   index?: UserIndex
   /** Called before each put. @throws RetriableError while nothing may be put */
   assertProven?: () => Promise<void>
 }
 
-/** @param prefix of every key, without slashes at its ends; may be empty */
+/** @param prefix of every key, without slashes at either end; may be empty */
 export function openStore(s3: S3, prefix: string, { index, assertProven }: StoreParts = {}): ArchiveStore {
   const listing = new ArchiveListing(s3, prefix)
 
-  /** Bytes and metadata are of one version: an object may be replaced at any time, when a user is erased. */
+  /** Reads bytes and metadata of one version: an erasure may replace the object at any time. */
   async function read<T>(
     key: ArchiveKey,
     take: (archive: ArchiveReader, metadata: Record<string, string>) => Promise<T>,
@@ -52,7 +52,7 @@ export function openStore(s3: S3, prefix: string, { index, assertProven }: Store
       return await take(await readArchive(body), metadata)
     } catch (error) {
       if (!(error instanceof ArchiveFormatError)) throw error
-      // Foreign bytes under our key: nothing may be written over them, and nothing skipped because of them.
+      // Foreign bytes under our key must not be overwritten, and no record may be skipped because of them.
       throw new RetriableError(`The object ${name} cannot be read: ${messageOf(error)}`, { cause: error })
     } finally {
       body.destroy()
@@ -82,7 +82,7 @@ export function openStore(s3: S3, prefix: string, { index, assertProven }: Store
       if (!head) throw new ObjectGoneError(`The object ${objectKey(prefix, key)} is gone`)
       const known = parseSummary(head.metadata)
       if (known) return known.lastOffset
-      // A tool that copied the archive dropped the metadata: the header or the rows tell.
+      // A tool that copied the archive has dropped the metadata: read the header or the rows.
       return read(key, async ({ rows, summary }) => {
         if (summary) return summary.lastOffset
         let last = -1

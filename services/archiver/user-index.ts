@@ -8,14 +8,14 @@ import type { S3 } from '../../lib/s3.ts'
 import type { Resource } from '../../lib/scope.ts'
 import { within } from '../../lib/time-limit.ts'
 
-/** Writes the index of users behind the objects, as far as that works: nothing waits for it. */
+/** Writes the index of users after the objects. It is best effort: nothing waits for it. */
 export interface UserIndex extends Resource {
-  /** Takes note of an object that was put. @param etag of that version; empty: the store gave none */
+  /** Notes an object that was put. @param etag of that version, or empty if the store returned none */
   note(key: ArchiveKey, etag: string, entry: IndexEntry): void
 }
 
 const atOnce = 2
-/** Of a store that takes objects and no entries. */
+/** Limits the entries that wait if the store takes objects but no entries. */
 const mostWaiting = 100
 const closeWithinMs = 1_000
 

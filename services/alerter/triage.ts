@@ -29,7 +29,7 @@ export interface Triage {
 }
 
 export const examplesMax = 5
-/** The most alerts posted at once per family and digest period; it limits flapping kinds and types with many subjects. */
+/** The most alerts posted at once per family and digest period: kinds may flap, and types may have many subjects. */
 export const announcementsMax = 5
 
 /** A report older than this waits for the digest. */

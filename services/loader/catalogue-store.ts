@@ -17,7 +17,7 @@ export interface CatalogueEffect {
   /** Rows that are new or changed. */
   rows: number
   inTable: InTable
-  /** Of a repair: facts in the tables on which the versions are silent that it has met there. */
+  /** Of a repair: facts in the tables that the stored version does not state. */
   silent: Silent
 }
 
@@ -27,9 +27,8 @@ export interface Silent {
 }
 
 /**
- * Upserts of the catalogue, a statement a table. Everywhere the newest version wins by the time of its fetch,
- * so that a replay never turns back newer facts; a field that the newest version lacks (Development Mode
- * removes some) keeps what is known of it.
+ * Upserts the catalogue. In every table the version fetched last wins, so that a replay never overwrites newer facts.
+ * A field that the newest version lacks (Development Mode removes some) keeps its value.
  *
  * @param catalogue each key once, each list sorted by key
  */
@@ -97,7 +96,7 @@ async function upsertAlbumVersions(sql: Sql, rows: readonly AlbumRow[], mode: Wr
   return toVersions(written)
 }
 
-/** Names follow `fetched_at`, genres and images `metadata_fetched_at`: a page shows the name alone. */
+/** Names follow `fetched_at`; genres and images follow `metadata_fetched_at`, because a page shows only the name. */
 const upsertArtistsSql = `
   insert into artists as t
     (id, name, genres, images, metadata_status, fetched_at, metadata_fetched_at)
@@ -147,7 +146,7 @@ async function upsertArtists(sql: Sql, rows: readonly ArtistRow[], mode: WriteMo
   return toVersions(written)
 }
 
-/** A provider may not tell all features; what an earlier answer told stays. */
+/** A provider may leave out features; values of an earlier answer stay. */
 async function upsertFeatures(sql: Sql, rows: readonly FeaturesRow[], mode: WriteMode): Promise<number> {
   if (rows.length === 0) return 0
   const columns = featureNames.join(', ')

@@ -1,11 +1,11 @@
 import type { Said } from './said.ts'
 
-/** Whether Spotify knows an entity; null where nobody asked. */
+/** Whether the source knows an entity, or null if it was not asked. */
 export type Finding = 'found' | 'not_found' | null
 
 /**
- * One version of a track. `fetchedAt` of {@link unseen} says that only the id is known: the row is made so that
- * somebody asks for the rest, and any version that was really seen wins over it.
+ * One version of a track. With `fetchedAt` {@link unseen} only the id is known: the row exists so that the rest is
+ * requested, and any version that was seen wins over it.
  */
 export interface TrackRow {
   id: string
@@ -14,7 +14,7 @@ export interface TrackRow {
   explicit: Said<boolean>
   isrc: Said<string>
   albumId: Said<string>
-  /** In order; the first is the primary one. undefined: not said. */
+  /** In order; the first is the primary one. Undefined if the answer does not say. */
   artistIds: readonly string[] | undefined
   /** Unix time in milliseconds. */
   fetchedAt: number
@@ -33,8 +33,8 @@ export interface AlbumRow {
 }
 
 /**
- * One version of an artist. A page or track shows the name alone; `metadataFetchedAt` is null then, and genres
- * and images say nothing.
+ * One version of an artist. A page or track shows only the name; then `metadataFetchedAt` is null, and genres and
+ * images are undefined.
  */
 export interface ArtistRow {
   id: string
@@ -47,7 +47,7 @@ export interface ArtistRow {
   metadataFetchedAt: number | null
 }
 
-/** A number as it was on one day; the last one of a day stays. */
+/** A number on one day; the last one of a day wins. */
 export interface Observation {
   id: string
   /** UTC date, `2026-11-24`. */
@@ -81,7 +81,7 @@ export interface FeaturesRow {
   fetchedAt: number
 }
 
-/** Rows of the catalogue, each key once, each list sorted by key: the order in which rows are locked. */
+/** Rows of the catalogue: each key once, each list sorted by key, the order in which rows are locked. */
 export interface Catalogue {
   albums: readonly AlbumRow[]
   artists: readonly ArtistRow[]
@@ -92,7 +92,7 @@ export interface Catalogue {
   features: readonly FeaturesRow[]
 }
 
-/** `fetchedAt` of a version of which only the id is known. */
+/** `fetchedAt` of a version with only the id. */
 export const unseen = 0
 
 /** The UTC date of a Unix time in milliseconds. */
@@ -100,15 +100,15 @@ export function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10)
 }
 
-/** Order of texts by their units, for `sort`. */
+/** Compares texts by UTF-16 units, for `sort`. */
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
 /**
- * How rows are written that the database has already.
+ * When a version replaces the one in the table.
  *
- * - `newer`: a version wins over an older one alone; the same one again costs nothing.
- * - `repair`: the same version, read by a mended parser, wins also over what an earlier parser made of it.
+ * - `newer`: only if it is newer; the same version again costs nothing.
+ * - `repair`: also if it is the same version, read by a fixed parser.
  */
 export type WriteMode = 'newer' | 'repair'

@@ -3,7 +3,7 @@ import { insertPlays } from './history-store.ts'
 import type { HistoryPage, PlayRow } from './transform.ts'
 import { byKey } from './transform.ts'
 
-/** A play that is stored as a page's, and that the page does not claim. */
+/** A stored play that names a page which does not claim it. */
 export interface UnclaimedPlay {
   userId: string
   playedAt: Date
@@ -17,8 +17,8 @@ export function toUnclaimedText({ page, userId, playedAt, trackId }: UnclaimedPl
 }
 
 /**
- * What is to become of plays that their own page does not claim, by {@link playKey}: the row of another page that
- * claims the play, or null where no page is known to. A play that is not named here stays.
+ * What happens to plays that their own page does not claim, by {@link playKey}: the row of another page that claims
+ * the play, or null if no page does. A play without a verdict stays.
  */
 export type Verdicts = ReadonlyMap<string, PlayRow | null>
 
@@ -29,15 +29,15 @@ export function playKey(play: { userId: string; playedAt: Date | number; trackId
 export interface Unclaimed {
   plays: readonly UnclaimedPlay[]
   /**
-   * Plays that pages do not claim and that stay: of a page with rejected items, as such an item may be the one that was
-   * stored, and rows that do not say the time of their page, as another page may have had its place.
+   * Unclaimed plays that stay: those of a page with rejected items, because such an item may be the stored play, and
+   * rows without the time of their page, because another page may have had its place.
    */
   unjudged: number
 }
 
 export interface Removal {
   removed: readonly UnclaimedPlay[]
-  /** Plays that belong to another page from now on. */
+  /** Plays that now belong to another page. */
   kept: number
   unjudged: number
 }
@@ -45,9 +45,9 @@ export interface Removal {
 export const nothingRemoved: Removal = { removed: [], kept: 0, unjudged: 0 }
 
 /**
- * Rows that name one of the pages, by place, log and time, and that no item of it claims. In another log another page
- * has this place, and rows that were loaded from a file are of no log. Rows of older versions do not say the time of
- * their page, so they may be of this page; one that is older than the page's record is not.
+ * Rows that name one of the pages by place, log and time, and that none of its items claims. In another log another
+ * page has this place, and rows that were loaded from a file belong to no log. Rows of older versions lack the time
+ * of their page: they may belong to this page unless they are older than its record.
  */
 const unclaimedSql = `
   page as (
@@ -76,8 +76,8 @@ const columns = `
   p.page_partition || '/' || p.page_offset as page`
 
 /**
- * Removes the plays that their own pages no longer claim, or gives them to the page that does. Pages that are none say
- * nothing, so theirs stay.
+ * Removes plays that their own pages no longer claim, or assigns them to the page that does. Plays of records that
+ * are not pages stay.
  */
 export async function removeUnclaimed(
   sql: Sql,
@@ -126,7 +126,7 @@ export async function findUnclaimed(sql: Sql, all: readonly HistoryPage[]): Prom
   }
 }
 
-/** A page that was made of stored plays holds but a part of what it showed. */
+/** Whether a page shows all that Spotify showed; one made from stored plays holds only a part. */
 function isJudge({ page }: HistoryPage): boolean {
   return page.isWindow
 }

@@ -19,7 +19,7 @@ function seen(at: number, name: string, over: Json = {}, day = '2026-11-24'): Si
 class Tables {
   readonly tracks = new Map<string, TrackRow>()
 
-  /** What a transaction that writes this has put into the tables. */
+  /** The versions that a transaction with these rows writes. */
   write(catalogue: Catalogue) {
     const versions = (rows: readonly { id: string; fetchedAt: number }[]) =>
       new Map(rows.map((row) => [row.id, row.fetchedAt]))
@@ -136,7 +136,7 @@ describe('asking changes nothing: only the receipt of a commit does', () => {
     const step = fc.record({
       name: fc.constantFrom('A', 'B', 'C'),
       at: fc.integer({ min: 1, max: 40 }),
-      // The batch ends after so many others have begun.
+      // The batch ends after this many others have begun.
       lasts: fc.nat(3),
     })
     const rows = new CommittedRows(new Freshness())

@@ -12,17 +12,17 @@ import { toAlbumRow, toArtistRows, toTrackRow } from './versions.ts'
 
 /**
  * Remembers which rows of the catalogue are committed in their present form, so that a track that is played a
- * thousand times an hour costs the database a few statements. A row that was seen again unchanged keeps its
- * older `fetched_at` until it is forgotten here: which version wins stays true within one process, and between
- * processes a version that arrives late may win over an older row of the same content, until the next sending.
+ * thousand times an hour costs the database a few statements. A row seen again unchanged is not sent, so the table
+ * keeps its older `fetched_at` until the row is forgotten here. Within a process the newest version still wins. A
+ * version that another process loads late may win over the row until it is sent again.
  */
 export class CommittedRows {
   readonly albums: CommittedTable<AlbumRow>
   readonly artists: CommittedTable<ArtistRow>
   readonly tracks: CommittedTable<TrackRow>
-  /** By day and id: pages of a few days may come by turns. */
+  /** By day and id, because pages of several days may alternate. */
   readonly popularity: CommittedTable<DatedRow>
-  /** What a track shows of itself, its album and its artists; lives as long as the object. */
+  /** The entries of a track, its album and its artists, for as long as the object lives. */
   readonly #whole = new WeakMap<SeenTrack, readonly Entry[]>()
 
   constructor(freshness: Freshness) {
@@ -32,7 +32,7 @@ export class CommittedRows {
     this.popularity = new CommittedTable(({ value }) => String(value), freshness)
   }
 
-  /** All that a version shows, where it is committed in this form; an object that was found before is found at once. */
+  /** The entries of all rows of a version, or null unless all are committed in this form. */
   find(version: TrackVersion): readonly Entry[] | null {
     const known = this.#whole.get(version.track)
     const now = performance.now()
@@ -53,19 +53,18 @@ export class CommittedRows {
     return committed.length === rows.length ? committed : null
   }
 
-  /** Forgets all rows, also those that are on their way. */
+  /** Forgets all rows, also those being written. */
   forget(): void {
     for (const table of [this.albums, this.artists, this.tracks, this.popularity]) table.forget()
   }
 }
 
 /**
- * The rows of one batch against what is committed. Asking changes nothing of what is remembered: {@link commit} does,
- * once the transaction is.
+ * Compares the rows of one batch with what is committed. Call {@link commit} after the transaction, or {@link leave}.
  */
 export class BatchRows {
   readonly #rows: CommittedRows
-  /** Entries that the batch goes by, and the time of the version that did. */
+  /** Entries that the batch relies on, and the time of the version that relies on them. */
   readonly #relied: (readonly [entries: readonly Entry[], fetchedAt: number])[] = []
   #sent: Catalogue | null = null
 
@@ -73,7 +72,7 @@ export class BatchRows {
     this.#rows = rows
   }
 
-  /** The rows that the database may not hold yet. Rows that say whether something was found always stay. */
+  /** The rows that the database may not hold yet. Rows with a finding are always among them. */
   unwritten(seen: Sightings): Catalogue {
     const { albums, artists, tracks, popularity } = this.#rows
     const catalogue = seen.toCatalogue((version) => this.#rely(this.#rows.find(version), version.fetchedAt))
@@ -100,7 +99,7 @@ export class BatchRows {
     this.#settle(inTable, (row) => row.at)
   }
 
-  /** What the batch was about to write was not written, or nobody knows. */
+  /** The rows of the batch were not written, or it is not known whether they were. */
   leave(): void {
     const nothing = new Map<string, number>()
     this.#settle({ albums: nothing, artists: nothing, tracks: nothing }, () => undefined)
@@ -117,12 +116,12 @@ export class BatchRows {
   #isNews<R extends { id: string; fetchedAt: number }>(table: CommittedTable<R>, row: R): boolean {
     const known = table.find(row.id)
     if (!known) return true
-    // Something newer is committed, or about to be: the database would refuse this version.
+    // A newer version is committed or about to be: the database would refuse this one.
     if (row.fetchedAt <= Math.max(known.seenAt, known.reliedAt)) return false
     return !(table.hasForm(known, row) && this.#rely([known], row.fetchedAt))
   }
 
-  /** Notes that the batch goes by what is committed. @returns whether it can */
+  /** Notes that the batch relies on committed rows. @returns false if there are none */
   #rely(entries: readonly Entry[] | null, fetchedAt: number): boolean {
     if (!entries) return false
     this.#relied.push([entries, fetchedAt])
@@ -131,7 +130,7 @@ export class BatchRows {
   }
 }
 
-/** A number of a day, as a row that a table of this kind knows by its id. */
+/** A number of a day, as a row whose id holds the day. */
 interface DatedRow {
   id: string
   value: number
@@ -143,7 +142,7 @@ function toDated({ id, day, value, at }: Observation): DatedRow {
 }
 
 const separator = '\n'
-/** No text that is stored holds it. */
+/** No stored text contains it. */
 const none = '\0'
 
 function toForm(values: readonly Said<string | number | boolean>[]): string {

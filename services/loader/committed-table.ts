@@ -1,24 +1,24 @@
 import { LRUCache } from 'lru-cache'
 import type { Freshness } from './freshness.ts'
 
-/** A row that is committed. */
+/** A committed row. */
 export interface Entry {
   /** The row's content as text. */
   readonly form: string
   /** Newest fetch known to show this form, Unix ms. */
   seenAt: number
-  /** Newest fetch that a batch goes by this entry for; the batch may be under way. */
+  /** Newest fetch for which a batch relies on this entry; the batch may be under way. */
   reliedAt: number
   /** When it was committed, by `performance.now()`. */
   readonly writtenAt: number
-  /** Another entry has taken its place, or it had to make room. */
+  /** It was replaced, evicted or forgotten. */
   isGone: boolean
 }
 
 /** A row that transactions under way are writing. */
 interface Writing {
   open: number
-  /** What the table is known to hold when all of them have ended, or null if not known. */
+  /** What the table will hold once all of them have ended, or null if not known. */
   last: { form: string; seenAt: number } | null
 }
 
@@ -26,8 +26,8 @@ interface Writing {
 const maxEntries = 30_000
 
 /**
- * What is known of one table. While a transaction that writes a row is under way nothing is known of that row: a
- * version that comes meanwhile is sent too, and the database decides which one wins.
+ * The committed rows of one table, as far as known. While a transaction writes a row, nothing is known of that row:
+ * another version is sent too, and the database decides which one wins.
  */
 export class CommittedTable<R extends { id: string; fetchedAt: number }> {
   readonly #formOf: (row: R) => string
@@ -65,7 +65,7 @@ export class CommittedTable<R extends { id: string; fetchedAt: number }> {
     return form === this.#formOf(row)
   }
 
-  /** A transaction is about to write a row. */
+  /** Call it before a transaction writes a row. */
   begin({ id }: R): void {
     const writing = this.#writing.get(id)
     if (writing) {
@@ -78,15 +78,15 @@ export class CommittedTable<R extends { id: string; fetchedAt: number }> {
   }
 
   /**
-   * The transaction is committed.
+   * Call it when a transaction that was to write a row has ended.
    *
-   * @param inTable time of the version that it found or left in the table; undefined: it wrote nothing there
+   * @param inTable time of the version that it has left in the table, or undefined if it wrote none
    */
   settle(row: R, inTable: number | undefined): void {
     const writing = this.#writing.get(row.id)
     if (!writing) return
     const isNewer = row.fetchedAt > (writing.last?.seenAt ?? -1)
-    // A newer version than the last one known was refused: another process has written a still newer one.
+    // If a version newer than the last known one was refused, another process has written a still newer one.
     if (isNewer) {
       writing.last = inTable === row.fetchedAt ? { form: this.#formOf(row), seenAt: row.fetchedAt } : null
     }

@@ -9,7 +9,7 @@ const dayMs = 86_400_000
 export const settings = {
   ...serviceSettings,
   databaseUrl,
-  /** Whether requests for audio features are answered by anybody. */
+  /** Whether any source answers requests for audio features. */
   wantsFeatures: setting(
     'AUDIO_FEATURES_PROVIDER',
     z
@@ -17,12 +17,12 @@ export const settings = {
       .default('auto')
       .transform((provider) => provider !== 'none'),
   ),
-  /** Pages of 50 plays in one transaction, at most. */
+  /** The most pages of 50 plays in one transaction. */
   batchPages: setting('LOADER_BATCH_PAGES', wholeNumber(1, 1_000).default(100)),
   batchMaxBytes: setting('LOADER_BATCH_BYTES', wholeNumber(65_536, 256 << 20).default(16 << 20)),
-  /** How often requests that a dead process left unpublished are looked for. */
+  /** How often the loader searches for requests that a dead process left unpublished. */
   sweepMs: seconds('LOADER_SWEEP_SECONDS', 300, { max: 86_400 }),
-  /** After how long an unanswered request is made again; the topic forgets requests after seven days. */
+  /** An unanswered request is repeated after this time; the topic keeps requests for seven days. */
   requestAgainMs: setting(
     'LOADER_REQUEST_AGAIN_DAYS',
     wholeNumber(1, 365)

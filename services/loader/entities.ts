@@ -12,18 +12,18 @@ import { meanings, said } from './said.ts'
 import { toSeenTrack } from './seen-track.ts'
 import { Sightings } from './sightings.ts'
 
-/** What a batch of metadata answers becomes: each record is found, not found, or a dead letter. */
+/** A batch of metadata answers: each record is found, not found, or a dead letter. */
 export interface EntityBatch {
   seen: Sightings
   deadLetters: readonly DeadLetter[]
   counts: { found: number; notFound: number }
 }
 
-/** Header that names who answered for audio features: `spotify` or `reccobeats`. */
+/** Header that names the source of an answer: `spotify` or `reccobeats`. */
 const providerHeader = 'provider'
 
 const kinds: readonly MetadataKind[] = ['track', 'artist', 'audio-features']
-/** 404: no such entity. 400: Spotify calls an id that it never gave out invalid. */
+/** 404: the entity does not exist. 400: Spotify calls an id invalid that it never issued. */
 const notFoundStatuses = [400, 404]
 /** Longest id that is looked up or stored. */
 const maxIdLength = 100
@@ -73,7 +73,7 @@ function addEntity(sightings: Sightings, record: ValueRecord<SpotifyResponse>): 
 }
 
 /**
- * The id is the one that was asked for: Spotify may answer with a track that replaced it, under another id.
+ * Stores an entity under the id that was asked for: Spotify may answer with a replacement track under another id.
  */
 function addFound(
   sightings: Sightings,

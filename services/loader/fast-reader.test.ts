@@ -36,7 +36,7 @@ describe('a page is read the same', () => {
     played_at: fc.constantFrom(...[1, 2, 3].map((n) => new Date(at(n)).toISOString())),
     context: fc.record({ type: text, uri: text }),
   })
-  /** What a reader makes of a page; the record is the same. */
+  /** What a reader reads from a body. */
   const readBy = (reader: PageReader, body: Buffer) =>
     reader.read(pageRecord([], { fetchedAt, value: { body } }))
   const expectSame = (body: Buffer, tracks = new KnownTracks()) =>
@@ -111,13 +111,13 @@ describe('a page is read the same', () => {
 })
 
 describe('pages in a row are read the same', () => {
-  /** Items newest first, of which the first one was played `newest` minutes before noon. */
+  /** Items, newest first; the first one was played `newest` minutes before noon. */
   const items = (newest: number, count: number) =>
     Array.from({ length: count }, (_, i) => item(at(newest + i), `Song ${(newest + i) % 7}`))
   /** Null four times out of five. */
   const sometimes = <T>(arbitrary: fc.Arbitrary<T>) =>
     fc.oneof({ weight: 4, arbitrary: fc.constant(null) }, { weight: 1, arbitrary })
-  /** A user's windows, one after another; now and then one has a byte that is another one, or a list twice. */
+  /** A user's windows, one after another; some have a changed byte, or a list twice. */
   const windows = fc.array(
     fc.record({
       moved: fc.nat(6),

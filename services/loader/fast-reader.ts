@@ -11,7 +11,7 @@ import type { Cut, ShownPage } from './shown-page.ts'
 import { cutEnd, cutRepeated, toShownPage } from './shown-page.ts'
 
 export interface FastReaderOptions {
-  /** Tracks that pages have shown, of whatever batch. */
+  /** Tracks that earlier pages have shown, in any batch. */
   tracks: KnownTracks
   /** The last page of a user whose plays are stored. */
   stored?: (userId: string) => ShownPage | undefined
@@ -20,20 +20,20 @@ export interface FastReaderOptions {
 const dayMs = 86_400_000
 
 /**
- * Reads pages of one batch as {@link plainReader} does, but
+ * Reads the pages of one batch with the same results as {@link plainReader}, but
  *
- * - takes bytes for Latin-1: a name beyond it makes all of a page a string of two bytes a character, which costs a
- *   third of the parse. JSON's own characters are ASCII, so the few texts that are stored can be decoded one by one;
- *   only `\u` escapes could then not be told from bytes.
- * - takes out the tracks that it knows by their bytes ({@link KnownTracks}).
- * - leaves out what the user's page before has shown, byte for byte ({@link cutRepeated}).
+ * - decodes bytes as Latin-1. One character beyond Latin-1 would make the whole page a string of two bytes a
+ *   character, which costs a third of the parse. JSON's own characters are ASCII, so the few texts that are stored
+ *   are decoded one by one. It excludes pages with `\u` escapes, which could not be distinguished from bytes.
+ * - takes out tracks that it knows by their bytes ({@link KnownTracks}).
+ * - skips what the user's previous page has shown, byte for byte ({@link cutRepeated}).
  *
- * What it finds odd it gives to the plain reader.
+ * The plain reader reads every unusual page.
  */
 export class FastReader implements PageReader {
   readonly #o: FastReaderOptions
   readonly #plain = plainReader()
-  /** By user, the newest page of this batch that the next one may be compared with. */
+  /** By user, the last page of this batch that a next one may be compared with. */
   readonly shown = new Map<string, ShownPage>()
 
   constructor(options: FastReaderOptions) {
@@ -52,8 +52,8 @@ export class FastReader implements PageReader {
   }
 
   /**
-   * Reads what a page shows beyond the one before, or null if it is to be read in full. What is repeated has been read under
-   * the same date, so that its numbers of the day are known too.
+   * Reads what a page shows beyond the previous one, or returns null if it must be read in full. The repeated items
+   * were read for the same date, so their numbers of the day are known too.
    */
   #readBeyond(head: PageHead, before: ShownPage): ReadPage | null {
     const { fetchedAt } = head.page
@@ -66,7 +66,7 @@ export class FastReader implements PageReader {
     return { ...rest, page: { ...rest.page, size: items.length }, items, stored: cut.repeated }
   }
 
-  /** Null if the page must be read by the plain reader, whose words about a fault are in the page's own characters. */
+  /** Null if the plain reader must read the page; it reports faults in the page's own characters. */
   #readFast({ page, body }: PageHead, cut: Cut | null): ReadPage | null {
     const part = cut ? cut.rest : body
     if (part.includes('\\u')) return null
@@ -87,7 +87,7 @@ export class FastReader implements PageReader {
     }
   }
 
-  /** A page that shows more than plays is not compared with. */
+  /** Keeps a page to compare the next one with, if all its items are plays. */
   #keep({ page, body }: PageHead, { items }: ReadPage, fullAt: number): void {
     if (items.some(({ type }) => type !== 'play')) return
     const shown = toShownPage({ body, fetchedAt: page.fetchedAt, items, fullAt })

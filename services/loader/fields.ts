@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 
 /**
- * Reading of foreign JSON. Whatever has not the type that is asked for counts as absent, and whatever comes out
- * here can be stored: no page, however odd, makes Postgres refuse a statement.
+ * Reads foreign JSON. A value of another type than asked for counts as absent, and every result can be stored: no
+ * page makes Postgres refuse a statement.
  */
 
 export type JsonObject = Readonly<Record<string, unknown>>
@@ -17,7 +17,7 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** What a text is as JSON; null when it is none. */
+/** The value of a JSON text, or null if it is not JSON. */
 export function parseOrNull(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -26,16 +26,16 @@ export function parseOrNull(text: string): unknown {
   }
 }
 
-/** Text with U+FFFD in place of what Postgres cannot hold: NUL and halves of surrogate pairs. */
+/** Replaces what Postgres cannot hold, NUL and halves of surrogate pairs, by U+FFFD. */
 export function storable(text: string): string {
   const wellFormed = text.isWellFormed() ? text : text.toWellFormed()
   return wellFormed.includes('\0') ? wellFormed.replaceAll('\0', replacement) : wellFormed
 }
 
-/** Reads a text of parsed JSON: storable, or null when it is none. */
+/** Reads a text of parsed JSON: a storable one, or null if the value is not a text. */
 export type ReadText = (value: unknown) => string | null
 
-/** Reads a text of JSON that was parsed as it was meant. */
+/** Reads a text of JSON that was decoded as UTF-8. */
 export function textOf(value: unknown): string | null {
   return typeof value === 'string' ? storable(value) : null
 }
@@ -43,28 +43,28 @@ export function textOf(value: unknown): string | null {
 const beyondAscii = /[^\0-\x7f]/
 
 /**
- * Reads a text of JSON without escapes by `\u` whose bytes were taken for Latin-1: what comes out is what
- * decoding all of it as UTF-8 had given, as a text begins and ends with a quote, which is ASCII. NUL and halves
- * of surrogate pairs cannot stand in such JSON.
+ * Reads a text of JSON without `\u` escapes that was decoded as Latin-1. The result is the same as if all of the
+ * JSON had been decoded as UTF-8, because a text begins and ends with a quote, which is ASCII. Such JSON cannot
+ * contain NUL or halves of surrogate pairs.
  */
 export function latin1TextOf(value: unknown): string | null {
   if (typeof value !== 'string') return null
   return beyondAscii.test(value) ? Buffer.from(value, 'latin1').toString('utf8') : value
 }
 
-/** A whole number from `min` up, within 32 bits, or null. */
+/** A whole number of at least `min`, within 32 bits, or null. */
 export function int32Of(value: unknown, min = 0): number | null {
   return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= maxInt32
     ? value
     : null
 }
 
-/** A whole number from 0 up, exact in JavaScript, or null. */
+/** A whole number of at least 0 that JavaScript holds exactly, or null. */
 export function countOf(value: unknown): number | null {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null
 }
 
-/** A number as a 32-bit float holds it, or null. */
+/** A number rounded to a 32-bit float, or null. */
 export function float32Of(value: unknown): number | null {
   if (typeof value !== 'number') return null
   const rounded = Math.fround(value)
@@ -82,7 +82,7 @@ export function idOf(entity: JsonObject, read: ReadText = textOf): string | null
   return `${text.slice(0, 200).toWellFormed()}:sha256:${sha256(text)}`
 }
 
-/** Images as JSON text: address and size of each; null when the field is absent. */
+/** Images as JSON text, with address and size of each; or null if the field is absent. */
 export function imagesOf(value: unknown, read: ReadText = textOf): string | null {
   if (!Array.isArray(value)) return null
   const images = value.filter(isObject).map((image) => ({
@@ -93,7 +93,7 @@ export function imagesOf(value: unknown, read: ReadText = textOf): string | null
   return JSON.stringify(images)
 }
 
-/** Texts of a list; null when the field is absent. */
+/** The texts of a list, or null if the field is absent. */
 export function textsOf(value: unknown): string[] | null {
   if (!Array.isArray(value)) return null
   return value.map(textOf).filter((text) => text !== null)

@@ -1,17 +1,17 @@
 import type { Notice } from '../../lib/events.ts'
 
-/** Something about a gap of which no event says so yet. */
+/** A gap that opened or closed without an event yet. */
 export interface GapNews {
   id: number
   userId: string
   after: Date
   before: Date
   closed: boolean
-  /** Whether the user has open gaps that operators hear of, this one included. */
+  /** Whether the user has open gaps that alert operators, this one included. */
   othersOpen: boolean
 }
 
-/** Words a gap; the last one of a user that closes resolves what the first one raised. */
+/** The event about a gap. The last gap of a user to close resolves what the first one raised. */
 export function toGapNotice({ userId, after, before, closed, othersOpen }: GapNews): Notice {
   const [from, to] = [after.toISOString(), before.toISOString()]
   return {

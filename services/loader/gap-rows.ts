@@ -1,36 +1,36 @@
 import type { Page } from './page.ts'
 import type { Gap } from './windows.ts'
 
-/** What a page is called where it closed a gap. */
+/** The page that closed a gap. */
 export type PagePlace = Pick<Page, 'source' | 'partition' | 'offset'>
 
-/** A row of `gaps` while a batch is worked on. */
+/** A row of `gaps` while a batch is processed. */
 export interface GapRow extends Gap {
   userId: string
   /** Null if it is not stored yet. */
   id: number | null
-  /** The row whose gap this one was a part of; null for a gap of its own. */
+  /** The row whose gap this one was split from, or null. */
   part: GapRow | null
   /**
-   * Nobody is alerted yet: series of plays have been seen to vanish from Spotify's window and to come back minutes
-   * later, so a gap has to outlive the next page that shows something new.
+   * No alert yet: plays sometimes vanish from Spotify's window and come back minutes later, so a gap must outlive the
+   * next page that shows something new.
    */
   awaitsPage: boolean
-  /** Operators may be alerted from this batch on. */
+  /** The alert is due from this batch on. */
   isDue: boolean
-  /** Nobody is alerted at all. */
+  /** It never alerts. */
   quiet: boolean
   closedBy: PagePlace | null
   isChanged: boolean
 }
 
 /**
- * Brings the rows of a user's gaps to what the windows say after a page. A gap that became smaller keeps its row, of
- * one that was split the older part does; the others are new rows. A gap without an open row was closed by somebody
- * else, as by an import, and stays so.
+ * Updates the rows of a user's gaps to the windows after a page. A gap that became smaller keeps its row. When a
+ * gap is split, its oldest part keeps the row, and the others are new rows. A gap without an open row was closed in
+ * another way, for example by an import, and stays closed.
  *
  * @param rows open rows of the user; they are changed
- * @param quiet the page is a rerun of one that was loaded before: it alerts nobody
+ * @param quiet the page was loaded before (a rerun): its gaps do not alert
  * @returns rows that are new
  */
 export function followGaps(
@@ -64,7 +64,7 @@ function isSameGap(a: Gap, b: Gap): boolean {
   return a.after === b.after && a.before === b.before
 }
 
-/** The gap that another one is left of. */
+/** The gap that this one remains of. */
 function findParent(gaps: readonly Gap[], { after, before }: Gap): Gap | undefined {
   return gaps.find((gap) => gap.after === after || (gap.after <= after && before <= gap.before))
 }

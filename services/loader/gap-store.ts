@@ -25,7 +25,7 @@ export async function readOpenGaps(sql: Sql, userIds: readonly string[]): Promis
   }))
 }
 
-/** A list a column, as `unnest` takes them. */
+/** The rows as a list for each column, for `unnest`. */
 function toColumns(rows: readonly GapRow[]): unknown[] {
   return [
     rows.map((g) => g.after),
@@ -37,7 +37,7 @@ function toColumns(rows: readonly GapRow[]): unknown[] {
   ]
 }
 
-/** A gap that nobody was alerted of ends in silence, as one does of which nobody is to be alerted. */
+/** Updates gaps. One that closes before its alert was due, or that is quiet, closes without an event. */
 export async function updateGaps(sql: Sql, rows: readonly GapRow[]): Promise<void> {
   const stored = rows.filter((row) => row.id !== null)
   if (stored.length === 0) return
@@ -61,7 +61,7 @@ export async function updateGaps(sql: Sql, rows: readonly GapRow[]): Promise<voi
   })
 }
 
-/** Inserts gaps. A part of another one was found when that one was, and its alert counts for both. */
+/** Inserts gaps. A part of a split gap inherits when that gap was detected and whether its event was published. */
 export async function insertGaps(sql: Sql, rows: readonly GapRow[]): Promise<void> {
   if (rows.length === 0) return
   await sql.query({
@@ -88,7 +88,7 @@ export async function insertGaps(sql: Sql, rows: readonly GapRow[]): Promise<voi
   })
 }
 
-/** Gaps that opened or closed, of which no event says so yet; oldest first. */
+/** Gaps that opened or closed without an event yet, oldest first. */
 export async function readGapNews(sql: Sql, limit: number): Promise<GapNews[]> {
   const { rows } = await sql.query<GapNews>({
     name: 'loader_gap_news',
@@ -105,7 +105,7 @@ export async function readGapNews(sql: Sql, limit: number): Promise<GapNews[]> {
   return rows
 }
 
-/** Notes that events say so. A gap that closed in between is news again. */
+/** Notes that the events are published. A gap that closed in between needs another event. */
 export async function markGapNews(sql: Sql, news: readonly GapNews[]): Promise<void> {
   await sql.query({
     name: 'loader_gaps_told',

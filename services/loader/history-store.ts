@@ -4,17 +4,17 @@ import { compareText } from './catalogue.ts'
 import { compareUsers } from './page.ts'
 import type { Healed, PlayRow, RejectedItem } from './transform.ts'
 
-/** Where a page lies in the topic, or lay before a restore. */
+/** The place of a page in the topic, or its place before a restore. */
 export interface Place {
   partition: number
   offset: number
-  /** Of the partition's log, or null for the first one. */
+  /** Incarnation of the partition's log, or null for the first one. */
   incarnation: number | null
 }
 
 /**
- * Brings plays to what the page that stored them is taken for now. Plays that another page stored stay, unless it lies
- * behind this one in the same log: then this one is the first to show them, by what the parser knows now.
+ * Updates plays to what the parser now reads from the page that stored them. Plays stored by another page stay,
+ * unless that page is later in the same log: then this page is now the first to show them.
  *
  * @param plays each key once, sorted by key
  * @returns how many changed
@@ -55,7 +55,7 @@ export async function repairPlays(sql: Sql, plays: readonly PlayRow[]): Promise<
 }
 
 /**
- * Inserts plays that are not there yet; those that are stay as they are.
+ * Inserts plays that are not stored yet; stored ones do not change.
  *
  * @param plays each key once, sorted by key
  * @returns plays that are new, by the page that showed them
@@ -101,7 +101,7 @@ export async function insertPlays(
 }
 
 /**
- * Remembers rejected items and which page reports each: the first one that showed it.
+ * Stores rejected items and which page reports each: the first one that showed it.
  *
  * @returns the reporting page of every item, new or known, by {@link rejectedKey}
  */
@@ -141,7 +141,7 @@ export async function rememberRejected(
   return new Map(rows.map((row) => [rejectedKey(row.user_id, row.digest), row]))
 }
 
-/** Forgets rejected items that are plays by now. */
+/** Deletes rejected items that are read as plays now. */
 export async function forgetRejected(sql: Sql, healed: readonly Healed[]): Promise<void> {
   const { rows } = await sql.query<{ user_id: string }>(
     'select distinct user_id::text from rejected_items where user_id = any ($1::bigint[])',

@@ -26,12 +26,12 @@ import { toHistory } from './transform.ts'
 export interface HistoryOptions {
   postgres: Postgres
   memory: Memory
-  /** Called after a commit that may have left something to be published: wanted metadata, gaps. */
+  /** Called after a commit that may have left something to publish: wanted metadata or gaps. */
   onCommitted: () => void
   log: Logger
   /**
-   * The records were loaded before, by a parser that may have been wrong: rows that it wrote are brought to what
-   * the parser makes of the same records now, and nobody is told of gaps that are long past. Memory is not asked.
+   * The records were loaded before, by a parser that may have been wrong. Rows are updated to what the parser now
+   * reads from the same records, old gaps do not alert, and memory is not used.
    */
   rerun?: Rerun
   /** Called after each commit. */
@@ -39,25 +39,25 @@ export interface HistoryOptions {
 }
 
 export interface Rerun {
-  /** A time that has surely come, Unix ms: plays of pages that a clock behind it had fetched are not ahead of it. */
+  /** A time that has surely passed, Unix ms: plays before it are not in the future, even if the fetch had a slow clock. */
   sureTime: number
-  /** Plays that their own page does not claim, and what is to become of them. Absent: all stay. */
+  /** What happens to plays that their own page does not claim. If absent, all stay. */
   verdicts?: Verdicts | undefined
-  /** Where all pages are read, from the first record on. */
+  /** Present if all pages are read, from the first record on. */
   rebuild?: Rebuild | undefined
 }
 
 type StoredEffect = HistoryEffect & Pick<CatalogueEffect, 'inTable' | 'silent'>
 
-/** A batch and the rows of the catalogue that are to be sent for it. */
+/** A batch and the rows of the catalogue to write for it. */
 interface ToStore {
   batch: HistoryBatch
   catalogue: Catalogue
 }
 
 /**
- * The handler of group `loader.history`: one transaction a batch, all of it or nothing. Running it again on
- * the same records changes nothing and gives the same dead letters.
+ * The handler of group `loader.history`: one transaction per batch. Running it again on the same records changes
+ * nothing and returns the same dead letters.
  */
 export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse> {
   const { memory, postgres, onCommitted, onAccount, rerun, log } = options
@@ -97,7 +97,7 @@ export function historyHandler(options: HistoryOptions): Handler<SpotifyResponse
   }
 }
 
-/** A batch as it is without any memory. */
+/** A batch read without memory. */
 function inFull(
   records: readonly ValueRecord<SpotifyResponse>[],
   erased: ReadonlySet<string>,
@@ -109,15 +109,15 @@ function inFull(
   })
 }
 
-/** Whether the commit may have left artists or tracks without metadata, or gaps that nobody was told of. */
+/** Whether the commit may have left artists or tracks without metadata, or gaps without an event. */
 function mayBePending(catalogue: Catalogue, effect: HistoryEffect): boolean {
   return catalogue.artists.length + catalogue.tracks.length + effect.gaps.due + effect.gaps.closed > 0
 }
 
 /**
- * Every transaction of this service takes tables in one order, and in each table rows in the order of their keys, so
- * two of them never wait for one another in a circle: erased_users (asked first), log_incarnations, shown_windows, shown_items, gaps,
- * albums, artists, tracks, track_artists, track_popularity, artist_popularity, artist_followers, audio_features, plays,
+ * Every transaction of this service locks tables in one order, and every statement locks rows in the order of their
+ * keys, which prevents deadlocks: erased_users, log_incarnations, shown_windows, shown_items, gaps, albums,
+ * artists, tracks, track_artists, track_popularity, artist_popularity, artist_followers, audio_features, plays,
  * rejected_items.
  */
 async function store(
@@ -133,7 +133,7 @@ async function store(
     inTable,
     silent,
   } = await writeCatalogue(sql, catalogue, rerun ? 'repair' : 'newer')
-  // Before the plays are stored: another page of the batch may claim one that is removed.
+  // Before the plays are inserted: another page of the batch may claim one that is removed.
   const removal = rerun?.verdicts ? await removeUnclaimed(sql, pages, rerun.verdicts) : nothingRemoved
   const stored = await insertPlays(sql, batch.plays)
   const playsRepaired = rerun ? await repairPlays(sql, batch.plays) : 0
@@ -163,7 +163,7 @@ async function store(
   }
 }
 
-/** Facts on which versions are silent. */
+/** Counts the facts that no version states. */
 export function countSilent({ albums, tracks }: Silent): number {
   return [...albums, ...tracks].reduce((sum, { bits }) => sum + countBits(bits), 0)
 }

@@ -6,17 +6,17 @@ import type { LedgerEffect } from './ledger.ts'
 import type { HistoryBatch } from './transform.ts'
 import { toItemDeadLetter } from './transform.ts'
 
-/** What the database made of a batch. */
+/** What a batch changed in the database. */
 export interface HistoryEffect {
   /** New plays, by the page that showed them first. */
   stored: readonly (Place & { stored: number })[]
-  /** Plays that a mended parser reads otherwise; none but in a rerun. */
+  /** Plays that a fixed parser reads differently; only in a rerun. */
   playsRepaired: number
-  /** Plays that no page claims any more; none but in a rerun. */
+  /** Plays that no page claims any more; only in a rerun. */
   removed: readonly UnclaimedPlay[]
-  /** Plays that their own page no longer claims, and that another one has from now on. */
+  /** Plays that their own page no longer claims and that now belong to another one. */
   kept: number
-  /** What a rerun could not judge: facts on which a version is silent, and plays of pages with rejected items. */
+  /** What a rerun could not judge: facts that a version does not state, and unclaimed plays that stay. */
   unjudged: number
   /** The page that reports a rejected item, by {@link rejectedKey}. */
   reporters: ReadonlyMap<string, Place>
@@ -33,7 +33,7 @@ export interface ItemCounts {
   duplicates: number
   dropped: number
   rejected: number
-  /** Of the duplicates: plays whose row was brought up to date. */
+  /** Duplicates whose row was updated. */
   repaired: number
   gaps: number
 }
@@ -53,10 +53,10 @@ export function toItemCounts({ pages, counts }: HistoryBatch, effect: HistoryEff
 }
 
 /**
- * Dead letters of pages with rejected items, one a page. A page reports the items that no page before it
- * has shown: later polls show the same items again and stay silent. That a page is the reporter is kept with
- * the item, so when the process dies before its dead letter is out, the page comes again and reports again.
- * A page that was redriven always reports: its operator waits for the outcome.
+ * Dead letters of pages with rejected items, one per page. A page reports the items that no earlier page has shown;
+ * later polls show the same items and report nothing. The database stores which page reports an item, so if the
+ * process dies before the dead letter is published, the page is read again and reports again. A redriven page
+ * always reports, because its operator waits for the outcome.
  */
 export function toReports(batch: HistoryBatch, effect: HistoryEffect): DeadLetter[] {
   return batch.pages.flatMap(({ page }, index) => {

@@ -3,7 +3,7 @@ import { idOf, isObject, maxIdLength, sha256, textOf } from './fields.ts'
 import type { SeenTrack } from './seen-track.ts'
 import { toSeenTrack } from './seen-track.ts'
 
-/** Lawful items that are no plays of tracks; they end here, counted by name. */
+/** Valid items that are not plays of tracks: they are dropped and counted by name. */
 const dropReasons = {
   null_track: 'The track is null: Spotify knows that something was played, not what.',
   not_a_track: 'The item is an episode or a chapter.',
@@ -25,13 +25,13 @@ export type RejectReason = keyof typeof rejections
 
 export const rejectReasons = Object.keys(rejections) as RejectReason[]
 
-/** Type and uri of what a track was played from; both are null for liked songs, searches and queues. */
+/** Type and uri of the place a track was played from; both are null for liked songs, searches and queues. */
 interface Context {
   type: string | null
   uri: string | null
 }
 
-/** What an item's track is read as. */
+/** The result of reading an item's track. */
 export type TrackReading =
   | { type: 'track'; track: SeenTrack; key: string }
   | { type: 'drop'; reason: 'null_track' | 'not_a_track' }
@@ -43,12 +43,12 @@ export interface ItemReading {
   track: (value: unknown) => TrackReading
 }
 
-/** `playedAt` is in Unix ms; null where the item does not tell. */
+/** `playedAt` is in Unix ms, or null if the item has no valid time. */
 export type Item =
   /** `key` is {@link keyOf} its track. */
   | { type: 'play'; playedAt: number; track: SeenTrack; key: string; context: Context }
   | { type: 'drop'; reason: DropReason; playedAt: number | null }
-  /** `digest` tells the item again in the next poll. */
+  /** `digest` identifies the item in later polls. */
   | {
       type: 'rejected'
       reason: RejectReason
@@ -58,9 +58,9 @@ export type Item =
     }
 
 /**
- * How far ahead of the fetch a play may be. A device that was offline stamps plays with its own clock, and our
- * own may be slow: within a day the play is stored under the time that Spotify gives it, which stays its key.
- * Beyond that the time tells nothing.
+ * How far ahead of the fetch a play may be. An offline device stamps plays with its own clock, and ours may be slow.
+ * Within a day the play is stored under the time that Spotify gives it, which stays its key. A time beyond that is
+ * rejected.
  */
 export const futureToleranceMs = 24 * 60 * 60_000
 
@@ -71,7 +71,7 @@ const plainReading: ItemReading = { text: textOf, track: (value) => readTrack(va
 /**
  * Decides what one item of a page is.
  *
- * @param latest the latest time that had surely come when the page was fetched, or has by now; Unix ms
+ * @param latest a time that had surely passed when the page was fetched, or has by now; Unix ms
  */
 export function toItem(item: unknown, latest: number, reading: ItemReading = plainReading): Item {
   if (!isObject(item)) return toRejected(item, 'invalid_item', null)
@@ -97,8 +97,8 @@ export function readTrack(track: unknown, read: ReadText): TrackReading {
 }
 
 /**
- * What Spotify itself calls a track. By this an item is found again on other pages, and such keys are kept in
- * `shown_windows`: it must stay as it is when a parser is mended that takes ids from elsewhere.
+ * Spotify's own key of a track, which identifies an item on other pages. `shown_windows` stores such keys, so this
+ * function must not change when {@link idOf} does.
  */
 function keyOf(track: JsonObject, read: ReadText): string {
   const text = read(track.id) || read(track.uri) || ''
@@ -115,8 +115,8 @@ function contextOf({ context }: JsonObject, read: ReadText): Context {
 }
 
 /**
- * Tells a rejected item again in the next poll. Made of what stays the same between polls, so not of
- * popularity or markets, nor of its place on the page.
+ * Identifies a rejected item in later polls. It covers what stays the same between polls: not popularity or
+ * markets, nor the place on the page.
  */
 export function digestOf(item: unknown, reason: RejectReason): string {
   if (!isObject(item)) return sha256(JSON.stringify([reason, scalarOf(item)]))
@@ -126,19 +126,19 @@ export function digestOf(item: unknown, reason: RejectReason): string {
   return sha256(JSON.stringify([reason, ...parts, context.uri]))
 }
 
-/** Objects and lists count by their type alone: they may be nested too deep to be written. */
+/** Objects and lists count by type only: they may be nested too deep for JSON.stringify. */
 function scalarOf(value: unknown): unknown {
   return typeof value === 'object' && value !== null ? 'object' : value
 }
 
-/** The track's name for a person's eye, at most 80 characters; null when there is none. */
+/** The track's name for display, at most 80 characters, or null if it has none. */
 function trackNameOf(item: unknown): string | null {
   if (!isObject(item) || !isObject(item.track)) return null
   const name = textOf(item.track.name)
   return name === null ? null : [...name].slice(0, 80).join('')
 }
 
-/** Unix ms of an ISO 8601 time; null for dates that do not exist and for years before 1970. */
+/** Unix ms of an ISO 8601 time, or null for dates that do not exist or are before 1970. */
 function toTime(text: string): number | null {
   if (!isoTime.test(text)) return null
   const ms = Date.parse(text)

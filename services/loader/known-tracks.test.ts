@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { KnownTracks } from './known-tracks.ts'
 import type { SeenTrack } from './seen-track.ts'
 
-/** JSON of a track as Spotify writes it; `popularity` is the text that stands for the number. */
+/** JSON of a track as Spotify writes it; `popularity` is the text in place of the number. */
 const trackJson = (
   popularity: string,
   over: { id?: string; name?: string; album?: string; isAlbumLast?: boolean } = {},
@@ -17,7 +17,7 @@ const pageOf = (tracks: readonly string[]) =>
     `{"items":[${tracks.map((track) => `{"track":${track},"played_at":"2026-11-24T08:15:00.000Z"}`).join(',')}]}`,
   )
 
-/** What the tracks of a page read as, or that it is no JSON. */
+/** The readings of the tracks of a page, or that it is not JSON. */
 function outcome(known: KnownTracks, page: Buffer): unknown {
   try {
     const { json, track } = known.parse(page, '')
@@ -59,7 +59,7 @@ describe('a track of which only the popularity has changed', () => {
   })
 })
 
-/** Numbers of JSON and what is none, as they may stand for a popularity. */
+/** Valid and invalid JSON numbers in place of a popularity. */
 const number = fc.constantFrom(
   ...[
     '0',

@@ -5,17 +5,17 @@ import type { TrackReading } from './item.ts'
 import { readTrack } from './item.ts'
 
 /**
- * A track's JSON, as a page showed it, without its popularity: as a rule nothing else changes from day to day.
+ * A track's JSON as a page showed it, without its popularity: usually nothing else changes from day to day.
  */
 interface KnownTrack {
-  /** Up to the popularity; all of a track that shows none. */
+  /** The bytes before the popularity, or all bytes if there is none. */
   head: Buffer
-  /** From behind the popularity on; null of a track that shows none. */
+  /** The bytes after the popularity, or null if there is none. */
   rest: Buffer | null
   reading: TrackReading
   /**
-   * The same with each popularity, by its text, that was shown. One object for each: others remember what they know
-   * of it.
+   * The reading with each popularity shown, by its text. The objects are reused, because {@link CommittedRows}
+   * caches by object.
    */
   byPopularity: Map<string, TrackReading>
 }
@@ -27,7 +27,7 @@ interface Folded {
   tracks: readonly TrackReading[]
 }
 
-/** JSON kept, in bytes; what was read of it takes about as much again. */
+/** Bytes of JSON kept; the readings take about as much again. */
 const maxBytes = 8 << 20
 
 const before = Buffer.from('{"track":')
@@ -37,18 +37,18 @@ const brace = 0x7b
 const popularityIn = /^(?<start>.*"popularity":)(?<number>\d+)(?<rest>[,}].*)$/s
 /** A whole number of JSON. */
 const shortNumber = /^(?:0|[1-9]\d{0,2})$/
-/** Pages of a few days may come by turns: partitions are read at a time, not in step. */
+/** Pages of several days may alternate, because partitions are not read in step. */
 const maxPopularities = 8
 /** The end of a track holds its id: `"uri":"spotify:track:…"}`. */
 const tailLength = 40
 
 /**
- * Remembers tracks by the bytes of their JSON. A track is most of an item, and the same one is on many pages: so it
- * is read once, and taken out of the pages before they are parsed. It knows nothing of what is stored, so nothing makes
- * it untrue.
+ * Remembers tracks by the bytes of their JSON. A track is most of an item, and the same one is on many pages: it is
+ * read once, and taken out of pages before they are parsed. It depends on no stored data, so it never becomes
+ * stale.
  *
- * Whatever stands in a page, what comes out is what `JSON.parse` makes of it: bytes are taken out only where they
- * are by themselves one value, and a value of the same place is put in.
+ * For every page the result is the same as that of `JSON.parse`: bytes are replaced only if they are one complete
+ * value, and a value takes their place.
  */
 export class KnownTracks {
   readonly #tracks = new LRUCache<string, KnownTrack>({
@@ -59,10 +59,10 @@ export class KnownTracks {
   /**
    * Parses a page's bytes as Latin-1.
    *
-   * @param body of a page without escapes by `\u`: no text of it then begins with NUL, as the marks do
-   * @param end text that makes the JSON of a page that was cut whole
-   * @returns the JSON, and what reads the tracks of its items
-   * @throws SyntaxError when what is left of the page is no JSON
+   * @param body of a page without `\u` escapes: none of its texts begins with NUL, as the marks do
+   * @param end text that completes the JSON of a page that was cut
+   * @returns the JSON, and a function that reads the tracks of its items
+   * @throws SyntaxError if what is left of the page is not JSON
    */
   parse(body: Buffer, end: string): { json: unknown; track: (value: unknown) => TrackReading } {
     const { text, tracks } = this.#fold(body)
@@ -91,7 +91,7 @@ export class KnownTracks {
     return { text: text + body.toString('latin1', done), tracks }
   }
 
-  /** The track whose JSON lies from `start` up to `stop`; null when that is not one object. */
+  /** The track whose JSON is between `start` and `stop`, or null if that is not one object. */
   #read(body: Buffer, start: number, stop: number): TrackReading | null {
     const tail = body.toString('latin1', Math.max(start, stop - tailLength), stop)
     const known = this.#tracks.get(tail)
@@ -106,7 +106,7 @@ export class KnownTracks {
   }
 }
 
-/** What is read of a track that differs from a known one in its popularity at most; null when it does in more. */
+/** The reading of a track that equals a known one but for the popularity, or null if it differs in more. */
 function readKnown({ head, rest, reading, byPopularity }: KnownTrack, bytes: Buffer): TrackReading | null {
   const restAt = bytes.length - (rest?.length ?? 0)
   if (restAt < head.length || bytes.compare(head, 0, head.length, 0, head.length) !== 0) return null
@@ -122,7 +122,7 @@ function readKnown({ head, rest, reading, byPopularity }: KnownTrack, bytes: Buf
   return fresh
 }
 
-/** Takes the popularity out of a track's JSON, where the number that stands there is the track's and nothing else. */
+/** Takes the popularity out of a track's JSON, if the number found is the track's own popularity. */
 function toKnown(text: string, json: JsonObject): KnownTrack {
   const reading = readTrack(json, latin1TextOf)
   const { start = '', number = '', rest = '' } = popularityIn.exec(text)?.groups ?? {}
@@ -132,7 +132,7 @@ function toKnown(text: string, json: JsonObject): KnownTrack {
   return { head: toBytes(start), rest: toBytes(rest), reading, byPopularity: new Map([[number, reading]]) }
 }
 
-/** In memory of their own: a part of what Node shares among small buffers would keep all of it. */
+/** In memory of their own: a slice of the pool that Node shares among small buffers would keep the whole pool. */
 function toBytes(latin1: string): Buffer {
   const bytes = Buffer.allocUnsafeSlow(latin1.length)
   bytes.write(latin1, 'latin1')

@@ -9,27 +9,27 @@ import { insertShownItems, lockWindows, readMoments, writeWindows } from './wind
 import type { PageWindow, Past, Shown, Window } from './windows.ts'
 import { addPage, isPlay, toGaps } from './windows.ts'
 
-/** A page with what it shows of its user's time. */
+/** A page and the window that it shows. */
 export interface WindowPage {
   page: PagePlace & { userId: string }
   window: PageWindow
 }
 
-/** What a batch did to the gaps. */
+/** What a batch changed in the gaps. */
 export interface LedgerEffect {
   found: number
   closed: number
-  /** Gaps that operators may be alerted of from now on. */
+  /** Gaps whose alert is due now. */
   due: number
 }
 
 /**
- * Records what pages show, and which gaps open, change and close by that; see `windows.ts` for the rule. It is to be
- * called before the plays of the same pages are stored: what is stored says what pages showed before.
+ * Records what pages show, and which gaps open, change and close by it; see `windows.ts` for the rule. Call it before
+ * the plays of the same pages are stored, because stored plays count as shown by earlier pages.
  *
- * A page that shows nothing new writes nothing; as a rule a page moves the end of one window, which is one row.
+ * A page that shows nothing new writes nothing; usually a page moves the end of one window, which is one row.
  *
- * @param quiet the pages were loaded before: gaps that they reveal are kept, and nobody is alerted
+ * @param quiet the pages were loaded before: gaps that they reveal are stored but do not alert
  */
 export async function recordWindows(
   sql: Sql,
@@ -68,14 +68,14 @@ export async function recordWindows(
   }
 }
 
-/** Items of a page that are no plays, and say when they were played. */
+/** Items of a page that are not plays but have a time. */
 function toOthers({ page, window }: WindowPage): Moment[] {
   return window.shown.flatMap(({ at, id }) =>
     at === null || isPlay(id) ? [] : { userId: page.userId, at, id },
   )
 }
 
-/** What is stored of the newest moments of pages that do not reach beyond all before them. */
+/** What is stored about the newest moments of pages that do not reach beyond all earlier ones. */
 async function readPast(
   sql: Sql,
   pages: readonly WindowPage[],
@@ -98,7 +98,7 @@ async function readPast(
 
 const keyOf = (userId: string, { newest }: PageWindow, id: string) => `${userId} ${newest} ${id}`
 
-/** Goes through the pages in their order, as if each were a batch of its own. */
+/** Adds the pages in order, with the same result as if each were a batch of its own. */
 function follow(
   pages: readonly WindowPage[],
   of: {

@@ -15,7 +15,7 @@ import { metadataHandler } from './metadata.ts'
 import { Outbox } from './outbox.ts'
 import { toOutboxTasks } from './outbox-tasks.ts'
 
-/** Batches in work at a time, of all partitions: while one waits for Postgres another one is parsed. */
+/** Concurrent batches of all partitions: while one waits for Postgres, another is parsed. */
 const batchesInWork = 3
 const connections = batchesInWork + 1
 

@@ -8,10 +8,11 @@ interface LogRow {
 }
 
 /**
- * Which log of its partition a record was read from. The live consumer says the topic's id: one that is not known
- * begins the next number. A record without it was read again from the topic (a replay): it is of the latest log.
+ * The number of the log, in its partition, that a record was read from. The live consumer sets the topic's id; an
+ * id other than the latest one begins the next number. A record without an id comes from a replay of the topic and
+ * belongs to the latest log.
  *
- * Runs in the transaction that stores the records, so a number is known from the first rows on that have it.
+ * It runs in the transaction that stores the records, so a number is stored with the first rows that have it.
  */
 export async function readLogNumber(
   sql: Sql,
@@ -21,7 +22,7 @@ export async function readLogNumber(
   const latest = await readLatest(sql, { topic, partition })
   if (topicId === null) return latest?.incarnation ?? 0
   if (latest?.topicId === topicId) return latest.incarnation
-  // A row without an id was written by a restore, or of older brokers: the present log is taken for it.
+  // A row without an id comes from a restore or from older brokers: it stands for the present log.
   const isNext = latest !== null && latest.topicId !== null
   const incarnation = (latest?.incarnation ?? 0) + (isNext ? 1 : 0)
   await sql.query(
@@ -43,7 +44,7 @@ async function readLatest(sql: Sql, of: { topic: string; partition: number }): P
   return rows[0] ?? null
 }
 
-/** A batch whose pages and plays say their log. */
+/** The batch with a log number in its pages and plays. */
 export function withLogNumber(batch: HistoryBatch, number: number): HistoryBatch {
   return {
     ...batch,

@@ -15,12 +15,11 @@ const purgeEveryMs = 60_000
 
 /**
  * All that a loader remembers of the database: the pages whose plays are stored, and the rows of the catalogue with
- * the numbers of the day. It saves work and decides nothing: without it, every page is read in full and every row is
- * sent.
+ * the numbers of the day. It only saves work: without it, every page is read in full and every row is sent.
  *
- * It must not outlive what it says. So a batch asks ({@link open}) and only its receipt after the commit changes
- * anything; what is too old does not count ({@link Freshness}); and all of it is dropped when a transaction fails, a
- * connection is lost, or the server is another one.
+ * It must never claim what the database does not hold. A batch reads it ({@link open}) and adds to it only after its
+ * commit; what is too old does not count ({@link Freshness}); and everything is dropped when a transaction fails, a
+ * connection is lost, or the server changes.
  */
 export class Memory implements Resource {
   readonly #freshness = new Freshness()
@@ -29,12 +28,12 @@ export class Memory implements Resource {
   readonly #tracks = new KnownTracks()
   readonly #openings = new Openings()
   readonly #timer = setInterval(() => this.#pages.purge(), purgeEveryMs).unref()
-  /** Undefined until a transaction has asked; null if this login may not ask. */
+  /** The server of the last transaction; undefined before the first one, or null if this login may not ask. */
   #server: string | null | undefined
-  /** Grows with each time that all was dropped. */
+  /** Grows with each {@link drop}. */
   #age = 0
 
-  /** What one batch may go by. */
+  /** The memory as one batch uses it. */
   open(): BatchMemory {
     const age = this.#age
     const reader = new FastReader({ tracks: this.#tracks, stored: (userId) => this.#pages.get(userId) })
@@ -55,10 +54,10 @@ export class Memory implements Resource {
   }
 
   /**
-   * Runs a transaction whose first statement asks what makes the memory untrue: which server it is at, and who was
-   * erased.
+   * Runs a transaction. Its first statement asks what invalidates the memory: which server it is on, and which users
+   * were erased.
    *
-   * @param userIds users of whom the transaction is about to store something
+   * @param userIds users whose data the transaction stores
    */
   async transaction<T>(
     postgres: Postgres,
@@ -80,7 +79,7 @@ export class Memory implements Resource {
     }
   }
 
-  /** Nothing that is remembered is sure any more. Receipts of batches that are under way come too late. */
+  /** Forgets everything. Batches under way can no longer add to it. */
   drop(): void {
     this.#age++
     this.#rows.forget()
@@ -100,19 +99,19 @@ export class Memory implements Resource {
   }
 }
 
-/** What one batch may go by. Asking changes nothing. */
+/** The memory as one batch uses it. The batch ends with {@link commit} or {@link leave}, or drops the memory. */
 export interface BatchMemory {
   reader: PageReader
   /** The rows that the database may not hold yet. */
   unwritten(seen: Sightings): Catalogue
-  /** Whether what the batch went by has not been dropped since. */
+  /** Whether the memory has not been dropped since the batch began. */
   isTrue(): boolean
-  /** The batch stores something else than {@link unwritten} said. */
+  /** The batch has stored something other than {@link unwritten} returned. */
   leave(): void
   /**
-   * The receipt: the transaction is committed.
+   * The transaction is committed.
    *
-   * @param inTable the versions that it has put into the tables
+   * @param inTable the versions that it has written to the tables
    * @param erased users of whom it has stored nothing
    */
   commit(inTable: InTable, erased: ReadonlySet<string>): void

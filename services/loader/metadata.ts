@@ -11,14 +11,14 @@ import type { EntityBatch } from './entities.ts'
 import { toEntities } from './entities.ts'
 import type { Memory } from './memory.ts'
 
-/** The handler of group `loader.metadata`: one transaction a batch; running it again changes nothing. */
+/** The handler of group `loader.metadata`: one transaction per batch; running it again changes nothing. */
 export function metadataHandler(options: {
   postgres: Postgres
   memory: Memory
-  /** Called after a commit: artists of a track that was looked up may lack metadata themselves. */
+  /** Called after a commit, because artists of a looked-up track may lack metadata. */
   onCommitted: () => void
   log: Logger
-  /** The records were loaded before, by a parser that may have been wrong; as with the history. */
+  /** The records were loaded before, by a parser that may have been wrong; see {@link Rerun}. */
   rerun?: boolean
   /** Called after each commit. */
   onAccount?: (counts: EntityBatch['counts'], effect: CatalogueEffect) => void

@@ -5,11 +5,11 @@ import { compareText } from './catalogue.ts'
 type ObservationTable = 'track_popularity' | 'artist_popularity' | 'artist_followers'
 
 /**
- * Upserts daily numbers; the last one seen of a day wins. A day on which a number is what it was on the last day before
- * that is written gets no row: such a row would be a write to a random leaf of the index for each thing and day.
+ * Upserts daily numbers; the last one seen on a day wins. A number equal to that of the latest earlier row is not
+ * written, because each row costs a write to a random leaf of the index.
  *
  * @param rows sorted by id
- * @returns how many are new or changed
+ * @returns how many rows are new or changed
  */
 export async function upsertObservations(
   sql: Sql,

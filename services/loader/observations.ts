@@ -1,11 +1,11 @@
 import type { Observation } from './catalogue.ts'
 import { compareText } from './catalogue.ts'
 
-/** Numbers of a batch by thing and day; the last one of a day stays. */
+/** The numbers of a batch by id and day; the last one of a day wins. */
 export class Observations {
   readonly #days = new Map<string, Map<string, Observation>>()
 
-  /** A null value is none. `at` is in Unix ms, `day` its UTC date. */
+  /** Ignores null. `at` is in Unix ms, `day` is its UTC date. */
   add(id: string, value: number | null, { at, day }: { at: number; day: string }): void {
     if (value === null) return
     let ofDay = this.#days.get(day)

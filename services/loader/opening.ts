@@ -1,35 +1,35 @@
 import type { Postgres, Sql } from '../../lib/postgres.ts'
 
-/** What a transaction asks first. */
+/** The answer to the first statement of a transaction. */
 export interface Opening {
-  /** Identifies the server, and its start; or null if this login may not ask. */
+  /** Identifies the server and its start, or null if this login may not ask. */
   server: string | null
-  /** Those of the users who were erased, and all who were erased of late. This transaction may store nothing of theirs. */
+  /** Which of the users were erased, and all users erased recently. This transaction may store nothing of theirs. */
   erased: ReadonlySet<string>
 }
 
 /**
- * System identifier, timeline and start. A standby that takes over has another timeline, a copy that was restored
- * another identifier; and a start comes after whatever the server may have lost with its memory. Behind a pooler a
- * connection outlives its server, so each transaction asks.
+ * System identifier, timeline and start of the server. A standby that takes over has another timeline, a restored
+ * copy another identifier, and a crashed server another start. Behind a pooler a connection outlives its server, so
+ * every transaction asks.
  */
 const serverSql = `
   (select system_identifier from pg_control_system())::text
     || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
     || '/' || extract(epoch from pg_postmaster_start_time())`
 
-/** Longer than anything is remembered of a user. */
+/** Longer than memory keeps anything about a user. */
 const erasedOfLate = "interval '1 hour'"
 
-/** Asks first in transactions. */
+/** The first statement of transactions. */
 export class Openings {
   /** Whether this login may ask for the server, or null if not tried. */
   #mayAsk: boolean | null = null
 
   /**
-   * To be called before the transaction: a question that is refused would end it.
+   * Call it before the transaction, which a refused question would abort.
    *
-   * @throws when the server does not answer at all
+   * @throws if the server does not answer at all
    */
   async prepare(postgres: Pick<Postgres, 'query'>): Promise<void> {
     if (this.#mayAsk !== null) return
@@ -40,12 +40,12 @@ export class Openings {
     )
   }
 
-  /** After a failure the login may have lost the right to ask, or got it. */
+  /** Call it after a failure: the login may have lost or gained the right to ask. */
   forget(): void {
     this.#mayAsk = null
   }
 
-  /** Locks the table of erased users until the transaction ends: an eraser waits for this transaction, and this one for an eraser. */
+  /** Locks `erased_users` until the transaction ends: it waits for an erasure, and an erasure waits for it. */
   async ask(sql: Sql, userIds: readonly string[]): Promise<Opening> {
     const mayAsk = this.#mayAsk === true
     const { rows } = await sql.query<{ server: string | null; erased: string[] }>({

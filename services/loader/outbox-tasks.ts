@@ -13,9 +13,9 @@ interface WantedKind {
   table: 'artists' | 'tracks'
   status: 'metadata_status' | 'features_status'
   requestedAt: 'metadata_requested_at' | 'features_requested_at'
-  /** Condition of the partial index that holds what was never asked for. */
+  /** Condition of the partial index of entities that were never requested. */
   unrequested: string
-  /** What is asked for again though it was not found: provider's catalogues grow. */
+  /** Which entities that were not found are requested again, because the catalogue of a source grows. */
   again?: { condition: string; count: string }
 }
 
@@ -28,7 +28,7 @@ const artists: WantedKind = {
   requestedAt: 'metadata_requested_at',
   unrequested: `metadata_status is null and ${idPattern}`,
 }
-/** A page shows all of a track that is stored, except for tracks that Spotify has withdrawn. */
+/** A page shows all that is stored of a track, so only tracks without a name, withdrawn by Spotify, are requested. */
 const tracks: WantedKind = {
   kind: 'track',
   table: 'tracks',
@@ -36,7 +36,7 @@ const tracks: WantedKind = {
   requestedAt: 'metadata_requested_at',
   unrequested: `metadata_status is null and name = '' and ${idPattern}`,
 }
-/** Days after which features that were not found are asked for again, by the times that they were asked for. */
+/** Days after which features that were not found are requested again, by the number of requests so far. */
 const askedAgainAfterDays = [7, 30, 91]
 const features: WantedKind = {
   kind: 'audio-features',
@@ -55,9 +55,9 @@ const features: WantedKind = {
 export interface TaskOptions {
   kafka: Pick<Kafka, 'publish'>
   topology: Topology
-  /** Whether anybody answers requests for audio features. */
+  /** Whether any source answers requests for audio features. */
   wantsFeatures: boolean
-  /** `metadata.wanted` forgets: what was not answered for so long is requested again. */
+  /** A request without an answer for this long is repeated, because `metadata.wanted` deletes old records. */
   requestAgainMs: number
 }
 
@@ -91,7 +91,7 @@ function wantedTask(wanted: WantedKind, { kafka, topology, requestAgainMs }: Tas
       const records = ids.map((id) => ({ key: metadataKey(kind, id), value: { kind, id, requestedAt: at } }))
       await kafka.publish(topology.metadataWanted, records)
     },
-    // The answer may have come already: it stays.
+    // An answer that has come already stays.
     async mark(sql, ids) {
       await sql.query({
         name: `loader_requested_${kind}`,

@@ -6,7 +6,7 @@ import type { Postgres, Sql } from '../../lib/postgres.ts'
 import type { Resource } from '../../lib/scope.ts'
 import { within } from '../../lib/time-limit.ts'
 
-/** One kind of thing to be published that rows of the database ask for. */
+/** Publishes one kind of record that rows of the database ask for. */
 export interface OutboxTask {
   name: string
   /** Publishes up to `limit` of what is pending. @returns how many there were */
@@ -14,8 +14,8 @@ export interface OutboxTask {
 }
 
 /**
- * A task in three steps. What is pending is said by the row, not by memory: published first, marked then, so
- * that a death in between publishes again and loses nothing.
+ * A task in three steps. The rows say what is pending, not memory. Items are published and then marked: a crash in
+ * between publishes them again but never loses one.
  */
 export function toOutboxTask<T>(steps: {
   name: string
@@ -39,31 +39,31 @@ export function toOutboxTask<T>(steps: {
 export interface OutboxOptions {
   postgres: Postgres
   tasks: readonly OutboxTask[]
-  /** Leftovers of dead processes are looked for this often. */
+  /** How often leftovers of dead processes are searched for. */
   sweepMs: number
-  /** Told of what fails and what works. */
+  /** Counts what fails and what works. */
   outages: Pick<Outages, 'failed' | 'worked'>
   log: Logger
 }
 
 const batchSize = 500
-/** Several commits in a row are served at once. */
+/** Commits within this time are served together. */
 const gatherMs = 100
-/** After a failure, or when another process serves a task; wakes do not shorten it. */
+/** The wait after a failure, or while another process serves a task; wakes do not shorten it. */
 const retryMs = 5_000
 const closeWithinMs = 2_000
 /** First of the two numbers of the advisory locks; the second one is the task's place. */
 const lockClass = 7_241_866
 
 /**
- * Publishes what rows ask for: soon after {@link Outbox.wake}, at the start, and at every sweep. One process at
- * a time serves a task, under an advisory lock; a process that finds it taken comes again, as the one at work
- * may have read before the last commit. No row is locked while Kafka is waited for.
+ * Publishes what rows ask for: soon after {@link Outbox.wake}, at the start, and at every sweep. An advisory lock
+ * lets one process at a time serve a task. A process that finds it taken tries again, because the other one may
+ * have read before the last commit. No row is locked during a publish.
  */
 export class Outbox implements Resource {
   readonly #o: OutboxOptions
   #timer: NodeJS.Timeout | null = null
-  /** When the timer fires, Unix ms; while serving, when to serve next. */
+  /** When the timer fires, or while serving, when to serve next; by `performance.now()`. */
   #dueAt = Number.POSITIVE_INFINITY
   #notBefore = 0
   #serving: Promise<void> | null = null
@@ -74,23 +74,23 @@ export class Outbox implements Resource {
     this.#schedule(0)
   }
 
-  /** Says that something may be pending; returns at once. */
+  /** Call it when something may be pending; returns at once. */
   wake(): void {
     this.#schedule(gatherMs)
   }
 
-  /** Publishes all that is pending; false when a task failed or another process is at it. */
+  /** Publishes all that is pending. @returns false if a task failed or another process serves it */
   async drain(): Promise<boolean> {
     let served = true
     for (const [place, task] of this.#o.tasks.entries()) {
-      // One task that fails does not keep the others back.
+      // A task that fails does not stop the others.
       const done = await this.#tryTask(task, place)
       served &&= done
     }
     return served
   }
 
-  /** A publish that waits for Kafka is left behind after a moment: its rows stay pending. */
+  /** Waits at most two seconds for a publish; if it is abandoned, its rows stay pending. */
   async close(): Promise<void> {
     this.#closed = true
     if (this.#timer) clearTimeout(this.#timer)
@@ -101,7 +101,7 @@ export class Outbox implements Resource {
     const at = Math.max(performance.now() + delayMs, this.#notBefore)
     if (this.#closed || at >= this.#dueAt) return
     this.#dueAt = at
-    // What is asked for while serving is served next: the run in hand may have read before the commit.
+    // A wake while serving is served next: the current run may have read before the commit.
     if (this.#serving) return
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#serve(), Math.max(0, at - performance.now()))
@@ -144,7 +144,7 @@ export class Outbox implements Resource {
   }
 }
 
-/** @returns how many were published; null when another process serves the task */
+/** @returns how many were published, or null if another process serves the task */
 async function serveTask(sql: Sql, task: OutboxTask, place: number): Promise<number | null> {
   const text = 'select pg_try_advisory_xact_lock($1, $2) as taken'
   const { rows } = await sql.query<{ taken: boolean }>(text, [lockClass, place])

@@ -11,21 +11,20 @@ export interface ReadPage {
   page: Page
   /** In the page's order, newest first. */
   items: readonly Item[]
-  /** So many of the items, the last ones, are plays that are stored already. */
+  /** How many items, counted from the last one, are plays that are stored already. */
   stored: number
 }
 
 /** Reads records of `spotify.recently-played`, those of one batch in offset order. */
 export interface PageReader {
-  /** @returns why a record is no page: `invalid_key`, `invalid_record`, `unexpected_status`, `invalid_json`, `invalid_page` */
+  /** @returns dead letters `invalid_key`, `invalid_record`, `unexpected_status`, `invalid_json`, `invalid_page` */
   read(record: ValueRecord<SpotifyResponse>): ReadPage | NoPage
 }
 
 /**
- * The reader that says what a page is: each one is read by itself and in full. Every other reader gives the same
- * items.
+ * The reference reader: it reads each page by itself and in full. Every other reader returns the same items.
  *
- * @param sureTime a time that has surely come (Unix ms), for pages that were fetched by a clock that was behind
+ * @param sureTime a time that has surely passed (Unix ms), for pages fetched by a slow clock
  */
 export function plainReader(sureTime = 0): PageReader {
   return {
@@ -46,7 +45,7 @@ export function plainReader(sureTime = 0): PageReader {
   }
 }
 
-/** Digests under which the plays of a page may have been rejected before: ahead of their time, or by another parser. */
+/** Digests under which the plays of a page may have been rejected before, as in the future or by another parser. */
 export function toPastDigests(body: Buffer, items: readonly Item[]): string[] {
   const list = toItems(parseJson(body))
   if (list.type !== 'items') return []

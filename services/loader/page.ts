@@ -14,16 +14,16 @@ export interface Page {
   /** Unix time in milliseconds. */
   fetchedAt: number
   source: string
-  /** Where the page lies, or lay before it was restored from the archive. */
+  /** The page's place in the topic, or its place before it was restored from the archive. */
   partition: number
   offset: number
-  /** When that record was made; Unix time in milliseconds. Null if not known: the page was made of stored plays. */
+  /** Timestamp of that record, Unix ms; or null if not known, as of a page that was made from stored plays. */
   timestamp: number | null
-  /** Of its partition's log, or null for the log that the record was read from. */
+  /** Incarnation of its partition's log, or null for the log that the record was read from. */
   incarnation: number | null
-  /** Put back on the topic by an operator, who wants to hear what becomes of it. */
+  /** An operator redrove it and waits for the outcome. */
   redriven: boolean
-  /** Whether it shows all that Spotify showed: a page of an import does not, nor one that was made of stored plays. */
+  /** Whether it shows all that Spotify showed; pages of imports and pages made from stored plays do not. */
   isWindow: boolean
   /** Items on the page. */
   size: number
@@ -34,17 +34,17 @@ export type NoPage = { type: 'dead-letter'; reason: DeadLetterReason; message: s
 /** A page before its items are read. */
 export type PageHead = { type: 'head'; page: Omit<Page, 'size'>; body: Buffer }
 
-/** The order of the database's bigint, in which rows of users are locked by all who write. */
+/** Compares user ids as Postgres compares bigints: all writers lock rows of users in this order. */
 export function compareUsers(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0)
 }
 
 const userIdPattern = /^[1-9]\d{0,17}$/
-/** The last moment of the year 9999: what Postgres and JavaScript both print alike. */
+/** The last moment of the year 9999, up to which Postgres and JavaScript print times alike. */
 const maxTimeMs = 253_402_300_799_999
 
 /**
- * Reads all of one record of `spotify.recently-played` but its body.
+ * Reads a record of `spotify.recently-played` except its body.
  *
  * @returns dead letters `invalid_key`, `invalid_record`, `unexpected_status`
  */
@@ -83,7 +83,7 @@ export function toItems(parsed: Parsed): { type: 'items'; items: readonly unknow
 
 type Parsed = { type: 'json'; json: unknown } | { type: 'invalid'; message: string }
 
-/** JSON of a response body, or why it is none. */
+/** The JSON of a response body, or why it cannot be parsed. */
 export function parseJson(body: Buffer): Parsed {
   try {
     return { type: 'json', json: JSON.parse(body.toString('utf8')) }

@@ -5,11 +5,11 @@ import type { Columns, VersionedTable } from './version-store.ts'
 import { columnsWhere, setNull } from './version-store.ts'
 
 /**
- * What a rebuild learns of facts that no version tells. One that reads pages from the first record on has seen every
- * version; what the table holds and none of them has said was written by a wrong parser. A partial replay cannot know.
+ * Finds facts in the tables that no version states. A rebuild reads pages from the first record on and sees every
+ * version, so a wrong parser must have written such facts. A partial replay cannot know this.
  */
 export class Rebuild {
-  /** Columns of which any version has told a value, by id. */
+  /** Columns for which any version has stated a value, by id. */
   readonly #said = { albums: new Map<string, number>(), tracks: new Map<string, number>() }
   readonly #silent = { albums: new Map<string, Columns>(), tracks: new Map<string, Columns>() }
 
@@ -22,8 +22,8 @@ export class Rebuild {
   }
 
   /**
-   * To be called when all was read: sets to null what nobody has said. Tracks that were looked up, and their albums, are
-   * told of by the topic of answers too, and stay.
+   * Sets to null what no version has stated; call it when all pages are read. Tracks that were looked up, and their
+   * albums, do not change, because the topic of answers states facts about them too.
    *
    * @returns how many facts were judged, and how many rows changed
    */

@@ -1,30 +1,30 @@
 /**
- * What an answer says of a field: a value; null, where it says that there is none; undefined, where it says nothing,
- * and what is known stays.
+ * What an answer states about a field: a value, null if it states that there is none, or undefined if it states
+ * nothing and the known value stays.
  */
 export type Said<T> = T | null | undefined
 
-/** `keep`: the answer says nothing, what is known stays. `none`: the answer says that there is none. */
+/** `keep`: the answer states nothing, the known value stays. `none`: the answer states that there is none. */
 type Meaning = 'keep' | 'none'
 
-/** What it means that a field is absent, null, or empty (`""`, `[]`, `{}`). A value of another type counts as absent. */
+/** The meaning of an absent, null or empty (`""`, `[]`, `{}`) field. A value of another type counts as absent. */
 export interface Meanings {
   absent: 'keep'
   null: Meaning
   empty: Meaning
 }
 
-/** Spotify empties a name when it withdraws a track; a null here is a fault of the answer. */
+/** Spotify empties the name of a withdrawn track; a null is a fault of the answer. */
 const essential: Meanings = { absent: 'keep', null: 'keep', empty: 'keep' }
 const scalar: Meanings = { absent: 'keep', null: 'none', empty: 'none' }
 /** Spotify's lists are never null. */
 const list: Meanings = { absent: 'keep', null: 'keep', empty: 'none' }
-/** An object that holds fields of this table, which speak for themselves. */
+/** An object that holds fields with lines of their own in this table. */
 const holder: Meanings = { absent: 'keep', null: 'keep', empty: 'keep' }
-/** A provider that cannot tell a feature leaves it out or says null. */
+/** A source that does not know a number leaves it out or sends null. */
 const measured: Meanings = { absent: 'keep', null: 'keep', empty: 'keep' }
 
-/** Every field of an answer that is stored and may be missing from it. Absent is never empty. */
+/** Every stored field that may be missing from an answer. An absent field never counts as empty. */
 export const meanings = {
   track: {
     name: essential,
@@ -45,7 +45,7 @@ export const meanings = {
 /**
  * Reads a field by its line of the table.
  *
- * @param read gives null for what is not of the field's type
+ * @param read returns null for a value of another type
  */
 export function said<T>(meaning: Meanings, value: unknown, read: (value: unknown) => T | null): Said<T> {
   if (value === undefined) return undefined
@@ -58,7 +58,7 @@ function toSaid(meaning: Meaning): null | undefined {
   return meaning === 'none' ? null : undefined
 }
 
-/** The newer of two rows, with what only the older one says. */
+/** The newer of two rows, completed with what only the older one states. */
 export function fill<R extends object>(newer: R, older: R): R {
   const gaps = Object.entries(older).filter(([field]) => newer[field as keyof R] === undefined)
   return gaps.length === 0 ? newer : { ...newer, ...Object.fromEntries(gaps) }

@@ -6,18 +6,18 @@ import { fill, meanings, said } from './said.ts'
 /** A track as a page or an answer shows it. */
 export interface SeenTrack {
   id: string
-  /** Empty: Spotify has withdrawn the track, and says nothing of it any more. */
+  /** Empty if Spotify has withdrawn the track and says nothing about it any more. */
   name: string
   durationMs: Said<number>
   explicit: Said<boolean>
   isrc: Said<string>
   albumId: Said<string>
-  /** Null if it has none that can be known, as with local files. */
+  /** Null if it has no album with an id and a name, as with local files. */
   album: SeenAlbum | null
   /** In order; the first is the primary one. */
   artists: readonly SeenArtist[] | undefined
   popularity: number | null
-  /** It is silent of nothing that is stored. */
+  /** It states every field that is stored. */
   isWhole: boolean
 }
 
@@ -32,11 +32,11 @@ export interface SeenAlbum {
 
 export interface SeenArtist {
   id: string
-  /** Empty: not shown. */
+  /** Empty if not shown. */
   name: string
 }
 
-/** Reads a track under an id: its own one, or the one that was asked for. */
+/** Reads a track. @param id its own one, or the one that was asked for */
 export function toSeenTrack(id: string, track: JsonObject, read: ReadText = textOf): SeenTrack {
   const rules = meanings.track
   const externalIds = isObject(track.external_ids) ? track.external_ids : {}
@@ -59,7 +59,7 @@ export function toSeenTrack(id: string, track: JsonObject, read: ReadText = text
   }
 }
 
-/** The newer of two versions, with what only the older one says of the track and of the same album. */
+/** The newer of two versions, completed with what only the older one states about the track and the same album. */
 export function mergeTracks(newer: SeenTrack, older: SeenTrack): SeenTrack {
   if (newer.isWhole) return newer
   const merged = fill(newer, older)
@@ -72,7 +72,7 @@ function albumIdOf(album: unknown, read: ReadText): Said<string> {
   return idOf(album, read) ?? said(meanings.track['album.id'], album.id, () => null)
 }
 
-/** An album's row; null when it has no id or no name to be known by. */
+/** An album, or null if it has no id or no name. */
 function toSeenAlbum(album: JsonObject, read: ReadText): SeenAlbum | null {
   const id = idOf(album, read)
   const name = read(album.name)
@@ -93,8 +93,8 @@ function artistsOf(value: unknown, read: ReadText): SeenArtist[] | undefined {
 }
 
 /**
- * An artist without an id (of a local file) is known by the name, so that the others keep their places and the first
- * one stays the primary one. Spotify gives out no such id, so nobody asks for it.
+ * An artist without an id (of a local file) gets an id from its name, so that all artists keep their places and the
+ * first one stays the primary one. Spotify issues no such ids, so they are never requested.
  */
 function toSeenArtist(artist: JsonObject, read: ReadText): SeenArtist {
   const name = read(artist.name) ?? ''

@@ -8,10 +8,10 @@ import { cutEnd, cutRepeated, toShownPage } from './shown-page.ts'
 const noon = Date.parse('2026-11-24T12:00:00.000Z')
 const at = (n: number) => noon - n * 60_000
 
-/** Items newest first, of which the first one was played `newest` minutes before noon. */
+/** Items, newest first; the first one was played `newest` minutes before noon. */
 const items = (newest: number, count: number, more: Json = {}) =>
   Array.from({ length: count }, (_, i) => item(at(newest + i), `Song ${(newest + i) % 7}`, more))
-/** What a page of such items is kept as. */
+/** The shown page of such items. */
 const kept = (list: readonly unknown[]) => ({
   ...{ body: pageBody(list), fetchedAt: noon, fullAt: 0 },
   items: list.map((raw) => toItem(raw, noon)),

@@ -2,8 +2,8 @@ import { isObject, parseOrNull } from './fields.ts'
 import type { Item } from './item.ts'
 
 /**
- * A page of a user whose plays are stored, or stand earlier in the same batch. The next page of the user repeats most
- * of it, byte for byte, and need not be read twice.
+ * A page of a user whose plays are stored or come earlier in the same batch. The user's next page repeats most of it,
+ * byte for byte, and that part need not be read twice.
  */
 export interface ShownPage {
   body: Buffer
@@ -14,21 +14,21 @@ export interface ShownPage {
   /** Where the items begin in the body. */
   itemsAt: number
   /**
-   * When a page of the user was last read in full, by `performance.now()`. This one may have been read only beyond the
-   * one before it, and that one beyond an earlier one.
+   * When a page of the user was last read in full, by `performance.now()`. Of this page perhaps only the new items
+   * were read, and likewise of the pages before it.
    */
   fullAt: number
 }
 
-/** What is left of a page without the items that an earlier one has shown. */
+/** A page without the items that an earlier one has shown. */
 export interface Cut {
-  /** JSON up to the last item that is new; {@link cutEnd} makes it whole. */
+  /** JSON up to the last new item; {@link cutEnd} completes it. */
   rest: Buffer
-  /** How many items of the earlier page, from its first on, follow them. */
+  /** How many items of the earlier page, from its first on, follow. */
   repeated: number
 }
 
-/** Ends the JSON of a page that was cut. */
+/** Completes the JSON of a page that was cut. */
 export const cutEnd = ']}'
 
 const opening = '"items":['
@@ -40,19 +40,19 @@ const quote = 0x22
 const comma = 0x2c
 const bracket = 0x5d
 
-/** @returns null when the places of its items cannot be told from the bytes */
+/** @returns null if the places of its items cannot be found in the bytes */
 export function toShownPage(of: Omit<ShownPage, 'itemsAt'>): ShownPage | null {
   const itemsAt = startOfItems(of.body)
   return itemsAt === null || of.items.length === 0 ? null : { ...of, itemsAt }
 }
 
 /**
- * Cuts off a page what an earlier page of the same user has shown: items come newest first, so the older ones of
- * the page are the first ones of the earlier page. Nothing is cut unless every byte of them is the same, and what
- * is before and behind them reads as a page: so a page with no fault is read as it would be without the cut, and
- * one that is no JSON is found to be none.
+ * Cuts off what an earlier page of the same user has shown. Items come newest first, so the older items of the page
+ * are the first ones of the earlier page. It cuts only if every byte of them is the same, and the rest before and
+ * after them reads as a page. So a valid page reads as it would without the cut, and invalid JSON is still found to
+ * be invalid.
  *
- * @returns null when nothing is to be cut
+ * @returns null if nothing can be cut
  */
 export function cutRepeated(body: Buffer, shown: ShownPage): Cut | null {
   const itemsAt = startOfItems(body)
@@ -67,22 +67,22 @@ export function cutRepeated(body: Buffer, shown: ShownPage): Cut | null {
   return { rest: body.subarray(0, newEnd), repeated }
 }
 
-/** @param page what a page has from the first item that was shown on */
+/** @param page bytes of a page from its first repeated item on */
 function countRepeated(page: Buffer, { body, itemsAt, items }: ShownPage): number | null {
   const lastMark = page.lastIndexOf(mark)
   if (lastMark < 0 || !repeats(page, body.subarray(itemsAt), lastMark)) return null
   const timeAt = lastMark + mark.length
   const last = Date.parse(page.toString('latin1', timeAt, page.indexOf(quote, timeAt)))
   const index = items.findIndex(({ playedAt }) => playedAt === last)
-  // Of two items at one moment it could be either.
+  // With two items at one moment it could be either.
   return index >= 0 && index === items.findLastIndex(({ playedAt }) => playedAt === last) ? index + 1 : null
 }
 
 /**
  * Whether two texts are the same until the list of items ends in the first one.
  *
- * @param shown what the earlier page has from its first item on
- * @param lastMark where the last item of the page says when it was played
+ * @param shown bytes of the earlier page from its first item on
+ * @param lastMark place of `played_at` in the last item of the page
  */
 function repeats(page: Buffer, shown: Buffer, lastMark: number): boolean {
   if (lastMark > shown.length || page.compare(shown, 0, lastMark, 0, lastMark) !== 0) return false
@@ -93,7 +93,7 @@ function repeats(page: Buffer, shown: Buffer, lastMark: number): boolean {
   return false
 }
 
-/** Whether a list of items ends at a place, or another item begins there. */
+/** Whether the list of items ends at a place or another item begins there. */
 function goesOn(shown: Buffer, at: number): boolean {
   return shown[at] === bracket || shown.toString('latin1', at, at + 3) === ',{"'
 }

@@ -20,7 +20,7 @@ test('whatever was kept in whose place, a user has their last page or none', () 
         const body = Buffer.alloc(size, fill)
         pages.keep(userId, { body, fetchedAt: fill, items: [], itemsAt: 1, fullAt: performance.now() })
         last.set(userId, Buffer.from(body))
-        // What comes next may be read over the batch.
+        // The next fetch may overwrite the bytes of the batch.
         body.fill(0)
         for (const [user, expected] of last) {
           const found = pages.get(user)

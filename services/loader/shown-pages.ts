@@ -3,13 +3,13 @@ import type { Freshness } from './freshness.ts'
 import type { ShownPage } from './shown-page.ts'
 
 const maxBytes = 32 << 20
-/** The next page of a user may be a little longer. */
+/** Buffers grow in these steps, because the next page of a user may be a little longer. */
 const roomStep = 16 << 10
 
 /**
- * Of each user the last page that held nothing but plays, as far as memory goes. A page is copied into the bytes of the
- * user's page before it, or of one that was evicted, where it fits: for new ones V8 would collect the whole heap every
- * few hundred pages.
+ * Keeps for each user, within a limit, the last page that holds only plays. A page is copied into the buffer of the
+ * user's previous page, or of one that was evicted, if it fits: new buffers would make V8 collect the whole heap
+ * every few hundred pages.
  */
 export class ShownPages {
   readonly #freshness: Freshness
@@ -28,13 +28,13 @@ export class ShownPages {
     })
   }
 
-  /** What it gives must not be looked at once another page is kept. */
+  /** The result must not be used after another page is kept, which may overwrite its buffer. */
   get(userId: string): ShownPage | undefined {
     const page = this.#pages.get(userId)
     return page && this.#freshness.isFresh(page.fullAt) ? page : undefined
   }
 
-  /** Keeps a copy: a body is a part of its whole batch as it came from Kafka. */
+  /** Keeps a copy: the body itself is a slice of a whole fetch. */
   keep(userId: string, page: ShownPage): void {
     const body = Buffer.from(this.#roomFor(userId, page.body.length), 0, page.body.length)
     page.body.copy(body)
@@ -50,7 +50,7 @@ export class ShownPages {
     this.#spare = null
   }
 
-  /** Lets go of pages that are read in full again the next time. */
+  /** Drops pages that are too old to use. */
   purge(): void {
     for (const [userId, { fullAt }] of this.#pages.entries()) {
       if (!this.#freshness.isFresh(fullAt)) this.#pages.delete(userId)

@@ -38,8 +38,8 @@ interface TrackFindings {
 }
 
 /**
- * Collects the tracks, albums and artists of a batch of records and keeps the newest version of each. A track
- * that is on a hundred pages is only looked at once, in the version that wins.
+ * Collects the tracks, albums and artists of a batch of records and keeps the newest version of each. A track on a
+ * hundred pages becomes rows only once.
  */
 export class Sightings {
   readonly #tracks = new Map<string, TrackVersion>()
@@ -82,19 +82,19 @@ export class Sightings {
     this.#features.set(row.trackId, { ...newer, values: fill(newer.values, older.values) })
   }
 
-  /** Whether an artist was found. What was found once stays found. */
+  /** Adds whether an artist was found. Once found, it stays found. */
   addArtistFinding(id: string, finding: Finding): void {
     if (this.#artistFindings.get(id) !== 'found') this.#artistFindings.set(id, finding)
   }
 
-  /** Whether a track, or its audio features, were found. What was found once stays found. */
+  /** Adds whether a track or its audio features were found. Once found, they stay found. */
   addTrackFinding(id: string, kind: keyof TrackFindings, finding: Finding): void {
     const known = this.#trackFindings.get(id) ?? { metadata: null, features: null }
     if (known[kind] !== 'found') known[kind] = finding
     this.#trackFindings.set(id, known)
   }
 
-  /** @param isKnown tracks of which it says so are left out, with their albums and artists */
+  /** @param isKnown leaves out the tracks for which it returns true, with their albums and artists */
   toCatalogue(isKnown: (version: TrackVersion) => boolean = () => false): Catalogue {
     const albums = new Map<string, AlbumRow>()
     const artists = new Map<string, ArtistRow>()
@@ -131,7 +131,7 @@ function newestOf(a: TrackVersion, b: TrackVersion): TrackVersion {
   return { track: mergeTracks(newer.track, older.track), fetchedAt: newer.fetchedAt }
 }
 
-/** Joins what an answer says of an artist with the name that tracks of the same batch show. */
+/** Combines an answer about an artist with the name that tracks of the same batch show. */
 function withMetadata(named: ArtistRow, version: ArtistVersion | undefined): ArtistRow {
   if (!version) return named
   const { name, genres, images, fetchedAt } = version
@@ -142,7 +142,7 @@ function withMetadata(named: ArtistRow, version: ArtistVersion | undefined): Art
   }
 }
 
-/** Keeps the newer row of an id, with what only the older one says. */
+/** Keeps the newer row of an id, completed with what only the older one states. */
 function keepNewest<R extends { id: string; fetchedAt: number }>(rows: Map<string, R>, row: R): void {
   const known = rows.get(row.id)
   if (!known) rows.set(row.id, row)

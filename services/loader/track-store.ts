@@ -4,14 +4,14 @@ import { unseen } from './catalogue.ts'
 import type { UpsertEffect, VersionRow, Versions } from './version-store.ts'
 import { clearColumns, readSilent, readVersions, toVersions } from './version-store.ts'
 
-/** Upserts tracks with their artists; which version wins is said at {@link writeCatalogue}. */
+/** Upserts tracks with their artists; {@link writeCatalogue} describes which version wins. */
 export async function upsertTracks(
   sql: Sql,
   rows: readonly TrackRow[],
   mode: WriteMode,
 ): Promise<UpsertEffect> {
   const touched = await upsertVersions(sql, rows, mode)
-  // A track may be right and its artists wrong: a repair looks at those of every version that is in the table.
+  // A track may be right and its artists wrong: a repair checks the artists of every version in the table.
   const inTable = mode === 'repair' ? await readVersions(sql, 'tracks', rows) : touched
   const won = rows.filter((row) => row.fetchedAt !== unseen && inTable.get(row.id) === row.fetchedAt)
   const cleared = await clearColumns(sql, 'tracks', won, inTable)
@@ -21,7 +21,7 @@ export async function upsertTracks(
   return { rows: touched.size + cleared + repaired, inTable: touched, silent }
 }
 
-/** Whether a version is written over the one in the table; $10: repair. */
+/** Whether a version replaces the one in the table; $10 is true in a repair. */
 const wins = '(excluded.fetched_at > t.fetched_at or ($10::boolean and excluded.fetched_at = t.fetched_at))'
 
 const upsertVersionsSql = `
@@ -81,9 +81,8 @@ async function upsertVersions(sql: Sql, rows: readonly TrackRow[], mode: WriteMo
 }
 
 /**
- * Makes the artists of tracks those of the versions that won, also where they are fewer than before; a version that
- * says nothing of artists leaves them. The rows of these tracks are locked by this transaction, so nobody else replaces
- * their artists meanwhile.
+ * Replaces the artists of tracks by those of the versions that won, even if they are fewer; a version that states no
+ * artists changes none. This transaction has locked the rows of these tracks, so no other one replaces their artists.
  *
  * @returns how many are new or changed
  */

@@ -23,11 +23,11 @@ export interface PlayRow {
   offset: number
   /** When the page's record was made, Unix ms, or null if not known. */
   timestamp: number | null
-  /** As of the page. */
+  /** That of the page. */
   incarnation: number | null
 }
 
-/** An item that cannot be told. */
+/** An item that cannot be stored; see {@link RejectReason}. */
 export interface RejectedItem {
   /** Index into {@link HistoryBatch.pages}. */
   page: number
@@ -39,7 +39,7 @@ export interface RejectedItem {
   trackName: string | null
 }
 
-/** Digests of items that are plays by now; they are made when they are asked for, as few users have rejected items. */
+/** Digests of items that are read as plays now. Computed on demand, because few users have rejected items. */
 export interface Healed {
   userId: string
   digests: () => readonly string[]
@@ -48,22 +48,22 @@ export interface Healed {
 export interface HistoryPage {
   page: Page
   items: readonly Item[]
-  /** What it shows of the user's time, or null if nothing, or it is no window of Spotify's. */
+  /** The window that it shows, or null if it shows none or is not a window of Spotify's. */
   window: PageWindow | null
 }
 
-/** What a batch of pages becomes. Every item is counted once: `items` = `plays` + `dropped` + `rejected`. */
+/** The rows of a batch of pages. Every item is counted once: `items` = `plays` + `dropped` + `rejected`. */
 export interface HistoryBatch {
   /** In offset order, without the dead letters. */
   pages: readonly HistoryPage[]
-  /** Those that may not be stored yet: each key once, as the first page shows it, sorted by key. */
+  /** Plays that may not be stored yet: each key once, as the first page shows it, sorted by key. */
   plays: readonly PlayRow[]
   /** Tracks with their albums and artists. */
   seen: Sightings
   rejected: readonly RejectedItem[]
-  /** What the plays of pages may have been rejected as before. */
+  /** Rejections that the plays of pages may have had before. */
   healed: readonly Healed[]
-  /** Records that are no pages. */
+  /** Records that are not pages. */
   deadLetters: readonly DeadLetter[]
   counts: ItemCounts
 }
@@ -88,7 +88,7 @@ interface Collected {
 /**
  * Turns records of `spotify.recently-played`, in offset order, into rows.
  *
- * @param erased users of whom nothing may be kept: the items of their pages are drops
+ * @param erased users whose data must not be stored: the items of their pages are dropped
  */
 export function toHistory(
   records: readonly ValueRecord<SpotifyResponse>[],
@@ -177,7 +177,7 @@ export function byKey(a: PlayRow, b: PlayRow): number {
 const itemsNamed = 10
 
 /**
- * The dead letter of a page for items that it is the first to show.
+ * The dead letter of a page for rejected items that it reports.
  *
  * @param items of one page, at least one
  */

@@ -1,7 +1,7 @@
 import type { Sql } from '../../lib/postgres.ts'
 import type { AlbumRow, TrackRow } from './catalogue.ts'
 
-/** Times of the versions that a table has (Unix ms), by id. */
+/** Times of the versions in a table (Unix ms), by id. */
 export type Versions = ReadonlyMap<string, number>
 
 export interface VersionRow {
@@ -29,7 +29,7 @@ export async function readVersions(
   return toVersions(rows)
 }
 
-/** What an upsert of versions did. */
+/** The effect of an upsert of versions. */
 export interface UpsertEffect {
   /** Rows that are new or changed. */
   rows: number
@@ -37,20 +37,20 @@ export interface UpsertEffect {
   silent: readonly Columns[]
 }
 
-/** Columns that may be null, and the fields of a row that they hold. */
+/** Columns that may be null, and their fields in a row. */
 const nullable = {
   tracks: { duration_ms: 'durationMs', explicit: 'explicit', isrc: 'isrc', album_id: 'albumId' },
   albums: { album_type: 'albumType', release_date: 'releaseDate', images: 'images' },
 } as const satisfies { tracks: Record<string, keyof TrackRow>; albums: Record<string, keyof AlbumRow> }
 
-/** A version with some of the nullable columns of its row, a bit for each. */
+/** A version and a set of the nullable columns of its row, a bit for each. */
 export interface Columns {
   id: string
   fetchedAt: number
   bits: number
 }
 
-/** The columns of versions whose fields are of one kind. */
+/** The columns of versions whose values match `isMeant`. */
 export function columnsWhere<R extends AlbumRow | TrackRow>(
   table: VersionedTable,
   rows: readonly R[],
@@ -65,7 +65,7 @@ export function columnsWhere<R extends AlbumRow | TrackRow>(
 }
 
 /**
- * Sets to null what versions say that there is none of, where these versions are the ones in the table.
+ * Sets to null the columns for which versions state that there is no value, if these versions are in the table.
  *
  * @returns how many rows change
  */
@@ -83,7 +83,7 @@ export async function clearColumns<R extends AlbumRow | TrackRow>(
   )
 }
 
-/** Sets columns of versions to null, where these versions are in the table. @returns how many rows change */
+/** Sets columns of versions to null, if these versions are in the table. @returns how many rows change */
 export async function setNull(
   sql: Sql,
   table: VersionedTable,
@@ -109,7 +109,7 @@ export async function setNull(
   return rowCount ?? 0
 }
 
-/** Facts in the table on which versions are silent that are in it: an earlier answer told them, or a wrong parser did. */
+/** Facts in the table that its version does not state: they come from an earlier answer or a wrong parser. */
 export async function readSilent<R extends AlbumRow | TrackRow>(
   sql: Sql,
   table: VersionedTable,

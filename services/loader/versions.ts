@@ -2,16 +2,16 @@ import type { AlbumRow, ArtistRow, TrackRow } from './catalogue.ts'
 import { unseen } from './catalogue.ts'
 import type { SeenTrack } from './seen-track.ts'
 
-/** A track and when it was seen so (Unix ms). */
+/** A track as seen at a time (Unix ms). */
 export interface TrackVersion {
   track: SeenTrack
-  /** {@link unseen} when the answer shows no more than the id. */
+  /** {@link unseen} if the answer shows only the id. */
   fetchedAt: number
 }
 
 /**
- * Spotify empties the names of tracks that it has withdrawn. Such a version says nothing, and must not win
- * over an older one that does.
+ * Spotify empties the names of withdrawn tracks. Such a version states nothing and must not win over an older one
+ * that does.
  */
 export function toTrackVersion(track: SeenTrack, fetchedAt: number): TrackVersion {
   return { track, fetchedAt: track.name ? fetchedAt : unseen }
@@ -24,19 +24,19 @@ export function toTrackRow({ track, fetchedAt }: TrackVersion): TrackRow {
   return { ...unseenTrack(track.id), name, durationMs, explicit, isrc, albumId, artistIds, fetchedAt }
 }
 
-/** The track's album; null when it has none that can be told, as with local files. */
+/** The row of the track's album, or null if {@link SeenTrack.album} is. */
 export function toAlbumRow({ track, fetchedAt }: TrackVersion): AlbumRow | null {
   return track.album && { ...track.album, fetchedAt }
 }
 
-/** The track's artists, by name alone. */
+/** The track's artists, with only their names. */
 export function toArtistRows({ track, fetchedAt }: TrackVersion): ArtistRow[] {
   return (track.artists ?? []).map(({ id, name }) =>
     name ? { ...unseenArtist(id), name, fetchedAt } : unseenArtist(id),
   )
 }
 
-/** A track of which only the id is known. */
+/** A track with only its id. */
 export function unseenTrack(id: string): TrackRow {
   return {
     id,
@@ -52,7 +52,7 @@ export function unseenTrack(id: string): TrackRow {
   }
 }
 
-/** An artist of whom only the id is known. */
+/** An artist with only their id. */
 export function unseenArtist(id: string): ArtistRow {
   return {
     id,

@@ -3,7 +3,7 @@ import { toArray } from '../../lib/postgres.ts'
 import type { Shown, Window } from './windows.ts'
 import { isPlay } from './windows.ts'
 
-/** A moment of a user's time, with the id of an item that was shown there. */
+/** A moment of a user's time, with the id of an item shown at it. */
 export interface Moment {
   userId: string
   /** Unix time in milliseconds. */
@@ -14,16 +14,16 @@ export interface Moment {
 type StoredWindow = [oldest: number, newest: number, edges: string[][]]
 
 /**
- * Reads the windows of users, and keeps them from being changed by others until the transaction ends.
+ * Reads the windows of users, and locks them until the transaction ends.
  *
- * @param userIds each once, sorted as numbers: loaders that wait for one another do it in the same order
- * @returns also the users of whom the windows are not stored yet: they come from plays
+ * @param userIds each once, sorted as numbers, so that all loaders lock in the same order
+ * @returns the windows, and in `played` the users whose windows are not stored yet but derived from plays
  */
 export async function lockWindows(
   sql: Sql,
   userIds: readonly string[],
 ): Promise<{ windows: Map<string, readonly Window[]>; played: ReadonlySet<string> }> {
-  // The row of a user that is there is locked by the conflict, and not written.
+  // On a conflict Postgres locks the existing row but does not write it.
   const { rows: added } = await sql.query<{ user_id: string }>({
     name: 'loader_windows_lock',
     text: `
@@ -48,7 +48,7 @@ export async function lockWindows(
   return { windows, played: new Set(played.keys()) }
 }
 
-/** Whether windows speak of plays, and all plays of the user were taken away. */
+/** Whether the windows mention plays although all plays of the user were deleted. */
 function isGone({ windows, has_plays }: { windows: readonly StoredWindow[]; has_plays: boolean }): boolean {
   return !has_plays && windows.some(([, , edges]) => edges.flat().some(isPlay))
 }
@@ -56,9 +56,9 @@ function isGone({ windows, has_plays }: { windows: readonly StoredWindow[]; has_
 const toWindow = ([oldest, newest, edges]: StoredWindow): Window => ({ oldest, newest, edges })
 
 /**
- * The windows of users whose plays are older than the table of windows, or were restored from an export: one that ends
- * with the newest play, and where the user has open gaps, one that ends before each; gaps that overlap are one. Plays of imports say nothing of
- * what Spotify showed, nor do those that are ahead of their time.
+ * Derives the windows of users whose plays are older than the table of windows, or were restored from an export. One
+ * ends with the newest play, and one before each open gap; overlapping gaps count as one. Plays of imports, and those
+ * ahead of their time, do not show what Spotify showed.
  */
 async function readPlayed(
   sql: Sql,
@@ -125,7 +125,7 @@ export async function writeWindows(
   })
 }
 
-/** What is known of a moment. */
+/** What is stored about a moment. */
 export interface KnownMoment {
   /** Whether a page has shown the item. */
   isKnown: boolean
@@ -135,7 +135,7 @@ export interface KnownMoment {
   next: number | null
 }
 
-/** What is stored of moments, in their order. */
+/** Reads what is stored about moments, in their order. */
 export async function readMoments(
   sql: Sql,
   moments: readonly (Moment & Pick<Shown, 'trackId'>)[],
@@ -173,7 +173,7 @@ export async function readMoments(
   }))
 }
 
-/** Remembers items that pages showed and that are no plays. */
+/** Stores items that pages showed and that are not plays. */
 export async function insertShownItems(sql: Sql, items: readonly Moment[]): Promise<void> {
   if (items.length === 0) return
   await sql.query({

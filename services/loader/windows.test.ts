@@ -21,7 +21,7 @@ function windowOf(items: readonly Shown[], fetchedAt = later): PageWindow {
   return page
 }
 
-/** What all of the pages say of the past of another one. */
+/** The past of a page, taken from all of these pages. */
 function pastOf(pages: readonly PageWindow[], { newest }: PageWindow, isRerun = false): Past {
   const next = Math.min(...pages.flatMap((page) => page.reach.filter((time) => time > newest)))
   return {
@@ -44,7 +44,7 @@ const gapsOf = (...pages: readonly (readonly Shown[])[]) =>
     (gap.before - start) / minute,
   ])
 
-/** The rule by its words: what a set of pages says, whatever their order. */
+/** The rule by its definition: the gaps of a set of pages in any order. */
 function gapsByDefinition(pages: readonly PageWindow[]): Gap[] {
   const ends = [...new Set(pages.map((page) => page.newest))].sort((a, b) => a - b)
   return ends.slice(0, -1).flatMap((end) => {

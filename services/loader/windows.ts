@@ -1,24 +1,24 @@
 /**
- * What pages showed of one user's time.
+ * The rule for windows and gaps of one user.
  *
- * A page is Spotify's window of the last plays: between two items that stand on it there was nothing else that Spotify
- * knew of. Two pages are continuous when the one that reaches further shows the newest item of the other, whatever
- * that item is; how many items a page has plays no part, and times that overlap prove nothing by themselves. The newest
- * item of a page that no further page shows is an open edge: there a window ends, and between it and the next item
- * that any page shows lies a gap. The user's very newest item is an open edge too, and begins no gap.
+ * A page is Spotify's window of the last plays: between two of its items Spotify knew of nothing else. Two pages
+ * are continuous if the one that reaches further shows the newest item of the other, of any type. The number of
+ * items does not matter, and overlapping times prove nothing by themselves. The newest item of a page is an open
+ * edge if no page that reaches further shows it. There a window ends, and a gap lies between it and the next item
+ * that any page shows. The user's newest item of all is an open edge too, but begins no gap.
  *
- * So the windows are the stretches between open edges. They depend on the set of pages alone, not on their order: a
- * page that comes late closes the edges that it shows, and opens its own unless a page has shown it already.
+ * Windows are the stretches between open edges. They depend only on the set of pages, not on their order: a late page
+ * closes the edges that it shows, and opens its own unless another page has shown it.
  */
 import type { Item } from './item.ts'
 
-/** An item as pages show it again. */
+/** An item as it is identified across pages. */
 export interface Shown {
-  /** Unix time in milliseconds; null: it does not say. */
+  /** Unix time in milliseconds, or null if the item has none. */
   at: number | null
-  /** Differs between items of one moment; two pages that show an item show the same, whatever parser reads them. */
+  /** Distinguishes items of one moment; the same on every page that shows the item. */
   id: string
-  /** The track under which a play is stored; absent: it is no play. */
+  /** The track under which a play is stored; absent if the item is not a play. */
   trackId?: string
 }
 
@@ -26,23 +26,23 @@ export interface Shown {
 export interface PageWindow {
   newest: number
   /**
-   * The items at the newest moment, by {@link edgeKey}. Spotify lists the newest one first: what is listed before them
-   * counts too, as an item that says no time.
+   * The items at the newest moment, by {@link edgeKey}. Spotify lists the newest item first, so items listed before
+   * them, such as one without a time, belong to the edge too.
    */
   edge: readonly string[]
-  /** Times of the items that the window reaches over, the newest one's included. */
+  /** Times of the items that the window covers, including the newest. */
   reach: readonly number[]
-  /** All items that can be found again. */
+  /** All items that can be identified on other pages. */
   shown: readonly Shown[]
 }
 
-/** A stretch of time of which everything is shown. */
+/** A stretch of time that pages have shown completely. */
 export interface Window {
   oldest: number
   newest: number
   /**
-   * Items of {@link PageWindow.edge} that no further page shows. There may be several groups when pages end at one
-   * moment with different items; those of one group stand on one page, or on pages that share one.
+   * Items of {@link PageWindow.edge} that no page which reaches further shows. If pages end at one moment with
+   * different items, there may be several groups; items of a group are on one page, or on pages that share one.
    */
   edges: readonly (readonly string[])[]
 }
@@ -53,25 +53,25 @@ export interface Gap {
   before: number
 }
 
-/** What pages before this one have shown, asked where a page does not reach beyond all of them. */
+/** What earlier pages have shown; used for a page that does not reach beyond all of them. */
 export interface Past {
-  /** Whether this item of the page's newest moment was shown by any of them. */
+  /** Whether any of them has shown this item of the page's newest moment. */
   knows: (id: string) => boolean
   /**
-   * Whether the page was loaded before, by a parser that may have made something else of its items, and any item is
-   * stored at its newest moment: that is one of the page's own, and its edge was opened then.
+   * Whether the page was loaded before, perhaps by another parser, and an item is stored at its newest moment. That
+   * is an item of the page, and its edge was opened then.
    */
   isLoaded: boolean
-  /** Time of the first item after the page's newest one; null: there is none. */
+  /** Time of the first item after the page's newest one, or null if there is none. */
   next: () => number | null
 }
 
-/** Before the service existed no time is one. */
+/** Times before Spotify existed are absurd. */
 const earliestMs = Date.UTC(2006, 3, 23)
 const dayMs = 86_400_000
 /**
- * Further ahead of its fetch an item is not the newest that Spotify showed, but one of a clock that runs ahead: it
- * would stay on top of the list while others are pushed out below it.
+ * An item further ahead of the fetch comes from a fast clock and is not the newest one: it would stay on top of the
+ * list while others leave it.
  */
 const aheadMs = 60_000
 
@@ -79,7 +79,7 @@ const aheadMs = 60_000
 const otherPrefix = '-'
 const elsewherePrefix = '@'
 
-/** An item as it is found again on another page; null: it cannot be. */
+/** An item as it is identified on other pages, or null if it cannot be. */
 export function toShown(item: Item): Shown | null {
   if (item.type === 'play') return { at: item.playedAt, id: item.key, trackId: item.track.id }
   if (item.type === 'drop') {
@@ -89,23 +89,23 @@ export function toShown(item: Item): Shown | null {
   return isNamed ? { at: item.playedAt, id: otherPrefix + item.digest } : null
 }
 
-/** An item of the edge of a window that ends at a moment. */
+/** The key of an item in the edge of a window that ends at `newest`. */
 function edgeKey({ at, id }: Pick<Shown, 'at' | 'id'>, newest: number): string {
   return at === null || at === newest ? id : `${elsewherePrefix}${at} ${id}`
 }
 
-/** Whether an id is that of a play. */
+/** Whether an id belongs to a play. */
 export function isPlay(id: string): boolean {
   return !id.startsWith(otherPrefix)
 }
 
 /**
- * The window that a page shows; null when nothing on it has its place in time.
+ * The window that a page shows, or null if none of its items has a valid time.
  *
- * A time is absurd for its page, and stretches no window, when it is ahead of the fetch, from before the service
- * existed, or by itself more than a day older than all others of the page: a single play of a clock that was wrong, or
- * one that was offline for long. Somebody who comes back after weeks has many plays that are old, or one that an
- * earlier page showed as its newest: that one connects the two all the same.
+ * Times ahead of the fetch, or from before Spotify existed, are ignored. A single item more than a day older than
+ * all others of the page does not stretch the window: it comes from a wrong clock or a device that was offline for
+ * long. A user who comes back after weeks has several old plays, or one that an earlier page showed as its newest;
+ * that one still connects the two pages.
  *
  * @param items in the page's order, newest first
  */
@@ -128,7 +128,7 @@ export function toPageWindow(items: readonly Shown[], fetchedAt: number): PageWi
   return { newest, edge, reach, shown }
 }
 
-/** Windows of a user in the order of time, with one page more. Those that do not change stay the same objects. */
+/** Adds a page to the windows of a user, in the order of time. Windows that do not change stay the same objects. */
 export function addPage(windows: readonly Window[], page: PageWindow, past: Past): readonly Window[] {
   const linked = windows.map((window) => withoutShown(window, page))
   const reached = stretch(openEdge(linked, page, past), page)
@@ -140,7 +140,7 @@ export function toGaps(windows: readonly Window[]): Gap[] {
   return windows.slice(1).map(({ oldest }, i) => ({ after: windows[i]?.newest ?? oldest, before: oldest }))
 }
 
-/** Closes the edges that a page shows and reaches beyond. */
+/** Closes the edges of a window that a page shows and reaches beyond. */
 function withoutShown(window: Window, page: PageWindow): Window {
   if (window.newest >= page.newest) return window
   const { newest } = window
@@ -155,15 +155,15 @@ function withoutShown(window: Window, page: PageWindow): Window {
 }
 
 /**
- * Another parser takes what was no play for one, or gives another reason why it is none: at the same millisecond it is
- * the same item. Only two plays of different tracks are not.
+ * Another parser may read a play where there was none, or give another reason why it is none. At the same millisecond
+ * both are the same item, unless they are plays of different tracks.
  */
 function isOtherKind(key: string, id: string): boolean {
   const isElsewhere = key.startsWith(elsewherePrefix) || id.startsWith(elsewherePrefix)
   return !isElsewhere && !(isPlay(key) && isPlay(id))
 }
 
-/** Opens the page's own edge, unless a page that reaches beyond it has shown it. */
+/** Opens the page's own edge, unless a page that reaches further has shown it. */
 function openEdge(windows: readonly Window[], page: PageWindow, past: Past): readonly Window[] {
   const { newest } = page
   const own = { oldest: newest, newest, edges: [page.edge] }
@@ -177,7 +177,7 @@ function openEdge(windows: readonly Window[], page: PageWindow, past: Past): rea
   return around({ ...own, oldest: window.oldest }, { ...window, oldest: past.next() ?? window.newest })
 }
 
-/** A window with the items of a page that ends at the same moment. */
+/** Adds the edge of a page to a window that ends at the same moment. */
 function withGroup(window: Window, { edge }: PageWindow, past: Past, isLast: boolean): Window {
   const isIn = (group: readonly string[]) => (id: string) =>
     group.some((key) => key === id || isOtherKind(key, id))
@@ -185,12 +185,12 @@ function withGroup(window: Window, { edge }: PageWindow, past: Past, isLast: boo
   const group = [...new Set([...meets.flat(), ...edge])].sort()
   const others = window.edges.filter((other) => !meets.includes(other))
   const isOpen = (id: string) => window.edges.some((other) => other.includes(id))
-  // What is known and no open edge was shown by a page that reaches further.
+  // An item that is known but not an open edge was shown by a page that reaches further.
   const isShown = !isLast && edge.some((id) => past.knows(id) && !isOpen(id))
   return { ...window, edges: isShown ? others : [...others, group].sort(byText) }
 }
 
-/** Lets each window reach back to the oldest of the page's items that fall into it. */
+/** Stretches each window back to the oldest item of the page that falls into it. */
 function stretch(windows: readonly Window[], { reach }: PageWindow): readonly Window[] {
   const oldest = windows.map((window) => window.oldest)
   for (const at of reach) {

@@ -1,5 +1,5 @@
 /**
- * Flags of Node's for a service, also in the Dockerfile and in `npm run service`.
+ * Node's flags for a service; the Dockerfile and `npm run service` repeat them.
  *
  * - By default the young generation grows by 100 MB of garbage from parsed pages. This limit costs no more CPU.
  * - V8 counts the bytes of pages as its own and gives a small heap a full collection every 13 MB of them. Below this

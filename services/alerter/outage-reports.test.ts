@@ -17,7 +17,7 @@ const ended = (instance: string, end = 'works') => event({ state: 'resolved', de
 
 type Step = [atMs: number, ReturnType<typeof event>]
 
-/** The words of the ends that are due at a moment, after what was heard until then. */
+/** The messages of the ends that are due at a moment, after the events until then. */
 function endsAt(now: number, ...steps: Step[]): string[] {
   const outages = steps.reduce<OutageReports>((before, [at, e]) => hear(before, e, at), new Map())
   return toEnds(outages, now).map(({ message }) => message)

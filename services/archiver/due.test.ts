@@ -45,13 +45,13 @@ interface Flapping {
   terms: number[]
   /** Seconds between two records. */
   pace: number
-  /** Most records that a second of reading yields: with few, more waits. */
+  /** The most records read in a second: a small number leaves records waiting. */
   reads: number
   /** How far the producer's clock is off, in seconds. */
   skew: number
 }
 
-/** Seconds that a record waited until it was put, of all records of an hour; one per record that was put. */
+/** How many seconds each record of an hour waited until it was put. */
 function run({ terms, pace, reads, skew }: Flapping): { waits: number[]; objects: number } {
   const records = Array.from({ length: Math.floor(3600 / pace) }, (_, i) => i * pace)
   const waits: number[] = []

@@ -10,7 +10,7 @@ export interface OpenObject {
   more: boolean
 }
 
-/** The least time for which an object stays open, as a share of the age: while nothing or more waits. */
+/** The least time for which an object stays open, as a share of the age, by whether more records wait. */
 const leastShare = { idle: 1 / 30, more: 1 / 10 }
 
 /**

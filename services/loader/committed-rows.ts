@@ -91,7 +91,7 @@ export class BatchRows {
     return sent
   }
 
-  /** @param inTable the versions that the transaction has put into the tables */
+  /** @param inTable the versions that the transaction has written to the tables */
   commit(inTable: InTable): void {
     for (const [entries, fetchedAt] of this.#relied) {
       for (const entry of entries) entry.seenAt = Math.max(entry.seenAt, fetchedAt)

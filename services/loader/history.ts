@@ -39,7 +39,7 @@ export interface HistoryOptions {
 }
 
 export interface Rerun {
-  /** A time that has surely passed, Unix ms: plays before it are not in the future, even if the fetch had a slow clock. */
+  /** A time that has surely passed, Unix ms: plays before it are valid even if the clock of the fetch was slow. */
   sureTime: number
   /** What happens to plays that their own page does not claim. If absent, all stay. */
   verdicts?: Verdicts | undefined
@@ -115,7 +115,7 @@ function mayBePending(catalogue: Catalogue, effect: HistoryEffect): boolean {
 }
 
 /**
- * Every transaction of this service locks tables in one order, and every statement locks rows in the order of their
+ * Every transaction of this service locks tables in one order, and each statement locks rows in the order of their
  * keys, which prevents deadlocks: erased_users, log_incarnations, shown_windows, shown_items, gaps, albums,
  * artists, tracks, track_artists, track_popularity, artist_popularity, artist_followers, audio_features, plays,
  * rejected_items.

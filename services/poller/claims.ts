@@ -21,7 +21,7 @@ export interface ClaimedUser {
   lastError: string | null
   /** Probes that failed since the user was parked. */
   probes: number
-  /** Null if nobody knows when the user agreed. */
+  /** When the user agreed, or null if not known. */
   authorizedAt: Date | null
   /** An operational event about this user is open. */
   hasIncident: boolean

@@ -17,9 +17,9 @@ export const settings = {
   spotify,
   tokenKeys: group(tokenKeysEnv, (e) => e.TOKEN_ENCRYPTION_KEYS),
   poll: {
-    /** Between two polls of a user at the least. */
+    /** The shortest time between two polls of a user. */
     minIntervalMs: seconds('POLL_MIN_INTERVAL_SECONDS', 60),
-    /** Between two polls of a user at the most, while the request budget allows it. */
+    /** The longest time between two polls of a user, while the request budget allows it. */
     maxIntervalMs: setting(
       'POLL_MAX_INTERVAL_SECONDS',
       pollingEnv.POLL_MAX_INTERVAL_SECONDS.transform((n) => n * 1000),
@@ -28,7 +28,7 @@ export const settings = {
     leaseMs: seconds('POLL_LEASE_SECONDS', 60, { min: 4 }),
     /** Users polled at a time by this process. */
     concurrency: setting('POLL_CONCURRENCY', wholeNumber(1, 1_000).default(4)),
-    /** With nothing to do, new users and ended pauses are noticed within this time. */
+    /** The longest sleep of an idle poller: it notices new users and ended pauses within this time. */
     idleMs: seconds('POLL_IDLE_SECONDS', 5, { max: 60 }),
   },
 }

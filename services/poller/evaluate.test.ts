@@ -20,7 +20,7 @@ describe('the latest polls', () => {
     // Nobody is served: in any words, that is not about three users.
     [['refused', 'user_not_listed', 'missing_scope'], 'failing'],
     [['unauthorized', 'bad_request', 'gated'], 'failing'],
-    // Others are served: each refusal is about its user, and stops nobody else.
+    // Others are served: each refusal is about its own user and stops no other.
     [['refused', 'refused', 'refused', 'refused', 'ok'], 'working'],
     [['gated', 'gated', 'gated', 'server_error', 'ok'], 'working'],
     [['rate_limited', 'premium_lapsed', 'invalid_grant', 'invalid_client'], 'working'],

@@ -32,7 +32,7 @@ const afterFailures = { firstMs: 15_000, longestMs: Number.POSITIVE_INFINITY }
  * fair share.
  *
  * @param options.playedAt of the page, newest first, Unix ms
- * @param options.previousNewest newest play of the page before, or null if none is known
+ * @param options.previousNewest newest play of all earlier pages, or null if none is known
  * @param options.jitter 0 to 1: spreads users over a tenth of the interval
  * @returns milliseconds
  */
@@ -107,7 +107,7 @@ const enoughFrom = 0.9
  * Whether the budget is too small to poll every user as often as is safe.
  *
  * @param wasShort the answer before: between the thresholds it stays
- * @returns null at the end of a window, when what is left says nothing
+ * @returns null at the end of a window, when the requests left prove nothing
  */
 export function isBudgetShort(
   fairness: Fairness,

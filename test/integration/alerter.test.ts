@@ -155,7 +155,7 @@ describe('telling', () => {
   })
 
   test('a flood of kinds and hostile texts stays within every limit of Discord', async () => {
-    await startAlerter({ ALERT_DIGEST_SECONDS: '3' })
+    await startAlerter({ ALERT_DIGEST_SECONDS: '8' })
     const hostile = '<@1> @everyone \u0000\ud800 **`[x](http://x)` '.repeat(300)
     const details = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`${hostile}${i}`, hostile]))
     for (let i = 0; i < 40; i++) {

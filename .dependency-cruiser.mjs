@@ -27,6 +27,7 @@ const arrows = Object.entries(mayImport).map(([floor, lower]) => ({
 /** Packages that one place imports on behalf of all, so that they can be replaced there. */
 const owners = {
   kafkajs: 'lib/kafka',
+  '@kafkajs/confluent-schema-registry': 'lib/registry.ts',
   commander: 'cli',
 }
 

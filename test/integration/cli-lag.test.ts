@@ -32,6 +32,12 @@ async function lag(code: number, ...args: string[]): Promise<Standing> {
   return JSON.parse(ended.stdout).groups[0]
 }
 
+/** One sample with any verdict, to wait for a change. */
+async function sample(group: string): Promise<Standing> {
+  const { stdout } = await runSongswap(['lag', group, '--json', '--for', '0'], stream.env)
+  return JSON.parse(stdout).groups[0]
+}
+
 const hourMs = 3_600_000
 const put = (topic: Topic, partition: number, ageMs: number) =>
   kafka.publishBytes(topic.name, [
@@ -67,11 +73,7 @@ describe('verdicts', () => {
     expect(stopped.partitions.filter((p) => p.lag > 0)).toMatchObject([{ partition: 2, verdict: 'stop' }])
 
     await consume(groups.loaderMetadata, metadata, false)
-    const isRead = async () => {
-      const { stdout } = await runSongswap(['lag', 'loader.metadata', '--json', '--for', '0'], stream.env)
-      return JSON.parse(stdout).groups[0].lag === 0
-    }
-    await until(isRead, 'all is read')
+    await until(async () => (await sample('loader.metadata')).lag === 0, 'all is read')
     const read = await lag(0, 'loader.metadata')
     expect(read).toMatchObject({ lag: 0, lagMs: 0, verdict: 'ok' })
     expect(read.members.map((m) => m.assigned)).toEqual([
@@ -101,7 +103,7 @@ describe('verdicts', () => {
       },
     ])
     await consume(groups.alerter, deadLetters, true)
-    await until(async () => (await lag(0, 'alerter', '--for', '0')).members.length > 0, 'it has joined')
+    await until(async () => (await sample('alerter')).members.length > 0, 'it has joined')
     const standing = await lag(0, 'alerter')
     expect(standing.verdict).toBe('ok')
     expect(standing.lagMs).toBeLessThan(120_000)
